@@ -1,0 +1,63 @@
+# One command each; `make` alone lists them. A command line's PORT=…, and one in the environment, reach what is run.
+
+PYTHON ?= python3
+PORT ?= 8000
+VENV := .venv
+PY := $(VENV)/bin/python
+# Wheels alone: nothing is compiled on a laptop.
+PIP_INSTALL := $(PY) -m pip install -q --disable-pip-version-check --only-binary=:all:
+RUN_STAMP := $(VENV)/.run-installed
+DEV_STAMP := $(VENV)/.dev-installed
+MODEL := chalicelib/model
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo check test lint bench proto dictionary clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(RUN_STAMP) ## the laptop stack (PORT, HOST, DATA_DIR, COMPAT_PORTS, AWS_ENDPOINT_URL)
+	@exec $(PY) -m infra.local
+
+demo: $(DEV_STAMP) ## send a shop's traces to a running stack (ENDPOINT)
+	@ENDPOINT="$${ENDPOINT:-http://127.0.0.1:$(PORT)}" exec $(PY) -m infra.local.demo
+
+check: lint ## format, lint, types and the fast tests
+	@$(PY) -m pytest -m 'not slow'
+
+test: lint ## format, lint, types and all tests
+	@$(PY) -m pytest
+
+lint: $(DEV_STAMP)
+	@$(VENV)/bin/ruff format --check --quiet
+	@$(VENV)/bin/ruff check --quiet
+	@$(VENV)/bin/mypy --no-error-summary
+
+bench: $(DEV_STAMP) ## measure
+	@$(PY) -m bench
+
+proto: $(DEV_STAMP) ## compile the protobuf schemas
+	@$(PY) -m grpc_tools.protoc -I $(MODEL) --python_out=$(MODEL) --pyi_out=$(MODEL) $(MODEL)/*.proto
+
+dictionary: $(DEV_STAMP) ## train the compression dictionary
+	@$(PY) -m infra.dictionary
+
+clean: ## remove what can be made again; the journal in .data stays
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps stand for what is installed: a start with nothing to install asks no network.
+$(RUN_STAMP): requirements-local.txt requirements.txt | $(PY)
+	@echo "Installing what the laptop stack needs, once…"
+	@$(PIP_INSTALL) -r requirements-local.txt
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.txt requirements-local.txt requirements.txt | $(PY)
+	@echo "Installing what the tests need, once…"
+	@$(PIP_INSTALL) -r requirements-dev.txt
+	@touch $(RUN_STAMP) $@
+
+$(PY):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Clew needs Python 3.11 or later; say which with make PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)

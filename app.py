@@ -1,0 +1,258 @@
+"""Every route of Clew: a line or two into `chalicelib` each, which imports its stage on first use.
+
+Here alone errors become HTTP statuses. `docs/glossary.md` has the words, `/openapi.json` the API.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from chalice.app import Chalice, CORSConfig, Response
+
+from chalicelib import config, errors, wiring
+from chalicelib.store.function import consumer
+from chalicelib.summarise.function import schedules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalice.app import Request
+
+    from chalicelib.model.http import Answer
+
+_logger = logging.getLogger(__name__)
+
+_SEARCH_SECONDS_MAX = 15
+"""API Gateway waits 29 s, and the Lambda 25."""
+
+
+class Clew(Chalice):
+    def __call__(self, event: Any, context: Any) -> Any:
+        """As Chalice's, for requests without an Accept header too.
+
+        Chalice answers 400 *after the view has run* if the answer is binary and Accept is missing, as it is from Go's
+        OTLP exporter: its spans would be stored, and it would be told that they were not.
+        """
+        for name in ("headers", "multiValueHeaders"):
+            headers = event.get(name) or {}
+            if not any(header.lower() == "accept" for header in headers):
+                accept: Any = "*/*" if name == "headers" else ["*/*"]
+                event = {**event, name: {**headers, "Accept": accept}}
+        return super().__call__(event, context)
+
+
+app = Clew(app_name="clew")
+# Every body is bytes: protobuf, gzip, and JSON alike.
+app.api.binary_types = ["*/*"]
+app.register_blueprint(consumer)
+app.register_blueprint(schedules)
+
+_ANY_TYPE = ["*/*"]
+_CORS = CORSConfig(
+    allow_origin="*",
+    allow_headers=["Content-Type", "Content-Encoding", "Authorization", "X-Api-Key"],
+    max_age=600,
+)
+
+
+def _request() -> Request:
+    request = app.current_request
+    assert request is not None
+    return request
+
+
+def _headers() -> dict[str, str]:
+    return {name.lower(): value for name, value in _request().headers.items()}
+
+
+def _body() -> bytes:
+    body: bytes | str = _request().raw_body
+    return body.encode() if isinstance(body, str) else body
+
+
+def _parameters() -> dict[str, list[str]]:
+    query = _request().query_params
+    return {name: query.getlist(name) for name in query} if query else {}
+
+
+def _response(answer: Answer) -> Response:
+    return Response(body=answer.body, headers=dict(answer.headers), status_code=answer.status)
+
+
+def _ingest(receive: Callable[[], Answer]) -> Response:
+    """An ingest answer; what nobody foresaw is a 503, so that the sender keeps its spans."""
+    from chalicelib.receive.endpoint import unavailable
+
+    try:
+        return _response(receive())
+    except Exception:
+        _logger.exception("spans not accepted")
+        return _response(unavailable(_headers(), _body()))
+
+
+def _query(ask: Callable[[], Any]) -> Response:
+    """The JSON of what `ask` returns, or of why it cannot be had."""
+    from chalicelib.present.native import error_json
+    from chalicelib.present.respond import json_answer
+
+    def refused(status: int, code: str, message: str, parameter: str | None = None) -> Response:
+        return _response(json_answer(error_json(code, message, parameter), _headers(), status))
+
+    try:
+        return _response(json_answer(ask(), _headers()))
+    except errors.UnsupportedQuery as error:
+        return refused(400, "unsupported_query", str(error), error.parameter)
+    except errors.InvalidQuery as error:
+        return refused(400, "invalid_query", str(error), error.parameter)
+    except errors.NotFound as error:
+        return refused(404, "not_found", str(error))
+    except errors.StoreThrottled as error:
+        _logger.warning("query not answered: %s", error)
+        response = refused(503, "throttled", "the store is busy: ask again")
+        response.headers["Retry-After"] = str(config.RETRY_AFTER_SECONDS)
+        return response
+    except Exception:
+        _logger.exception("query not answered")
+        return refused(500, "internal", "this is a fault of Clew's: its log says more")
+
+
+@app.route("/v1/traces", methods=["POST"], content_types=_ANY_TYPE, cors=_CORS)
+def post_traces() -> Response:
+    from chalicelib.receive.endpoint import receive_traces
+
+    now = int(time.time())
+    return _ingest(
+        lambda: receive_traces(
+            _headers(), _body(), now, lambda messages: wiring.sender().send(messages)
+        )
+    )
+
+
+@app.route("/v1/metrics", methods=["POST"], content_types=_ANY_TYPE, cors=_CORS)
+def post_metrics() -> Response:
+    from chalicelib.receive.endpoint import refuse_signal
+
+    return _ingest(lambda: refuse_signal(_headers(), _body(), "metrics"))
+
+
+@app.route("/v1/logs", methods=["POST"], content_types=_ANY_TYPE, cors=_CORS)
+def post_logs() -> Response:
+    from chalicelib.receive.endpoint import refuse_signal
+
+    return _ingest(lambda: refuse_signal(_headers(), _body(), "logs"))
+
+
+@app.route("/v1/traces", methods=["GET"], cors=_CORS)
+def get_traces() -> Response:
+    from chalicelib.present.native import search_json
+    from chalicelib.query.parameters import search_from
+    from chalicelib.query.search import search_traces
+
+    deadline = time.monotonic() + _SEARCH_SECONDS_MAX
+
+    def ask() -> Any:
+        now = time.time_ns()
+        search = search_from(_parameters(), now)
+        found = search_traces(
+            wiring.store(), search, now // 10**9, lambda: time.monotonic() < deadline
+        )
+        return search_json(found)
+
+    return _query(ask)
+
+
+@app.route("/v1/traces/{trace_id}", methods=["GET"], cors=_CORS)
+def get_trace(trace_id: str) -> Response:
+    from chalicelib.present.otlp_json import traces_data_json
+    from chalicelib.query.parameters import Parameters, trace_id_parameter
+    from chalicelib.query.trace import trace_by_id
+
+    def ask() -> Any:
+        Parameters(_parameters(), ())
+        spans = trace_by_id(wiring.store(), trace_id_parameter(unquote(trace_id)), int(time.time()))
+        return traces_data_json(spans)
+
+    return _query(ask)
+
+
+@app.route("/v1/services", methods=["GET"], cors=_CORS)
+def get_services() -> Response:
+    from chalicelib.present.native import services_json
+    from chalicelib.query.parameters import Parameters
+    from chalicelib.query.services import hours_of_services
+
+    def ask() -> Any:
+        parameters = Parameters(_parameters(), ("start", "end"))
+        asked = parameters.time_range(time.time_ns(), config.RETENTION_SECONDS * 10**9)
+        return services_json(list(hours_of_services(wiring.store(), asked)))
+
+    return _query(ask)
+
+
+@app.route("/v1/services/{service}/span_names", methods=["GET"], cors=_CORS)
+def get_span_names(service: str) -> Response:
+    from chalicelib.present.native import span_names_json
+    from chalicelib.query.parameters import Parameters
+    from chalicelib.query.statistics import span_names
+
+    def ask() -> Any:
+        now = time.time_ns()
+        parameters = Parameters(_parameters(), ("start", "end"))
+        asked = parameters.time_range(now, config.RETENTION_SECONDS * 10**9)
+        return span_names_json(span_names(wiring.store(), unquote(service), asked, now // 10**9))
+
+    return _query(ask)
+
+
+@app.route("/v1/services/{service}/statistics", methods=["GET"], cors=_CORS)
+def get_statistics(service: str) -> Response:
+    from chalicelib.present.native import statistics_json
+    from chalicelib.query.parameters import Parameters
+    from chalicelib.query.statistics import statistics
+
+    def ask() -> Any:
+        now = time.time_ns()
+        parameters = Parameters(_parameters(), ("start", "end", "step"))
+        asked, step = parameters.time_range(now), parameters.duration_nano("step")
+        return statistics_json(
+            statistics(wiring.store(), unquote(service), asked, step, now // 10**9)
+        )
+
+    return _query(ask)
+
+
+@app.route("/v1/edges", methods=["GET"], cors=_CORS)
+def get_edges() -> Response:
+    from chalicelib.present.native import edges_json
+    from chalicelib.query.edges import edges
+    from chalicelib.query.parameters import Parameters
+
+    def ask() -> Any:
+        now = time.time_ns()
+        asked = Parameters(_parameters(), ("start", "end")).time_range(now)
+        return edges_json(edges(wiring.store(), asked, now // 10**9))
+
+    return _query(ask)
+
+
+@app.route("/openapi.json", methods=["GET"], cors=_CORS)
+def get_openapi() -> Response:
+    from chalicelib.present.openapi import document
+
+    return _query(document)
+
+
+@app.route("/health", methods=["GET"], cors=_CORS)
+def get_health() -> Response:
+    return _query(lambda: {"status": "ok"})
+
+
+@app.route("/", methods=["GET"])
+def get_page() -> Response:
+    from chalicelib.present.page import PAGE
+    from chalicelib.present.respond import html_answer
+
+    return _response(html_answer(PAGE))

@@ -1,0 +1,72 @@
+"""Every setting and every limit, with the reason for its number.
+
+A setting is read from the environment once, when the module is imported: Lambda and the laptop stack set it before.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+def _integer(name: str, default: int) -> int:
+    return int(os.environ.get(name, default))
+
+
+PREFIX = os.environ.get("CLEW_PREFIX", "clew")
+"""The first part of the name of every queue and table; one Clew a prefix and region."""
+SPAN_QUEUE = f"{PREFIX}-spans"
+DEAD_LETTER_QUEUE = f"{PREFIX}-dead-letters"
+SPANS_TABLE = f"{PREFIX}-spans"
+INDEX_TABLE = f"{PREFIX}-index"
+STATISTICS_TABLE = f"{PREFIX}-statistics"
+
+TENANT = os.environ.get("CLEW_TENANT", "default")
+"""Part of every message's identity, so that two tenants' equal bytes stay two."""
+
+# What one request may bring.
+BODY_BYTES_MAX = _integer("CLEW_BODY_BYTES_MAX", 4_500_000)
+"""A Lambda event holds 6 MB of JSON, in which the body is base64: 4.5 MB of it."""
+UNCOMPRESSED_BYTES_MAX = _integer("CLEW_UNCOMPRESSED_BYTES_MAX", 16_000_000)
+"""After gzip or deflate; a 512 MB Lambda holds it several times over."""
+SPANS_PER_REQUEST_MAX = _integer("CLEW_SPANS_PER_REQUEST_MAX", 100_000)
+"""Ten times the largest batch that exporters make in practice (8,192 by the Collector's default)."""
+GROUPS_PER_REQUEST_MAX = _integer("CLEW_GROUPS_PER_REQUEST_MAX", 10_000)
+"""Resources and scopes of one request; real ones have a handful. Bounds what empty ones can cost."""
+SPAN_BYTES_MAX = _integer("CLEW_SPAN_BYTES_MAX", 384_000)
+"""A span with its resource and scope must fit one DynamoDB item (400 KB) even if nothing compresses."""
+ATTRIBUTES_PER_SPAN_MAX = _integer("CLEW_ATTRIBUTES_PER_SPAN_MAX", 1_024)
+"""Eight times what OpenTelemetry SDKs keep by default (128)."""
+RETRY_AFTER_SECONDS = _integer("CLEW_RETRY_AFTER_SECONDS", 5)
+
+# The queue.
+MESSAGE_PAYLOAD_BYTES_MAX = 1_000_000
+"""Uncompressed. SQS takes 1 MiB a message and a batch; zstd never adds more than 0.4 %."""
+
+# The store.
+GROUP_MESSAGES_MAX = 80
+"""Markers of one commit: a transaction has 100 actions, and segments need some of them."""
+GROUP_SPANS_MAX = _integer("CLEW_GROUP_SPANS_MAX", 10_000)
+"""Larger groups leave the CPU's cache and cost more a span."""
+RETENTION_SECONDS = _integer("CLEW_RETENTION_SECONDS", 14 * 86_400)
+"""Chunks and search blocks, from their arrival."""
+MARKER_RETENTION_SECONDS = 90 * 86_400
+"""Longer than a message can live in both queues (4 + 14 days), with weeks to redrive it by hand."""
+SHARDS = _integer("CLEW_SHARDS", 1)
+"""Segments of a commit; more for scale (each costs write units of its own)."""
+SHARDS_READ = max(SHARDS, _integer("CLEW_SHARDS_READ", SHARDS))
+"""Shards that are folded and read. Before SHARDS is made smaller, keep the old number here."""
+
+# Statistics.
+MINUTE_RETENTION_SECONDS = _integer("CLEW_MINUTE_RETENTION_SECONDS", 8 * 86_400)
+HOUR_RETENTION_SECONDS = _integer("CLEW_HOUR_RETENTION_SECONDS", 92 * 86_400)
+DAY_RETENTION_SECONDS = _integer("CLEW_DAY_RETENTION_SECONDS", 400 * 86_400)
+PENDING_WINDOW_SECONDS = _integer("CLEW_PENDING_WINDOW_SECONDS", 3_600)
+"""How long half an edge waits for its other half."""
+ROLL_UP_DELAY_SECONDS = 600
+"""After an hour's end, so that most late spans are in before its minutes move up."""
+
+# Answers.
+SEARCH_LIMIT_DEFAULT = 20
+SEARCH_LIMIT_MAX = 1_000
+RESPONSE_BYTES_MAX = 4_400_000
+"""Lambda returns at most 6 MB of JSON, in which a body is base64."""

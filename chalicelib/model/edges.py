@@ -1,0 +1,133 @@
+"""Edges: calls from one service to another, or to something that sends no spans itself.
+
+Edges merge in any order and grouping to the same value, also where a part takes counts away again: a call counts
+under the name that its caller knows (an address, a queue) until the called service is found.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from chalicelib.model.clew_pb2 import Edges as EdgesMessage
+from chalicelib.model.measure import Measure, measure_from, measure_message
+from chalicelib.model.statistics import above_cap
+
+EDGES_MAX = 2_000
+"""Edges of a minute, hour or day and shard; the rest is counted together, as `other`."""
+
+
+class EdgeKind(IntEnum):
+    RPC = 1
+    MESSAGING = 2
+    DATABASE = 3
+    EXTERNAL = 4
+
+
+EdgeKey = tuple[str, str, int]
+"""Caller, callee, EdgeKind."""
+
+
+class Edge:
+    """One edge's calls. An edge whose calls were all taken away stays, with its exemplar: see `Edges`."""
+
+    __slots__ = ("exemplar_trace_id", "measure")
+
+    def __init__(self, measure: Measure, exemplar_trace_id: bytes) -> None:
+        self.measure = measure
+        self.exemplar_trace_id = exemplar_trace_id
+        """Of all that were offered, the one whose reversed bytes are smallest (older senders pad on the left)."""
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Edge)
+            and self.measure == other.measure
+            and self.exemplar_trace_id == other.exemplar_trace_id
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def __repr__(self) -> str:
+        return f"Edge({self.measure}, {self.exemplar_trace_id.hex()})"
+
+
+class Edges:
+    """Edges by key, and what is above the cap.
+
+    An edge with no calls left is kept: were it dropped, its exemplar would depend on the order of arrival.
+    Answers leave it out.
+    """
+
+    __slots__ = ("edges", "other")
+
+    def __init__(self) -> None:
+        self.edges: dict[EdgeKey, Edge] = {}
+        self.other = Measure()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Edges) and self.edges == other.edges and self.other == other.other
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def __repr__(self) -> str:
+        return f"Edges({self.edges}, {self.other})"
+
+    def offer(self, key: EdgeKey, measure: Measure, exemplar_trace_id: bytes) -> None:
+        """Merge `measure` into one edge, and keep the smaller exemplar (b"" is none)."""
+        edge = self.edges.get(key)
+        if edge is None:
+            self.edges[key] = Edge(measure.copy(), exemplar_trace_id)
+        else:
+            edge.measure.add(measure)
+            edge.exemplar_trace_id = smaller_exemplar(edge.exemplar_trace_id, exemplar_trace_id)
+
+    def add(self, added: Edges) -> None:
+        """Merge another in; it is not changed."""
+        for key, edge in added.edges.items():
+            self.offer(key, edge.measure, edge.exemplar_trace_id)
+        self.other.add(added.other)
+        for key in above_cap(self.edges, EDGES_MAX):
+            self.other.add(self.edges.pop(key).measure)
+
+    def copy(self) -> Edges:
+        copied = Edges()
+        copied.add(self)
+        return copied
+
+
+def smaller_exemplar(one: bytes, other: bytes) -> bytes:
+    """The exemplar that stays of two; b"" is none."""
+    if not one or not other:
+        return one or other
+    return min(one, other, key=lambda trace_id: trace_id[::-1])
+
+
+def edges_message(edges: Edges) -> EdgesMessage:
+    """As stored: sorted by caller, callee and kind."""
+    return EdgesMessage(
+        edges=[
+            EdgesMessage.Edge(
+                caller=caller,
+                callee=callee,
+                kind=kind,
+                measure=measure_message(edge.measure),
+                exemplar_trace_id=edge.exemplar_trace_id,
+            )
+            for (caller, callee, kind), edge in sorted(
+                edges.edges.items(), key=lambda item: item[0]
+            )
+        ],
+        other=measure_message(edges.other),
+    )
+
+
+def edges_from(message: EdgesMessage) -> Edges:
+    """The inverse of `edges_message`."""
+    edges = Edges()
+    edges.edges = {
+        (edge.caller, edge.callee, edge.kind): Edge(
+            measure_from(edge.measure), edge.exemplar_trace_id
+        )
+        for edge in message.edges
+    }
+    edges.other = measure_from(message.other)
+    return edges

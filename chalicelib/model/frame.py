@@ -1,0 +1,56 @@
+"""How every stored byte string begins: a format version, then how the rest is compressed.
+
+    byte 0   format version (1)
+    byte 1   codec: 0 none, 1 zstd, 2 zstd with the dictionary whose id the frame's own header names
+    byte 2…  content
+
+Old versions stay readable; one is written. docs/item-layout.md lists what the contents are.
+"""
+
+from __future__ import annotations
+
+from chalicelib.errors import StoreError
+from chalicelib.model import zstd
+
+FORMAT_VERSION = 1
+CODEC_NONE, CODEC_ZSTD, CODEC_DICTIONARY = range(3)
+CONTENT_BYTES_MAX = 64_000_000
+"""No writer comes near it; bounds what a damaged item can allocate."""
+_COMPRESS_BYTES_MIN = 100
+"""Below this zstd's own header eats what it saves."""
+
+
+def seal(content: bytes) -> bytes:
+    """`content` as stored, compressed where that helps."""
+    if len(content) >= _COMPRESS_BYTES_MIN:
+        compressed = zstd.compress(content)
+        if len(compressed) < len(content):
+            return bytes((FORMAT_VERSION, CODEC_ZSTD)) + compressed
+    return bytes((FORMAT_VERSION, CODEC_NONE)) + content
+
+
+def unseal(stored: bytes, dictionaries: dict[int, zstd.ZstdDict] | None = None) -> bytes:
+    """The content of stored bytes.
+
+    Raises StoreError if they are damaged, or of a version or dictionary that this release does not know.
+    """
+    version, codec, body = stored[0], stored[1], stored[2:]
+    if version != FORMAT_VERSION:
+        raise StoreError(f"stored format version {version} is not known to this release")
+    if codec == CODEC_NONE:
+        return body
+    try:
+        if codec == CODEC_ZSTD:
+            return zstd.decompress(body, CONTENT_BYTES_MAX)
+        dictionary = (dictionaries or {})[dictionary_id(body)]
+        return zstd.decompress(body, CONTENT_BYTES_MAX, dictionary)
+    except (zstd.ZstdError, KeyError) as error:
+        raise StoreError(f"stored bytes cannot be read: {error!r}") from error
+
+
+def dictionary_id(frame: bytes) -> int:
+    """The dictionary id in a zstd frame's header, 0 for none. Source: RFC 8878 §3.1.1.1."""
+    descriptor = frame[4]
+    size = (0, 1, 2, 4)[descriptor & 3]
+    start = 5 if descriptor & 0x20 else 6
+    return int.from_bytes(frame[start : start + size], "little")

@@ -1,0 +1,25 @@
+"""Trace and span ids: 16 and 8 bytes inside, hexadecimal outside."""
+
+from __future__ import annotations
+
+TRACE_ID_BYTES = 16
+SPAN_ID_BYTES = 8
+ZERO_TRACE_ID = bytes(TRACE_ID_BYTES)
+ZERO_SPAN_ID = bytes(SPAN_ID_BYTES)
+
+
+def trace_id_from_text(text: str) -> bytes:
+    """The 16 bytes of an id as people paste it.
+
+    Takes 32 hexadecimal digits, fewer (older senders; padded with zeros on the left) and X-Ray's `1-8-24` form.
+    Raises ValueError for anything else, and for the all-zero id, which W3C Trace Context forbids.
+    """
+    digits = text
+    if text.startswith("1-") and len(text) == 35 and text[10] == "-":
+        digits = text[2:10] + text[11:]
+    if not 1 <= len(digits) <= 32 or not digits.isascii() or not digits.isalnum():
+        raise ValueError(f"a trace id has up to 32 hexadecimal digits, not {text[:64]!r}")
+    trace_id = bytes.fromhex(digits.zfill(32))
+    if trace_id == ZERO_TRACE_ID:
+        raise ValueError("a trace id is not all zeros")
+    return trace_id

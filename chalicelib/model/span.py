@@ -1,0 +1,187 @@
+"""Spans as storing sees them: a few decoded fields beside the span's own wire bytes.
+
+    payload (TracesData) ──spans_of──▶ Span(…, raw, scope=Scope(service, heads, …))
+
+Nothing that is only carried along is decoded: attributes stay KeyValue bytes until someone asks for one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from chalicelib.model.attribute import attribute_texts, key_and_text
+from chalicelib.model.shadow_pb2 import Link as ShadowLink
+from chalicelib.model.shadow_pb2 import Resource as ShadowResource
+from chalicelib.model.shadow_pb2 import ResourceSpans, ScopeSpans, TracesData
+from chalicelib.model.shadow_pb2 import Span as ShadowSpan
+from chalicelib.model.wire import Prefixes, field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+UNSPECIFIED, INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = range(6)
+"""OTLP's numbers of the span kinds."""
+KIND_NAMES = ("unspecified", "internal", "server", "client", "producer", "consumer")
+STATUS_ERROR = 2
+UNKNOWN_SERVICE = "unknown_service"
+"""OpenTelemetry's own fallback for a resource without `service.name`."""
+
+_FLAGS_REMOTE_KNOWN_AND_TRUE = 0x300
+"""Span.flags: bit 8 says that bit 9, the parent is remote, is known."""
+_SERVICE_NAME = b"service.name"
+_span_prefixes = Prefixes(2)
+_LINKS_PER_SPAN_MAX = 128
+"""OpenTelemetry SDKs' default limit; the rest of a span's links join no edge."""
+
+
+class Scope(NamedTuple):
+    """What the spans of one ScopeSpans share; equal ones of a group are one object."""
+
+    service: str
+    resource_attributes: frozenset[bytes]
+    resource_head: bytes
+    """The fields of ResourceSpans other than scope_spans, encoded."""
+    scope_head: bytes
+    """The fields of ScopeSpans other than spans, encoded."""
+
+
+class Span(NamedTuple):
+    trace_id: bytes
+    span_id: bytes
+    parent_span_id: bytes
+    """Empty for none; an all-zero one, which some senders write, is made empty."""
+    name: str
+    kind: int
+    start_time_unix_nano: int
+    duration_nano: int
+    """0 where the end lies before the start."""
+    is_error: bool
+    is_entry: bool
+    """The service was entered here: SERVER, CONSUMER, no parent, or a parent that is known to be remote."""
+    scope: Scope
+    raw: bytes
+    """The Span message's own wire bytes."""
+    shadow: ShadowSpan
+
+    @property
+    def attributes(self) -> Sequence[bytes]:
+        """KeyValue wire bytes."""
+        return self.shadow.attributes
+
+    @property
+    def links(self) -> list[tuple[bytes, bytes]]:
+        """(trace id, span id) of the first links that have well-formed ids."""
+        parsed = map(ShadowLink.FromString, self.shadow.links[:_LINKS_PER_SPAN_MAX])
+        return [
+            (link.trace_id, link.span_id)
+            for link in parsed
+            if len(link.trace_id) == 16 and len(link.span_id) == 8
+        ]
+
+
+class Scopes:
+    """Interns scopes, so that spans of one resource that came in several messages meet again."""
+
+    def __init__(self) -> None:
+        self._resources: dict[bytes, tuple[str, frozenset[bytes]]] = {}
+        self._scopes: dict[tuple[bytes, bytes], Scope] = {}
+
+    def scope_of(self, resource_head: bytes, resource: bytes, scope_head: bytes) -> Scope:
+        found = self._scopes.get((resource_head, scope_head))
+        if found is None:
+            if resource_head not in self._resources:
+                attributes = ShadowResource.FromString(resource).attributes
+                self._resources[resource_head] = service_of(attributes), frozenset(attributes)
+            service, attributes_set = self._resources[resource_head]
+            found = Scope(service, attributes_set, resource_head, scope_head)
+            self._scopes[resource_head, scope_head] = found
+        return found
+
+
+def service_of(attributes: Sequence[bytes]) -> str:
+    """The service's name in a resource's attributes (KeyValue wire bytes)."""
+    texts = attribute_texts(attributes, frozenset({_SERVICE_NAME}))
+    if _SERVICE_NAME not in texts:
+        # Perhaps written in an order that no SDK uses: worth a full parse, once a resource.
+        texts = {key: text.decode() for key, text in map(key_and_text, attributes)}
+    return texts.get(_SERVICE_NAME) or UNKNOWN_SERVICE
+
+
+def scopes_of(payload: bytes, scopes: Scopes) -> Iterator[tuple[Scope, Sequence[bytes]]]:
+    """Each ScopeSpans of TracesData bytes: its scope, and its spans' wire bytes."""
+    for resource_bytes in TracesData.FromString(payload).resource_spans:
+        resource_spans = ResourceSpans.FromString(resource_bytes)
+        resource = b"".join(resource_spans.resource)
+        resource_head = _head(resource, resource_spans.schema_url, resource_spans.resource)
+        for scope_bytes in resource_spans.scope_spans:
+            scope_spans = ScopeSpans.FromString(scope_bytes)
+            scope_head = _head(
+                b"".join(scope_spans.scope), scope_spans.schema_url, scope_spans.scope
+            )
+            yield scopes.scope_of(resource_head, resource, scope_head), scope_spans.spans
+
+
+def _head(content: bytes, schema_url: str, present: Sequence[bytes]) -> bytes:
+    head = field(1, content) if present else b""
+    return head + field(3, schema_url.encode()) if schema_url else head
+
+
+def spans_of(payload: bytes, scopes: Scopes) -> Iterator[Span]:
+    """Every span of TracesData bytes that `receive` has accepted, in order."""
+    for scope, raw_spans in scopes_of(payload, scopes):
+        for raw in raw_spans:
+            yield span_from(raw, scope)
+
+
+def span_from(raw: bytes, scope: Scope) -> Span:
+    """One span, from its wire bytes."""
+    shadow = ShadowSpan.FromString(raw)
+    kind = shadow.kind
+    start = shadow.start_time_unix_nano
+    duration = shadow.end_time_unix_nano - start
+    parent = shadow.parent_span_id
+    if parent and not any(parent):
+        parent = b""
+    is_entry = (
+        kind in (SERVER, CONSUMER)
+        or not parent
+        or shadow.flags & _FLAGS_REMOTE_KNOWN_AND_TRUE == _FLAGS_REMOTE_KNOWN_AND_TRUE
+    )
+    return Span(
+        shadow.trace_id,
+        shadow.span_id,
+        parent,
+        shadow.name,
+        kind if 0 <= kind <= CONSUMER else UNSPECIFIED,
+        start,
+        duration if duration > 0 else 0,
+        shadow.status.code == STATUS_ERROR,
+        is_entry,
+        scope,
+        raw,
+        shadow,
+    )
+
+
+def traces_data(spans: Iterable[Span]) -> bytes:
+    """TracesData bytes of these spans, grouped by resource and scope in the order of their first span."""
+    resources: dict[bytes, dict[bytes, list[bytes]]] = {}
+    scope: Scope | None = None
+    parts: list[bytes] = []
+    for span in spans:
+        if span.scope is not scope:
+            scope = span.scope
+            scopes = resources.setdefault(scope.resource_head, {})
+            parts = scopes.setdefault(scope.scope_head, [])
+        raw = span.raw
+        parts += (_span_prefixes[len(raw)], raw)
+    return b"".join(
+        field(
+            1, resource_head + b"".join(_scope_spans(head, parts) for head, parts in scopes.items())
+        )
+        for resource_head, scopes in resources.items()
+    )
+
+
+def _scope_spans(scope_head: bytes, parts: list[bytes]) -> bytes:
+    return field(2, scope_head + b"".join(parts))

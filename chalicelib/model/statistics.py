@@ -1,0 +1,150 @@
+"""Statistics of a service: what each span adds is a function of that span alone.
+
+spans ──statistics_of──▶ (service, minute) → Statistics ──merge──▶ …     Statistics ⇄ StatisticsMessage
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from chalicelib.model.clew_pb2 import Statistics as StatisticsMessage
+from chalicelib.model.measure import Measure, bucket_of, measure_from, measure_message
+from chalicelib.model.names import key_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from chalicelib.model.span import Span
+
+MINUTE_NANO = 60_000_000_000
+NAMES_MAX = 1_000
+"""Series of a service and minute, hour or day; the rest is counted together, as `other`."""
+
+SeriesKey = tuple[str, int]
+"""Span name, OTLP kind."""
+Key = TypeVar("Key", bound=tuple[Any, ...])
+
+
+class Statistics:
+    """Series by span name and kind, the service's entry spans, and what is above the cap on names."""
+
+    __slots__ = ("entry", "other", "series")
+
+    def __init__(self) -> None:
+        self.series: dict[SeriesKey, Measure] = {}
+        self.entry = Measure()
+        self.other = Measure()
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Statistics)
+            and self.series == other.series
+            and self.entry == other.entry
+            and self.other == other.other
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def add(self, added: Statistics) -> None:
+        """Merge another in. Any order and grouping of merges gives the same value."""
+        for key, measure in added.series.items():
+            self._measure(key).add(measure)
+        self.entry.add(added.entry)
+        self.other.add(added.other)
+        self._cap()
+
+    def _measure(self, key: SeriesKey) -> Measure:
+        found = self.series.get(key)
+        if found is None:
+            found = self.series[key] = Measure()
+        return found
+
+    def _cap(self) -> None:
+        for key in above_cap(self.series, NAMES_MAX):
+            self.other.add(self.series.pop(key))
+
+    def copy(self) -> Statistics:
+        copied = Statistics()
+        copied.add(self)
+        return copied
+
+
+def above_cap(keys: Iterable[Key], count_max: int) -> list[Key]:
+    """The keys beyond the `count_max` with the smallest hashes.
+
+    Smallest hashes rather than first come: whatever was left out of a part is left out of the whole too, so that
+    merges in any order end with the same names.
+    """
+    ordered = list(keys)
+    if len(ordered) <= count_max:
+        return []
+    ordered.sort(key=_name_hash)
+    return ordered[count_max:]
+
+
+def _name_hash(key: tuple[object, ...]) -> bytes:
+    return blake2b(repr(key).encode(), digest_size=16).digest()
+
+
+def statistics_of(spans: Iterable[Span]) -> dict[tuple[str, int], Statistics]:
+    """(Service, minute of span start since the epoch) → what these spans add."""
+    found: dict[tuple[str, int], Statistics] = defaultdict(Statistics)
+    for span in spans:
+        statistics = found[span.scope.service, span.start_time_unix_nano // MINUTE_NANO]
+        key = span.name, span.kind
+        measure = statistics.series.get(key)
+        if measure is None:
+            measure = statistics.series[key] = Measure()
+        bucket = bucket_of(span.duration_nano)
+        _count(measure, span, bucket)
+        if span.is_entry:
+            _count(statistics.entry, span, bucket)
+    return _with_key_names(found)
+
+
+def _count(measure: Measure, span: Span, bucket: int) -> None:
+    # Measure.add would do, at several times the cost: this runs for every span.
+    measure.calls += 1
+    measure.errors += span.is_error
+    measure.duration_sum_nano += span.duration_nano
+    buckets = measure.buckets
+    buckets[bucket] = buckets.get(bucket, 0) + 1
+
+
+def _with_key_names(
+    found: dict[tuple[str, int], Statistics],
+) -> dict[tuple[str, int], Statistics]:
+    """The same by bounded names, with sums saturated and the names capped."""
+    bounded: dict[tuple[str, int], Statistics] = defaultdict(Statistics)
+    for (service, minute), statistics in found.items():
+        renamed = Statistics()
+        renamed.entry, renamed.other = statistics.entry, statistics.other
+        for (name, kind), measure in statistics.series.items():
+            renamed._measure((key_name(name), kind)).add(measure)
+        bounded[key_name(service), minute].add(renamed)
+    return bounded
+
+
+def statistics_message(statistics: Statistics) -> StatisticsMessage:
+    """As stored: series sorted by span name and kind."""
+    return StatisticsMessage(
+        series=[
+            StatisticsMessage.Series(span_name=name, kind=kind, measure=measure_message(measure))
+            for (name, kind), measure in sorted(statistics.series.items(), key=lambda item: item[0])
+        ],
+        entry=measure_message(statistics.entry),
+        other=measure_message(statistics.other),
+    )
+
+
+def statistics_from(message: StatisticsMessage) -> Statistics:
+    """The inverse of `statistics_message`."""
+    statistics = Statistics()
+    statistics.series = {
+        (series.span_name, series.kind): measure_from(series.measure) for series in message.series
+    }
+    statistics.entry = measure_from(message.entry)
+    statistics.other = measure_from(message.other)
+    return statistics

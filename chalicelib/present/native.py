@@ -1,0 +1,146 @@
+"""The native dialect: answers as JSON, every `*_nano` a decimal string, as OTLP/JSON has its 64-bit integers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.model.edges import EdgeKind
+from chalicelib.model.measure import SCALE, ZERO_BUCKET, Measure, quantile_nano
+from chalicelib.model.span import KIND_NAMES
+from chalicelib.query.statistics import series_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chalicelib.model.statistics import SeriesKey
+    from chalicelib.query.edges import EdgesBetween
+    from chalicelib.query.search import Found
+    from chalicelib.query.statistics import ServiceStatistics
+    from chalicelib.query.trace import Summary
+
+Json = dict[str, Any]
+
+_NANO = 10**9
+_QUANTILES = (("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99))
+_EDGE_QUANTILES = (_QUANTILES[0], _QUANTILES[3], _QUANTILES[4])
+_INEXACT = (
+    "statistics were being folded while they were read: a figure may be off by what was folded"
+)
+
+
+def search_json(found: Found) -> Json:
+    return {
+        "traces": [_summary(each) for each in found.traces],
+        "next": found.next_cursor,
+        "warnings": found.warnings,
+    }
+
+
+def _summary(summary: Summary) -> Json:
+    return {
+        "trace_id": summary.trace_id.hex(),
+        "root_service": summary.root_service,
+        "root_span_name": summary.root_span_name,
+        "start_time_unix_nano": str(summary.start_time_unix_nano),
+        "duration_nano": str(summary.duration_nano),
+        "span_count": summary.span_count,
+        "error_count": summary.error_count,
+        "services": summary.services,
+    }
+
+
+def services_json(services: Sequence[str]) -> Json:
+    return {"services": sorted(services)}
+
+
+def span_names_json(keys: Sequence[SeriesKey]) -> Json:
+    return {"span_names": [{"name": name, "kind": KIND_NAMES[kind]} for name, kind in keys]}
+
+
+def statistics_json(answer: ServiceStatistics) -> Json:
+    """Points only where there are calls; `other` is what lies above the cap on names."""
+    seconds, step = answer.seconds, answer.step_seconds
+    width = seconds.end - seconds.start
+    return {
+        "service": answer.service,
+        "start_time_unix_nano": str(seconds.start * _NANO),
+        "end_time_unix_nano": str(seconds.end * _NANO),
+        "step_nano": str(step * _NANO),
+        "series": [
+            {
+                "span_name": name,
+                "kind": KIND_NAMES[kind],
+                "points": [
+                    {"start_time_unix_nano": str(second * _NANO), **_figures(measure, step)}
+                    for second, measure in series_of(answer.steps, (name, kind))
+                ],
+                "total": _figures(total, width),
+            }
+            for (name, kind), total in sorted(answer.total.series.items(), key=lambda item: item[0])
+        ],
+        "total": _figures(answer.total.entry, width),
+        "total_points": [
+            {"start_time_unix_nano": str(second * _NANO), **_figures(part.entry, step)}
+            for second, part in answer.steps.items()
+            if part.entry
+        ],
+        "other": _figures(answer.total.other, width) if answer.total.other else None,
+        "warnings": [] if answer.is_exact else [_INEXACT],
+    }
+
+
+def _figures(measure: Measure, width_seconds: int) -> Json:
+    return {
+        "calls": measure.calls,
+        "errors": measure.errors,
+        "rate": measure.calls / width_seconds,
+        **_quantiles(measure, _QUANTILES),
+        "histogram": histogram_json(measure),
+    }
+
+
+def _quantiles(measure: Measure, quantiles: Sequence[tuple[str, float]]) -> Json:
+    return {f"{name}_nano": str(quantile_nano(measure, rank)) for name, rank in quantiles}
+
+
+def histogram_json(measure: Measure) -> Json:
+    """OTLP's ExponentialHistogramDataPoint, as far as it holds counts: dense from `offset` on."""
+    positive = {index: count for index, count in measure.buckets.items() if index != ZERO_BUCKET}
+    offset, last = min(positive, default=0), max(positive, default=-1)
+    counts = [str(positive.get(index, 0)) for index in range(offset, last + 1)]
+    return {
+        "scale": SCALE,
+        "zeroCount": str(measure.buckets.get(ZERO_BUCKET, 0)),
+        "positive": {"offset": offset, "bucketCounts": counts},
+    }
+
+
+def edges_json(answer: EdgesBetween) -> Json:
+    """Edges with calls, by caller, callee and kind."""
+    return {
+        "start_time_unix_nano": str(answer.seconds.start * _NANO),
+        "end_time_unix_nano": str(answer.seconds.end * _NANO),
+        "edges": [
+            {
+                "caller": caller,
+                "callee": callee,
+                "kind": EdgeKind(kind).name.lower(),
+                "calls": edge.measure.calls,
+                "errors": edge.measure.errors,
+                **_quantiles(edge.measure, _EDGE_QUANTILES),
+                "exemplar_trace_id": edge.exemplar_trace_id.hex() or None,
+            }
+            for (caller, callee, kind), edge in sorted(
+                answer.edges.edges.items(), key=lambda item: item[0]
+            )
+            if edge.measure.calls
+        ],
+        "other": _figures(answer.edges.other, answer.seconds.end - answer.seconds.start)
+        if answer.edges.other
+        else None,
+        "warnings": [] if answer.is_exact else [_INEXACT],
+    }
+
+
+def error_json(code: str, message: str, parameter: str | None = None) -> Json:
+    return {"error": {"code": code, "message": message, "parameter": parameter}}

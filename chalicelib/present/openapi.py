@@ -1,0 +1,292 @@
+"""The API, described: OpenAPI 3.1, served at /openapi.json."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chalicelib import config
+
+Json = dict[str, Any]
+
+_NANO: Json = {"type": "string", "pattern": "^[0-9]+$", "description": "Nanoseconds, in decimal."}
+_COUNT: Json = {"type": "integer", "minimum": 0}
+_TEXT: Json = {"type": "string"}
+_WARNINGS: Json = {
+    "type": "array",
+    "items": _TEXT,
+    "description": "What the answer leaves out, and why.",
+}
+_KIND: Json = {"enum": ["unspecified", "internal", "server", "client", "producer", "consumer"]}
+
+
+def _object(**properties: Json) -> Json:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _array(items: Json) -> Json:
+    return {"type": "array", "items": items}
+
+
+def _or_null(schema: Json) -> Json:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _schema(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_FIGURES: Json = {
+    "calls": _COUNT,
+    "errors": _COUNT,
+    "rate": {"type": "number", "description": "Calls a second."},
+    **{f"p{rank}_nano": _NANO for rank in (50, 75, 90, 95, 99)},
+    "histogram": _schema("Histogram"),
+}
+
+_SCHEMAS: Json = {
+    "Error": _object(error=_object(code=_TEXT, message=_TEXT, parameter=_or_null(_TEXT))),
+    "Summary": _object(
+        trace_id=_TEXT,
+        root_service=_TEXT,
+        root_span_name=_TEXT,
+        start_time_unix_nano=_NANO,
+        duration_nano=_NANO,
+        span_count=_COUNT,
+        error_count=_COUNT,
+        services=_array(_TEXT),
+    ),
+    "Traces": _object(
+        traces=_array(_schema("Summary")),
+        next={**_or_null(_TEXT), "description": "The `cursor` of the next page."},
+        warnings=_WARNINGS,
+    ),
+    "TracesData": {
+        "type": "object",
+        "description": "OTLP/JSON TracesData: hexadecimal ids, integer enums, 64-bit integers as strings.",
+        "properties": {"resourceSpans": _array({"type": "object"})},
+        "required": ["resourceSpans"],
+    },
+    "Services": _object(services=_array(_TEXT)),
+    "SpanNames": _object(span_names=_array(_object(name=_TEXT, kind=_KIND))),
+    "Histogram": {
+        **_object(
+            scale={"const": 5},
+            zeroCount=_TEXT,
+            positive=_object(offset={"type": "integer"}, bucketCounts=_array(_TEXT)),
+        ),
+        "description": "OTLP exponential histogram of nanoseconds: relative error at most 1.1 %.",
+    },
+    "Figures": _object(**_FIGURES),
+    "Point": _object(start_time_unix_nano=_NANO, **_FIGURES),
+    "Statistics": _object(
+        service=_TEXT,
+        start_time_unix_nano=_NANO,
+        end_time_unix_nano=_NANO,
+        step_nano=_NANO,
+        series=_array(
+            _object(
+                span_name=_TEXT,
+                kind=_KIND,
+                points={
+                    **_array(_schema("Point")),
+                    "description": "Only of steps with calls.",
+                },
+                total=_schema("Figures"),
+            )
+        ),
+        total={**_schema("Figures"), "description": "Of the service's entry spans."},
+        total_points={
+            **_array(_schema("Point")),
+            "description": "Of the service's entry spans, only of steps with any.",
+        },
+        other={
+            **_or_null(_schema("Figures")),
+            "description": "Of the span names above the cap, together.",
+        },
+        warnings=_WARNINGS,
+    ),
+    "Edges": _object(
+        start_time_unix_nano=_NANO,
+        end_time_unix_nano=_NANO,
+        edges=_array(
+            _object(
+                caller=_TEXT,
+                callee=_TEXT,
+                kind={"enum": ["rpc", "messaging", "database", "external"]},
+                calls=_COUNT,
+                errors=_COUNT,
+                p50_nano=_NANO,
+                p95_nano=_NANO,
+                p99_nano=_NANO,
+                exemplar_trace_id=_or_null(_TEXT),
+            )
+        ),
+        other=_or_null(_schema("Figures")),
+        warnings=_WARNINGS,
+    ),
+    "Health": _object(status={"const": "ok"}),
+}
+
+
+def _query(name: str, description: str, schema: Json | None = None, **more: Any) -> Json:
+    return {
+        "name": name,
+        "in": "query",
+        "description": description,
+        "schema": schema or _TEXT,
+        **more,
+    }
+
+
+def _path(name: str, description: str) -> Json:
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": description,
+        "schema": _TEXT,
+    }
+
+
+_START = _query("start", "RFC 3339 or Unix seconds; the beginning of the range, itself in it.")
+_END = _query(
+    "end", "RFC 3339 or Unix seconds; the end of the range, itself not in it; default now."
+)
+_SERVICE = _path("service", "A service's name, percent-encoded.")
+_SEARCH = [
+    _query("service", "The span's service."),
+    _query("span_name", "The span's name."),
+    _query(
+        "attribute",
+        "key=value; repeatable. Matches span or resource attributes by their string form.",
+        _array(_TEXT),
+        style="form",
+        explode=True,
+    ),
+    _query("status", "Only spans that failed.", {"enum": ["error"]}),
+    _query("min_duration", "Of the span, such as 250ms or 1.5s."),
+    _query("max_duration", "Of the span."),
+    _START,
+    _END,
+    _query(
+        "limit",
+        "Traces a page.",
+        {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": config.SEARCH_LIMIT_MAX,
+            "default": config.SEARCH_LIMIT_DEFAULT,
+        },
+    ),
+    _query("cursor", "`next` of the page before."),
+]
+
+
+def _json(description: str, schema: str) -> Json:
+    content = {"application/json": {"schema": _schema(schema)}}
+    return {"description": description, "content": content}
+
+
+def _get(summary: str, schema: str, parameters: list[Json], **statuses: str) -> Json:
+    refused = (
+        {"400": "A parameter is wrong: `error.parameter` names it.", **statuses}
+        if parameters
+        else statuses
+    )
+    return {
+        "get": {
+            "summary": summary,
+            "parameters": parameters,
+            "responses": {
+                "200": _json(summary, schema),
+                **{status.lstrip("_"): _json(text, "Error") for status, text in refused.items()},
+                "default": _json("503: the store is busy; 500: a fault of Clew's.", "Error"),
+            },
+        }
+    }
+
+
+def _post(summary: str, request: str) -> Json:
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    content = {"application/x-protobuf": binary, "application/json": {"schema": {"type": "object"}}}
+    return {
+        "post": {
+            "summary": summary,
+            "description": f"An OTLP/HTTP {request}; gzip and deflate are taken. Answers are in the request's encoding.",
+            "requestBody": {"required": True, "content": content},
+            "responses": {
+                "200": {"description": "Accepted; partial_success counts what was not, and why."},
+                "400": {"description": "google.rpc.Status: never send this again."},
+                "413": {"description": "google.rpc.Status: too large; send smaller batches."},
+                "415": {
+                    "description": "google.rpc.Status: media type or content encoding not known."
+                },
+                "503": {"description": "google.rpc.Status: send it again, after Retry-After."},
+            },
+        }
+    }
+
+
+def document() -> Json:
+    """The OpenAPI document."""
+    trace_id = _path(
+        "trace_id", "32 hexadecimal digits; fewer are padded; X-Ray's 1-8-24 form too."
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Clew",
+            "version": "0.1.0",
+            "description": "Distributed tracing without a server. Errors: {error: {code, message, parameter}}.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": [{"url": "."}],
+        "paths": {
+            "/v1/traces": {
+                **_post("Accept spans.", "ExportTraceServiceRequest"),
+                **_get(
+                    "Traces of which one span meets every condition, newest first.",
+                    "Traces",
+                    _SEARCH,
+                ),
+            },
+            "/v1/metrics": _post("Answered, not stored.", "ExportMetricsServiceRequest"),
+            "/v1/logs": _post("Answered, not stored.", "ExportLogsServiceRequest"),
+            "/v1/traces/{trace_id}": _get(
+                "A trace's spans.", "TracesData", [trace_id], _404="There is no such trace."
+            ),
+            "/v1/services": _get(
+                "Services with spans in a range (default: all that is kept).",
+                "Services",
+                [_START, _END],
+            ),
+            "/v1/services/{service}/span_names": _get(
+                "A service's span names and kinds.", "SpanNames", [_SERVICE, _START, _END]
+            ),
+            "/v1/services/{service}/statistics": _get(
+                "A service's calls, errors and durations over time.",
+                "Statistics",
+                [
+                    _SERVICE,
+                    _START,
+                    _END,
+                    _query("step", "Width of a point, such as 5m; in whole minutes."),
+                ],
+            ),
+            "/v1/edges": _get("Calls between services.", "Edges", [_START, _END]),
+            "/openapi.json": {
+                "get": {
+                    "summary": "This document.",
+                    "responses": {"200": {"description": "OpenAPI 3.1."}},
+                }
+            },
+            "/health": _get("Whether this function answers.", "Health", []),
+            "/": {
+                "get": {
+                    "summary": "A page for people.",
+                    "responses": {"200": {"description": "HTML."}},
+                }
+            },
+        },
+        "components": {"schemas": _SCHEMAS},
+    }

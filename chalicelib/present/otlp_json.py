@@ -1,0 +1,157 @@
+"""OTLP/JSON: protobuf's JSON mapping, but hexadecimal ids and integer enums; 64-bit integers as decimal strings.
+
+Source: opentelemetry-proto, docs/specification.md, JSON Protobuf Encoding. Fields with their default value are left out.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
+    from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+
+    from chalicelib.model.span import Span
+
+Json = dict[str, Any]
+
+
+def traces_data_json(spans: Iterable[Span]) -> Json:
+    """`{"resourceSpans": […]}` of spans, grouped by resource and scope in the order of their first span."""
+    resources: dict[bytes, dict[bytes, list[Json]]] = {}
+    for span in spans:
+        scopes = resources.setdefault(span.scope.resource_head, {})
+        scopes.setdefault(span.scope.scope_head, []).append(_span(SpanMessage.FromString(span.raw)))
+    return {
+        "resourceSpans": [
+            {
+                **_resource_spans(resource_head),
+                "scopeSpans": [
+                    {**_scope_spans(head), "spans": of_scope} for head, of_scope in scopes.items()
+                ],
+            }
+            for resource_head, scopes in resources.items()
+        ]
+    }
+
+
+def _resource_spans(head: bytes) -> Json:
+    message = ResourceSpans.FromString(head)
+    found: Json = {"resource": _resource(message.resource)}
+    return _with(found, schemaUrl=message.schema_url)
+
+
+def _resource(resource: Resource) -> Json:
+    return _with(
+        {},
+        attributes=_attributes(resource.attributes),
+        droppedAttributesCount=resource.dropped_attributes_count,
+    )
+
+
+def _scope_spans(head: bytes) -> Json:
+    message = ScopeSpans.FromString(head)
+    found: Json = {"scope": _scope(message.scope)} if message.HasField("scope") else {}
+    return _with(found, schemaUrl=message.schema_url)
+
+
+def _scope(scope: InstrumentationScope) -> Json:
+    return _with(
+        {},
+        name=scope.name,
+        version=scope.version,
+        attributes=_attributes(scope.attributes),
+        droppedAttributesCount=scope.dropped_attributes_count,
+    )
+
+
+def _span(span: SpanMessage) -> Json:
+    found: Json = {"traceId": span.trace_id.hex(), "spanId": span.span_id.hex()}
+    return _with(
+        found,
+        traceState=span.trace_state,
+        parentSpanId=span.parent_span_id.hex(),
+        flags=span.flags,
+        name=span.name,
+        kind=span.kind,
+        startTimeUnixNano=_integer(span.start_time_unix_nano),
+        endTimeUnixNano=_integer(span.end_time_unix_nano),
+        attributes=_attributes(span.attributes),
+        droppedAttributesCount=span.dropped_attributes_count,
+        events=[_event(event) for event in span.events],
+        droppedEventsCount=span.dropped_events_count,
+        links=[_link(link) for link in span.links],
+        droppedLinksCount=span.dropped_links_count,
+        status=_with({}, message=span.status.message, code=span.status.code),
+    )
+
+
+def _event(event: SpanMessage.Event) -> Json:
+    return _with(
+        {},
+        timeUnixNano=_integer(event.time_unix_nano),
+        name=event.name,
+        attributes=_attributes(event.attributes),
+        droppedAttributesCount=event.dropped_attributes_count,
+    )
+
+
+def _link(link: SpanMessage.Link) -> Json:
+    return _with(
+        {"traceId": link.trace_id.hex(), "spanId": link.span_id.hex()},
+        traceState=link.trace_state,
+        attributes=_attributes(link.attributes),
+        droppedAttributesCount=link.dropped_attributes_count,
+        flags=link.flags,
+    )
+
+
+def _with(found: Json, **fields: Any) -> Json:
+    """`found` and those of the fields that do not have their default value."""
+    for name, value in fields.items():
+        if value:
+            found[name] = value
+    return found
+
+
+def _integer(value: int) -> str:
+    return str(value) if value else ""
+
+
+def _attributes(attributes: Sequence[KeyValue]) -> list[Json]:
+    return [{"key": attribute.key, "value": _value(attribute.value)} for attribute in attributes]
+
+
+def _value(value: AnyValue) -> Json:
+    """An AnyValue; `{}` is the empty one."""
+    match value.WhichOneof("value"):
+        case "string_value":
+            return {"stringValue": value.string_value}
+        case "int_value":
+            return {"intValue": str(value.int_value)}
+        case "bool_value":
+            return {"boolValue": value.bool_value}
+        case "double_value":
+            return {"doubleValue": _double(value.double_value)}
+        case "array_value":
+            return {"arrayValue": {"values": [_value(each) for each in value.array_value.values]}}
+        case "kvlist_value":
+            return {"kvlistValue": {"values": _attributes(value.kvlist_value.values)}}
+        case "bytes_value":
+            return {"bytesValue": base64.b64encode(value.bytes_value).decode()}
+    return {}
+
+
+def _double(value: float) -> float | str:
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return value

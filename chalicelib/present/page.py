@@ -1,0 +1,22 @@
+"""The page at `/`, until the web UI stands there."""
+
+PAGE = b"""<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Clew</title><meta name="viewport" content="width=device-width"></head>
+<body>
+<h1>Clew</h1>
+<p>A distributed-tracing backend without a server. This one is running.</p>
+<h2>Send spans</h2>
+<p>Point any OpenTelemetry SDK or Collector with an OTLP/HTTP exporter at this address:</p>
+<pre>OTEL_EXPORTER_OTLP_ENDPOINT=THIS-ADDRESS  OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf</pre>
+<h2>Look</h2>
+<ul>
+<li><a href="v1/services">Services</a></li>
+<li><a href="v1/traces">Traces of the last hour</a></li>
+<li><a href="v1/edges">Calls between services in the last hour</a></li>
+<li><a href="openapi.json">The whole API (OpenAPI)</a></li>
+<li><a href="health">Health</a></li>
+</ul>
+</body>
+</html>
+"""

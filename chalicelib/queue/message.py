@@ -1,0 +1,99 @@
+"""A payload on its way through SQS: one format, versioned, described byte by byte in docs/message-format.md.
+
+    payload (OTLP TracesData bytes) ──encode──▶ body: {"version":1,"span_count":…,"digest":…,"received_…":…}
+                                                attribute "payload" (Binary): one zstd frame
+
+The body is for people; the payload travels as raw bytes in a binary attribute, for base64 in the body would cost
+a third more. The identity of a message is the digest of its *uncompressed* payload: a client that sends the same
+bytes again makes the same digest, whatever happened to the first copy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from chalicelib.errors import InvalidPayload
+from chalicelib.model import zstd
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMAT_VERSION = 1
+DIGEST_BYTES = 32
+PAYLOAD_ATTRIBUTE = "payload"
+
+
+class Message(NamedTuple):
+    """What `receive` hands to the queue and `store` takes from it."""
+
+    digest: bytes
+    """SHA-256, 32 bytes: see `digest_of`."""
+    span_count: int
+    received_unix_seconds: int
+    """When the request arrived: the start of the retention, kept over any delay in the queue. Not in the digest."""
+    frame: bytes
+    """The payload, as one zstd frame."""
+
+
+def digest_of(tenant: str, payload: bytes) -> bytes:
+    """SHA-256 over tenant, format version and the uncompressed normalised payload."""
+    return hashlib.sha256(b"clew\0%d\0%b\0" % (FORMAT_VERSION, tenant.encode()) + payload).digest()
+
+
+def message_from_payload(
+    tenant: str, payload: bytes, span_count: int, received_unix_seconds: int
+) -> Message:
+    """The message that carries `payload` (TracesData bytes, at most `MESSAGE_PAYLOAD_BYTES_MAX`)."""
+    return Message(
+        digest_of(tenant, payload), span_count, received_unix_seconds, zstd.compress(payload)
+    )
+
+
+def body_of(message: Message) -> str:
+    """The readable SQS message body: ASCII JSON."""
+    return orjson.dumps(
+        {
+            "version": FORMAT_VERSION,
+            "span_count": message.span_count,
+            "digest": message.digest.hex(),
+            "received_unix_seconds": message.received_unix_seconds,
+        }
+    ).decode()
+
+
+def message_from_parts(body: str, frame: bytes | None) -> Message:
+    """The message of an SQS body and its binary attribute.
+
+    Raises InvalidPayload for anything that `body_of` did not write: an unknown version, a missing attribute.
+    """
+    try:
+        fields: Mapping[str, Any] = orjson.loads(body)
+        version = fields["version"]
+        if version != FORMAT_VERSION:
+            raise InvalidPayload(f"message format version {version!r} is not known")
+        digest = bytes.fromhex(fields["digest"])
+        span_count, received = int(fields["span_count"]), int(fields["received_unix_seconds"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InvalidPayload(f"not a message of this format: {error!r}") from error
+    if len(digest) != DIGEST_BYTES:
+        raise InvalidPayload(f"a digest has {DIGEST_BYTES} bytes, this one {len(digest)}")
+    if not frame:
+        raise InvalidPayload(f"the binary attribute {PAYLOAD_ATTRIBUTE!r} is missing")
+    return Message(digest, span_count, received, frame)
+
+
+def payload_of(tenant: str, message: Message, bytes_max: int) -> bytes:
+    """The uncompressed payload, checked against the digest.
+
+    Raises InvalidPayload if the frame is damaged, too large, or not what the digest was made of.
+    """
+    try:
+        payload = zstd.decompress(message.frame, bytes_max)
+    except zstd.ZstdError as error:
+        raise InvalidPayload(f"the payload is not one zstd frame: {error}") from error
+    if digest_of(tenant, payload) != message.digest:
+        raise InvalidPayload("the payload is not what its digest was made of")
+    return payload

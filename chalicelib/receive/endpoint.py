@@ -1,0 +1,144 @@
+"""POST /v1/traces: an OTLP/HTTP request in, the answer that its sender understands out.
+
+    headers, body ──uncompressed──▶ bytes ──payload_from_…──▶ payload ──messages_of──▶ send ──▶ 200
+
+200 is said only after the queue has accepted every message. What the sender must not send again is 400, 413 or 415;
+what it must send again is 503, never 500, on which OTLP senders drop their data.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import orjson
+
+from chalicelib import config
+from chalicelib.errors import InvalidPayload, PayloadTooLarge, StoreError, UnsupportedMedia
+from chalicelib.model.http import Answer
+from chalicelib.model.wire import field, varint
+from chalicelib.receive.content import Encoding, encoding_of, uncompressed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from chalicelib.queue.message import Message
+    from chalicelib.receive.otlp import Normalised
+
+_logger = logging.getLogger(__name__)
+
+_INVALID_ARGUMENT, _UNAVAILABLE = 3, 14
+"""google.rpc.Code."""
+_REJECTED_NAMES = {
+    "traces": "rejectedSpans",
+    "metrics": "rejectedDataPoints",
+    "logs": "rejectedLogRecords",
+}
+
+
+def receive_traces(
+    headers: Mapping[str, str],
+    body: bytes,
+    now_unix_seconds: int,
+    send: Callable[[Sequence[Message]], None],
+) -> Answer:
+    """Accept an ExportTraceServiceRequest. `headers` have lower-case names; `send` is a MessageSender's.
+
+    Raises nothing: whatever goes wrong is an answer.
+    """
+    encoding = _encoding_for_answers(headers, body)
+    try:
+        normalised = _normalised(headers, body)
+        _send(normalised, now_unix_seconds, send)
+    except InvalidPayload as error:
+        return _status_answer(encoding, _http_status(error), _INVALID_ARGUMENT, str(error))
+    except StoreError as error:
+        _logger.warning("spans not accepted: %s", error)
+        return unavailable(headers, body)
+    except Exception:
+        _logger.exception("spans not accepted")
+        return unavailable(headers, body)
+    return _success(encoding, normalised)
+
+
+def _normalised(headers: Mapping[str, str], body: bytes) -> Normalised:
+    from chalicelib.receive.otlp import payload_from_json, payload_from_protobuf
+
+    plain = uncompressed(headers, body)
+    encoding = encoding_of(headers, plain)
+    return payload_from_json(plain) if encoding is Encoding.JSON else payload_from_protobuf(plain)
+
+
+def _send(
+    normalised: Normalised, now_unix_seconds: int, send: Callable[[Sequence[Message]], None]
+) -> None:
+    from chalicelib.receive.split import messages_of
+
+    messages = messages_of(
+        normalised.payload, normalised.span_count, config.TENANT, now_unix_seconds
+    )
+    if messages:
+        send(messages)
+
+
+def refuse_signal(headers: Mapping[str, str], body: bytes, signal: str) -> Answer:
+    """The answer to `metrics` or `logs`: SDKs send these too by default, and an error each minute helps nobody."""
+    message = f"Clew keeps traces only: these {signal} were not stored"
+    return _partial_success(_encoding_for_answers(headers, body), 0, message, signal)
+
+
+def unavailable(headers: Mapping[str, str], body: bytes) -> Answer:
+    """503: the sender is to keep its data, and send it again."""
+    encoding = _encoding_for_answers(headers, body)
+    answer = _status_answer(
+        encoding, 503, _UNAVAILABLE, "the queue does not accept spans: send again"
+    )
+    return answer._replace(
+        headers={**answer.headers, "Retry-After": str(config.RETRY_AFTER_SECONDS)}
+    )
+
+
+def _encoding_for_answers(headers: Mapping[str, str], body: bytes) -> Encoding:
+    """As the request's; JSON where that is neither of OTLP's, which a person can read."""
+    try:
+        return encoding_of(headers, body)
+    except UnsupportedMedia:
+        return Encoding.JSON
+
+
+def _http_status(error: InvalidPayload) -> int:
+    if isinstance(error, PayloadTooLarge):
+        return 413
+    return 415 if isinstance(error, UnsupportedMedia) else 400
+
+
+def _success(encoding: Encoding, normalised: Normalised) -> Answer:
+    from chalicelib.receive.otlp import told
+
+    rejected = normalised.rejected.total()
+    if not rejected:
+        return _answer(encoding, 200, b"{}" if encoding is Encoding.JSON else b"")
+    return _partial_success(encoding, rejected, told(normalised.rejected), "traces")
+
+
+def _partial_success(encoding: Encoding, rejected: int, message: str, signal: str) -> Answer:
+    """Export…ServiceResponse, whose partial_success has the same field numbers for every signal."""
+    if encoding is Encoding.JSON:
+        partial = {_REJECTED_NAMES[signal]: str(rejected), "errorMessage": message}
+        return _answer(encoding, 200, orjson.dumps({"partialSuccess": partial}))
+    count = b"\x08" + varint(rejected) if rejected else b""
+    return _answer(encoding, 200, field(1, count + field(2, message.encode())))
+
+
+def _status_answer(encoding: Encoding, http_status: int, code: int, message: str) -> Answer:
+    """A google.rpc.Status (1 code, 2 message)."""
+    if encoding is Encoding.JSON:
+        return _answer(encoding, http_status, orjson.dumps({"code": code, "message": message}))
+    return _answer(
+        encoding, http_status, b"\x08" + varint(code) + field(2, message.encode(errors="replace"))
+    )
+
+
+def _answer(encoding: Encoding, status: int, body: bytes) -> Answer:
+    headers = {"Content-Type": encoding.value, "X-Content-Type-Options": "nosniff"}
+    return Answer(status, headers, body)

@@ -1,0 +1,288 @@
+"""OTLP requests → payloads: what is valid, in protobuf, whatever it came in.
+
+    uncompressed body ──payload_from_protobuf / payload_from_json──▶ Normalised(payload, span_count, rejected)
+
+A request without fault is its own payload, byte for byte. Otherwise the good spans' bytes are joined anew, and each
+bad one is counted with its reason. Source: opentelemetry-proto, docs/specification.md, OTLP/HTTP.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import orjson
+from google.protobuf.json_format import ParseDict, ParseError
+from google.protobuf.message import DecodeError, Message
+from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
+
+from chalicelib import config
+from chalicelib.errors import InvalidPayload, PayloadTooLarge
+from chalicelib.model import shadow_pb2 as shadow
+from chalicelib.model.ids import SPAN_ID_BYTES, TRACE_ID_BYTES, ZERO_SPAN_ID, ZERO_TRACE_ID
+from chalicelib.model.wire import field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_GUARDED_BYTES_MIN = 100_000
+"""A smaller body cannot hold enough empty messages to hurt; a larger one is counted before it is parsed whole."""
+_REASONS_TOLD_MAX = 5
+
+Proto = TypeVar("Proto", bound=Message)
+
+
+class Normalised(NamedTuple):
+    payload: bytes
+    """TracesData bytes that every reader can parse; b"" for no spans."""
+    span_count: int
+    rejected: Counter[str]
+    """Reason → spans rejected for it."""
+
+
+def payload_from_protobuf(body: bytes) -> Normalised:
+    """Of ExportTraceServiceRequest bytes.
+
+    Raises InvalidPayload if the bytes are no such message at all, PayloadTooLarge for too many spans or groups.
+    """
+    if len(body) >= _GUARDED_BYTES_MIN:
+        _count_groups(body)
+    try:
+        request = TracesData.FromString(body)
+    except DecodeError:
+        return _salvaged(body)
+    span_count = 0
+    is_small = len(body) <= config.SPAN_BYTES_MAX
+    for resource_spans in request.resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            span_count += len(scope_spans.spans)
+            if any(map(_fault, scope_spans.spans)):
+                return _salvaged(body)
+            if not is_small and _may_be_too_large(resource_spans, scope_spans):
+                return _salvaged(body)
+    _check_span_count(span_count)
+    return Normalised(body if span_count else b"", span_count, Counter())
+
+
+def _may_be_too_large(resource_spans: ResourceSpans, scope_spans: ScopeSpans) -> bool:
+    """Whether a span with its resource and scope may be over the limit: `_salvaged` then looks closely."""
+    shared = resource_spans.resource.ByteSize() + scope_spans.scope.ByteSize()
+    largest = max((span.ByteSize() for span in scope_spans.spans), default=0)
+    return shared + largest > config.SPAN_BYTES_MAX // 2
+
+
+def _fault(span: Span) -> str | None:
+    """Why a span cannot be stored, as the sender is told; None if it can."""
+    trace_id, span_id, parent = span.trace_id, span.span_id, span.parent_span_id
+    if len(trace_id) != TRACE_ID_BYTES or trace_id == ZERO_TRACE_ID:
+        return f"trace_id must be {TRACE_ID_BYTES} bytes, not all zero"
+    if len(span_id) != SPAN_ID_BYTES or span_id == ZERO_SPAN_ID:
+        return f"span_id must be {SPAN_ID_BYTES} bytes, not all zero"
+    if parent and len(parent) != SPAN_ID_BYTES:
+        return f"parent_span_id must be {SPAN_ID_BYTES} bytes or empty"
+    if len(span.attributes) > config.ATTRIBUTES_PER_SPAN_MAX:
+        return f"a span may have {config.ATTRIBUTES_PER_SPAN_MAX} attributes"
+    return None
+
+
+def _check_span_count(span_count: int) -> None:
+    if span_count > config.SPANS_PER_REQUEST_MAX:
+        raise PayloadTooLarge(
+            f"the request has {span_count} spans, the limit is {config.SPANS_PER_REQUEST_MAX}: send smaller batches"
+        )
+
+
+def _count_groups(body: bytes) -> None:
+    """Refuse a body of millions of empty messages before the parser makes an object of each."""
+    groups = spans = 0
+    for resource_spans in _shadow(shadow.TracesData, body).resource_spans:
+        groups += 1
+        if groups > config.GROUPS_PER_REQUEST_MAX:
+            break
+        for scope_spans in _shadow(shadow.ResourceSpans, resource_spans).scope_spans:
+            groups += 1
+            if groups > config.GROUPS_PER_REQUEST_MAX:
+                break
+            spans += len(_shadow(shadow.ScopeSpans, scope_spans).spans)
+    if groups > config.GROUPS_PER_REQUEST_MAX:
+        raise PayloadTooLarge(
+            f"the request has more than {config.GROUPS_PER_REQUEST_MAX} resources and scopes: send smaller batches"
+        )
+    _check_span_count(spans)
+
+
+def _shadow(message: type[Proto], data: bytes) -> Proto:
+    try:
+        return message.FromString(data)
+    except DecodeError as error:
+        raise InvalidPayload(
+            f"the body is not an OTLP ExportTraceServiceRequest: {error}"
+        ) from error
+
+
+def _salvaged(body: bytes) -> Normalised:
+    """The good spans of a request with bad ones, or with spans that need a closer look."""
+    rejected: Counter[str] = Counter()
+    kept: list[bytes] = []
+    span_count = 0
+    for raw_resource_spans in _shadow(shadow.TracesData, body).resource_spans:
+        resource_spans = _shadow(shadow.ResourceSpans, raw_resource_spans)
+        resource = b"".join(resource_spans.resource)
+        scopes = [_shadow(shadow.ScopeSpans, raw) for raw in resource_spans.scope_spans]
+        if not _parses(Resource, resource):
+            rejected["its resource is not a valid message"] += sum(len(s.spans) for s in scopes)
+            continue
+        parts = [field(1, resource)] if resource_spans.resource else []
+        parts_before = len(parts)
+        for scope_spans in scopes:
+            good = _good_spans(scope_spans, len(resource), rejected)
+            span_count += len(good)
+            if good:
+                parts.append(field(2, _scope_spans(scope_spans, good)))
+        if resource_spans.schema_url:
+            parts.append(field(3, resource_spans.schema_url.encode()))
+        if len(parts) > parts_before and span_count:
+            kept.append(field(1, b"".join(parts)))
+    _check_span_count(span_count)
+    return Normalised(b"".join(kept) if span_count else b"", span_count, rejected)
+
+
+def _good_spans(
+    scope_spans: shadow.ScopeSpans, resource_bytes: int, rejected: Counter[str]
+) -> list[bytes]:
+    scope = b"".join(scope_spans.scope)
+    if not _parses(InstrumentationScope, scope):
+        rejected["its scope is not a valid message"] += len(scope_spans.spans)
+        return []
+    good = []
+    for raw in scope_spans.spans:
+        if reason := _raw_fault(raw, resource_bytes + len(scope) + len(raw)):
+            rejected[reason] += 1
+        else:
+            good.append(raw)
+    return good
+
+
+def _raw_fault(raw: bytes, span_bytes: int) -> str | None:
+    if span_bytes > config.SPAN_BYTES_MAX:
+        return f"a span with its resource may have {config.SPAN_BYTES_MAX} bytes"
+    try:
+        return _fault(Span.FromString(raw))
+    except DecodeError:
+        return "it is not a valid message: damaged, not UTF-8, or nested too deeply"
+
+
+def _parses(message: type[Message], data: bytes) -> bool:
+    try:
+        message.FromString(data)
+    except DecodeError:
+        return False
+    return True
+
+
+def _scope_spans(scope_spans: shadow.ScopeSpans, spans: Sequence[bytes]) -> bytes:
+    parts = [field(1, b"".join(scope_spans.scope))] if scope_spans.scope else []
+    parts += [field(2, raw) for raw in spans]
+    if scope_spans.schema_url:
+        parts.append(field(3, scope_spans.schema_url.encode()))
+    return b"".join(parts)
+
+
+def payload_from_json(body: bytes) -> Normalised:
+    """Of an OTLP/JSON request: protobuf's JSON mapping, but for hexadecimal ids and integer enums.
+
+    Takes enum names too, as some senders write them. Raises as `payload_from_protobuf` does.
+    """
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidPayload(f"the body is not JSON: {error}") from error
+    rejected: Counter[str] = Counter()
+    data = TracesData()
+    groups = 0
+    for resource_json in _objects(document, "resourceSpans", "the body"):
+        resource_spans = data.resource_spans.add(schema_url=_text(resource_json, "schemaUrl"))
+        _parse_json(resource_json.get("resource") or {}, resource_spans.resource, "resource")
+        groups += 1
+        for scope_json in _objects(resource_json, "scopeSpans", "resourceSpans"):
+            scope_spans = resource_spans.scope_spans.add(schema_url=_text(scope_json, "schemaUrl"))
+            _parse_json(scope_json.get("scope") or {}, scope_spans.scope, "scope")
+            groups += 1
+            scope_spans.spans.extend(_spans_from_json(scope_json, rejected))
+        if groups > config.GROUPS_PER_REQUEST_MAX:
+            raise PayloadTooLarge(
+                f"the request has more than {config.GROUPS_PER_REQUEST_MAX} resources and scopes"
+            )
+    normalised = payload_from_protobuf(data.SerializeToString(deterministic=True))
+    return normalised._replace(rejected=normalised.rejected + rejected)
+
+
+def _objects(parent: Any, name: str, where: str) -> list[dict[str, Any]]:
+    if not isinstance(parent, dict):
+        raise InvalidPayload(f"{where} must be a JSON object")
+    children = parent.get(name)
+    if children is None:
+        return []
+    if not isinstance(children, list) or not all(isinstance(child, dict) for child in children):
+        raise InvalidPayload(f"{name} must be an array of objects")
+    return children
+
+
+def _text(parent: dict[str, Any], name: str) -> str:
+    text = parent.get(name) or ""
+    if not isinstance(text, str):
+        raise InvalidPayload(f"{name} must be a string")
+    return text
+
+
+def _parse_json(document: Any, message: Message, where: str) -> None:
+    try:
+        ParseDict(document, message, ignore_unknown_fields=True)
+    except (ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise InvalidPayload(f"{where}: {_first_line(error)}") from error
+
+
+def _spans_from_json(scope_json: dict[str, Any], rejected: Counter[str]) -> Iterator[Span]:
+    for span_json in _objects(scope_json, "spans", "scopeSpans"):
+        try:
+            yield _span_from_json(span_json)
+        except InvalidPayload as error:
+            rejected[str(error)] += 1
+
+
+def _span_from_json(span_json: dict[str, Any]) -> Span:
+    span = Span()
+    ids = {name: _hexadecimal(span_json, name) for name in ("traceId", "spanId", "parentSpanId")}
+    links = _objects(span_json, "links", "span")
+    link_ids = [(_hexadecimal(link, "traceId"), _hexadecimal(link, "spanId")) for link in links]
+    without_ids = {key: value for key, value in span_json.items() if key not in (*ids, "links")}
+    _parse_json(without_ids, span, "span")
+    span.trace_id, span.span_id, span.parent_span_id = ids.values()
+    for link, (trace_id, span_id) in zip(links, link_ids, strict=True):
+        added = span.links.add()
+        rest = {key: value for key, value in link.items() if key not in ("traceId", "spanId")}
+        _parse_json(rest, added, "link")
+        added.trace_id, added.span_id = trace_id, span_id
+    return span
+
+
+def _hexadecimal(parent: dict[str, Any], name: str) -> bytes:
+    try:
+        return bytes.fromhex(parent.get(name) or "")
+    except (ValueError, TypeError):
+        raise InvalidPayload(f"{name} must be hexadecimal digits") from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+
+
+def told(rejected: Counter[str]) -> str:
+    """The reasons, most frequent first, in a sentence for the sender."""
+    reasons = [
+        f"{count} rejected: {reason}" for reason, count in rejected.most_common(_REASONS_TOLD_MAX)
+    ]
+    more = len(rejected) - len(reasons)
+    return "; ".join(reasons) + (f"; and {more} other reasons" if more else "")

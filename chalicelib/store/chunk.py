@@ -1,0 +1,84 @@
+"""Chunks: what one group of messages holds of one trace, as one item of the table `spans`.
+
+    spans of a group ──chunks_of──▶ Chunk(trace_id, digest, value) ──traces_data_of──▶ TracesData bytes
+
+A chunk is readable alone. It is written by joining the wire bytes of heads and spans, and compressed with a trained
+dictionary: a typical trace then fits one write unit where it would take two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from chalicelib.model import zstd
+from chalicelib.model.frame import CODEC_DICTIONARY, FORMAT_VERSION, unseal
+from chalicelib.model.span import traces_data
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from chalicelib.model.span import Span
+
+DICTIONARY_PATH = Path(__file__).with_name("dictionary_1.zdict")
+"""The one that is written with. A new dictionary gets a new file; the old ones stay for reading."""
+VALUE_BYTES_MAX = 390_000
+"""An item has at most 409,600 bytes; the rest is for keys, expiry and what moto counts otherwise."""
+DIGEST_BYTES = 16
+_LEVEL = 3
+
+
+class Chunk(NamedTuple):
+    trace_id: bytes
+    digest: bytes
+    """First 16 bytes of the SHA-256 of the uncompressed content: the same content is one item, however often."""
+    value: bytes
+
+
+@cache
+def _compressor() -> zstd.ZstdCompressor:
+    dictionary = zstd.ZstdDict(DICTIONARY_PATH.read_bytes())
+    return zstd.ZstdCompressor(level=_LEVEL, zstd_dict=dictionary.as_digested_dict)
+
+
+@cache
+def dictionaries() -> dict[int, zstd.ZstdDict]:
+    """Every dictionary that stored chunks may name, by its id."""
+    found = (zstd.ZstdDict(path.read_bytes()) for path in DICTIONARY_PATH.parent.glob("*.zdict"))
+    return {dictionary.dict_id: dictionary for dictionary in found}
+
+
+def chunks_of(spans: Iterable[Span]) -> list[Chunk]:
+    """The chunks of a group's spans: one a trace, more where one would be over the item limit."""
+    traces: dict[bytes, list[Span]] = defaultdict(list)
+    for span in spans:
+        traces[span.trace_id].append(span)
+    return [
+        chunk
+        for trace_id, of_trace in traces.items()
+        for chunk in _chunks_of_trace(trace_id, of_trace)
+    ]
+
+
+def _chunks_of_trace(trace_id: bytes, spans: Sequence[Span]) -> Iterator[Chunk]:
+    content = traces_data(spans)
+    value = _seal(content)
+    if len(value) > VALUE_BYTES_MAX and len(spans) > 1:
+        middle = len(spans) // 2
+        yield from _chunks_of_trace(trace_id, spans[:middle])
+        yield from _chunks_of_trace(trace_id, spans[middle:])
+    else:
+        yield Chunk(trace_id, hashlib.sha256(content).digest()[:DIGEST_BYTES], value)
+
+
+def _seal(content: bytes) -> bytes:
+    frame = _compressor().compress(content, zstd.ZstdCompressor.FLUSH_FRAME)
+    return bytes((FORMAT_VERSION, CODEC_DICTIONARY)) + frame
+
+
+def traces_data_of(value: bytes) -> bytes:
+    """The TracesData bytes of a chunk's value. Raises StoreError as `unseal` does."""
+    return unseal(value, dictionaries())

@@ -1,0 +1,141 @@
+"""The commit of a group of messages: chunks, search blocks, then one transaction of markers and segments.
+
+    messages ──group──▶ spans ─┬─ chunks ─────────▶ table spans        (may be written twice: readers drop copies)
+                               ├─ search blocks ──▶ table index        (likewise)
+                               └─ markers, segments ─ one transaction ─▶ table statistics
+
+A marker is put only if it is not there. If one is, its message is counted already: it is left out, the segments are
+computed anew from exactly the rest, and the transaction is tried again. Any other trouble fails the whole group and
+nothing of it is counted. So a message counts exactly once, however often it is delivered and wherever a function dies.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, NamedTuple
+
+from chalicelib import config
+from chalicelib.model.span import Scopes, Span, spans_of
+from chalicelib.store import layout
+from chalicelib.store.chunk import chunks_of
+from chalicelib.store.items import ConditionFailed, Item, Put
+from chalicelib.store.search_block import blocks_of, rows_of
+from chalicelib.store.segment import Segment, segments_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from chalicelib.store.items import ItemStore
+
+COMMIT_ACTIONS_MAX = 90
+COMMIT_BYTES_MAX = 3_000_000
+"""Both below DynamoDB's own 100 and 4 MB, as a margin."""
+
+
+class Counted(NamedTuple):
+    """A message whose payload is at hand."""
+
+    digest: bytes
+    received_unix_seconds: int
+    payload: bytes
+
+
+class Committed(NamedTuple):
+    messages: int
+    spans: int
+    duplicate_messages: int
+
+
+class GroupTooLarge(Exception):
+    """What the group adds does not fit one transaction: fewer messages may."""
+
+
+def commit(
+    store: ItemStore, messages: Sequence[Counted], now_unix_nano: int, shards: int
+) -> Committed:
+    """Store and count these messages (distinct digests, at most 80); return when that is durable.
+
+    Raises GroupTooLarge with nothing counted; StoreThrottled or StoreError, after which the group may or may not be
+    counted: deliver it again.
+    """
+    scopes = Scopes()
+    spans_by_message = {
+        message.digest: list(spans_of(message.payload, scopes)) for message in messages
+    }
+    spans = [span for of_message in spans_by_message.values() for span in of_message]
+    received = max(message.received_unix_seconds for message in messages)
+    expiry = received + config.RETENTION_SECONDS
+    store.put_batch(config.SPANS_TABLE, chunk_items(spans, expiry))
+    store.put_batch(config.INDEX_TABLE, block_items(spans, expiry))
+    counted = _count(store, spans_by_message, now_unix_nano, shards)
+    return Committed(
+        len(counted), sum(len(spans_by_message[d]) for d in counted), len(messages) - len(counted)
+    )
+
+
+def _count(
+    store: ItemStore, spans_by_message: dict[bytes, list[Span]], now_unix_nano: int, shards: int
+) -> list[bytes]:
+    """Count those of the messages that are not counted yet; return their digests."""
+    digests = list(spans_by_message)
+    while digests:
+        spans = [span for digest in digests for span in spans_by_message[digest]]
+        actions = _actions(digests, segments_of(spans, shards), now_unix_nano)
+        try:
+            store.transact(actions)
+        except ConditionFailed as failed:
+            # The markers are the first actions, in the digests' order; segments have no condition.
+            digests = [digest for i, digest in enumerate(digests) if i not in failed.indices]
+        else:
+            break
+    return digests
+
+
+def _actions(
+    digests: Sequence[bytes], segments: Sequence[Segment], now_unix_nano: int
+) -> list[Put]:
+    expiry = now_unix_nano // 10**9 + config.MARKER_RETENTION_SECONDS
+    actions = [
+        Put(config.STATISTICS_TABLE, marker_item(digest, expiry), "attribute_not_exists(p)")
+        for digest in digests
+    ]
+    identity = hashlib.sha256(b"".join(digests)).digest()
+    for place, segment in enumerate(segments):
+        sort = layout.segment_sort_key(now_unix_nano, identity) + f"|{place}"
+        item: Item = {"p": layout.fold_partition(segment.shard), "s": sort, "v": segment.value}
+        actions.append(Put(config.STATISTICS_TABLE, item))
+    total = sum(len(segment.value) for segment in segments)
+    if len(actions) > COMMIT_ACTIONS_MAX or total > COMMIT_BYTES_MAX:
+        raise GroupTooLarge(f"{len(actions)} actions, {total} bytes of segments")
+    return actions
+
+
+def marker_item(digest: bytes, expiry_unix_seconds: int) -> Item:
+    key = layout.marker_key(digest)
+    return {"p": key.partition, "s": key.sort, "x": expiry_unix_seconds}
+
+
+def counted_among(store: ItemStore, digests: Iterable[bytes]) -> set[bytes]:
+    """Those of the digests whose message is counted."""
+    by_partition = {layout.marker_key(digest).partition: digest for digest in digests}
+    keys: list[Item] = [{"p": partition, "s": "m"} for partition in by_partition]
+    return {by_partition[str(item["p"])] for item in store.get_batch(config.STATISTICS_TABLE, keys)}
+
+
+def chunk_items(spans: Sequence[Span], expiry_unix_seconds: int) -> list[Item]:
+    return [
+        {"p": chunk.trace_id, "s": chunk.digest, "v": chunk.value, "x": expiry_unix_seconds}
+        for chunk in chunks_of(spans)
+    ]
+
+
+def block_items(spans: Sequence[Span], expiry_unix_seconds: int) -> list[Item]:
+    return [
+        {
+            "p": layout.index_partition(block.hour, block.service),
+            "s": block.key,
+            "v": block.value,
+            "x": expiry_unix_seconds,
+        }
+        for block in blocks_of(rows_of(spans))
+    ]

@@ -1,0 +1,172 @@
+"""The consumer: an SQS event in, commits out, one message's fault never another's.
+
+* A record that is no message of ours, or whose payload cannot be stored, goes to the dead-letter queue with the
+  reason; a group that fails for such a reason is halved until what fails stands alone.
+* A fault of AWS fails the invocation: SQS delivers everything again, and what is counted already stays counted once.
+  That needs no ReportBatchItemFailures, which `chalice deploy` cannot set.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from chalicelib import config
+from chalicelib.errors import InvalidPayload, StoreError
+from chalicelib.queue.message import PAYLOAD_ATTRIBUTE, Message, message_from_parts, payload_of
+from chalicelib.store.commit import Committed, Counted, commit, counted_among
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from chalicelib.store.items import ItemStore
+
+_logger = logging.getLogger(__name__)
+
+Record = dict[str, Any]
+"""One of a Lambda SQS event's `Records`."""
+
+
+class DeadLetters(Protocol):
+    def bury(self, record: Record, reason: str) -> None:
+        """Return when the dead-letter queue has the record's body and attributes, and the reason."""
+
+
+class OutOfTime(StoreError):
+    """The invocation's time is nearly over; what is not committed must be delivered again."""
+
+
+class Received(NamedTuple):
+    message: Message
+    record: Record
+
+
+class Consumed(NamedTuple):
+    """What one invocation did, for the metrics."""
+
+    messages: int = 0
+    spans: int = 0
+    duplicate_messages: int = 0
+    dead_letters: int = 0
+
+    def plus(self, committed: Committed) -> Consumed:
+        return Consumed(
+            self.messages + committed.messages,
+            self.spans + committed.spans,
+            self.duplicate_messages + committed.duplicate_messages,
+            self.dead_letters,
+        )
+
+
+class Consumer:
+    """Commits the messages of SQS records."""
+
+    def __init__(
+        self,
+        store: ItemStore,
+        dead_letters: DeadLetters,
+        now_unix_nano: Callable[[], int],
+        *,
+        shards: int = config.SHARDS,
+        has_time: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._store = store
+        self._dead_letters = dead_letters
+        self._now_unix_nano = now_unix_nano
+        self._shards = shards
+        self._has_time = has_time
+        self._consumed = Consumed()
+
+    def consume(self, records: Sequence[Record]) -> Consumed:
+        """Return when every record is stored and counted, known as counted before, or in the dead-letter queue.
+
+        Raises StoreThrottled or StoreError otherwise: all records must be delivered again.
+        """
+        self._consumed = Consumed()
+        for group in groups_of(self._uncounted(self._readable(records))):
+            if not self._has_time():
+                raise OutOfTime("no time for the next group")
+            self._commit(group)
+        return self._consumed
+
+    def _readable(self, records: Sequence[Record]) -> list[Received]:
+        """The records that are messages, the first of each digest."""
+        found: dict[bytes, Received] = {}
+        for record in records:
+            try:
+                message = message_from_record(record)
+            except InvalidPayload as error:
+                self._bury(record, str(error))
+                continue
+            if message.digest in found:
+                self._left_out(1)
+            else:
+                found[message.digest] = Received(message, record)
+        return list(found.values())
+
+    def _uncounted(self, received: Sequence[Received]) -> list[Received]:
+        """Without those that were delivered before and are counted: they need no second writing."""
+        again = {each.message.digest for each in received if _receive_count(each.record) > 1}
+        counted = counted_among(self._store, again) if again else set()
+        self._left_out(len(counted))
+        return [each for each in received if each.message.digest not in counted]
+
+    def _commit(self, group: Sequence[Received]) -> None:
+        try:
+            messages = [_with_payload(each.message) for each in group]
+            committed = commit(self._store, messages, self._now_unix_nano(), self._shards)
+        except StoreError:
+            raise
+        except Exception as error:
+            if len(group) == 1:
+                self._bury(group[0].record, f"{type(error).__name__}: {error}")
+                return
+            middle = len(group) // 2
+            self._commit(group[:middle])
+            self._commit(group[middle:])
+        else:
+            self._consumed = self._consumed.plus(committed)
+
+    def _bury(self, record: Record, reason: str) -> None:
+        _logger.warning("message %s to the dead-letter queue: %s", record.get("messageId"), reason)
+        self._dead_letters.bury(record, reason)
+        self._consumed = self._consumed._replace(dead_letters=self._consumed.dead_letters + 1)
+
+    def _left_out(self, count: int) -> None:
+        duplicates = self._consumed.duplicate_messages + count
+        self._consumed = self._consumed._replace(duplicate_messages=duplicates)
+
+
+def message_from_record(record: Record) -> Message:
+    """The message in a Lambda SQS record. Raises InvalidPayload."""
+    attribute = record.get("messageAttributes", {}).get(PAYLOAD_ATTRIBUTE, {})
+    try:
+        frame = base64.b64decode(attribute.get("binaryValue") or "", validate=True)
+    except ValueError as error:
+        raise InvalidPayload(f"the attribute {PAYLOAD_ATTRIBUTE!r} is not base64") from error
+    return message_from_parts(record["body"], frame)
+
+
+def _receive_count(record: Record) -> int:
+    return int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
+
+
+def _with_payload(message: Message) -> Counted:
+    payload = payload_of(config.TENANT, message, config.MESSAGE_PAYLOAD_BYTES_MAX)
+    return Counted(message.digest, message.received_unix_seconds, payload)
+
+
+def groups_of(received: Sequence[Received]) -> Iterator[list[Received]]:
+    """Messages in order, in groups of at most 80 messages and about 10,000 spans."""
+    group: list[Received] = []
+    span_count = 0
+    for each in received:
+        full = len(group) == config.GROUP_MESSAGES_MAX
+        if group and (full or span_count + each.message.span_count > config.GROUP_SPANS_MAX):
+            yield group
+            group, span_count = [], 0
+        group.append(each)
+        span_count += each.message.span_count
+    if group:
+        yield group

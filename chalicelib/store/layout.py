@@ -1,0 +1,112 @@
+"""Where everything stands in the tables `index` and `statistics`: keys, and the values under them.
+
+docs/item-layout.md is this module in prose. Attributes: `p` partition key, `s` sort key, `v` sealed bytes,
+`n` version, `x` expiry (Unix seconds; DynamoDB deletes some time after it).
+
+    index        h|HOUR|SERVICE    latest start, digest    a search block
+    statistics   m|DIGEST          m                       a marker: this message is counted
+                 f|SHARD           !                       the shard's fold-state
+                 f|SHARD           s|TIME|DIGEST           a segment
+                 h|SHARD           SEQUENCE                half-edges that wait
+                 s|SERVICE         LEVEL|NUMBER            statistics of a minute, hour or day
+                 e|SHARD           LEVEL|NUMBER            edges of a minute, hour or day
+                 c|SHARD           DAY                     the catalogue of a day
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+from zlib import crc32
+
+from chalicelib import config
+from chalicelib.model.names import key_name
+
+FOLD_STATE_KEY = "!"
+SEGMENT_KEYS = ("s|", "s}")
+"""Low and high of a shard's segments: the fold-state sorts before them, so that one query reads both in order."""
+MINUTES_PER_HOUR, HOURS_PER_DAY = 60, 24
+
+
+class Level(Enum):
+    """The resolutions of statistics and edges. A number is the time since the epoch in units of its level."""
+
+    MINUTE = "m"
+    HOUR = "h"
+    DAY = "d"
+
+    @property
+    def seconds(self) -> int:
+        return {Level.MINUTE: 60, Level.HOUR: 3_600, Level.DAY: 86_400}[self]
+
+    @property
+    def retention_seconds(self) -> int:
+        return {
+            Level.MINUTE: config.MINUTE_RETENTION_SECONDS,
+            Level.HOUR: config.HOUR_RETENTION_SECONDS,
+            Level.DAY: config.DAY_RETENTION_SECONDS,
+        }[self]
+
+
+class Key(NamedTuple):
+    """Of an item of the table `statistics`."""
+
+    partition: str
+    sort: str
+
+
+def index_partition(hour: int, service: str) -> str:
+    return f"h|{hour}|{service}"
+
+
+def marker_key(digest: bytes) -> Key:
+    return Key(f"m|{digest.hex()}", "m")
+
+
+def fold_partition(shard: int) -> str:
+    return f"f|{shard}"
+
+
+def segment_sort_key(committed_unix_nano: int, digest: bytes) -> str:
+    return f"s|{committed_unix_nano:020d}|{digest[:8].hex()}"
+
+
+def spilled_sort_key(sequence: int, part: int) -> str:
+    """Of a segment that the fold itself writes: it sorts after those of commits."""
+    return f"s|~{sequence:016d}|{part:03d}"
+
+
+def halves_partition(shard: int) -> str:
+    return f"h|{shard}"
+
+
+def halves_sort_key(sequence: int, part: int) -> str:
+    return f"{sequence:016d}|{part:03d}"
+
+
+def statistics_partition(service: str) -> str:
+    return f"s|{key_name(service)}"
+
+
+def edges_partition(shard: int) -> str:
+    return f"e|{shard}"
+
+
+def catalogue_partition(shard: int) -> str:
+    return f"c|{shard}"
+
+
+def level_sort_key(level: Level, number: int) -> str:
+    return f"{level.value}|{number:012d}"
+
+
+def day_sort_key(day: int) -> str:
+    return f"{day:012d}"
+
+
+def shard_of_service(service: str, shards: int) -> int:
+    return crc32(service.encode()) % shards
+
+
+def shard_of_trace(trace_id: bytes, shards: int) -> int:
+    return crc32(trace_id) % shards

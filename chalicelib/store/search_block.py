@@ -1,0 +1,221 @@
+"""Search blocks: the index. A row says what one service holds of one trace in one hour; rows share items.
+
+    spans of a group ──rows_of──▶ SearchRow by hour ──blocks_of──▶ Block (table `index`) ──rows_in──▶ SearchRow
+
+A row may say yes to a question that its spans deny (hashes collide, conditions hold on different spans), never the
+other way round: the index narrows, the spans decide.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections import defaultdict
+from itertools import accumulate, pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from chalicelib.model.attribute import AttributeHashes
+from chalicelib.model.clew_pb2 import SearchBlock
+from chalicelib.model.frame import seal, unseal
+from chalicelib.model.names import key_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from chalicelib.model.span import Span
+
+HOUR_NANO = 3_600_000_000_000
+EVERY_SERVICE = ""
+"""The partition of an hour's blocks in which services share; no service has this name."""
+_SHARED_BYTES_MAX = 4_000
+"""Estimated: a service with more than that in a group gets a block of its own."""
+_BLOCK_BYTES_MAX = 250_000
+"""Estimated, uncompressed: keeps a block below DynamoDB's 400 KB an item whatever it compresses to."""
+_SPANS_PER_ROW_MAX = 256
+"""Bounds a row. A question's conditions hold on one span, so a trace's spans may be spread over rows at will."""
+_DIGEST_BYTES = 8
+_HASH_BYTES = 2
+
+_hashes = AttributeHashes()
+
+
+class SearchRow(NamedTuple):
+    trace_id: bytes
+    service: str
+    """As `key_name` bounds it; so are the span names."""
+    first_start_time_unix_nano: int
+    """Of this service's spans of this trace in this hour."""
+    longest_duration_nano: int
+    has_error: bool
+    span_names: frozenset[str]
+    attribute_hashes: array[int]
+    """Ascending; of span and resource attributes."""
+
+
+class Block(NamedTuple):
+    hour: int
+    """Of the rows' first starts, since the epoch."""
+    service: str
+    """Whose rows these are, or EVERY_SERVICE."""
+    key: bytes
+    """Latest first start of its rows (8 bytes, big-endian), then 8 bytes of the content's SHA-256: blocks of a
+    partition sort by time, and the same content is one item."""
+    value: bytes
+
+
+class _RowBuilder:
+    __slots__ = (
+        *("attributes", "first_start", "has_error"),
+        *("longest", "names", "resources", "span_count"),
+    )
+
+    def __init__(self) -> None:
+        self.span_count = 0
+        self.first_start = 1 << 64
+        self.longest = 0
+        self.has_error = False
+        self.names: set[str] = set()
+        self.attributes: set[bytes] = set()
+        self.resources: set[frozenset[bytes]] = set()
+
+
+def rows_of(spans: Iterable[Span]) -> dict[int, list[SearchRow]]:
+    """Hour of span start → its rows: one a trace and service, more where it has many spans."""
+    builders: dict[tuple[int, str, bytes], _RowBuilder] = defaultdict(_RowBuilder)
+    full: list[tuple[tuple[int, str, bytes], _RowBuilder]] = []
+    for span in spans:
+        start = span.start_time_unix_nano
+        key = start // HOUR_NANO, span.scope.service, span.trace_id
+        row = builders[key]
+        if row.span_count == _SPANS_PER_ROW_MAX:
+            full.append((key, row))
+            row = builders[key] = _RowBuilder()
+        row.span_count += 1
+        row.first_start = min(row.first_start, start)
+        row.longest = max(row.longest, span.duration_nano)
+        row.has_error |= span.is_error
+        row.names.add(span.name)
+        row.attributes.update(span.shadow.attributes)
+        row.resources.add(span.scope.resource_attributes)
+    rows: dict[int, list[SearchRow]] = defaultdict(list)
+    for (hour, service, trace_id), builder in [*full, *builders.items()]:
+        rows[hour].append(_row(trace_id, key_name(service), builder))
+    return rows
+
+
+def _row(trace_id: bytes, service: str, builder: _RowBuilder) -> SearchRow:
+    attributes = builder.attributes.union(*builder.resources)
+    hashes = array("H", sorted({_hashes[raw] for raw in attributes}))
+    return SearchRow(
+        trace_id,
+        service,
+        builder.first_start,
+        builder.longest,
+        builder.has_error,
+        frozenset(map(key_name, builder.names)),
+        hashes,
+    )
+
+
+def blocks_of(rows_by_hour: dict[int, list[SearchRow]]) -> list[Block]:
+    """The blocks that hold these rows: one a service, and one for all the services with little."""
+    blocks: list[Block] = []
+    for hour, rows in rows_by_hour.items():
+        by_service: dict[str, list[SearchRow]] = defaultdict(list)
+        for row in rows:
+            by_service[row.service].append(row)
+        shared: list[SearchRow] = []
+        for service, of_service in by_service.items():
+            if sum(map(_row_bytes, of_service)) < _SHARED_BYTES_MAX:
+                shared += of_service
+            else:
+                blocks += _blocks_of_service(hour, service, of_service)
+        blocks += _blocks_of_service(hour, EVERY_SERVICE, shared)
+    return blocks
+
+
+def _row_bytes(row: SearchRow) -> int:
+    return 40 + _HASH_BYTES * len(row.attribute_hashes) + sum(map(len, row.span_names))
+
+
+def _blocks_of_service(hour: int, service: str, rows: list[SearchRow]) -> Iterator[Block]:
+    batch: list[SearchRow] = []
+    batch_bytes = 0
+    for row in rows:
+        size = _row_bytes(row)
+        if batch and batch_bytes + size > _BLOCK_BYTES_MAX:
+            yield _block(hour, service, batch)
+            batch, batch_bytes = [], 0
+        batch.append(row)
+        batch_bytes += size
+    if batch:
+        yield _block(hour, service, batch)
+
+
+def _block(hour: int, service: str, rows: Sequence[SearchRow]) -> Block:
+    content = _encode(rows)
+    latest = max(row.first_start_time_unix_nano for row in rows)
+    digest = hashlib.sha256(content).digest()[:_DIGEST_BYTES]
+    return Block(hour, service, latest.to_bytes(8, "big") + digest, seal(content))
+
+
+def _encode(rows: Sequence[SearchRow]) -> bytes:
+    names = sorted({row.service for row in rows}.union(*(row.span_names for row in rows)))
+    index = {name: position for position, name in enumerate(names)}
+    return SearchBlock(
+        names=names,
+        trace_ids=b"".join(row.trace_id for row in rows),
+        first_start_time_unix_nano=[row.first_start_time_unix_nano for row in rows],
+        longest_duration_nano=[row.longest_duration_nano for row in rows],
+        errors=bytes(row.has_error for row in rows),
+        service=[index[row.service] for row in rows],
+        span_name_counts=[len(row.span_names) for row in rows],
+        span_names=[
+            place for row in rows for place in sorted(index[name] for name in row.span_names)
+        ],
+        attribute_hash_counts=[len(row.attribute_hashes) for row in rows],
+        attribute_hashes=b"".join(_little_endian(row.attribute_hashes) for row in rows),
+    ).SerializeToString(deterministic=True)
+
+
+def _little_endian(hashes: array[int]) -> bytes:
+    # array uses the machine's order; x86-64 and arm64, all that Lambda has, are little-endian.
+    return hashes.tobytes()
+
+
+def rows_in(value: bytes) -> list[SearchRow]:
+    """The rows of a block's value. Raises StoreError as `unseal` does."""
+    block = SearchBlock.FromString(unseal(value))
+    names = list(block.names)
+    name_indices = list(block.span_names)
+    hashes = array("H", block.attribute_hashes)
+    name_ranges = pairwise(accumulate(block.span_name_counts, initial=0))
+    hash_ranges = pairwise(accumulate(block.attribute_hash_counts, initial=0))
+    columns = zip(
+        block.service,
+        block.first_start_time_unix_nano,
+        block.longest_duration_nano,
+        block.errors,
+        name_ranges,
+        hash_ranges,
+        strict=True,
+    )
+    return [
+        SearchRow(
+            block.trace_ids[16 * i : 16 * i + 16],
+            names[service],
+            first_start,
+            longest,
+            bool(error),
+            frozenset(names[place] for place in name_indices[names_start:names_end]),
+            hashes[hashes_start:hashes_end],
+        )
+        for i, (
+            service,
+            first_start,
+            longest,
+            error,
+            (names_start, names_end),
+            (hashes_start, hashes_end),
+        ) in enumerate(columns)
+    ]

@@ -1,0 +1,109 @@
+"""A shard's fold-state and segments, and reading them so that the fold cannot make anything count twice or not at all.
+
+A reader takes the fold-state, then the segments' entries that are not folded yet, then the targets, then the fold-state
+again. If its version has changed, a fold came between, and the reader starts anew.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from chalicelib import config
+from chalicelib.model.clew_pb2 import FoldState
+from chalicelib.model.clew_pb2 import Halves as HalvesMessage
+from chalicelib.model.frame import seal, unseal
+from chalicelib.store import layout
+from chalicelib.store.items import Put
+from chalicelib.store.segment import Entry, entries_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from chalicelib.store.items import Item, ItemStore
+
+_READ_ATTEMPTS_MAX = 3
+
+Answer = TypeVar("Answer")
+
+
+class Unfolded(NamedTuple):
+    """A segment, with those of its entries that are not folded."""
+
+    sort: str
+    folded_count: int
+    entries: Sequence[Entry]
+
+
+class ShardView(NamedTuple):
+    state: FoldState
+    """Of version 0 where the shard was never folded."""
+    segments: list[Unfolded]
+    """In the order of their sort keys; a segment all of whose entries are folded is still here, without entries."""
+
+    @property
+    def entries(self) -> Iterator[Entry]:
+        """Every entry that is not folded."""
+        for segment in self.segments:
+            yield from segment.entries
+
+
+def read_shard(store: ItemStore, shard: int) -> ShardView:
+    """One query: the fold-state sorts before the segments."""
+    state = FoldState()
+    segments = []
+    progress: dict[str, int] = {}
+    partition = layout.fold_partition(shard)
+    for item in store.query(config.STATISTICS_TABLE, partition):
+        value, sort = item["v"], str(item["s"])
+        assert isinstance(value, bytes)
+        if sort == layout.FOLD_STATE_KEY:
+            state = FoldState.FromString(unseal(value))
+            progress = {each.segment: each.entries for each in state.progress}
+        else:
+            folded = progress.get(sort, 0)
+            segments.append(Unfolded(sort, folded, entries_in(value)[folded:]))
+    return ShardView(state, segments)
+
+
+def fold_state_put(shard: int, old_version: int, state: FoldState) -> Put:
+    """The action that replaces the fold-state, on condition that it still has `old_version`."""
+    item: Item = {
+        "p": layout.fold_partition(shard),
+        "s": layout.FOLD_STATE_KEY,
+        "v": seal(state.SerializeToString(deterministic=True)),
+        "n": state.version,
+    }
+    if old_version:
+        return Put(config.STATISTICS_TABLE, item, "n = :n", {":n": old_version})
+    return Put(config.STATISTICS_TABLE, item, "attribute_not_exists(p)")
+
+
+def read_halves(store: ItemStore, shard: int) -> Iterator[tuple[int, HalvesMessage]]:
+    """(Sequence, half-edges) of every waiting item of a shard, ascending."""
+    for item in store.query(config.STATISTICS_TABLE, layout.halves_partition(shard)):
+        value = item["v"]
+        assert isinstance(value, bytes)
+        yield int(str(item["s"]).split("|")[0]), HalvesMessage.FromString(unseal(value))
+
+
+def read_consistently(
+    store: ItemStore, shards: Sequence[int], read: Callable[[dict[int, ShardView]], Answer]
+) -> tuple[Answer, bool]:
+    """What `read` makes of the shards, and whether it is exact: no fold came between, in one of three attempts."""
+    for _ in range(_READ_ATTEMPTS_MAX):
+        views = {shard: read_shard(store, shard) for shard in shards}
+        answer = read(views)
+        if _versions(store, shards) == {shard: view.state.version for shard, view in views.items()}:
+            return answer, True
+    return answer, False
+
+
+def _versions(store: ItemStore, shards: Sequence[int]) -> dict[int, int]:
+    by_partition = {layout.fold_partition(shard): shard for shard in shards}
+    keys: list[Item] = [{"p": partition, "s": layout.FOLD_STATE_KEY} for partition in by_partition]
+    versions = dict.fromkeys(shards, 0)
+    for item in store.get_batch(config.STATISTICS_TABLE, keys):
+        version = item["n"]
+        assert isinstance(version, int)
+        versions[by_partition[str(item["p"])]] = version
+    return versions

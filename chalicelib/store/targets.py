@@ -1,0 +1,196 @@
+"""Targets: the items of statistics, edges and catalogues that the fold merges into.
+
+A target holds its total, and the part of it that the level above has not yet got. A value over the item limit is cut
+into parts, in items of their own whose sort keys follow the target's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+from chalicelib import config
+from chalicelib.model.clew_pb2 import Catalogue as CatalogueMessage
+from chalicelib.model.clew_pb2 import EdgesTarget, StatisticsTarget
+from chalicelib.model.edges import Edges, edges_from, edges_message
+from chalicelib.model.frame import seal, unseal
+from chalicelib.model.statistics import Statistics, statistics_from, statistics_message
+from chalicelib.store.items import Put
+from chalicelib.store.layout import Key, Level, level_sort_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from chalicelib.store.items import Item, ItemStore
+
+_PART_BYTES_MAX = 380_000
+
+Kept = TypeVar("Kept", Statistics, Edges)
+
+
+class Target(Generic[Kept]):
+    """Statistics or edges at one level."""
+
+    __slots__ = ("pending", "total")
+
+    def __init__(self, total: Kept, pending: Kept) -> None:
+        self.total: Kept = total
+        self.pending: Kept = pending
+
+    def add(self, added: Kept) -> None:
+        """Merge into the total, and into what the level above is still to get."""
+        self.total.add(added)
+        self.pending.add(added)
+
+
+class Versioned(NamedTuple):
+    """A target's stored bytes; version 0 and no bytes: it is not there yet."""
+
+    value: bytes
+    version: int
+
+
+NOT_THERE = Versioned(b"", 0)
+
+
+def statistics_target(value: bytes) -> Target[Statistics]:
+    """The target in a stored value; b"" is an empty one."""
+    message = StatisticsTarget.FromString(unseal(value)) if value else StatisticsTarget()
+    pending = message.total if message.all_pending else message.pending
+    return Target(statistics_from(message.total), statistics_from(pending))
+
+
+def statistics_value(target: Target[Statistics]) -> bytes:
+    all_pending = target.total == target.pending
+    message = StatisticsTarget(total=statistics_message(target.total), all_pending=all_pending)
+    if not all_pending and target.pending != Statistics():
+        message.pending.CopyFrom(statistics_message(target.pending))
+    return seal(message.SerializeToString(deterministic=True))
+
+
+def edges_target(value: bytes) -> Target[Edges]:
+    """The target in a stored value; b"" is an empty one."""
+    message = EdgesTarget.FromString(unseal(value)) if value else EdgesTarget()
+    pending = message.total if message.all_pending else message.pending
+    return Target(edges_from(message.total), edges_from(pending))
+
+
+def edges_value(target: Target[Edges]) -> bytes:
+    all_pending = target.total == target.pending
+    message = EdgesTarget(total=edges_message(target.total), all_pending=all_pending)
+    if not all_pending and target.pending != Edges():
+        message.pending.CopyFrom(edges_message(target.pending))
+    return seal(message.SerializeToString(deterministic=True))
+
+
+EDGES_NAME = ""
+"""The catalogue's line for the shard's edges: no service has an empty name."""
+
+
+class Line(NamedTuple):
+    """What a day's catalogue says of one service, or of the edges."""
+
+    hours: int = 0
+    """Bit h: something in hour h."""
+    hours_dirty: int = 0
+    """Bit h: a minute of hour h has a pending part."""
+    day_dirty: bool = False
+    """An hour of this day has a pending part."""
+
+
+Catalogue = dict[str, Line]
+
+
+def catalogue_of(value: bytes) -> Catalogue:
+    """The catalogue in a stored value; b"" is an empty one."""
+    message = CatalogueMessage.FromString(unseal(value)) if value else CatalogueMessage()
+    return {
+        line.name: Line(line.hours, line.hours_dirty, line.day_dirty) for line in message.services
+    }
+
+
+def catalogue_value(catalogue: Catalogue) -> bytes:
+    lines = [
+        CatalogueMessage.Service(
+            name=name, hours=line.hours, hours_dirty=line.hours_dirty, day_dirty=line.day_dirty
+        )
+        for name, line in sorted(catalogue.items())
+    ]
+    return seal(CatalogueMessage(services=lines).SerializeToString(deterministic=True))
+
+
+def target_puts(key: Key, old_version: int, value: bytes, expiry_unix_seconds: int) -> list[Put]:
+    """The actions that replace a target, on condition that it still has `old_version`."""
+    slices = [value[i : i + _PART_BYTES_MAX] for i in range(0, len(value), _PART_BYTES_MAX)]
+    first: Item = {
+        "p": key.partition,
+        "s": key.sort,
+        "v": slices[0],
+        "n": old_version + 1,
+        "x": expiry_unix_seconds,
+    }
+    if len(slices) > 1:
+        first["k"] = len(slices)
+    # An item past its expiry that DynamoDB has not yet deleted counts as there.
+    condition, values = (
+        ("n = :n", {":n": old_version}) if old_version else ("attribute_not_exists(p)", None)
+    )
+    parts = [
+        Put(
+            config.STATISTICS_TABLE,
+            {"p": key.partition, "s": _part_key(key.sort, i), "v": part, "x": expiry_unix_seconds},
+        )
+        for i, part in enumerate(slices[1:], 1)
+    ]
+    return [Put(config.STATISTICS_TABLE, first, condition, values), *parts]  # type: ignore[arg-type]
+
+
+def _part_key(sort: str, part: int) -> str:
+    return f"{sort}|{part:02d}"
+
+
+def read_targets(store: ItemStore, keys: Sequence[Key]) -> dict[Key, Versioned]:
+    """Each of these (distinct) targets; NOT_THERE where there is none."""
+    wanted: list[Item] = [{"p": key.partition, "s": key.sort} for key in keys]
+    found = dict.fromkeys(keys, NOT_THERE)
+    for item in store.get_batch(config.STATISTICS_TABLE, wanted):
+        key = Key(str(item["p"]), str(item["s"]))
+        found[key] = Versioned(_whole(item, _parts(store, key, item)), _integer(item["n"]))
+    return found
+
+
+def _parts(store: ItemStore, key: Key, first: Item) -> dict[str, bytes]:
+    sorts = [_part_key(key.sort, i) for i in range(1, _integer(first.get("k", 1)))]
+    keys: list[Item] = [{"p": key.partition, "s": sort} for sort in sorts]
+    items = store.get_batch(config.STATISTICS_TABLE, keys) if keys else []
+    return {str(item["s"]): _bytes(item["v"]) for item in items}
+
+
+def _whole(first: Item, parts: dict[str, bytes]) -> bytes:
+    sorts = [_part_key(str(first["s"]), i) for i in range(1, _integer(first.get("k", 1)))]
+    return _bytes(first["v"]) + b"".join(parts.get(sort, b"") for sort in sorts)
+
+
+def query_targets(
+    store: ItemStore, partition: str, level: Level, first: int, last: int, now_unix_seconds: int
+) -> Iterator[tuple[int, bytes]]:
+    """(Number, value) of a partition's targets of a level, from `first` to `last`, ascending; not the expired."""
+    low, high = level_sort_key(level, first), level_sort_key(level, last) + "|99"
+    heads: list[Item] = []
+    parts: dict[str, bytes] = {}
+    for item in store.query(config.STATISTICS_TABLE, partition, low, high):
+        if "n" not in item:
+            parts[str(item["s"])] = _bytes(item["v"])
+        elif _integer(item["x"]) > now_unix_seconds:
+            heads.append(item)
+    for head in heads:
+        yield int(str(head["s"]).split("|")[1]), _whole(head, parts)
+
+
+def _integer(value: object) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _bytes(value: object) -> bytes:
+    assert isinstance(value, bytes)
+    return value

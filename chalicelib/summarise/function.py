@@ -1,0 +1,34 @@
+"""The schedule's Lambda: its own module, imported without `app.py`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from chalice.app import Blueprint, Rate
+
+from chalicelib import config, wiring
+from chalicelib.summarise.job import summarise_shards
+
+if TYPE_CHECKING:
+    from chalice.app import CloudWatchEvent
+
+schedules = Blueprint(__name__)
+
+_TIME_RESERVE_MILLIS = 10_000
+"""A step begins only if this much is left: a transaction with all its retries takes less."""
+
+
+@schedules.schedule(Rate(1, unit=Rate.MINUTES), name="summarise")
+def summarise(event: CloudWatchEvent) -> None:
+    """Fold what has arrived, and roll up what is over."""
+    from chalicelib.telemetry import emit
+
+    context: Any = event.context
+    steps = summarise_shards(
+        wiring.store(),
+        range(config.SHARDS_READ),
+        int(time.time()),
+        has_time=lambda: context.get_remaining_time_in_millis() > _TIME_RESERVE_MILLIS,
+    )
+    emit("summarise", {"fold_steps": steps})

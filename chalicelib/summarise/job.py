@@ -1,0 +1,56 @@
+"""The scheduled job: fold, then halves whose window ends, then roll-up, shard by shard, while there is time.
+
+Every step is one transaction, so the job may end, or be ended, after any of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from chalicelib.store.shard import read_shard
+from chalicelib.summarise.fold import ShardFold
+from chalicelib.summarise.roll_up import RollUp
+from chalicelib.summarise.waiting import WaitingHalves
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from chalicelib.store.items import ItemStore
+    from chalicelib.store.shard import ShardView
+
+STEPS_MAX = 1_000
+"""Of one shard and run: far more than a minute brings."""
+
+
+class Worker(Protocol):
+    def step(self, view: ShardView) -> bool:
+        """Do one bounded piece of work; return whether the shard has changed, so that there may be more."""
+
+
+def summarise_shards(
+    store: ItemStore,
+    shards: Iterable[int],
+    now_unix_seconds: int,
+    has_time: Callable[[], bool] = lambda: True,
+) -> int:
+    """Bring statistics and edges up to date; return how many steps that took.
+
+    Where nothing has arrived and nothing is due, that is one query a shard. Raises StoreThrottled or StoreError; what
+    is done by then stays done, and the next run goes on.
+    """
+    return sum(_summarise(store, shard, now_unix_seconds, has_time) for shard in shards)
+
+
+def _summarise(
+    store: ItemStore, shard: int, now_unix_seconds: int, has_time: Callable[[], bool]
+) -> int:
+    workers: tuple[Worker, ...] = (
+        ShardFold(store, shard, now_unix_seconds),
+        WaitingHalves(store, shard, now_unix_seconds),
+        RollUp(store, shard, now_unix_seconds),
+    )
+    for steps in range(STEPS_MAX):
+        view = read_shard(store, shard) if has_time() else None
+        if view is None or not any(worker.step(view) for worker in workers):
+            return steps
+    return STEPS_MAX

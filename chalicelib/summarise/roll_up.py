@@ -1,0 +1,188 @@
+"""The roll-up: moves what minutes hold to their hour, and what hours hold to their day.
+
+A minute's `pending` is what its hour has not yet got. Rolling up moves exactly that, in a transaction that also empties
+it; so late data, which makes pending parts again, reaches every level exactly once. Which hours are to be visited the
+fold-state says, and which services in them the day's catalogue. All of it is conditioned on the fold-state's version:
+no fold can come between.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from chalicelib import config
+from chalicelib.model.clew_pb2 import FoldState
+from chalicelib.model.edges import Edges
+from chalicelib.model.statistics import Statistics
+from chalicelib.store.dynamodb import item_bytes
+from chalicelib.store.items import ConditionFailed, Put
+from chalicelib.store.layout import HOURS_PER_DAY, MINUTES_PER_HOUR, Key, Level
+from chalicelib.store.shard import fold_state_put
+from chalicelib.store.targets import (
+    EDGES_NAME,
+    Line,
+    Target,
+    Versioned,
+    catalogue_of,
+    catalogue_value,
+    edges_target,
+    edges_value,
+    read_targets,
+    statistics_target,
+    statistics_value,
+)
+from chalicelib.summarise.fold import TRANSACTION_BYTES_MAX, TargetActions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalicelib.store.items import ItemStore
+    from chalicelib.store.shard import ShardView
+    from chalicelib.store.targets import Catalogue
+
+_BYTES_MAX = TRANSACTION_BYTES_MAX - 500_000
+"""Of the puts of lower targets, which leaves room for the upper one, catalogue and fold-state."""
+
+
+class Move(NamedTuple):
+    """From one level's items to one item of the level above."""
+
+    lower: Level
+    upper: Level
+    number: int
+    """Of the upper item."""
+    per_upper: int
+
+    @property
+    def day(self) -> int:
+        return self.number // HOURS_PER_DAY if self.upper is Level.HOUR else self.number
+
+
+def moves_due(state: FoldState, now_unix_seconds: int) -> list[Move]:
+    """What is to be rolled up: hours, then days, that are dirty and over."""
+
+    def over(number: int, level: Level) -> bool:
+        end = (number + 1) * level.seconds
+        return end + config.ROLL_UP_DELAY_SECONDS <= now_unix_seconds
+
+    hours = [hour for hour in state.dirty_hours if over(hour, Level.HOUR)]
+    days = [day for day in state.dirty_days if over(day, Level.DAY)]
+    return [Move(Level.MINUTE, Level.HOUR, hour, MINUTES_PER_HOUR) for hour in hours] + [
+        Move(Level.HOUR, Level.DAY, day, HOURS_PER_DAY) for day in days
+    ]
+
+
+class RollUp:
+    """Rolls up one shard."""
+
+    def __init__(self, store: ItemStore, shard: int, now_unix_seconds: int) -> None:
+        self._store = store
+        self._shard = shard
+        self._now = now_unix_seconds
+        self._actions = TargetActions(store, shard, now_unix_seconds)
+
+    def step(self, view: ShardView) -> bool:
+        """Move one service's (or the edges') hour or day; return whether there is more to do."""
+        state = view.state
+        moves = moves_due(state, self._now)
+        if not moves:
+            return False
+        move = moves[0]
+        key = self._actions.catalogue_key(move.day)
+        stored = read_targets(self._store, [key])[key]
+        catalogue = catalogue_of(stored.value)
+        names = sorted(name for name, line in catalogue.items() if _is_dirty(line, move))
+        after = FoldState()
+        after.CopyFrom(state)
+        after.version += 1
+        puts: list[Put] = []
+        if names:
+            puts, is_whole = self._move(names[0], move)
+            if is_whole:
+                catalogue = {**catalogue, names[0]: _clean(catalogue[names[0]], move)}
+                puts += self._catalogue_puts(key, stored, catalogue)
+                if move.upper is Level.HOUR:
+                    after.dirty_days[:] = sorted({move.day, *state.dirty_days})
+        if not names or (len(names) == 1 and is_whole):
+            _remove(
+                after.dirty_hours if move.upper is Level.HOUR else after.dirty_days, move.number
+            )
+        try:
+            self._store.transact([*puts, fold_state_put(self._shard, state.version, after)])
+        except ConditionFailed:
+            return True
+        return True
+
+    def _catalogue_puts(self, key: Key, stored: Versioned, catalogue: Catalogue) -> list[Put]:
+        return self._actions.replace(key, stored.version, catalogue_value(catalogue), Level.DAY)
+
+    def _move(self, name: str, move: Move) -> tuple[list[Put], bool]:
+        """The puts that move one name's pending parts, and whether they are all of them."""
+        if name == EDGES_NAME:
+            return self._move_targets(
+                move,
+                lambda n, level: self._actions.edges_key(n, level),
+                edges_target,
+                edges_value,
+                Edges,
+            )
+        return self._move_targets(
+            move,
+            lambda n, level: self._actions.statistics_key(name, n, level),
+            statistics_target,
+            statistics_value,
+            Statistics,
+        )
+
+    def _move_targets(
+        self,
+        move: Move,
+        key_of: Callable[[int, Level], Key],
+        target_of: Callable[[bytes], Target[Any]],
+        value_of: Callable[[Target[Any]], bytes],
+        empty: Callable[[], Any],
+    ) -> tuple[list[Put], bool]:
+        upper = key_of(move.number, move.upper)
+        first = move.number * move.per_upper
+        lowers = [key_of(number, move.lower) for number in range(first, first + move.per_upper)]
+        stored = read_targets(self._store, [upper, *lowers])
+        moved = empty()
+        puts: list[Put] = []
+        is_whole = True
+        for key in lowers:
+            if not stored[key].version:
+                continue
+            target = target_of(stored[key].value)
+            if target.pending == empty():
+                continue
+            emptied = value_of(Target(target.total, empty()))
+            if puts and len(emptied) + sum(item_bytes(put.item) for put in puts) > _BYTES_MAX:
+                is_whole = False
+                break
+            moved.add(target.pending)
+            puts += self._actions.replace(key, stored[key].version, emptied, move.lower)
+        if puts:
+            target = target_of(stored[upper].value)
+            target.add(moved)
+            puts += self._actions.replace(
+                upper, stored[upper].version, value_of(target), move.upper
+            )
+        return puts, is_whole
+
+
+def _is_dirty(line: Line, move: Move) -> bool:
+    if move.upper is Level.HOUR:
+        return bool(line.hours_dirty >> move.number % HOURS_PER_DAY & 1)
+    return line.day_dirty
+
+
+def _clean(line: Line, move: Move) -> Line:
+    """After the move: this hour or day is clean, and an hour that got something makes its day dirty."""
+    if move.upper is Level.HOUR:
+        bit = 1 << move.number % HOURS_PER_DAY
+        return line._replace(hours_dirty=line.hours_dirty & ~bit, day_dirty=True)
+    return line._replace(day_dirty=False)
+
+
+def _remove(numbers: Any, number: int) -> None:
+    numbers[:] = [each for each in numbers if each != number]

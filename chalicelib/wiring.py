@@ -1,0 +1,81 @@
+"""Where the stages get their AWS clients: built on first use, kept while the function is warm.
+
+botocore is used without boto3 on top: boto3 adds nothing that is used here, and half again to a cold start.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+from botocore.config import Config
+
+from chalicelib import config
+from chalicelib.queue.sqs import MessageSender, SqsDeadLetters, SqsSender
+
+if TYPE_CHECKING:
+    from chalicelib.store.dynamodb import DynamoStore
+
+# A Lambda behind API Gateway has 29 s; an SDK that retries longer than that loses the answer.
+_CLIENT_CONFIG = Config(
+    connect_timeout=2,
+    read_timeout=8,
+    retries={"mode": "standard", "total_max_attempts": 3},
+)
+_replaced: dict[str, Any] = {}
+
+
+@cache
+def _session() -> botocore.session.Session:
+    return botocore.session.get_session()
+
+
+@cache
+def client(service: str) -> Any:
+    """The botocore client of an AWS service, e.g. "sqs"."""
+    return _session().create_client(service, config=_CLIENT_CONFIG)
+
+
+@cache
+def queue_url(name: str) -> str:
+    """The URL of a queue of this account and region, looked up once."""
+    url: str = client("sqs").get_queue_url(QueueName=name)["QueueUrl"]
+    return url
+
+
+@cache
+def _sqs_sender() -> MessageSender:
+    return SqsSender(client("sqs"), queue_url(config.SPAN_QUEUE))
+
+
+def sender() -> MessageSender:
+    """Where `receive` puts its messages."""
+    replaced: MessageSender | None = _replaced.get("sender")
+    return replaced or _sqs_sender()
+
+
+def replace_sender(other: MessageSender) -> None:
+    """Put something in front of the queue: the laptop stack's journal does this."""
+    _replaced["sender"] = other
+
+
+@cache
+def dead_letters() -> SqsDeadLetters:
+    """Where `store` puts what cannot be stored."""
+    return SqsDeadLetters(client("sqs"), queue_url(config.DEAD_LETTER_QUEUE))
+
+
+@cache
+def store() -> DynamoStore:
+    """The three tables."""
+    from chalicelib.store.dynamodb import DynamoStore
+
+    return DynamoStore(client("dynamodb"))
+
+
+def forget() -> None:
+    """Drop every client: a test that starts another fake AWS begins here."""
+    for kept in (_session, client, queue_url, _sqs_sender, dead_letters, store):
+        kept.cache_clear()
+    _replaced.clear()

@@ -1,0 +1,157 @@
+"""`make run`: the laptop stack until Ctrl-C. Settings come from the environment; README.md lists them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from infra.local.server import PortTaken, listening_socket
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping
+
+    from infra.local.stack import LocalStack
+
+HOST = "127.0.0.1"
+PORT = 8000
+OTLP_PORT = 4318
+"""Where OpenTelemetry's exporters send if nobody tells them otherwise."""
+DATA_DIR = Path(__file__).parents[2] / ".data"
+
+
+class Refused(Exception):
+    """It cannot start; the message says why and what to do."""
+
+
+class Settings(NamedTuple):
+    host: str
+    port: int
+    compat_ports: bool
+    data_dir: Path | None
+    endpoint_url: str
+
+
+def settings_from_environment(environment: Mapping[str, str]) -> Settings:
+    """What the environment asks for; an unset or empty variable is its default, but an empty DATA_DIR keeps nothing.
+
+    Raises Refused for a value that cannot be.
+    """
+    port = environment.get("PORT") or str(PORT)
+    if not (port.isdecimal() and int(port) < 65_536):
+        raise Refused(f"PORT is {port!r}; it must be a number from 0 to 65535")
+    compat_ports = environment.get("COMPAT_PORTS") or "1"
+    if compat_ports not in ("0", "1"):
+        raise Refused(f"COMPAT_PORTS is {compat_ports!r}; it must be 0 or 1")
+    endpoint_url = environment.get("AWS_ENDPOINT_URL", "")
+    # Whoever runs the endpoint keeps what is in it: sending it all again at each start must be asked for.
+    data_dir = environment.get("DATA_DIR", "" if endpoint_url else str(DATA_DIR))
+    return Settings(
+        environment.get("HOST") or HOST,
+        int(port),
+        compat_ports == "1",
+        Path(data_dir).expanduser().absolute() if data_dir else None,
+        endpoint_url,
+    )
+
+
+def open_sockets(settings: Settings) -> list[socket.socket]:
+    """The main port first. One of the others that is taken is said, and left out. Raises Refused."""
+    try:
+        sockets = [listening_socket(settings.host, settings.port)]
+    except PortTaken as error:
+        raise Refused(f"{error}; set PORT to another") from error
+    except OSError as error:
+        raise Refused(f"cannot listen on {settings.host}:{settings.port}: {error}") from error
+    for host, port in _other_addresses(settings):
+        try:
+            sockets.append(listening_socket(host, port))
+        except PortTaken as error:
+            _say_aside(f"{error}; going on without it")
+        except OSError:
+            pass  # no IPv6 on this machine
+    return sockets
+
+
+def _other_addresses(settings: Settings) -> list[tuple[str, int]]:
+    # Some clients try `localhost` as ::1 alone.
+    ports = [settings.port] if settings.port and settings.host == HOST else []
+    addresses = [("::1", port) for port in ports]
+    if settings.compat_ports and settings.port != OTLP_PORT:
+        addresses += [(HOST, OTLP_PORT), ("::1", OTLP_PORT)]
+    return addresses
+
+
+def lines_for(settings: Settings, url: str) -> list[str]:
+    """What somebody needs to know who has just started it."""
+    kept = f"in {settings.data_dir}" if settings.data_dir else "nowhere: DATA_DIR is empty"
+    if settings.endpoint_url:
+        kept = f"at {settings.endpoint_url}"
+    lines = [
+        f"Send spans:  OTEL_EXPORTER_OTLP_ENDPOINT={url}",
+        f"Look:        {url}/",
+        f"Kept:        {kept}",
+        "Ctrl-C ends it.",
+    ]
+    if settings.host not in (HOST, "localhost", "::1"):
+        lines.insert(
+            2, f"Open:        to every machine that reaches {settings.host}, without a password"
+        )
+    return lines
+
+
+def main() -> int:
+    ended = threading.Event()
+    # Until it runs there is nothing to end in order, and imports do not take an exception well.
+    signal.signal(signal.SIGINT, _end_at_once)
+    signal.signal(signal.SIGTERM, _end_at_once)
+    try:
+        settings = settings_from_environment(os.environ)
+        stack = _started(settings)
+    except Refused as error:
+        _say_aside(str(error))
+        return 1
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: _end_at_once() if ended.is_set() else ended.set())
+    print("\n".join(lines_for(settings, stack.url.replace("0.0.0.0", HOST))), flush=True)
+    ended.wait()
+    stack.stop()
+    return 0
+
+
+def _started(settings: Settings) -> LocalStack:
+    sockets = open_sockets(settings)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="clew: %(message)s")
+    for library in ("botocore", "urllib3", "waitress", "moto"):
+        logging.getLogger(library).setLevel(logging.ERROR)
+    # Imported once the port is ours: it takes most of the time that a start takes.
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from infra.local import fake_aws
+    from infra.local.journal import JournalError
+    from infra.local.stack import LocalStack
+
+    aws = fake_aws.Endpoint() if settings.endpoint_url else fake_aws.Moto()
+    try:
+        return LocalStack(sockets=sockets, data_dir=settings.data_dir, aws=aws).start()
+    except JournalError as error:
+        raise Refused(str(error)) from error
+    except (BotoCoreError, ClientError) as error:
+        raise Refused(f"AWS at {settings.endpoint_url or 'moto'} refused: {error}") from error
+
+
+def _end_at_once(*_: object) -> None:
+    os._exit(0)
+
+
+def _say_aside(line: str) -> None:
+    print(f"clew: {line}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

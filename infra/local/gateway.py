@@ -1,0 +1,288 @@
+"""API Gateway's REST proxy, as a WSGI application: requests become its v1 events, answers become responses.
+
+What a deployed Clew does with a request is decided by the functions; nothing is decided here but what API Gateway
+and Lambda decide themselves: which route a path is (404, 405), the limits of size (413), a function's failure (502).
+Source: "Set up Lambda proxy integrations in API Gateway", input and output format.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import logging
+import threading
+import time
+import uuid
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+from infra.local.functions import REQUEST_BYTES_MAX, context_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from wsgiref.types import StartResponse, WSGIEnvironment
+
+    from chalice.app import Chalice
+
+_logger = logging.getLogger(__name__)
+
+BODY_BYTES_MAX = 10 * 1024 * 1024
+"""API Gateway's payload limit."""
+STAGE = "clew"
+_HOP_BY_HOP = {
+    "connection",
+    "content-length",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+}
+"""API Gateway writes its own of these, both ways."""
+
+Event = dict[str, Any]
+
+
+class Request(NamedTuple):
+    """An HTTP request, as the socket gave it."""
+
+    method: str
+    path: str
+    """Still percent-encoded."""
+    query: str
+    """Without the question mark; still percent-encoded."""
+    headers: dict[str, str]
+    body: bytes
+    source_ip: str
+
+
+class Answer(NamedTuple):
+    """An HTTP response, without what the server adds."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class InvalidResponse(Exception):
+    """The function returned what API Gateway cannot make a response of."""
+
+
+class Routes:
+    """Which resource a path is: a parameter is one segment, and a fixed segment wins over a parameter."""
+
+    def __init__(self, resources: Iterable[str]) -> None:
+        by_length: dict[int, list[tuple[str, list[str]]]] = {}
+        for resource in resources:
+            segments = resource.split("/")
+            by_length.setdefault(len(segments), []).append((resource, segments))
+        for same_length in by_length.values():
+            same_length.sort(key=lambda route: [_is_parameter(segment) for segment in route[1]])
+        self._by_length = by_length
+
+    def match(self, path: str) -> tuple[str, dict[str, str]] | None:
+        """The resource and its path parameters, percent-encoded as they came."""
+        segments = path.split("/")
+        if len(segments) > 2 and not segments[-1]:
+            segments.pop()  # API Gateway ignores a slash at the end
+        for resource, pattern in self._by_length.get(len(segments), ()):
+            pairs = list(zip(pattern, segments, strict=True))
+            if all(value if _is_parameter(name) else name == value for name, value in pairs):
+                return resource, {n[1:-1]: value for n, value in pairs if _is_parameter(n)}
+        return None
+
+
+def _is_parameter(segment: str) -> bool:
+    return segment.startswith("{") and segment.endswith("}")
+
+
+class Gateway:
+    """The WSGI application in front of a Chalice application."""
+
+    def __init__(self, app: Chalice) -> None:
+        self._app = one_request_a_thread(app)
+        self._methods: dict[str, set[str]] = {path: set(of) for path, of in app.routes.items()}
+        self._routes = Routes(self._methods)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        request = request_from_environ(environ)
+        answer = self.answer(request)
+        status = HTTPStatus(answer.status)
+        headers = [*answer.headers, ("Content-Length", str(len(answer.body)))]
+        start_response(f"{status.value} {status.phrase}", headers)
+        return [] if request.method == "HEAD" else [answer.body]
+
+    def answer(self, request: Request) -> Answer:
+        """What API Gateway would answer; never raises."""
+        matched = self._routes.match(request.path)
+        if matched is None:
+            return _error(404, "not_found", f"there is nothing at {request.path}")
+        resource, path_parameters = matched
+        methods = self._methods[resource]
+        # API Gateway would refuse HEAD; being asked by it is usual where there is no gateway.
+        method = "GET" if request.method == "HEAD" and "HEAD" not in methods else request.method
+        if method == "OPTIONS" and method not in methods and (cors := self._cors(resource)):
+            return Answer(200, cors, b"")
+        if method not in methods:
+            allowed = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+            message = f"{request.method} is not possible here; {allowed} is"
+            return _error(405, "method_not_allowed", message, [("Allow", allowed)])
+        if len(request.body) > BODY_BYTES_MAX:
+            return _gateway_message(413, "Request Too Long")
+        event = event_from_request(request._replace(method=method), resource, path_parameters)
+        return self._invoke(event)
+
+    def _invoke(self, event: Event) -> Answer:
+        try:
+            return answer_from_response(self._app(event, context_of("api_handler")))
+        except Exception:
+            _logger.exception("%s %s failed", event["httpMethod"], event["path"])
+            return _gateway_message(502, "Internal server error")
+
+    def _cors(self, resource: str) -> list[tuple[str, str]]:
+        """The headers of a preflight's answer, as Chalice deploys them; none if no method allows CORS."""
+        entries = [entry for entry in self._app.routes[resource].values() if entry.cors]
+        if not entries:
+            return []
+        methods = ",".join([*(entry.method for entry in entries), "OPTIONS"])
+        return [
+            ("Access-Control-Allow-Methods", methods),
+            *entries[0].cors.get_access_control_headers().items(),
+        ]
+
+
+def request_from_environ(environ: WSGIEnvironment) -> Request:
+    """The request of a WSGI environment. A header that was not sent is not there."""
+    uri = environ["REQUEST_URI"]
+    path = uri.partition("?")[0] if uri.startswith("/") else urlsplit(uri).path or "/"
+    headers = {
+        name.removeprefix("HTTP_").replace("_", "-").title(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_") or name == "CONTENT_TYPE"
+    }
+    return Request(
+        environ["REQUEST_METHOD"],
+        path,
+        environ["QUERY_STRING"],
+        {name: value for name, value in headers.items() if name.lower() not in _HOP_BY_HOP},
+        environ["wsgi.input"].read(),
+        environ["REMOTE_ADDR"],
+    )
+
+
+def event_from_request(
+    request: Request, resource: str, path_parameters: Mapping[str, str]
+) -> Event:
+    """The event of a REST API's Lambda proxy integration whose binary media type is `*/*`.
+
+    Any body is base64. Path parameters stay percent-encoded, query parameters are decoded, as API Gateway has it.
+    """
+    query: dict[str, list[str]] = {}
+    for name, value in parse_qsl(request.query, keep_blank_values=True):
+        query.setdefault(name, []).append(value)
+    return {
+        "resource": resource,
+        "path": request.path,
+        "httpMethod": request.method,
+        "headers": request.headers,
+        "multiValueHeaders": {name: [value] for name, value in request.headers.items()},
+        "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
+        "multiValueQueryStringParameters": query or None,
+        "pathParameters": dict(path_parameters) or None,
+        "stageVariables": None,
+        "requestContext": _request_context(request, resource),
+        "body": base64.b64encode(request.body).decode("ascii") if request.body else None,
+        "isBase64Encoded": bool(request.body),
+    }
+
+
+def _request_context(request: Request, resource: str) -> dict[str, Any]:
+    return {
+        "accountId": "123456789012",
+        "apiId": "local",
+        "domainName": request.headers.get("Host", ""),
+        "httpMethod": request.method,
+        "identity": {
+            "sourceIp": request.source_ip,
+            "userAgent": request.headers.get("User-Agent"),
+        },
+        # With a custom domain the stage is no part of it; so it is here.
+        "path": request.path,
+        "protocol": "HTTP/1.1",
+        "requestId": str(uuid.uuid4()),
+        "requestTimeEpoch": time.time_ns() // 1_000_000,
+        "resourcePath": resource,
+        "stage": STAGE,
+    }
+
+
+def answer_from_response(response: Any) -> Answer:
+    """The HTTP response of what a function returned.
+
+    Raises InvalidResponse for what API Gateway calls a malformed Lambda proxy response, and for one that is larger
+    than Lambda passes on.
+    """
+    try:
+        status = HTTPStatus(int(response["statusCode"]))
+        headers = {**(response.get("headers") or {}), **(response.get("multiValueHeaders") or {})}
+        body = response.get("body") or ""
+        is_base64 = response.get("isBase64Encoded", False)
+        raw = base64.b64decode(body, validate=True) if is_base64 else body.encode()
+    except (AttributeError, KeyError, TypeError, ValueError, binascii.Error) as error:
+        raise InvalidResponse(f"not a proxy response: {error!r}") from error
+    if len(body) > REQUEST_BYTES_MAX:
+        raise InvalidResponse(f"{len(body)} bytes; Lambda passes on {REQUEST_BYTES_MAX}")
+    pairs = [
+        (name, str(value))
+        for name, values in headers.items()
+        for value in (values if isinstance(values, list) else [values])
+        if name.lower() not in _HOP_BY_HOP
+    ]
+    if not any(name.lower() == "content-type" for name, _ in pairs):
+        pairs.append(("Content-Type", "application/json"))
+    return Answer(status, pairs, raw)
+
+
+def one_request_a_thread(app: Chalice) -> Chalice:
+    """The same application, safe to call from several threads.
+
+    Chalice keeps the current request in an attribute, for a Lambda has one at a time. (`chalice local` does this too.)
+    """
+    if not isinstance(type(app).__dict__.get("current_request"), _PerThread):
+        own = {name: _PerThread(name) for name in ("current_request", "lambda_context")}
+        app.__class__ = type(type(app).__name__, (type(app),), own)
+    return app
+
+
+class _PerThread:
+    """An attribute with a value for each thread."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._values = threading.local()
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        if not hasattr(self._values, "value"):
+            raise AttributeError(self._name)
+        return self._values.value
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        self._values.value = value
+
+
+def _error(status: int, code: str, message: str, headers: Iterable[tuple[str, str]] = ()) -> Answer:
+    """In the form of Clew's own errors: what GatewayResponses make of it where it is deployed."""
+    body = {"error": {"code": code, "message": message, "parameter": None}}
+    return Answer(
+        status, [("Content-Type", "application/json"), *headers], json.dumps(body).encode()
+    )
+
+
+def _gateway_message(status: int, message: str) -> Answer:
+    """In API Gateway's own form."""
+    headers = [("Content-Type", "application/json")]
+    return Answer(status, headers, json.dumps({"message": message}).encode())

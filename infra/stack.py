@@ -1,0 +1,66 @@
+"""`stack.yaml`, brought up through CloudFormation: the same on AWS, on an emulator and on moto."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+TEMPLATE = Path(__file__).with_name("stack.yaml")
+
+
+def apply(
+    client: CloudFormationClient, prefix: str, parameters: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Create or update the stack `prefix` and return its outputs once it is complete.
+
+    `parameters` are those of the template beside Prefix. Raises ClientError or WaiterError if CloudFormation
+    refuses or rolls back; its own events then say why.
+    """
+    request: dict[str, Any] = {
+        "StackName": prefix,
+        "TemplateBody": TEMPLATE.read_text(encoding="utf-8"),
+        "Parameters": [
+            {"ParameterKey": key, "ParameterValue": value}
+            for key, value in {"Prefix": prefix, **(parameters or {})}.items()
+        ],
+    }
+    if not _exists(client, prefix):
+        client.create_stack(**request)
+        client.get_waiter("stack_create_complete").wait(StackName=prefix)
+    elif _updated(client, request):
+        client.get_waiter("stack_update_complete").wait(StackName=prefix)
+    return outputs_of(client, prefix)
+
+
+def outputs_of(client: CloudFormationClient, prefix: str) -> dict[str, str]:
+    """The outputs of a stack that exists."""
+    stack = client.describe_stacks(StackName=prefix)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def _exists(client: CloudFormationClient, prefix: str) -> bool:
+    try:
+        client.describe_stacks(StackName=prefix)
+    except ClientError as error:
+        if "does not exist" in error.response["Error"]["Message"]:
+            return False
+        raise
+    return True
+
+
+def _updated(client: CloudFormationClient, request: dict[str, Any]) -> bool:
+    """False if there was nothing to change, which CloudFormation reports as an error."""
+    try:
+        client.update_stack(**request)
+    except ClientError as error:
+        if "No updates" in error.response["Error"]["Message"]:
+            return False
+        raise
+    return True

@@ -1,0 +1,192 @@
+"""The journal gives back what it was given, whatever the process was doing when it died."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chalicelib.errors import StoreError
+from chalicelib.queue.message import Message, message_from_payload
+from infra.local import journal
+from infra.local.journal import Journal, JournalError, JournalledSender, record_from_message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def message(number: int, received: int = 1_000) -> Message:
+    return message_from_payload("tenant", b"payload %d" % number, number, received)
+
+
+MESSAGES = [message(number) for number in range(3)]
+RECORDS = [record_from_message(one) for one in MESSAGES]
+
+
+def kept(folder: Path, oldest: int = 0) -> list[Message]:
+    """What a process that starts now finds in the folder."""
+    opened = Journal(folder, oldest)
+    try:
+        return list(opened.messages())
+    finally:
+        opened.close()
+
+
+def append(folder: Path, messages: Sequence[Message]) -> None:
+    opened = Journal(folder, 0)
+    opened.append(messages)
+    opened.close()
+
+
+class Sender:
+    """A MessageSender that remembers, or fails."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.sent: list[Message] = []
+        self._error = error
+
+    def send(self, messages: Sequence[Message]) -> None:
+        if self._error:
+            raise self._error
+        self.sent += messages
+
+
+def test_round_trip(tmp_path):
+    """What is appended is there, in order, for the next process; the folder is made if need be."""
+    folder = tmp_path / "new" / "folder"
+    append(folder, MESSAGES[:2])
+    append(folder, MESSAGES[2:])
+    assert kept(folder) == MESSAGES
+
+
+def test_record_layout():
+    """A record is what the module's drawing says, byte by byte."""
+    record = record_from_message(Message(b"\x01" * 32, 2, 3, b"frame"))
+    assert record[:4] == b"CLWJ"
+    assert record[8:] == b"\x01" + b"\0\0\0\x05" + b"\0\0\0\x02" + bytes(7) + b"\x03" + (
+        b"\x01" * 32 + b"frame"
+    )
+
+
+@pytest.mark.parametrize("length", range(len(RECORDS[2])))
+def test_torn_end(tmp_path, caplog, length):
+    """A last record that stops at any byte is cut off and said; what came before stays, what comes after follows."""
+    whole = b"".join(RECORDS[:2])
+    (tmp_path / "journal").write_bytes(whole + RECORDS[2][:length])
+    append(tmp_path, [message(9)])
+    assert ("cut off" in caplog.text) == (length > 0)
+    assert (tmp_path / "journal").read_bytes() == whole + record_from_message(message(9))
+
+
+def test_damaged_byte(tmp_path):
+    """One wrong byte anywhere costs the record that it is in, and no other."""
+    content = b"".join(RECORDS)
+    start, end = len(RECORDS[0]), len(RECORDS[0] + RECORDS[1])
+    for place in range(start, end):
+        damaged = bytearray(content)
+        damaged[place] ^= 0x55
+        found = journal.scan(bytes(damaged))
+        assert [record.start for record in found.records] == [0, end]
+        assert found.damaged == [(start, end)]
+
+
+def test_damage_is_said(tmp_path, caplog):
+    """Damage between two records is said and skipped."""
+    (tmp_path / "journal").write_bytes(RECORDS[0] + b"CLWJ noise" + RECORDS[1])
+    assert kept(tmp_path) == MESSAGES[:2]
+    assert "damaged" in caplog.text
+
+
+def test_newer_version(tmp_path, monkeypatch):
+    """A journal of a newer Clew is refused, not cut off."""
+    with monkeypatch.context() as newer:
+        newer.setattr(journal, "VERSION", 2)
+        append(tmp_path, MESSAGES)
+    before = (tmp_path / "journal").read_bytes()
+    with pytest.raises(JournalError, match="newer"):
+        Journal(tmp_path, 0)
+    assert (tmp_path / "journal").read_bytes() == before
+
+
+def test_duplicates(tmp_path):
+    """What was accepted twice is replayed once."""
+    append(tmp_path, [MESSAGES[0], MESSAGES[1], MESSAGES[0]])
+    assert kept(tmp_path) == MESSAGES[:2]
+
+
+def test_expiry(tmp_path):
+    """What is older than the retention is not replayed."""
+    append(tmp_path, [message(1, received=10), message(2, received=20)])
+    assert kept(tmp_path, oldest=20) == [message(2, received=20)]
+
+
+def test_compaction(tmp_path):
+    """When a good part is expired, the file is written anew without it, and goes on as before."""
+    old = [message(number, received=10) for number in range(50)]
+    new = [message(number, received=20) for number in range(50, 60)]
+    append(tmp_path, old + new)
+    assert kept(tmp_path, oldest=20) == new
+    expected = b"".join(record_from_message(one) for one in new)
+    assert (tmp_path / "journal").read_bytes() == expected
+    append(tmp_path, [message(99)])
+    assert kept(tmp_path) == [*new, message(99)]
+
+
+def test_no_needless_compaction(tmp_path):
+    """A little waste is left alone: a start does not write the whole file anew."""
+    append(tmp_path, [message(1, received=10), *(message(number, 20) for number in range(2, 30))])
+    before = (tmp_path / "journal").read_bytes()
+    assert len(kept(tmp_path, oldest=20)) == 28
+    assert (tmp_path / "journal").read_bytes() == before
+
+
+def test_left_over_temporary_file(tmp_path):
+    """A process that was killed while it wrote the file anew leaves nothing that disturbs."""
+    (tmp_path / "journal.new").write_bytes(b"half of a")
+    append(tmp_path, [message(1, received=10), message(2, received=20)])
+    assert kept(tmp_path, oldest=20) == [message(2, received=20)]
+
+
+def test_lock(tmp_path):
+    """A folder serves one process at a time, and the second is told what to do."""
+    first = Journal(tmp_path, 0)
+    with pytest.raises(JournalError, match=r"in use by another Clew .* DATA_DIR"):
+        Journal(tmp_path, 0)
+    first.close()
+    Journal(tmp_path, 0).close()
+
+
+def test_unusable_folder(tmp_path):
+    """A folder that cannot be made is refused with its name."""
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(JournalError, match="file"):
+        Journal(tmp_path / "file", 0)
+
+
+def test_sender_order(tmp_path):
+    """A message is in the journal before it is in the queue: the queue may fail, the journal has it."""
+    opened = Journal(tmp_path, 0)
+    failing = JournalledSender(opened, Sender(StoreError("no queue")))
+    with pytest.raises(StoreError):
+        failing.send(MESSAGES)
+    opened.close()
+    assert kept(tmp_path) == MESSAGES
+
+
+def test_sender_without_journal(tmp_path, monkeypatch):
+    """What the journal does not take is not accepted, and leaves no half record behind."""
+    inner = Sender()
+    opened = Journal(tmp_path, 0)
+    sender = JournalledSender(opened, inner)
+    sender.send(MESSAGES[:1])
+    write = os.write
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", lambda file, content: write(file, content[:20]))
+        with pytest.raises(StoreError, match="disk is full"):
+            sender.send(MESSAGES[1:2])
+    sender.send(MESSAGES[2:])
+    opened.close()
+    assert inner.sent == [MESSAGES[0], MESSAGES[2]]
+    assert kept(tmp_path) == [MESSAGES[0], MESSAGES[2]]

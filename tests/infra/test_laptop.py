@@ -1,0 +1,186 @@
+"""`python -m infra.local`, as a process: what it says, what it refuses, how it ends."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.local.__main__ import DATA_DIR, Refused, lines_for, settings_from_environment
+
+PROJECT = Path(__file__).parents[2]
+
+
+class Laptop:
+    """The process, on the tiny application and a free port."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        (folder / "app.py").write_text(
+            "from tests.infra.tiny_app import tiny_app\napp = tiny_app()\n"
+        )
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+        defaults = {"PORT": "0", "COMPAT_PORTS": "0", "DATA_DIR": str(folder / "data")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "infra.local"],
+            cwd=folder,
+            env={**kept, "PYTHONPATH": str(PROJECT), **defaults, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def first_lines(self) -> str:
+        """What it prints once it runs; empty if it ended."""
+        assert self.process.stdout is not None
+        lines = []
+        for line in self.process.stdout:
+            lines.append(line)
+            if "Ctrl-C" in line:
+                break
+        return "".join(lines)
+
+    def ended(self) -> tuple[int, str]:
+        """Exit code and standard error, once it has ended by itself."""
+        errors = self.process.communicate(timeout=20)[1]
+        return self.process.returncode, errors
+
+
+@pytest.fixture
+def laptop(tmp_path):
+    started = []
+
+    def start(**environment):
+        started.append(Laptop(tmp_path, **environment))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.process.kill()
+        one.process.communicate()
+
+
+@pytest.fixture
+def taken_port():
+    """A port of 127.0.0.1 that somebody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+def send(printed: str, payload: bytes) -> int:
+    port = int(re.findall(r"http://127\.0\.0\.1:(\d+)", printed)[0])
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection.request("POST", "/v1/traces", payload)
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+class TestSettings:
+    def test_defaults(self):
+        """Without settings it is port 8000 of this machine alone, with the other ports, and keeps what it gets."""
+        expected = ("127.0.0.1", 8000, True, DATA_DIR, "")
+        assert settings_from_environment({}) == expected
+        assert settings_from_environment({"PORT": "", "HOST": "", "COMPAT_PORTS": ""}) == expected
+
+    def test_no_journal(self):
+        """An empty DATA_DIR keeps nothing; with a foreign endpoint that is the default, for it keeps its own."""
+        assert settings_from_environment({"DATA_DIR": ""}).data_dir is None
+        foreign = {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
+        assert settings_from_environment(foreign).data_dir is None
+        assert settings_from_environment({**foreign, "DATA_DIR": "/x"}).data_dir == Path("/x")
+
+    @pytest.mark.parametrize(
+        "environment", [{"PORT": "http"}, {"PORT": "65536"}, {"PORT": "-1"}, {"COMPAT_PORTS": "no"}]
+    )
+    def test_refused(self, environment):
+        """A value that cannot be is refused by name."""
+        (name,) = environment
+        with pytest.raises(Refused, match=name):
+            settings_from_environment(environment)
+
+    def test_open_host(self):
+        """Who opens it to other machines is told that there is no password."""
+        closed, opened = (
+            "\n".join(lines_for(settings_from_environment({"HOST": host}), "http://h:1"))
+            for host in ("127.0.0.1", "0.0.0.0")
+        )
+        assert "password" not in closed
+        assert "without a password" in opened
+
+
+def test_port_taken(laptop, taken_port):
+    """A main port that is taken is one line on standard error and exit code 1, whatever else would go wrong."""
+    code, errors = laptop(PORT=str(taken_port), DATA_DIR="/proc/nowhere").ended()
+    assert code == 1
+    assert errors.count("\n") == 1
+    assert f"port {taken_port} " in errors
+    assert "PORT" in errors
+
+
+def test_bad_setting(laptop):
+    """A bad setting is one line on standard error and exit code 1."""
+    code, errors = laptop(PORT="http").ended()
+    assert (code, errors.count("\n")) == (1, 1)
+
+
+@pytest.mark.slow
+def test_whole_life(laptop, tmp_path):
+    """It says where to send, look and find things, takes spans, survives SIGKILL by its journal, and ends cleanly."""
+    first = laptop()
+    printed = first.first_lines()
+    assert "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:" in printed
+    assert str(tmp_path / "data") in printed
+    assert send(printed, b"kept over a kill") == 200
+    second = laptop()
+    code, errors = second.ended()
+    assert (code, errors.count("\n")) == (1, 1)
+    assert "in use by another Clew" in errors
+    first.process.kill()
+    first.process.communicate()
+    third = laptop()
+    third.first_lines()
+    third.process.send_signal(signal.SIGINT)
+    assert third.ended() == (0, "")
+    assert (tmp_path / "data" / "journal").stat().st_size > 50
+
+
+@pytest.mark.slow
+def test_other_port_taken(laptop):
+    """A well-known port that is taken is said in a line; the rest starts, and SIGTERM ends it."""
+    try:
+        taken = socket.create_server(("127.0.0.1", 4318))
+    except OSError:
+        taken = socket.socket()  # somebody else has it: as good
+    with taken:
+        running = laptop(COMPAT_PORTS="1")
+        printed = running.first_lines()
+        assert send(printed, b"span") == 200
+        running.process.send_signal(signal.SIGTERM)
+        code, errors = running.ended()
+    assert code == 0
+    assert "port 4318 of 127.0.0.1 is taken" in errors
+    assert "going on without it" in errors
+
+
+@pytest.mark.slow
+def test_interrupted_start(laptop):
+    """Ctrl-C during the start, once the port is taken, ends it without a word."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    starting = laptop(PORT=str(port))
+    while not _is_listening(port):
+        assert starting.process.poll() is None
+    starting.process.send_signal(signal.SIGINT)
+    assert starting.ended() == (0, "")
+
+
+def _is_listening(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,136 @@
+"""The parts together: what is sent to a local stack is consumed, once, also after a restart."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import threading
+from urllib.parse import urlsplit
+
+import pytest
+
+from infra.local.event_source_mapping import RECEIVE_MESSAGES_MAX
+from infra.local.journal import Journal, JournalError
+from infra.local.stack import REPLAY_CHUNK_MESSAGES, LocalStack
+from tests.infra.tiny_app import tiny_app
+
+
+@pytest.fixture
+def app():
+    return tiny_app()
+
+
+def send(stack: LocalStack, *payloads: bytes) -> list[int]:
+    connection = http.client.HTTPConnection(urlsplit(stack.url).netloc, timeout=10)
+    statuses = []
+    for payload in payloads:
+        connection.request("POST", "/v1/traces", payload)
+        response = connection.getresponse()
+        response.read()
+        statuses.append(response.status)
+    connection.close()
+    return statuses
+
+
+def test_accepted_is_consumed(app):
+    """A request that is answered with 200 reaches the consumer, as Lambda would deliver it."""
+    with LocalStack(app) as stack:
+        assert send(stack, b"four") == [200]
+        stack.wait_until_stored()
+    assert app.consumed == [4]
+    (record,) = app.sqs_events[0]["Records"]
+    assert record["eventSourceARN"] == "arn:aws:sqs:us-east-1:123456789012:clew-spans"
+    assert record["messageAttributes"]["payload"]["dataType"] == "Binary.zstd"
+    assert record["attributes"]["ApproximateReceiveCount"] == "1"
+
+
+def test_starts_again(app):
+    """A stack that was stopped starts again in the same process, empty, and its environment is as it was."""
+    before = dict(os.environ)
+    stack = LocalStack(app)
+    for _ in range(2):
+        with stack:
+            send(stack, b"four")
+            stack.wait_until_stored()
+            assert sorted(stack.client("dynamodb").list_tables()["TableNames"]) == [
+                "clew-index",
+                "clew-spans",
+                "clew-statistics",
+            ]
+    assert app.consumed == [4, 4]
+    assert dict(os.environ) == before
+
+
+def test_summarise(app):
+    """The schedule runs when a test says so."""
+    with LocalStack(app, run_schedules=False) as stack:
+        stack.summarise()
+    assert [event["detail-type"] for event in app.scheduled] == ["Scheduled Event"]
+
+
+def test_failed_consumer(app, caplog):
+    """What the consumer failed on comes back until it succeeds, or goes to the dead-letter queue."""
+    parameters = {"VisibilityTimeoutSeconds": "0", "MaximumReceives": "3"}
+    with LocalStack(app, batch_window_seconds=0, parameters=parameters) as stack:
+        app.failures = 2
+        send(stack, b"four")
+        stack.wait_until_stored()
+        assert app.consumed == [4]
+        app.failures = 3
+        send(stack, b"seven77")
+        stack.wait_until_stored()
+        sqs = stack.client("sqs")
+        dead = sqs.get_queue_url(QueueName="clew-dead-letters")["QueueUrl"]
+        (message,) = sqs.receive_message(QueueUrl=dead)["Messages"]
+    assert app.consumed == [4]
+    assert '"span_count":7' in message["Body"]
+    assert "told to fail" in caplog.text
+
+
+def test_not_stored_in_time(app, caplog):
+    """Waiting for what the consumer does not get done ends with TimeoutError."""
+    with LocalStack(app, batch_window_seconds=0) as stack:
+        app.failures = 1
+        send(stack, b"four")
+        with pytest.raises(TimeoutError, match=r"0\.2 s"):
+            stack.wait_until_stored(0.2)
+
+
+def test_restart_keeps_messages(app, tmp_path):
+    """With a journal, what one stack accepted the next one consumes; twice sent is once replayed."""
+    with LocalStack(app, data_dir=tmp_path) as stack:
+        send(stack, b"four", b"four", b"seven77")
+        stack.wait_until_stored()
+    app.consumed.clear()
+    with LocalStack(app, data_dir=tmp_path) as stack:
+        stack.wait_until_stored()
+        assert app.consumed == [4, 7]
+        send(stack, b"after it")
+        stack.wait_until_stored()
+    assert app.consumed == [4, 7, 8]
+
+
+@pytest.mark.slow
+def test_long_replay(app, tmp_path):
+    """A journal of more messages than the queue holds well is replayed whole, in order of arrival."""
+    count = 2 * REPLAY_CHUNK_MESSAGES + RECEIVE_MESSAGES_MAX + 1
+    with LocalStack(app, data_dir=tmp_path) as stack:
+        send(stack, *(b"x" * length for length in range(1, count + 1)))
+        stack.wait_until_stored()
+    app.consumed.clear()
+    with LocalStack(app, data_dir=tmp_path) as stack:
+        stack.wait_until_stored()
+    assert app.consumed == list(range(1, count + 1))
+
+
+def test_failed_start(app, tmp_path):
+    """A stack that cannot start leaves nothing running, and says why."""
+    holder = Journal(tmp_path, 0)
+    with pytest.raises(JournalError, match="in use"):
+        LocalStack(app, data_dir=tmp_path).start()
+    holder.close()
+    app.event_sources.clear()
+    with pytest.raises(TypeError, match="0 SQS event functions"):
+        LocalStack(app, data_dir=tmp_path).start()
+    Journal(tmp_path, 0).close()
+    assert {thread.name for thread in threading.enumerate()}.isdisjoint({"server", "schedule"})
