@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DICTIONARY_BYTES = 48_000
 DICTIONARY_ID = 40_001
 """Ids from 32,768 to 2^31 are for private use (RFC 8878 §6.1)."""
-_TRACES = 3_000
+_TRACES = 8_000
 _SDKS = (
     ("python", "opentelemetry", "1.30.0", "CPython", "3.12.3"),
     ("java", "opentelemetry", "1.47.0", "OpenJDK Runtime Environment", "21.0.5+11-LTS"),

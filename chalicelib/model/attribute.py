@@ -132,8 +132,7 @@ def attribute_texts(attributes: Iterable[bytes], wanted: frozenset[bytes]) -> di
     """
     found: dict[bytes, str] = {}
     for raw in attributes:
-        key_length = raw[1] if len(raw) > 1 else 0
-        if raw[2 : 2 + key_length] in wanted:
+        if len(raw) > 1 and raw[2 : 2 + raw[1]] in wanted:
             key, text = key_and_text(raw)
             found.setdefault(key, text.decode())
     return found

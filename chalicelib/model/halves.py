@@ -103,7 +103,7 @@ def _callees_of(span: Span) -> Iterator[Callee]:
     is_consumer = span.kind == CONSUMER
     kind = EdgeKind.MESSAGING if is_consumer else EdgeKind.RPC
     callers = {(span.trace_id, span.parent_span_id)} if len(span.parent_span_id) == 8 else set()
-    if is_consumer and span.shadow.links:
+    if is_consumer and span.raw_links:
         callers.update(span.links)
     own, bucket = crc32(span.span_id), bucket_of(span.duration_nano)
     for trace_id, span_id in callers:

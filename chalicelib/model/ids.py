@@ -6,6 +6,7 @@ TRACE_ID_BYTES = 16
 SPAN_ID_BYTES = 8
 ZERO_TRACE_ID = bytes(TRACE_ID_BYTES)
 ZERO_SPAN_ID = bytes(SPAN_ID_BYTES)
+_HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
 
 
 def trace_id_from_text(text: str) -> bytes:
@@ -17,7 +18,7 @@ def trace_id_from_text(text: str) -> bytes:
     digits = text
     if text.startswith("1-") and len(text) == 35 and text[10] == "-":
         digits = text[2:10] + text[11:]
-    if not 1 <= len(digits) <= 32 or not digits.isascii() or not digits.isalnum():
+    if not 1 <= len(digits) <= 32 or not _HEXADECIMAL.issuperset(digits):
         raise ValueError(f"a trace id has up to 32 hexadecimal digits, not {text[:64]!r}")
     trace_id = bytes.fromhex(digits.zfill(32))
     if trace_id == ZERO_TRACE_ID:

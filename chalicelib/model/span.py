@@ -61,17 +61,15 @@ class Span(NamedTuple):
     scope: Scope
     raw: bytes
     """The Span message's own wire bytes."""
-    shadow: ShadowSpan
-
-    @property
-    def attributes(self) -> Sequence[bytes]:
-        """KeyValue wire bytes."""
-        return self.shadow.attributes
+    attributes: Sequence[bytes]
+    """KeyValue wire bytes."""
+    raw_links: Sequence[bytes]
+    """Span.Link wire bytes."""
 
     @property
     def links(self) -> list[tuple[bytes, bytes]]:
         """(trace id, span id) of the first links that have well-formed ids."""
-        parsed = map(ShadowLink.FromString, self.shadow.links[:_LINKS_PER_SPAN_MAX])
+        parsed = map(ShadowLink.FromString, self.raw_links[:_LINKS_PER_SPAN_MAX])
         return [
             (link.trace_id, link.span_id)
             for link in parsed
@@ -159,7 +157,8 @@ def span_from(raw: bytes, scope: Scope) -> Span:
         is_entry,
         scope,
         raw,
-        shadow,
+        shadow.attributes[:],
+        shadow.links[:],
     )
 
 

@@ -212,7 +212,7 @@ def _post(summary: str, request: str) -> Json:
     return {
         "post": {
             "summary": summary,
-            "description": f"An OTLP/HTTP {request}; gzip and deflate are taken. Answers are in the request's encoding.",
+            "description": f"An OTLP/HTTP {request}; gzip and deflate are taken. Answers are encoded as the request.",
             "requestBody": {"required": True, "content": content},
             "responses": {
                 "200": {"description": "Accepted; partial_success counts what was not, and why."},

@@ -1,6 +1,7 @@
 """OTLP/JSON: protobuf's JSON mapping, but hexadecimal ids and integer enums; 64-bit integers as decimal strings.
 
-Source: opentelemetry-proto, docs/specification.md, JSON Protobuf Encoding. Fields with their default value are left out.
+Fields with their default value are left out.
+Source: opentelemetry-proto, docs/specification.md, JSON Protobuf Encoding.
 """
 
 from __future__ import annotations

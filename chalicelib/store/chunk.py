@@ -28,7 +28,8 @@ DICTIONARY_PATH = Path(__file__).with_name("dictionary_1.zdict")
 VALUE_BYTES_MAX = 390_000
 """An item has at most 409,600 bytes; the rest is for keys, expiry and what moto counts otherwise."""
 DIGEST_BYTES = 16
-_LEVEL = 3
+_LEVEL = 5
+"""A write unit costs as much as 40 ms of Lambda: level 5 saves 3 % of the bytes for a microsecond a span."""
 
 
 class Chunk(NamedTuple):

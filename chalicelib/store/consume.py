@@ -9,7 +9,9 @@
 from __future__ import annotations
 
 import base64
+import gc
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from chalicelib import config
@@ -115,7 +117,8 @@ class Consumer:
     def _commit(self, group: Sequence[Received]) -> None:
         try:
             messages = [_with_payload(each.message) for each in group]
-            committed = commit(self._store, messages, self._now_unix_nano(), self._shards)
+            with collector_paused():
+                committed = commit(self._store, messages, self._now_unix_nano(), self._shards)
         except StoreError:
             raise
         except Exception as error:
@@ -136,6 +139,16 @@ class Consumer:
     def _left_out(self, count: int) -> None:
         duplicates = self._consumed.duplicate_messages + count
         self._consumed = self._consumed._replace(duplicate_messages=duplicates)
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Without Python's cycle collector: a group makes a hundred thousand objects and no cycles among them."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def message_from_record(record: Record) -> Message:

@@ -168,13 +168,14 @@ def plain_item(typed: dict[str, Any]) -> Item:
 
 
 def item_bytes(item: Item) -> int:
-    """What DynamoDB counts as an item's size: names and values (numbers: an upper bound)."""
+    """What DynamoDB counts as an item's size: names and values."""
     return sum(len(name) + _value_bytes(value) for name, value in item.items())
 
 
 def _value_bytes(value: Plain) -> int:
     if isinstance(value, int):
-        return 21
+        # A byte for two significant digits, one more, and one for a sign: AWS calls it approximate.
+        return len(str(value)) // 2 + 3
     return len(value.encode()) if isinstance(value, str) else len(value)
 
 

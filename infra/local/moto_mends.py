@@ -1,8 +1,9 @@
-"""Three faults of moto 5.2's DynamoDB that would cost a laptop its spans or its time, mended in place.
+"""Four faults of moto 5.2 that would cost a laptop its spans or its time, mended in place.
 
-1. Requests run side by side, so that one sees another's transaction half done.
+1. DynamoDB's requests run side by side, so that one sees another's transaction half done.
 2. TransactWriteItems copies the whole table, once for each action: a commit costs actions x items of the table.
 3. If it is cancelled, those copies replace the tables, and with them what other requests wrote meanwhile.
+4. SendMessage counts all messages of the queue, several times, for an attribute that only a FIFO queue has.
 
 A test states each of them: an upgrade of moto that mends one lets its lines go.
 """
@@ -27,6 +28,7 @@ def apply() -> None:
     if not _mended:
         _mended = True
         _mend_tables()
+        _mend_queues()
 
 
 def _mend_tables() -> None:
@@ -65,6 +67,22 @@ def _mend_tables() -> None:
     DynamoHandler.call_action = call_alone  # type: ignore[method-assign]
     DynamoDBBackend.transact_write_items = transact  # type: ignore[assignment, method-assign]
     Table.__deepcopy__ = copy_of  # type: ignore[attr-defined]
+
+
+def _mend_queues() -> None:
+    from moto.sqs.models import Message, Queue
+
+    add_message = Queue.add_message
+
+    def add_uncounted(queue: Queue, message: Message) -> None:
+        if queue.fifo_queue or queue.lambda_event_source_mappings:
+            add_message(queue, message)
+            return
+        with queue._messages_lock:
+            queue._messages.append(message)
+            queue._messages_lock.notify_all()
+
+    Queue.add_message = add_uncounted  # type: ignore[assignment, method-assign]
 
 
 class _Touched(NamedTuple):

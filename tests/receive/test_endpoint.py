@@ -346,7 +346,7 @@ def test_other_signals_are_answered_politely(signal) -> None:
 
 
 def test_a_large_request_is_split_by_trace_the_same_way_each_time() -> None:
-    """A request over one message's size becomes several, none of which cuts a trace that fits; a retry makes the same."""
+    """A request over a message's size becomes several, none of which cuts a trace that fits; a retry makes the same."""
     spans = [
         Made(trace, trace * 100 + i, attributes=(("text", f"{trace}-{i}-" + "x" * 2_000),))
         for i in range(20)
