@@ -1,6 +1,7 @@
 """Every route of Clew: a line or two into `chalicelib` each, which imports its stage on first use.
 
-Here alone errors become HTTP statuses. `docs/glossary.md` has the words, `/openapi.json` the API.
+Here a query's errors become HTTP statuses; an OTLP sender's do in `receive/endpoint.py`.
+`docs/glossary.md` has the words, `/openapi.json` the API.
 """
 
 from __future__ import annotations
@@ -103,8 +104,6 @@ def _query(ask: Callable[[], Any]) -> Response:
 
     try:
         return _response(json_answer(ask(), _headers()))
-    except errors.UnsupportedQuery as error:
-        return refused(400, "unsupported_query", str(error), error.parameter)
     except errors.InvalidQuery as error:
         return refused(400, "invalid_query", str(error), error.parameter)
     except errors.NotFound as error:
@@ -126,9 +125,19 @@ def post_traces() -> Response:
     now = int(time.time())
     return _ingest(
         lambda: receive_traces(
-            _headers(), _body(), now, lambda messages: wiring.sender().send(messages)
+            _headers(),
+            _body(),
+            now,
+            lambda messages: wiring.sender().send(messages),
+            _tell_rejected,
         )
     )
+
+
+def _tell_rejected(spans: int) -> None:
+    from chalicelib.telemetry import emit
+
+    emit("receive", {"spans_rejected": spans})
 
 
 @app.route("/v1/metrics", methods=["POST"], content_types=_ANY_TYPE, cors=_CORS)
@@ -145,7 +154,7 @@ def post_logs() -> Response:
     return _ingest(lambda: refuse_signal(_headers(), _body(), "logs"))
 
 
-@app.route("/v1/traces", methods=["GET"], cors=_CORS)
+@app.route("/v1/traces", methods=["GET"], content_types=_ANY_TYPE, cors=_CORS)
 def get_traces() -> Response:
     from chalicelib.present.native import search_json
     from chalicelib.query.parameters import search_from
@@ -164,7 +173,7 @@ def get_traces() -> Response:
     return _query(ask)
 
 
-@app.route("/v1/traces/{trace_id}", methods=["GET"], cors=_CORS)
+@app.route("/v1/traces/{trace_id}", methods=["GET"], content_types=_ANY_TYPE, cors=_CORS)
 def get_trace(trace_id: str) -> Response:
     from chalicelib.present.otlp_json import traces_data_json
     from chalicelib.query.parameters import Parameters, trace_id_parameter
@@ -178,7 +187,7 @@ def get_trace(trace_id: str) -> Response:
     return _query(ask)
 
 
-@app.route("/v1/services", methods=["GET"], cors=_CORS)
+@app.route("/v1/services", methods=["GET"], content_types=_ANY_TYPE, cors=_CORS)
 def get_services() -> Response:
     from chalicelib.present.native import services_json
     from chalicelib.query.parameters import Parameters
@@ -186,45 +195,50 @@ def get_services() -> Response:
 
     def ask() -> Any:
         parameters = Parameters(_parameters(), ("start", "end"))
-        asked = parameters.time_range(time.time_ns(), config.RETENTION_SECONDS * 10**9)
-        return services_json(list(hours_of_services(wiring.store(), asked)))
+        now = time.time_ns()
+        asked = parameters.time_range(now, config.RETENTION_SECONDS * 10**9)
+        return services_json(list(hours_of_services(wiring.store(), asked, now // 10**9)))
 
     return _query(ask)
 
 
-@app.route("/v1/services/{service}/span_names", methods=["GET"], cors=_CORS)
+@app.route(
+    "/v1/services/{service}/span_names", methods=["GET"], content_types=_ANY_TYPE, cors=_CORS
+)
 def get_span_names(service: str) -> Response:
     from chalicelib.present.native import span_names_json
-    from chalicelib.query.parameters import Parameters
+    from chalicelib.query.parameters import Parameters, checked_text
     from chalicelib.query.statistics import span_names
 
     def ask() -> Any:
         now = time.time_ns()
         parameters = Parameters(_parameters(), ("start", "end"))
         asked = parameters.time_range(now, config.RETENTION_SECONDS * 10**9)
-        return span_names_json(span_names(wiring.store(), unquote(service), asked, now // 10**9))
+        name = checked_text(unquote(service), "service")
+        return span_names_json(span_names(wiring.store(), name, asked, now // 10**9))
 
     return _query(ask)
 
 
-@app.route("/v1/services/{service}/statistics", methods=["GET"], cors=_CORS)
+@app.route(
+    "/v1/services/{service}/statistics", methods=["GET"], content_types=_ANY_TYPE, cors=_CORS
+)
 def get_statistics(service: str) -> Response:
     from chalicelib.present.native import statistics_json
-    from chalicelib.query.parameters import Parameters
+    from chalicelib.query.parameters import Parameters, checked_text
     from chalicelib.query.statistics import statistics
 
     def ask() -> Any:
         now = time.time_ns()
         parameters = Parameters(_parameters(), ("start", "end", "step"))
         asked, step = parameters.time_range(now), parameters.duration_nano("step")
-        return statistics_json(
-            statistics(wiring.store(), unquote(service), asked, step, now // 10**9)
-        )
+        name = checked_text(unquote(service), "service")
+        return statistics_json(statistics(wiring.store(), name, asked, step, now // 10**9))
 
     return _query(ask)
 
 
-@app.route("/v1/edges", methods=["GET"], cors=_CORS)
+@app.route("/v1/edges", methods=["GET"], content_types=_ANY_TYPE, cors=_CORS)
 def get_edges() -> Response:
     from chalicelib.present.native import edges_json
     from chalicelib.query.edges import edges
@@ -238,21 +252,21 @@ def get_edges() -> Response:
     return _query(ask)
 
 
-@app.route("/openapi.json", methods=["GET"], cors=_CORS)
+@app.route("/openapi.json", methods=["GET"], content_types=_ANY_TYPE, cors=_CORS)
 def get_openapi() -> Response:
     from chalicelib.present.openapi import document
 
     return _query(document)
 
 
-@app.route("/health", methods=["GET"], cors=_CORS)
+@app.route("/health", methods=["GET", "HEAD"], content_types=_ANY_TYPE, cors=_CORS)
 def get_health() -> Response:
     return _query(lambda: {"status": "ok"})
 
 
-@app.route("/", methods=["GET"])
+@app.route("/", methods=["GET", "HEAD"], content_types=_ANY_TYPE)
 def get_page() -> Response:
-    from chalicelib.present.page import PAGE
+    from chalicelib.present.page import page
     from chalicelib.present.respond import html_answer
 
-    return _response(html_answer(PAGE))
+    return _response(html_answer(page(_request().context.get("path") or "/")))

@@ -5,13 +5,12 @@ ClewError
 │   ├── PayloadTooLarge  413
 │   └── UnsupportedMedia 415
 ├── InvalidQuery         the asker's fault; 400, names the parameter
-│   └── UnsupportedQuery well-formed, but it cannot be answered exactly; says what is missing
 ├── NotFound             404
 ├── LimitExceeded        something of ours would break a limit of AWS: a bug, or a message that cannot be stored
 └── StoreError           ours or AWS's; 503 on ingest, so that senders keep their data; 500 elsewhere
     └── StoreThrottled   the same call may succeed later; 503 with Retry-After
 
-`app.py` alone turns these into HTTP statuses.
+`app.py` turns these into HTTP statuses for those who ask, `receive/endpoint.py` for those who send.
 """
 
 from __future__ import annotations
@@ -39,10 +38,6 @@ class InvalidQuery(ClewError):
     def __init__(self, message: str, parameter: str | None = None) -> None:
         super().__init__(message)
         self.parameter = parameter
-
-
-class UnsupportedQuery(InvalidQuery):
-    """The question is well-formed, but the store cannot answer it exactly."""
 
 
 class NotFound(ClewError):

@@ -7,7 +7,7 @@ import os
 import pytest
 
 # powertools would write its metrics between the tests' dots.
-os.environ.setdefault("CLEW_METRICS", "0")
+os.environ.setdefault("CLEW_TELEMETRY", "0")
 
 
 @pytest.hookimpl(hookwrapper=True)

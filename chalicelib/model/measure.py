@@ -2,7 +2,7 @@
 
 The histogram is OpenTelemetry's exponential histogram at the fixed scale 5: bucket i holds the durations in
 (2^(i/32), 2^((i+1)/32)] nanoseconds. A duration is known to within a factor of 2^(1/32), so a quantile's relative
-error is at most 1.1 %. 64-bit durations use at most 2,048 buckets, a span name in a minute a dozen.
+error is at most 1.1 %. 64-bit durations use at most 2,050 buckets, a span name in a minute a dozen.
 Source: opentelemetry.io/docs/specs/otel/metrics/data-model, ExponentialHistogram.
 """
 

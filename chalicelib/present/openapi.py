@@ -148,10 +148,14 @@ def _path(name: str, description: str) -> Json:
     }
 
 
-_START = _query("start", "RFC 3339 or Unix seconds; the beginning of the range, itself in it.")
+_START = _query(
+    "start",
+    "RFC 3339 or Unix seconds; the beginning of the range, itself in it; default an hour before the end.",
+)
 _END = _query(
     "end", "RFC 3339 or Unix seconds; the end of the range, itself not in it; default now."
 )
+_KEPT = [_query("start", "RFC 3339 or Unix seconds; default as long ago as spans are kept."), _END]
 _SERVICE = _path("service", "A service's name, percent-encoded.")
 _SEARCH = [
     _query("service", "The span's service."),
@@ -200,7 +204,9 @@ def _get(summary: str, schema: str, parameters: list[Json], **statuses: str) -> 
             "responses": {
                 "200": _json(summary, schema),
                 **{status.lstrip("_"): _json(text, "Error") for status, text in refused.items()},
-                "default": _json("503: the store is busy; 500: a fault of Clew's.", "Error"),
+                "413": _json("The answer is larger than can be returned: ask for less.", "Error"),
+                "500": _json("A fault of Clew's: its log says more.", "Error"),
+                "503": _json("The store is busy: ask again, after Retry-After.", "Error"),
             },
         }
     }
@@ -256,12 +262,14 @@ def document() -> Json:
                 "A trace's spans.", "TracesData", [trace_id], _404="There is no such trace."
             ),
             "/v1/services": _get(
-                "Services with spans in a range (default: all that is kept).",
+                "Services with spans in a range, in whole hours; default: all that is kept.",
                 "Services",
-                [_START, _END],
+                _KEPT,
             ),
             "/v1/services/{service}/span_names": _get(
-                "A service's span names and kinds.", "SpanNames", [_SERVICE, _START, _END]
+                "A service's span names and kinds in a range, in whole days; default: all that is kept.",
+                "SpanNames",
+                [_SERVICE, *_KEPT],
             ),
             "/v1/services/{service}/statistics": _get(
                 "A service's calls, errors and durations over time.",
@@ -270,10 +278,18 @@ def document() -> Json:
                     _SERVICE,
                     _START,
                     _END,
-                    _query("step", "Width of a point, such as 5m; in whole minutes."),
+                    _query(
+                        "step",
+                        "Width of a point, such as 5m; rounded up to whole minutes, in an old range to hours or days. "
+                        "The answer's `step_nano` is what it really is. Default: about a hundred points.",
+                    ),
                 ],
             ),
-            "/v1/edges": _get("Calls between services.", "Edges", [_START, _END]),
+            "/v1/edges": _get(
+                "Calls between services, in whole minutes, in an old range in hours or days.",
+                "Edges",
+                [_START, _END],
+            ),
             "/openapi.json": {
                 "get": {
                     "summary": "This document.",

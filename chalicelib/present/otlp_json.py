@@ -10,13 +10,18 @@ import base64
 import math
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
+    from opentelemetry.proto.common.v1.common_pb2 import (
+        AnyValue,
+        EntityRef,
+        InstrumentationScope,
+    )
     from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
     from chalicelib.model.span import Span
@@ -27,9 +32,10 @@ Json = dict[str, Any]
 def traces_data_json(spans: Iterable[Span]) -> Json:
     """`{"resourceSpans": […]}` of spans, grouped by resource and scope in the order of their first span."""
     resources: dict[bytes, dict[bytes, list[Json]]] = {}
+    attributes = _Attributes()
     for span in spans:
         scopes = resources.setdefault(span.scope.resource_head, {})
-        scopes.setdefault(span.scope.scope_head, []).append(_span(SpanMessage.FromString(span.raw)))
+        scopes.setdefault(span.scope.scope_head, []).append(_span(span, attributes))
     return {
         "resourceSpans": [
             {
@@ -45,7 +51,7 @@ def traces_data_json(spans: Iterable[Span]) -> Json:
 
 def _resource_spans(head: bytes) -> Json:
     message = ResourceSpans.FromString(head)
-    found: Json = {"resource": _resource(message.resource)}
+    found: Json = {"resource": _resource(message.resource)} if message.HasField("resource") else {}
     return _with(found, schemaUrl=message.schema_url)
 
 
@@ -54,6 +60,17 @@ def _resource(resource: Resource) -> Json:
         {},
         attributes=_attributes(resource.attributes),
         droppedAttributesCount=resource.dropped_attributes_count,
+        entityRefs=[_entity_ref(each) for each in resource.entity_refs],
+    )
+
+
+def _entity_ref(entity_ref: EntityRef) -> Json:
+    return _with(
+        {},
+        schemaUrl=entity_ref.schema_url,
+        type=entity_ref.type,
+        idKeys=list(entity_ref.id_keys),
+        descriptionKeys=list(entity_ref.description_keys),
     )
 
 
@@ -73,7 +90,16 @@ def _scope(scope: InstrumentationScope) -> Json:
     )
 
 
-def _span(span: SpanMessage) -> Json:
+class _Attributes(dict[bytes, Json]):
+    """KeyValue wire bytes → JSON: a trace's spans have most of their attributes in common."""
+
+    def __missing__(self, raw: bytes) -> Json:
+        found = self[raw] = _attribute(KeyValue.FromString(raw))
+        return found
+
+
+def _span(stored: Span, attributes: _Attributes) -> Json:
+    span = SpanMessage.FromString(stored.raw)
     found: Json = {"traceId": span.trace_id.hex(), "spanId": span.span_id.hex()}
     return _with(
         found,
@@ -84,7 +110,7 @@ def _span(span: SpanMessage) -> Json:
         kind=span.kind,
         startTimeUnixNano=_integer(span.start_time_unix_nano),
         endTimeUnixNano=_integer(span.end_time_unix_nano),
-        attributes=_attributes(span.attributes),
+        attributes=[attributes[raw] for raw in stored.attributes],
         droppedAttributesCount=span.dropped_attributes_count,
         events=[_event(event) for event in span.events],
         droppedEventsCount=span.dropped_events_count,
@@ -127,7 +153,11 @@ def _integer(value: int) -> str:
 
 
 def _attributes(attributes: Sequence[KeyValue]) -> list[Json]:
-    return [{"key": attribute.key, "value": _value(attribute.value)} for attribute in attributes]
+    return [_attribute(attribute) for attribute in attributes]
+
+
+def _attribute(attribute: KeyValue) -> Json:
+    return {"key": attribute.key, "value": _value(attribute.value)}
 
 
 def _value(value: AnyValue) -> Json:
@@ -142,9 +172,10 @@ def _value(value: AnyValue) -> Json:
         case "double_value":
             return {"doubleValue": _double(value.double_value)}
         case "array_value":
-            return {"arrayValue": {"values": [_value(each) for each in value.array_value.values]}}
+            values = [_value(each) for each in value.array_value.values]
+            return {"arrayValue": _with({}, values=values)}
         case "kvlist_value":
-            return {"kvlistValue": {"values": _attributes(value.kvlist_value.values)}}
+            return {"kvlistValue": _with({}, values=_attributes(value.kvlist_value.values))}
         case "bytes_value":
             return {"bytesValue": base64.b64encode(value.bytes_value).decode()}
     return {}

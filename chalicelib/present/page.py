@@ -1,8 +1,23 @@
 """The page at `/`, until the web UI stands there."""
 
-PAGE = b"""<!doctype html>
+from __future__ import annotations
+
+from html import escape
+
+
+def page(path: str) -> bytes:
+    """The HTML. `path` is what the client asked for, such as `/` or `/clew`: links lead on from there."""
+    return _PAGE.replace("BASE", escape(path.rstrip("/") + "/")).encode(errors="replace")
+
+
+_PAGE = """<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><title>Clew</title><meta name="viewport" content="width=device-width"></head>
+<head>
+<meta charset="utf-8">
+<base href="BASE">
+<title>Clew</title>
+<meta name="viewport" content="width=device-width">
+</head>
 <body>
 <h1>Clew</h1>
 <p>A distributed-tracing backend without a server. This one is running.</p>

@@ -8,10 +8,18 @@ from chalicelib import config
 from chalicelib.model.edges import Edges, edges_from
 from chalicelib.model.halves import Halves, halves_from
 from chalicelib.query.parameters import SECOND_NANO
-from chalicelib.query.snapshot import MINUTE_SECONDS, Seconds, held, level_for, shards
+from chalicelib.query.snapshot import (
+    MINUTE_SECONDS,
+    Seconds,
+    held,
+    level_for,
+    pending_of,
+    shards,
+    widened,
+)
 from chalicelib.store.layout import Level, edges_partition
 from chalicelib.store.shard import ShardView, read_consistently, read_halves
-from chalicelib.store.targets import edges_target
+from chalicelib.store.targets import EDGES_NAME, edges_target
 from chalicelib.summarise.fold import known_halves
 from chalicelib.summarise.join import added_edges
 
@@ -33,19 +41,13 @@ def edges(store: ItemStore, asked: Range, now_unix_seconds: int) -> EdgesBetween
     """Every edge whose calls started in a range."""
     start, end = asked.start // SECOND_NANO, -(-asked.end // SECOND_NANO)
     level = level_for(MINUTE_SECONDS, start, now_unix_seconds)
-    seconds = Seconds(
-        start // level.seconds * level.seconds, -(-end // level.seconds) * level.seconds
-    )
+    seconds = widened(start, end, level.seconds)
 
     def read(views: dict[int, ShardView]) -> Edges:
         found = Edges()
         for shard, view in views.items():
-            for each, part in _pieces(seconds, level):
-                stored = held(
-                    store, edges_partition(shard), each, part, now_unix_seconds, edges_target
-                )
-                for _, edges in stored:
-                    found.add(edges)
+            for edges in _folded(store, shard, seconds, level, now_unix_seconds):
+                found.add(edges)
             for minute, edges in _unfolded(store, shard, view, now_unix_seconds):
                 if seconds.start <= minute * MINUTE_SECONDS < seconds.end:
                     found.add(edges)
@@ -53,6 +55,20 @@ def edges(store: ItemStore, asked: Range, now_unix_seconds: int) -> EdgesBetween
 
     found, is_exact = read_consistently(store, shards(), read)
     return EdgesBetween(seconds, found, is_exact)
+
+
+def _folded(
+    store: ItemStore, shard: int, seconds: Seconds, level: Level, now_unix_seconds: int
+) -> Iterator[Edges]:
+    pieces = list(_pieces(seconds, level))
+    needs_pending = any(each is not Level.MINUTE for each, _ in pieces)
+    pending = pending_of(
+        store, [shard] if needs_pending else [], EDGES_NAME, seconds, now_unix_seconds
+    )
+    partition = edges_partition(shard)
+    for each, part in pieces:
+        for _, edges in held(store, partition, each, part, pending, now_unix_seconds, edges_target):
+            yield edges
 
 
 def _pieces(seconds: Seconds, level: Level) -> Iterator[tuple[Level, Seconds]]:

@@ -29,6 +29,9 @@ _UNITS_NANO = {
 }
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|μs|ms|s|m|h|d)", re.ASCII)
 _UNIX_SECONDS = re.compile(r"\d{1,11}(\.\d{1,9})?", re.ASCII)
+_RFC3339 = re.compile(
+    r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
 _TEXT_CHARACTERS_MAX = 1_024
 _ATTRIBUTES_MAX = 20
 
@@ -41,26 +44,26 @@ class Range(NamedTuple):
 
 
 class Parameters:
-    """The query parameters of one request. `taken` knows them all: one that nobody knows is a fault."""
+    """The query parameters of one request; one not `known` is a fault, lest a misspelt filter widen a search."""
 
     def __init__(self, values: Mapping[str, Sequence[str]], known: Sequence[str]) -> None:
         self._values = values
         for name in values:
             if name not in known:
-                raise InvalidQuery(
-                    f"there is no parameter {name[:100]!r}; known: {', '.join(known)}", name
-                )
+                shown = name[:100].encode(errors="replace").decode()
+                takes = f"known are {', '.join(known)}" if known else "none is known here"
+                raise InvalidQuery(f"there is no parameter {shown!r}; {takes}", shown)
 
     def texts(self, name: str) -> list[str]:
         """Every value of a repeatable parameter."""
-        return [_checked(value, name) for value in self._values.get(name, ())]
+        return [checked_text(value, name) for value in self._values.get(name, ())]
 
     def text(self, name: str) -> str | None:
-        """The one value of a parameter; None where it is absent or empty."""
+        """The one value of a parameter; None where it is absent."""
         values = self.texts(name)
         if len(values) > 1:
             raise InvalidQuery(f"{name} may be given once", name)
-        return values[0] if values and values[0] else None
+        return values[0] if values else None
 
     def duration_nano(self, name: str) -> int | None:
         text = self.text(name)
@@ -70,7 +73,8 @@ class Parameters:
         text = self.text(name)
         if text is None:
             return default
-        if not text.isascii() or not text.isdecimal() or not low <= int(text[:20]) <= high:
+        is_number = text.isascii() and text.isdecimal() and len(text) < 20
+        if not is_number or not low <= int(text) <= high:
             raise InvalidQuery(
                 f"{name} must be a whole number from {low} to {high}, not {text[:50]!r}", name
             )
@@ -99,7 +103,10 @@ class Parameters:
         return found
 
 
-def _checked(value: str, name: str) -> str:
+def checked_text(value: str, name: str) -> str:
+    """`value`, which is text that can be encoded, neither empty nor too long. Raises InvalidQuery."""
+    if not value:
+        raise InvalidQuery(f"{name} must not be empty", name)
     if len(value) > _TEXT_CHARACTERS_MAX:
         raise InvalidQuery(
             f"{name} may have {_TEXT_CHARACTERS_MAX} characters, not {len(value)}", name
@@ -139,18 +146,17 @@ def time_nano(text: str, name: str) -> int:
 
 
 def _rfc3339_nano(text: str, name: str) -> int:
+    # A `+` that nobody percent-encoded arrives as a space.
+    parts = _RFC3339.fullmatch(text[:19] + text[19:].replace(" ", "+"))
     try:
-        # A `+` that nobody percent-encoded arrives as a space.
-        moment = datetime.fromisoformat(text.replace(" ", "+") if text[10:11] == "T" else text)
+        moment = datetime.fromisoformat((parts[1] + parts[3]).upper()) if parts else None
     except ValueError:
         moment = None
-    if moment is None or moment.tzinfo is None or len(text) < 20:
+    if parts is None or moment is None:
         raise InvalidQuery(
             f"{name} must be RFC 3339 with a time zone, or Unix seconds, not {text[:50]!r}", name
         )
-    whole = int(moment.replace(microsecond=0).timestamp())
-    fraction = re.search(r"\.(\d{1,9})", text)
-    return whole * SECOND_NANO + (int(fraction[1].ljust(9, "0")) if fraction else 0)
+    return int(moment.timestamp()) * SECOND_NANO + int((parts[2] or "").ljust(9, "0"))
 
 
 def trace_id_parameter(text: str) -> bytes:

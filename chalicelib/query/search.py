@@ -10,9 +10,10 @@ last of which starts no earlier than every row that is still unread.
 from __future__ import annotations
 
 import base64
-import binascii
 import struct
-from bisect import bisect_left
+from bisect import bisect_left, insort
+from heapq import heappop, heappush
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.errors import InvalidQuery
@@ -34,10 +35,26 @@ if TYPE_CHECKING:
 
 TRACES_READ_MAX = 5_000
 """Of one search: bounds what a question that the index narrows badly can cost."""
-_CURSOR = struct.Struct(">BQ16s")
+_CURSOR = struct.Struct(">BQ16sQ")
 _CURSOR_VERSION = 1
 Place = tuple[int, bytes]
 """A trace's start and id: what results are sorted by, descending."""
+
+
+class Cursor(NamedTuple):
+    """Where a page begins. Later pages go on with the rows that the pages before left: they do not read all again."""
+
+    after: Place
+    """Every trace of the page comes after this one."""
+    row_start_time_unix_nano: int
+    """Rows that start later lead to no trace of this page or any after it."""
+
+
+_FIRST_PAGE = Cursor((1 << 64, b""), (1 << 64) - 1)
+
+
+Tick = tuple[int, "SearchRow | None"]
+"""The start before which rows are unread, and the next row, if it is one's turn."""
 
 
 class Found(NamedTuple):
@@ -65,6 +82,10 @@ class Conditions:
             and (self._span_name is None or self._span_name in row.span_names)
             and (not search.only_errors or row.has_error)
             and (search.min_duration_nano or 0) <= row.longest_duration_nano
+            and (
+                search.max_duration_nano is None
+                or row.shortest_duration_nano <= search.max_duration_nano
+            )
             and all(_contains(row.attribute_hashes, each) for each in self._hashes)
         )
 
@@ -72,8 +93,9 @@ class Conditions:
         search = self._search
         return (
             search.range.start <= span.start_time_unix_nano < search.range.end
-            and search.service in (None, span.scope.service)
-            and search.span_name in (None, span.name)
+            # Long names as they are listed, shortened, and as they were sent.
+            and self._service in (None, key_name(span.scope.service))
+            and self._span_name in (None, key_name(span.name))
             and (not search.only_errors or span.is_error)
             and (search.min_duration_nano or 0) <= span.duration_nano
             and (search.max_duration_nano is None or span.duration_nano <= search.max_duration_nano)
@@ -92,6 +114,20 @@ def _contains(hashes: array[int], wanted: int) -> bool:
     return place < len(hashes) and hashes[place] == wanted
 
 
+class Hit(NamedTuple):
+    """A trace that matches; sorts by trace start, then trace id."""
+
+    start_time_unix_nano: int
+    trace_id: bytes
+    row_start_time_unix_nano: int
+    """Of the row by which it was found."""
+    summary: Summary
+
+    @property
+    def place(self) -> Place:
+        return self.start_time_unix_nano, self.trace_id
+
+
 class Searcher:
     """One search, as it goes."""
 
@@ -103,96 +139,117 @@ class Searcher:
         self._now = now_unix_seconds
         self._has_time = has_time
         self._conditions = Conditions(search)
-        self._after = _place_of(search.cursor) if search.cursor else None
+        self._cursor = _cursor_from(search.cursor) if search.cursor else _FIRST_PAGE
         self._seen: set[bytes] = set()
         self._missing = 0
-        self._found: list[Summary] = []
+        self._found: list[Hit] = []
+        """Ascending."""
 
     def run(self) -> Found:
         """Raises StoreThrottled or StoreError as the store does."""
-        unread_before = self._read_hours()
-        self._found.sort(key=_place, reverse=True)
+        unread_before, ran_out = self._read()
+        # What starts no earlier than any unread row is final; the rest could still be overtaken.
+        final = [hit for hit in reversed(self._found) if hit.start_time_unix_nano >= unread_before]
+        page = final[: self._search.limit]
+        cursor = self._next(page, unread_before)
         warnings = []
         if self._missing:
             warnings.append(
                 f"{self._missing} traces that the index names are not there (expired, or on their way)"
             )
-        limit = self._search.limit
-        if unread_before is None:
-            page = self._found[:limit]
-            has_more = len(self._found) > limit
-        else:
-            # What starts no earlier than any unread row is final; the rest could still be overtaken.
-            page = [each for each in self._found if each.start_time_unix_nano >= unread_before][
-                :limit
-            ]
-            has_more = bool(page)
-            warnings.append(
-                "the search stopped at its limit of work: narrow it, or go on with next"
-            )
-            if not page:
-                warnings.append("no result is certain yet: narrow the time range")
-        cursor = _cursor_of(_place(page[-1])) if page and has_more else None
-        return Found(page, cursor, warnings)
+        if ran_out:
+            advice = "go on with next, or narrow it" if cursor else "narrow its time range"
+            warnings.append(f"the search stopped at its limit of work: {advice}")
+        return Found([hit.summary for hit in page], cursor and _cursor_text(cursor), warnings)
 
-    def _read_hours(self) -> int | None:
-        """Read rows until the answer is certain; the first start before which rows are unread if work ran out."""
+    def _next(self, page: list[Hit], unread_before: int) -> Cursor | None:
+        """Where the next page begins; None if there is none, or if no page would ever get further."""
+        left = [hit.row_start_time_unix_nano for hit in self._found[: len(self._found) - len(page)]]
+        if not left and not unread_before:
+            return None
+        # Nothing else is left that starts at `unread_before` or later.
+        after = page[-1].place if page else min(self._cursor.after, (unread_before, bytes(16)))
+        following = Cursor(after, max([*left, unread_before - 1]))
+        return None if following == self._cursor else following
+
+    def _read(self) -> tuple[int, bool]:
+        """Read until the page is certain; the start before which rows are unread (0: none), whether work ran out."""
+        for unread_before, row in self._ticks():
+            if self._is_certain(unread_before):
+                return unread_before, False
+            if not self._has_time() or len(self._seen) >= TRACES_READ_MAX:
+                return unread_before, True
+            if row:
+                self._look_at(row)
+        return 0, False
+
+    def _ticks(self) -> Iterator[Tick]:
+        """Every row that may hold a match, latest first start first, with pauses where the index is read."""
         hours = self._hours()
         for hour in sorted(hours, reverse=True):
-            if self._is_certain((hour + 1) * HOUR_NANO):
-                return None
-            for row in self._rows(hour, hours[hour]):
-                start = row.first_start_time_unix_nano
-                if self._is_certain(start + 1):
-                    return None
-                if not self._has_time() or len(self._seen) >= TRACES_READ_MAX:
-                    return start + 1
-                self._look_at(row.trace_id)
-        return None
+            if hour * HOUR_NANO <= self._cursor.row_start_time_unix_nano:
+                yield from self._ticks_of_hour(hour, hours[hour])
 
     def _hours(self) -> dict[int, set[str]]:
         """Hour → services in it that the search is about."""
         hours: dict[int, set[str]] = {}
         wanted = key_name(self._search.service) if self._search.service else None
-        for service, of_service in hours_of_services(self._store, self._search.range).items():
+        of_services = hours_of_services(self._store, self._search.range, self._now)
+        for service, of_service in of_services.items():
             if wanted in (None, service):
                 for hour in of_service:
                     hours.setdefault(hour, set()).add(service)
         return hours
 
-    def _rows(self, hour: int, services: set[str]) -> Iterator[SearchRow]:
-        """The hour's rows that may hold a match, latest first start first."""
-        rows = [
-            row
+    def _ticks_of_hour(self, hour: int, services: set[str]) -> Iterator[Tick]:
+        """Blocks are read only when their latest row's turn may have come: an hour may hold very many."""
+        latest_of_all = min((hour + 1) * HOUR_NANO - 1, self._cursor.row_start_time_unix_nano)
+        partitions = [
+            read_rows(self._store, hour, partition, self._now)
             for partition in (EVERY_SERVICE, *sorted(services))
-            for block in read_rows(self._store, hour, partition, self._now)
-            for row in block
-            if self._conditions.may_be_in(row)
         ]
-        rows.sort(key=lambda row: row.first_start_time_unix_nano, reverse=True)
-        yield from rows
+        # Heaps, of negated times: the latest start that a partition's next block may have, and rows already read.
+        unread = [(-latest_of_all, place) for place in range(len(partitions))]
+        rows: list[tuple[int, int, SearchRow]] = []
+        order = count()
+        while unread or rows:
+            if not unread or (rows and rows[0][0] < unread[0][0]):
+                negated, _, row = heappop(rows)
+                yield 1 - negated, row
+                continue
+            negated, place = heappop(unread)
+            yield 1 - negated, None
+            block = next(partitions[place], None)
+            if block is not None:
+                latest = max(row.first_start_time_unix_nano for row in block)
+                heappush(unread, (-min(latest, latest_of_all), place))
+                for row in block:
+                    if self._is_candidate(row):
+                        heappush(rows, (-row.first_start_time_unix_nano, next(order), row))
+
+    def _is_candidate(self, row: SearchRow) -> bool:
+        in_page = row.first_start_time_unix_nano <= self._cursor.row_start_time_unix_nano
+        return in_page and row.trace_id not in self._seen and self._conditions.may_be_in(row)
 
     def _is_certain(self, unread_before: int) -> bool:
-        """Whether the page is full, and no trace whose rows are unread, starting before this, can belong in it."""
-        limit = self._search.limit
-        if len(self._found) <= limit:
-            return False
+        """Whether the page is full, and no trace of an unread row, all of which start before this, can belong in it."""
         # One more than the page, so that it is known whether another follows.
-        self._found.sort(key=_place, reverse=True)
-        return self._found[limit].start_time_unix_nano >= unread_before
+        place = len(self._found) - 1 - self._search.limit
+        return place >= 0 and self._found[place].start_time_unix_nano >= unread_before
 
-    def _look_at(self, trace_id: bytes) -> None:
-        if trace_id in self._seen:
+    def _look_at(self, row: SearchRow) -> None:
+        if row.trace_id in self._seen:
             return
-        self._seen.add(trace_id)
-        spans = read_spans(self._store, trace_id, self._now)
+        self._seen.add(row.trace_id)
+        spans = read_spans(self._store, row.trace_id, self._now)
         if not spans:
             self._missing += 1
-            return
-        if any(map(self._conditions.met_by, spans)):
+        elif any(map(self._conditions.met_by, spans)):
             summary = summary_of(spans)
-            if self._after is None or _place(summary) < self._after:
-                self._found.append(summary)
+            start = summary.start_time_unix_nano
+            hit = Hit(start, summary.trace_id, row.first_start_time_unix_nano, summary)
+            if hit.place < self._cursor.after:
+                insort(self._found, hit)
 
 
 def search_traces(
@@ -208,21 +265,18 @@ def search_traces(
     return Searcher(store, search, now_unix_seconds, has_time).run()
 
 
-def _place(summary: Summary) -> Place:
-    return summary.start_time_unix_nano, summary.trace_id
-
-
-def _cursor_of(place: Place) -> str:
-    packed = _CURSOR.pack(_CURSOR_VERSION, *place)
+def _cursor_text(cursor: Cursor) -> str:
+    (start, trace_id), row_start = cursor
+    packed = _CURSOR.pack(_CURSOR_VERSION, start, trace_id, row_start)
     return base64.urlsafe_b64encode(packed).rstrip(b"=").decode()
 
 
-def _place_of(cursor: str) -> Place:
+def _cursor_from(text: str) -> Cursor:
     try:
-        packed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        version, start, trace_id = _CURSOR.unpack(packed)
-    except (binascii.Error, struct.error, ValueError):
+        packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        version, start, trace_id, row_start = _CURSOR.unpack(packed)
+    except (ValueError, struct.error):
         version = None
     if version != _CURSOR_VERSION:
         raise InvalidQuery("cursor must be the `next` of an earlier answer", "cursor")
-    return start, trace_id
+    return Cursor((start, trace_id), row_start)

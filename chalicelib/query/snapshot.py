@@ -1,7 +1,8 @@
 """What the summarised side holds right now: targets, and what commits have added since the last fold.
 
 Times below a level's resolution are gathered into steps: a step's value is what its targets hold in total, what the
-levels below hold and have not yet moved up (`pending`), and what is not folded yet.
+levels below hold and have not yet moved up (`pending`), and what is not folded yet. Which hours and days have anything
+pending the catalogues say: so a year's answer does not read a year's minutes.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
-from chalicelib.store.layout import Level
-from chalicelib.store.targets import query_targets
+from chalicelib.store.layout import HOURS_PER_DAY, Key, Level, catalogue_partition, day_sort_key
+from chalicelib.store.targets import catalogue_of, query_targets, read_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from chalicelib.store.items import ItemStore
-    from chalicelib.store.targets import Kept, Target
+    from chalicelib.store.targets import Catalogue, Kept, Target
 
 LEVELS = (Level.MINUTE, Level.HOUR, Level.DAY)
 MINUTE_SECONDS, HOUR_SECONDS, DAY_SECONDS = (level.seconds for level in LEVELS)
@@ -29,20 +30,73 @@ class Seconds(NamedTuple):
     end: int
 
 
+def widened(start: int, end: int, unit: int) -> Seconds:
+    """The range in whole units."""
+    return Seconds(start // unit * unit, -(-end // unit) * unit)
+
+
 def level_for(step_seconds: int, start_seconds: int, now_unix_seconds: int) -> Level:
-    """The coarsest level that a step can be made of, or the finest whose retention reaches back to the start."""
-    for level in reversed(LEVELS):
-        if step_seconds % level.seconds == 0:
-            fitting = level
-            break
-    else:
-        fitting = Level.MINUTE
-    kept = [
-        level
-        for level in LEVELS[LEVELS.index(fitting) :]
-        if now_unix_seconds - level.retention_seconds <= start_seconds
-    ]
-    return kept[0] if kept else Level.DAY
+    """The coarsest level that a step can be made of, or the finest above it that still has the start.
+
+    What a level has of a unit is kept for its retention after the unit began, or longer.
+    """
+    fitting = next(level for level in reversed(LEVELS) if step_seconds % level.seconds == 0)
+    for level in LEVELS[LEVELS.index(fitting) :]:
+        first = widened(start_seconds, start_seconds, rounded_up(step_seconds, level)).start
+        if now_unix_seconds - level.retention_seconds <= first:
+            return level
+    return Level.DAY
+
+
+def rounded_up(step_seconds: int, level: Level) -> int:
+    """The step in whole units of a level."""
+    return -(-step_seconds // level.seconds) * level.seconds
+
+
+def catalogues(
+    store: ItemStore, shard: int, seconds: Seconds, now_unix_seconds: int
+) -> Iterator[tuple[int, Catalogue]]:
+    """(Day, catalogue) of every day of a range that a shard has one of."""
+    partition = catalogue_partition(shard)
+    first, last = seconds.start // DAY_SECONDS, (seconds.end - 1) // DAY_SECONDS
+    for item in store.query(
+        config.STATISTICS_TABLE, partition, day_sort_key(first), day_sort_key(last)
+    ):
+        value, expiry, sort = item["v"], item["x"], str(item["s"])
+        assert isinstance(value, bytes)
+        assert isinstance(expiry, int)
+        # Without a version it is a part of the item before; with `k`, the first of several.
+        if "n" not in item or expiry <= now_unix_seconds:
+            continue
+        if "k" in item:
+            key = Key(partition, sort)
+            value = read_targets(store, [key])[key].value
+        yield int(sort), catalogue_of(value)
+
+
+class Pending(NamedTuple):
+    """Where the levels below may hold what a level has not yet got."""
+
+    hours: set[int]
+    """Hours of which a minute has a pending part."""
+    days: set[int]
+    """Days of which an hour may have one."""
+
+
+def pending_of(
+    store: ItemStore, shards: Iterable[int], name: str, seconds: Seconds, now_unix_seconds: int
+) -> Pending:
+    """Where a service (or EDGES_NAME) has pending parts in a range, by the shards' catalogues."""
+    found = Pending(set(), set())
+    for shard in shards:
+        for day, catalogue in catalogues(store, shard, seconds, now_unix_seconds):
+            if line := catalogue.get(name):
+                hours = [hour for hour in range(HOURS_PER_DAY) if line.hours_dirty >> hour & 1]
+                found.hours.update(day * HOURS_PER_DAY + hour for hour in hours)
+                # An hour whose minutes have moved only in part has something, and its day is not yet marked.
+                if line.day_dirty or hours:
+                    found.days.add(day)
+    return found
 
 
 def held(
@@ -50,18 +104,38 @@ def held(
     partition: str,
     level: Level,
     seconds: Seconds,
+    pending: Pending,
     now_unix_seconds: int,
     target_of: Callable[[bytes], Target[Kept]],
 ) -> Iterator[tuple[int, Kept]]:
-    """(Start second, value) of everything that a partition's targets hold in a range at a level.
+    """(Start second, value) of everything that a partition's targets hold in a range, in whole units of a level.
 
     Totals of the level itself, and pending parts of those below, at their own times.
     """
+    below = {
+        Level.MINUTE: _joined(pending.hours, HOUR_SECONDS, seconds),
+        Level.HOUR: _joined(pending.days, DAY_SECONDS, seconds),
+    }
     for each in LEVELS[: LEVELS.index(level) + 1]:
-        first, last = seconds.start // each.seconds, (seconds.end - 1) // each.seconds
-        for number, value in query_targets(store, partition, each, first, last, now_unix_seconds):
-            target = target_of(value)
-            yield number * each.seconds, target.total if each is level else target.pending
+        for part in [seconds] if each is level else below[each]:
+            first, last = part.start // each.seconds, (part.end - 1) // each.seconds
+            stored = query_targets(store, partition, each, first, last, now_unix_seconds)
+            for number, value in stored:
+                target = target_of(value)
+                yield number * each.seconds, target.total if each is level else target.pending
+
+
+def _joined(numbers: Iterable[int], unit_seconds: int, within: Seconds) -> list[Seconds]:
+    """Units by number as ranges, neighbours joined; those outside left out."""
+    joined: list[Seconds] = []
+    for number in sorted(numbers):
+        start = number * unit_seconds
+        if not within.start <= start < within.end:
+            continue
+        if joined and joined[-1].end == start:
+            start = joined.pop().start
+        joined.append(Seconds(start, (number + 1) * unit_seconds))
+    return joined
 
 
 def shards() -> range:

@@ -8,7 +8,17 @@ from chalicelib.errors import InvalidQuery
 from chalicelib.model.names import key_name
 from chalicelib.model.statistics import Statistics, statistics_from
 from chalicelib.query.parameters import SECOND_NANO
-from chalicelib.query.snapshot import DAY_SECONDS, MINUTE_SECONDS, Seconds, held, level_for, shards
+from chalicelib.query.snapshot import (
+    DAY_SECONDS,
+    MINUTE_SECONDS,
+    Seconds,
+    held,
+    level_for,
+    pending_of,
+    rounded_up,
+    shards,
+    widened,
+)
 from chalicelib.store.layout import Level, statistics_partition
 from chalicelib.store.shard import ShardView, read_consistently
 from chalicelib.store.targets import statistics_target
@@ -48,9 +58,8 @@ def statistics(
     start = asked.start // SECOND_NANO
     step = _step_seconds(asked, step_nano)
     level = level_for(step, start, now_unix_seconds)
-    step = -(-step // level.seconds) * level.seconds
-    end = -(-asked.end // SECOND_NANO)
-    seconds = Seconds(start // step * step, -(-end // step) * step)
+    step = rounded_up(step, level)
+    seconds = widened(start, -(-asked.end // SECOND_NANO), step)
     if (seconds.end - seconds.start) // step > POINTS_MAX:
         raise InvalidQuery(
             f"step must be larger: the range has more than {POINTS_MAX} of it", "step"
@@ -82,10 +91,15 @@ def _coarse(width_seconds: int) -> int:
 def _parts(
     store: ItemStore, service: str, level: Level, seconds: Seconds, now_unix_seconds: int
 ) -> tuple[list[tuple[int, Statistics]], bool]:
+    name, partition = key_name(service), statistics_partition(service)
+
     def read(views: dict[int, ShardView]) -> list[tuple[int, Statistics]]:
-        partition = statistics_partition(service)
-        stored = held(store, partition, level, seconds, now_unix_seconds, statistics_target)
-        return [*_unfolded(views, key_name(service), seconds), *stored]
+        needs_pending = level is not Level.MINUTE
+        pending = pending_of(store, views if needs_pending else [], name, seconds, now_unix_seconds)
+        stored = held(
+            store, partition, level, seconds, pending, now_unix_seconds, statistics_target
+        )
+        return [*_unfolded(views, name, seconds), *stored]
 
     return read_consistently(store, shards(), read)
 
@@ -106,7 +120,7 @@ def span_names(
 ) -> list[SeriesKey]:
     """(Span name, kind) of a service's spans in a range, in whole days; sorted."""
     start, end = asked.start // SECOND_NANO, -(-asked.end // SECOND_NANO)
-    seconds = Seconds(start // DAY_SECONDS * DAY_SECONDS, -(-end // DAY_SECONDS) * DAY_SECONDS)
+    seconds = widened(start, end, DAY_SECONDS)
     parts, _ = _parts(store, service, Level.DAY, seconds, now_unix_seconds)
     return sorted({key for _, part in parts for key in part.series})
 

@@ -41,8 +41,11 @@ def receive_traces(
     body: bytes,
     now_unix_seconds: int,
     send: Callable[[Sequence[Message]], None],
+    tell_rejected: Callable[[int], None] = lambda _: None,
 ) -> Answer:
     """Accept an ExportTraceServiceRequest. `headers` have lower-case names; `send` is a MessageSender's.
+
+    `tell_rejected` is called with the number of spans rejected, if any.
 
     Raises nothing: whatever goes wrong is an answer.
     """
@@ -58,6 +61,8 @@ def receive_traces(
     except Exception:
         _logger.exception("spans not accepted")
         return unavailable(headers, body)
+    if rejected := normalised.rejected.total():
+        tell_rejected(rejected)
     return _success(encoding, normalised)
 
 

@@ -48,16 +48,20 @@ class Consumed(NamedTuple):
     """What one invocation did, for the metrics."""
 
     messages: int = 0
+    """Counted."""
     spans: int = 0
+    """Stored and counted."""
     duplicate_messages: int = 0
+    """Left out, for they were counted before."""
     dead_letters: int = 0
+    spans_received: int = 0
+    """Of every readable message, duplicates included."""
 
     def plus(self, committed: Committed) -> Consumed:
-        return Consumed(
-            self.messages + committed.messages,
-            self.spans + committed.spans,
-            self.duplicate_messages + committed.duplicate_messages,
-            self.dead_letters,
+        return self._replace(
+            messages=self.messages + committed.messages,
+            spans=self.spans + committed.spans,
+            duplicate_messages=self.duplicate_messages + committed.duplicate_messages,
         )
 
 
@@ -101,6 +105,9 @@ class Consumer:
             except InvalidPayload as error:
                 self._bury(record, str(error))
                 continue
+            self._consumed = self._consumed._replace(
+                spans_received=self._consumed.spans_received + message.span_count
+            )
             if message.digest in found:
                 self._left_out(1)
             else:

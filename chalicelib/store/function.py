@@ -32,8 +32,9 @@ _TIME_RESERVE_MILLIS = 15_000
 )
 def consume(event: SQSEvent) -> None:
     """Store and count what the queue delivers; raising makes SQS deliver all of it again."""
-    from chalicelib.telemetry import emit
+    from chalicelib.telemetry import emit, start_logging
 
+    start_logging("consume")
     records = event.to_dict()["Records"]
     consumed = Consumer(
         wiring.store(),
@@ -45,6 +46,7 @@ def consume(event: SQSEvent) -> None:
         "consume",
         {
             "messages_counted": consumed.messages,
+            "spans_received": consumed.spans_received,
             "spans_stored": consumed.spans,
             "duplicate_messages": consumed.duplicate_messages,
             "dead_letters": consumed.dead_letters,

@@ -6,11 +6,13 @@ docs/item-layout.md is this module in prose. Attributes: `p` partition key, `s` 
     index        h|HOUR|SERVICE    latest start, digest    a search block
     statistics   m|DIGEST          m                       a marker: this message is counted
                  f|SHARD           !                       the shard's fold-state
-                 f|SHARD           s|TIME|DIGEST           a segment
-                 h|SHARD           SEQUENCE                half-edges that wait
+                 f|SHARD           s|TIME|DIGEST|PLACE     a segment of a commit
+                 f|SHARD           s|~SEQUENCE|PART        a segment that the fold itself wrote
+                 h|SHARD           SEQUENCE|PART           half-edges that wait
                  s|SERVICE         LEVEL|NUMBER            statistics of a minute, hour or day
                  e|SHARD           LEVEL|NUMBER            edges of a minute, hour or day
                  c|SHARD           DAY                     the catalogue of a day
+                 (the last three)  …|PART                  the rest of a value over the item limit
 """
 
 from __future__ import annotations
@@ -23,8 +25,7 @@ from chalicelib import config
 from chalicelib.model.names import key_name
 
 FOLD_STATE_KEY = "!"
-SEGMENT_KEYS = ("s|", "s}")
-"""Low and high of a shard's segments: the fold-state sorts before them, so that one query reads both in order."""
+"""Sorts before every segment, so that one query reads both in order."""
 MINUTES_PER_HOUR, HOURS_PER_DAY = 60, 24
 
 

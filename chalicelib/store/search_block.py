@@ -46,6 +46,7 @@ class SearchRow(NamedTuple):
     first_start_time_unix_nano: int
     """Of this service's spans of this trace in this hour."""
     longest_duration_nano: int
+    shortest_duration_nano: int
     has_error: bool
     span_names: frozenset[str]
     attribute_hashes: array[int]
@@ -66,13 +67,14 @@ class Block(NamedTuple):
 class _RowBuilder:
     __slots__ = (
         *("attributes", "first_start", "has_error"),
-        *("longest", "names", "resources", "span_count"),
+        *("longest", "names", "resources", "shortest", "span_count"),
     )
 
     def __init__(self) -> None:
         self.span_count = 0
         self.first_start = 1 << 64
         self.longest = 0
+        self.shortest = 1 << 64
         self.has_error = False
         self.names: set[str] = set()
         self.attributes: set[bytes] = set()
@@ -96,6 +98,8 @@ def rows_of(spans: Iterable[Span]) -> dict[int, list[SearchRow]]:
             row.first_start = start
         if span.duration_nano > row.longest:
             row.longest = span.duration_nano
+        if span.duration_nano < row.shortest:
+            row.shortest = span.duration_nano
         row.has_error |= span.is_error
         row.names.add(span.name)
         row.attributes.update(span.attributes)
@@ -114,6 +118,7 @@ def _row(trace_id: bytes, service: str, builder: _RowBuilder) -> SearchRow:
         service,
         builder.first_start,
         builder.longest,
+        builder.shortest,
         builder.has_error,
         frozenset(map(key_name, builder.names)),
         hashes,
@@ -170,6 +175,7 @@ def _encode(rows: Sequence[SearchRow]) -> bytes:
         trace_ids=b"".join(row.trace_id for row in rows),
         first_start_time_unix_nano=[row.first_start_time_unix_nano for row in rows],
         longest_duration_nano=[row.longest_duration_nano for row in rows],
+        shortest_duration_nano=[row.shortest_duration_nano for row in rows],
         errors=bytes(row.has_error for row in rows),
         service=[index[row.service] for row in rows],
         span_name_counts=[len(row.span_names) for row in rows],
@@ -198,6 +204,7 @@ def rows_in(value: bytes) -> list[SearchRow]:
         block.service,
         block.first_start_time_unix_nano,
         block.longest_duration_nano,
+        block.shortest_duration_nano,
         block.errors,
         name_ranges,
         hash_ranges,
@@ -209,6 +216,7 @@ def rows_in(value: bytes) -> list[SearchRow]:
             names[service],
             first_start,
             longest,
+            shortest,
             bool(error),
             frozenset(names[place] for place in name_indices[names_start:names_end]),
             hashes[hashes_start:hashes_end],
@@ -217,6 +225,7 @@ def rows_in(value: bytes) -> list[SearchRow]:
             service,
             first_start,
             longest,
+            shortest,
             error,
             (names_start, names_end),
             (hashes_start, hashes_end),

@@ -39,6 +39,8 @@ class ShardView(NamedTuple):
     """Of version 0 where the shard was never folded."""
     segments: list[Unfolded]
     """In the order of their sort keys; a segment all of whose entries are folded is still here, without entries."""
+    is_whole: bool = True
+    """Whether no segment is left out."""
 
     @property
     def entries(self) -> Iterator[Entry]:
@@ -47,10 +49,10 @@ class ShardView(NamedTuple):
             yield from segment.entries
 
 
-def read_shard(store: ItemStore, shard: int) -> ShardView:
-    """One query: the fold-state sorts before the segments."""
+def read_shard(store: ItemStore, shard: int, segments_max: int | None = None) -> ShardView:
+    """One query: the fold-state sorts before the segments. Of these, with `segments_max`, only the first so many."""
     state = FoldState()
-    segments = []
+    segments: list[Unfolded] = []
     progress: dict[str, int] = {}
     partition = layout.fold_partition(shard)
     for item in store.query(config.STATISTICS_TABLE, partition):
@@ -59,6 +61,8 @@ def read_shard(store: ItemStore, shard: int) -> ShardView:
         if sort == layout.FOLD_STATE_KEY:
             state = FoldState.FromString(unseal(value))
             progress = {each.segment: each.entries for each in state.progress}
+        elif len(segments) == segments_max:
+            return ShardView(state, segments, is_whole=False)
         else:
             folded = progress.get(sort, 0)
             segments.append(Unfolded(sort, folded, entries_in(value)[folded:]))

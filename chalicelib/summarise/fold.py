@@ -269,13 +269,13 @@ class ShardFold:
         self._now = now_unix_seconds
 
     def step(self, view: ShardView) -> bool:
-        """Fold what fits one transaction; return whether anything was there to fold.
+        """Fold what fits one transaction, or delete what is folded; return whether there may be more to fold.
 
         Raises StoreThrottled or StoreError; nothing is then half done. If another fold came first, nothing is done.
         """
         if not any(segment.entries for segment in view.segments):
             self._delete_folded(view)
-            return False
+            return not view.is_whole
         entries_max = ENTRIES_MAX
         while True:
             planned = self._plan(view, entries_max)
@@ -338,8 +338,11 @@ class ShardFold:
         state.CopyFrom(before)
         state.version = before.version + 1
         del state.progress[:]
-        # Segments that this view does not have are deleted: they are forgotten here.
-        for sort, entries in sorted(planned.progress.items()):
+        # Segments that the view would have but has not are deleted: they are forgotten here. What lies beyond a view
+        # that is cut off may be there.
+        seen_to = "" if view.is_whole else view.segments[-1].sort
+        beyond = {p.segment: p.entries for p in before.progress if seen_to and p.segment > seen_to}
+        for sort, entries in sorted({**beyond, **planned.progress}.items()):
             if entries:
                 state.progress.add(segment=sort, entries=entries)
         if has_waiting:

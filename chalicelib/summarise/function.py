@@ -22,8 +22,9 @@ _TIME_RESERVE_MILLIS = 10_000
 @schedules.schedule(Rate(1, unit=Rate.MINUTES), name="summarise")
 def summarise(event: CloudWatchEvent) -> None:
     """Fold what has arrived, and roll up what is over."""
-    from chalicelib.telemetry import emit
+    from chalicelib.telemetry import emit, start_logging
 
+    start_logging("summarise")
     context: Any = event.context
     steps = summarise_shards(
         wiring.store(),

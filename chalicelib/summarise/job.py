@@ -22,6 +22,10 @@ STEPS_MAX = 1_000
 """Of one shard and run: far more than a minute brings."""
 
 
+SEGMENTS_MAX = 400
+"""Looked at in one step, and so named in the fold-state: bounds both, however long nothing was folded."""
+
+
 class Worker(Protocol):
     def step(self, view: ShardView) -> bool:
         """Do one bounded piece of work; return whether the shard has changed, so that there may be more."""
@@ -50,7 +54,7 @@ def _summarise(
         RollUp(store, shard, now_unix_seconds),
     )
     for steps in range(STEPS_MAX):
-        view = read_shard(store, shard) if has_time() else None
+        view = read_shard(store, shard, SEGMENTS_MAX) if has_time() else None
         if view is None or not any(worker.step(view) for worker in workers):
             return steps
     return STEPS_MAX

@@ -3,7 +3,7 @@
 For each key (the caller's trace and span id), with all callers and callees that are known under it:
 
 * every pair of different services is a call; its error is either half's, its latency and minute the caller's;
-* a caller without such a pair is a call to its virtual name, if it has one.
+* a caller without any callee is a call to its virtual name, if it has one. (A service that calls itself is no edge.)
 
 That is a pure function of two sets, so the order in which halves arrive cannot matter: new halves add
 `calls(old + new) - calls(old)`, in which a caller's first callee takes the call under the virtual name away.
@@ -95,10 +95,11 @@ def calls_of(
         partners = [
             callee
             for callee, callee_time in callees.items()
-            if callee.service != caller.service and abs(caller_time - callee_time) <= window_seconds
+            if abs(caller_time - callee_time) <= window_seconds
         ]
         for callee in partners:
-            yield _call(caller, callee), caller.trace_id
+            if callee.service != caller.service:
+                yield _call(caller, callee), caller.trace_id
         if not partners and caller.peer:
             virtual = (caller.minute, caller.service, caller.peer, caller.kind)
             yield Call(*virtual, caller.bucket, caller.is_error), caller.trace_id

@@ -129,6 +129,8 @@ def _started(settings: Settings) -> LocalStack:
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="clew: %(message)s")
     for library in ("botocore", "urllib3", "waitress", "moto"):
         logging.getLogger(library).setLevel(logging.ERROR)
+    # Metrics for CloudWatch, and log lines in JSON, are not for people.
+    os.environ.setdefault("CLEW_TELEMETRY", "0")
     # Imported once the port is ours: it takes most of the time that a start takes.
     from botocore.exceptions import BotoCoreError, ClientError
 

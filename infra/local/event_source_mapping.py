@@ -165,21 +165,23 @@ class EventSourceMapping:
             self._hurried += 1
             self._changed.notify_all()
         try:
-            while True:
+            while not self._stopping:
                 turns = self._turns
                 if self._undeleted() <= messages:
                     return True
-                if not self._wait_for_turn(turns, ends - self._clock()):
+                remaining = ends - self._clock()
+                if remaining <= 0:
                     return False
+                # What the queue itself moves to the dead-letter queue is no turn of ours: look now and then.
+                self._wait_for_turn(turns, min(remaining, PAUSE_SECONDS))
+            return False
         finally:
             with self._changed:
                 self._hurried -= 1
 
-    def _wait_for_turn(self, turns: int, timeout_seconds: float) -> bool:
+    def _wait_for_turn(self, turns: int, seconds: float) -> None:
         with self._changed:
-            return self._changed.wait_for(
-                lambda: self._turns != turns or self._stopping, max(0, timeout_seconds)
-            ) and (not self._stopping)
+            self._changed.wait_for(lambda: self._turns != turns or self._stopping, seconds)
 
     def _undeleted(self) -> int:
         names = ("", "NotVisible", "Delayed")

@@ -1,9 +1,10 @@
-"""Four faults of moto 5.2 that would cost a laptop its spans or its time, mended in place.
+"""Five faults of moto 5.2 that would cost a laptop its spans or its time, mended in place.
 
 1. DynamoDB's requests run side by side, so that one sees another's transaction half done.
 2. TransactWriteItems copies the whole table, once for each action: a commit costs actions x items of the table.
 3. If it is cancelled, those copies replace the tables, and with them what other requests wrote meanwhile.
-4. SendMessage counts all messages of the queue, several times, for an attribute that only a FIFO queue has.
+4. Query looks at, and sorts, every item of the table: a search costs queries x items of the table.
+5. SendMessage counts the queue's messages over and over, and moto's clock, read for each, takes 7 µs.
 
 A test states each of them: an upgrade of moto that mends one lets its lines go.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ def apply() -> None:
     if not _mended:
         _mended = True
         _mend_tables()
+        _mend_queries()
         _mend_queues()
 
 
@@ -69,20 +72,34 @@ def _mend_tables() -> None:
     Table.__deepcopy__ = copy_of  # type: ignore[attr-defined]
 
 
+def _mend_queries() -> None:
+    from moto.dynamodb.models.table import Table
+
+    query, all_items = Table.query, Table.all_items
+    asked = threading.local()
+
+    def query_of_partition(table: Table, hash_key: Any, *arguments: Any, **named: Any) -> Any:
+        # An index has other partitions: there moto's own way stays.
+        asked.partition = None if table.all_indexes() else table.items.get(hash_key, {})
+        try:
+            return query(table, hash_key, *arguments, **named)
+        finally:
+            asked.partition = None
+
+    def items_asked_for(table: Table) -> Any:
+        partition = getattr(asked, "partition", None)
+        # Not sorted here: the query itself sorts what it finds.
+        return all_items(table) if partition is None else list(partition.values())
+
+    Table.query = query_of_partition  # type: ignore[assignment, method-assign]
+    Table.all_items = items_asked_for  # type: ignore[assignment, method-assign]
+
+
 def _mend_queues() -> None:
-    from moto.sqs.models import Message, Queue
+    import moto.sqs.models
 
-    add_message = Queue.add_message
-
-    def add_uncounted(queue: Queue, message: Message) -> None:
-        if queue.fifo_queue or queue.lambda_event_source_mappings:
-            add_message(queue, message)
-            return
-        with queue._messages_lock:
-            queue._messages.append(message)
-            queue._messages_lock.notify_all()
-
-    Queue.add_message = add_uncounted  # type: ignore[assignment, method-assign]
+    # The same number without four datetime objects: 20 times as fast.
+    vars(moto.sqs.models)["unix_time_millis"] = lambda: time.time() * 1_000
 
 
 class _Touched(NamedTuple):

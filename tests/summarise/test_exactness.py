@@ -12,7 +12,7 @@ from chalicelib import config
 from chalicelib.store.commit import Counted, commit
 from chalicelib.store.shard import read_shard
 from chalicelib.summarise.fold import ShardFold
-from chalicelib.summarise.job import summarise_shards
+from chalicelib.summarise.job import Worker, summarise_shards
 from chalicelib.summarise.roll_up import RollUp
 from chalicelib.summarise.waiting import WaitingHalves
 from tests.memory_store import MemoryStore
@@ -184,12 +184,34 @@ def test_two_folds_at_once_change_nothing(batches: list[list[Made]], rng: random
     store = MemoryStore()
     for batch in distinct:
         commit(store, [message(batch)], NOW_NANO, 1)
-    workers = [ShardFold(store, 0, NOON_UNIX_SECONDS), RollUp(store, 0, NOON_UNIX_SECONDS)]
-    workers.append(WaitingHalves(store, 0, NOON_UNIX_SECONDS))  # type: ignore[arg-type]
+    workers: tuple[Worker, ...] = (
+        ShardFold(store, 0, NOON_UNIX_SECONDS),
+        RollUp(store, 0, NOON_UNIX_SECONDS),
+        WaitingHalves(store, 0, NOON_UNIX_SECONDS),
+    )
     stale = read_shard(store, 0)
     for _ in range(20):
         view = stale if rng.random() < 0.5 else read_shard(store, 0)
         stale = read_shard(store, 0) if rng.random() < 0.5 else stale
         rng.choice(workers).step(view)
+    fold_all(store, 1)
+    assert targets(store) == expected
+
+
+@given(batchings, st.integers(1, 3))
+@settings(max_examples=60, deadline=None)
+def test_a_backlog_is_folded_piece_by_piece(batches: list[list[Made]], segments_max: int) -> None:
+    """A fold that looks at a few segments at a time, with new ones coming in anywhere between, counts each once."""
+    distinct = list({message(batch).digest: batch for batch in batches}.values())
+    expected = targets(straightforward(distinct, 1))
+    store = MemoryStore()
+    fold = ShardFold(store, 0, NOON_UNIX_SECONDS)
+    for moment, batch in enumerate(reversed(distinct)):
+        # Later commits sort before earlier ones, as those of a consumer whose clock is slow do.
+        commit(store, [message(batch)], NOW_NANO - moment, 1)
+        fold.step(read_shard(store, 0, segments_max))
+    for _ in range(50):
+        fold.step(read_shard(store, 0, segments_max))
+    assert not list(read_shard(store, 0).entries)
     fold_all(store, 1)
     assert targets(store) == expected

@@ -1,0 +1,136 @@
+"""`python -m infra.local` as a person has it: started, sent to, asked, ended, killed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.shop import (
+    CLIENT,
+    Reply,
+    Services,
+    edges,
+    export,
+    get,
+    http,
+    minutes_ago,
+    trace_id_of,
+)
+
+PROJECT = Path(__file__).parents[2]
+ANSWER_SECONDS = 5.0
+
+pytestmark = pytest.mark.slow
+
+
+class Clew:
+    """The process, on a free port and its own folder."""
+
+    def __init__(self, data_dir: str) -> None:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        settings = {"PORT": "0", "COMPAT_PORTS": "0", "DATA_DIR": data_dir}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "infra.local"],
+            cwd=PROJECT,
+            env={**kept, **settings},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.url = self._url()
+
+    def _url(self) -> str:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            if found := re.match(r"Look: +(http://[^/]+)/$", line):
+                return found[1]
+        raise AssertionError(self.process.communicate()[1])
+
+    def end(self, number: int) -> tuple[int, str]:
+        """Exit code and standard error after a signal."""
+        self.process.send_signal(number)
+        errors = self.process.communicate(timeout=20)[1]
+        return self.process.returncode, errors
+
+
+@pytest.fixture
+def start():
+    started = []
+
+    def one(data_dir: str = "") -> Clew:
+        started.append(Clew(data_dir))
+        return started[-1]
+
+    yield one
+    for clew in started:
+        clew.process.kill()
+        clew.process.communicate()
+
+
+def answer_soon(url: str, path: str) -> Reply:
+    """The first answer that is not 404, if it comes in time."""
+    ends = time.monotonic() + ANSWER_SECONDS
+    pause = threading.Event()
+    while (reply := http(url + path)).status == 404 and time.monotonic() < ends:
+        pause.wait(0.1)
+    return reply
+
+
+def send_call(url: str) -> str:
+    """A call from one service to another, in two requests; its trace id."""
+    services = Services()
+    start = minutes_ago(1)
+    asks = services.span("caller", "ask", start, 20, kind=CLIENT)
+    export(url, services.take())
+    services.span("callee", "answer", start, 10, parent=asks)
+    export(url, services.take())
+    return trace_id_of(asks)
+
+
+def counted(url: str) -> tuple[Any, ...]:
+    (edge,) = edges(url, "caller").values()
+    total = get(url, "/v1/services/callee/statistics")["total"]
+    return edge["callee"], edge["calls"], total["calls"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_one_life(start, number):
+    """What the stock exporter sends is found within seconds, and a signal ends it with 0 and without a word."""
+    clew = start()
+    trace_id = send_call(clew.url)
+    assert answer_soon(clew.url, f"/v1/traces/{trace_id}").status == 200
+    assert clew.end(number) == (0, "")
+
+
+def test_killed(start, tmp_path):
+    """What was acknowledged before kill -9 is back after each start, and counted once."""
+    clew = start(str(tmp_path))
+    trace_id = send_call(clew.url)
+    clew.end(signal.SIGKILL)
+    for _ in range(2):
+        clew = start(str(tmp_path))
+        assert answer_soon(clew.url, f"/v1/traces/{trace_id}").status == 200
+        ends = time.monotonic() + ANSWER_SECONDS
+        pause = threading.Event()
+        while not edges(clew.url, "caller") and time.monotonic() < ends:
+            pause.wait(0.1)
+        assert counted(clew.url) == ("callee", 1, 1)
+        clew.end(signal.SIGKILL)
+
+
+def test_ended_and_started(start, tmp_path):
+    """Ctrl-C right after the acknowledgement loses nothing either."""
+    clew = start(str(tmp_path))
+    trace_id = send_call(clew.url)
+    assert clew.end(signal.SIGINT) == (0, "")
+    clew = start(str(tmp_path))
+    assert answer_soon(clew.url, f"/v1/traces/{trace_id}").status == 200

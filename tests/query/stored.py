@@ -1,0 +1,26 @@
+"""Spans put into a memory store as the consumer puts them."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from chalicelib.store.commit import Counted, commit
+from tests.memory_store import MemoryStore
+from tests.payloads import NOON_NANO, NOON_UNIX_SECONDS, Made, payload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def counted(spans: Sequence[Made]) -> Counted:
+    content = payload(spans)
+    return Counted(hashlib.sha256(content).digest(), NOON_UNIX_SECONDS, content)
+
+
+def stored(batches: Iterable[Sequence[Made]], shards: int = 1) -> MemoryStore:
+    """A store in which each batch came as a message of its own, in a group of its own."""
+    store = MemoryStore()
+    for batch in batches:
+        commit(store, [counted(batch)], NOON_NANO, shards)
+    return store

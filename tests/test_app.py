@@ -1,0 +1,419 @@
+"""The routes, by the events that API Gateway sends: base64 bodies, several values a parameter, no Accept header."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import logging
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import orjson
+import pytest
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+
+from app import app
+from chalicelib import config, wiring
+from chalicelib.errors import StoreError, StoreThrottled
+from infra.local.fake_aws import Moto, client
+from infra.local.functions import context_of
+from tests.payloads import CLIENT, MILLI, Made, payload, trace_id
+from tests.query.committed import HOUR, SECOND, fold, put
+
+NOW = time.time_ns()
+AGO = NOW - 60 * SECOND
+SERVICE = "shop/ä +%2F"
+TRACE = [
+    Made(1, 1, SERVICE, 0, "GET /", start=AGO, duration=30 * MILLI),
+    Made(1, 2, SERVICE, 1, "call", CLIENT, AGO + 1, 20 * MILLI, attributes=(("n", 1), ("s", "x"))),
+    Made(1, 3, "cart", 2, "GET /cart", start=AGO + 2, duration=10 * MILLI, is_error=True),
+]
+
+
+class Got(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+
+def event(
+    method: str,
+    resource: str,
+    path_parameters: dict[str, str] | None = None,
+    query: list[tuple[str, str]] | None = None,
+    headers: dict[str, str] | None = None,
+    body: bytes | str = b"",
+) -> dict[str, Any]:
+    """A REST API's proxy event, as API Gateway makes it for the binary media type */*."""
+    values: dict[str, list[str]] = {}
+    for name, value in query or []:
+        values.setdefault(name, []).append(value)
+    sent = {"Host": "example.com", "User-Agent": "Go-http-client/1.1", **(headers or {})}
+    path = resource.format(**(path_parameters or {}))
+    is_bytes = isinstance(body, bytes)
+    return {
+        "resource": resource,
+        "path": path,
+        "httpMethod": method,
+        "headers": sent,
+        "multiValueHeaders": {name: [value] for name, value in sent.items()},
+        "queryStringParameters": {name: each[-1] for name, each in values.items()} or None,
+        "multiValueQueryStringParameters": values or None,
+        "pathParameters": path_parameters,
+        "stageVariables": None,
+        "requestContext": {
+            "resourcePath": resource,
+            "httpMethod": method,
+            "path": f"/clew{path}",
+            "stage": "clew",
+            "requestId": "r",
+            "identity": {"sourceIp": "192.0.2.1"},
+        },
+        "body": (base64.b64encode(body).decode() if isinstance(body, bytes) else body) or None,
+        "isBase64Encoded": bool(body) and is_bytes,
+    }
+
+
+def sent(*arguments: Any, **more: Any) -> Got:
+    response = app(event(*arguments, **more), context_of("api_handler"))
+    body = response["body"]
+    raw = base64.b64decode(body) if response.get("isBase64Encoded") else body.encode()
+    headers = {name.lower(): value for name, value in response["headers"].items()}
+    for name, several in response.get("multiValueHeaders", {}).items():
+        headers[name.lower()] = several[-1]
+    return Got(response["statusCode"], headers, raw)
+
+
+def get(resource: str, *query: tuple[str, str], **more: Any) -> Got:
+    return sent("GET", resource, query=list(query), **more)
+
+
+def of_service(resource: str, service: str, *query: tuple[str, str]) -> Got:
+    parameters = {"service": quote(service, safe="")}
+    return get(f"/v1/services/{{service}}/{resource}", *query, path_parameters=parameters)
+
+
+@pytest.fixture(scope="module")
+def aws():
+    moto = Moto()
+    moto.start(config.PREFIX, {})
+    put(wiring.store(), TRACE[:2], NOW // SECOND)
+    fold(wiring.store(), NOW // SECOND)
+    put(wiring.store(), TRACE[2:], NOW // SECOND)
+    yield
+    moto.stop()
+
+
+@pytest.fixture(autouse=True)
+def logged(caplog):
+    """Nothing is logged as an error, unless a test takes the records away."""
+    with caplog.at_level(logging.INFO):
+        yield caplog
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def forget(logged: pytest.LogCaptureFixture) -> list[str]:
+    """The messages logged as errors, which a test expects."""
+    messages = [r.getMessage() for r in logged.records if r.levelno >= logging.ERROR]
+    logged.clear()
+    return messages
+
+
+class TestQueries:
+    def test_a_trace(self, aws):
+        """A trace is OTLP/JSON, by its id in every form that people paste."""
+        got = get("/v1/traces/{trace_id}", path_parameters={"trace_id": trace_id(1).hex()})
+        assert got.status == 200
+        assert got.headers["content-type"] == "application/json"
+        spans = [
+            span["name"]
+            for resource in got.json["resourceSpans"]
+            for scope in resource["scopeSpans"]
+            for span in scope["spans"]
+        ]
+        assert sorted(spans) == ["GET /", "GET /cart", "call"]
+        short = get("/v1/traces/{trace_id}", path_parameters={"trace_id": "1"})
+        assert short.json == got.json
+
+    @pytest.mark.parametrize(
+        ("trace", "status", "code", "parameter"),
+        [
+            ("f" * 32, 404, "not_found", None),
+            ("xyz", 400, "invalid_query", "trace_id"),
+            ("0" * 32, 400, "invalid_query", "trace_id"),
+            ("%00", 400, "invalid_query", "trace_id"),
+            ("%ff", 400, "invalid_query", "trace_id"),
+        ],
+    )
+    def test_no_trace(self, aws, trace, status, code, parameter):
+        """An unknown trace is a 404, a malformed id a 400."""
+        got = get("/v1/traces/{trace_id}", path_parameters={"trace_id": trace})
+        assert got.status == status
+        assert got.json["error"]["code"] == code
+        assert got.json["error"]["parameter"] == parameter
+        assert got.json["error"]["message"]
+
+    def test_search(self, aws):
+        """A search by every parameter at once finds the trace of the span that meets them all."""
+        got = get(
+            "/v1/traces",
+            ("service", SERVICE),
+            ("span_name", "call"),
+            ("attribute", "n=1"),
+            ("attribute", "s=x"),
+            ("min_duration", "20ms"),
+            ("max_duration", "0.02s"),
+            ("start", str(AGO // SECOND)),
+            ("end", "2100-01-01T00:00:00Z"),
+            ("limit", "1"),
+        )
+        assert got.json == {
+            "traces": [
+                {
+                    "trace_id": trace_id(1).hex(),
+                    "root_service": SERVICE,
+                    "root_span_name": "GET /",
+                    "start_time_unix_nano": str(AGO),
+                    "duration_nano": str(30 * MILLI),
+                    "span_count": 3,
+                    "error_count": 1,
+                    "services": sorted([SERVICE, "cart"]),
+                }
+            ],
+            "next": None,
+            "warnings": [],
+        }
+        assert get("/v1/traces").json["traces"] == got.json["traces"]
+        assert get("/v1/traces", ("attribute", "n=1"), ("status", "error")).json["traces"] == []
+
+    def test_services(self, aws):
+        """Services and their span names, folded or not; a name may need percent-encoding."""
+        assert get("/v1/services").json == {"services": sorted([SERVICE, "cart"])}
+        assert of_service("span_names", SERVICE).json == {
+            "span_names": [
+                {"name": "GET /", "kind": "server"},
+                {"name": "call", "kind": "client"},
+            ]
+        }
+        assert of_service("span_names", "nobody").json == {"span_names": []}
+
+    def test_statistics(self, aws):
+        """Statistics of the last hour by default, in the steps asked for."""
+        got = of_service("statistics", "cart", ("step", "5m")).json
+        assert (got["service"], got["step_nano"]) == ("cart", str(300 * SECOND))
+        (series,) = got["series"]
+        assert (series["span_name"], series["kind"]) == ("GET /cart", "server")
+        assert (series["total"]["calls"], got["total"]["errors"]) == (1, 1)
+        (point,) = series["points"]
+        assert int(point["start_time_unix_nano"]) % (300 * SECOND) == 0
+        assert int(point["p50_nano"]) == pytest.approx(10 * MILLI, rel=0.011)
+        hour_ago = str(NOW // SECOND - 3 * HOUR)
+        old = of_service("statistics", "cart", ("start", hour_ago), ("end", hour_ago + ".5")).json
+        assert (old["series"], old["total"]["calls"]) == ([], 0)
+
+    def test_edges(self, aws):
+        """An edge whose halves are partly folded counts once."""
+        (edge,) = get("/v1/edges").json["edges"]
+        assert (edge["caller"], edge["callee"], edge["kind"]) == (SERVICE, "cart", "rpc")
+        assert (edge["calls"], edge["errors"]) == (1, 1)
+        assert edge["exemplar_trace_id"] == trace_id(1).hex()
+        assert int(edge["p99_nano"]) == pytest.approx(20 * MILLI, rel=0.011)
+
+    @pytest.mark.parametrize(
+        ("resource", "query", "parameter"),
+        [
+            ("/v1/traces", [("limit", "0")], "limit"),
+            ("/v1/traces", [("limit", "1"), ("limit", "1")], "limit"),
+            ("/v1/traces", [("limit", "")], "limit"),
+            ("/v1/traces", [("attribute", "x")], "attribute"),
+            ("/v1/traces", [("status", "bad")], "status"),
+            ("/v1/traces", [("min_duration", "1")], "min_duration"),
+            ("/v1/traces", [("min_duration", "2s"), ("max_duration", "1s")], "max_duration"),
+            ("/v1/traces", [("start", "x")], "start"),
+            ("/v1/traces", [("cursor", "x")], "cursor"),
+            ("/v1/traces", [("servcie", "x")], "servcie"),
+            ("/v1/traces", [("service", "\ud800")], "service"),
+            ("/v1/traces", [("\ud800", "x")], "?"),
+            ("/v1/services", [("end", "x")], "end"),
+            ("/v1/services", [("limit", "1")], "limit"),
+            ("/v1/edges", [("start", "2"), ("end", "1")], "start"),
+            ("/v1/edges", [("step", "1m")], "step"),
+            ("/v1/services/{service}/statistics", [("step", "0s")], "step"),
+            ("/v1/services/{service}/statistics", [("step", "1")], "step"),
+            ("/v1/services/{service}/statistics", [("start", "0"), ("step", "1m")], "step"),
+            ("/v1/services/{service}/span_names", [("start", "-1")], "start"),
+            ("/v1/traces/{trace_id}", [("raw", "1")], "raw"),
+        ],
+    )
+    def test_wrong_parameters(self, aws, resource, query, parameter):
+        """A parameter of a wrong shape is a 400 that names it, and nothing is logged."""
+        path_parameters = {"service": "cart", "trace_id": "1"}
+        got = get(resource, *query, path_parameters=path_parameters)
+        assert got.status == 400
+        assert set(got.json["error"]) == {"code", "message", "parameter"}
+        assert got.json["error"]["parameter"] == parameter
+
+    @pytest.mark.parametrize("service", ["x" * 1_025, "\ud800"])
+    def test_wrong_services(self, aws, service):
+        """A service in a path that no service can be is refused as the parameter service."""
+        parameters = {"service": service}
+        got = get("/v1/services/{service}/statistics", path_parameters=parameters)
+        assert (got.status, got.json["error"]["parameter"]) == (400, "service")
+
+    def test_gzip(self, aws):
+        """An answer is gzipped for those who take it."""
+        got = get("/openapi.json", headers={"Accept-Encoding": "gzip, deflate"})
+        assert got.headers["content-encoding"] == "gzip"
+        assert json.loads(gzip.decompress(got.body))["openapi"] == "3.1.0"
+
+    @pytest.mark.parametrize("accept", [None, "application/json", "text/html", "image/png;q=0.1"])
+    def test_any_accept_header(self, aws, accept):
+        """What a client says it accepts, or that it does not say, never spoils an answer."""
+        headers = {} if accept is None else {"accept": accept}
+        got = get("/v1/services", headers=headers)
+        assert got.status == 200
+        assert got.headers["cache-control"] == "no-store"
+        assert got.headers["x-content-type-options"] == "nosniff"
+        assert got.headers["access-control-allow-origin"] == "*"
+
+    def test_any_content_type(self, aws):
+        """A GET with a Content-Type, which some clients always send, is answered all the same."""
+        assert get("/v1/services", headers={"Content-Type": "text/plain"}).status == 200
+
+
+class TestStoreInTrouble:
+    @pytest.fixture
+    def failing(self, monkeypatch):
+        def fail_with(error: Exception) -> None:
+            def broken() -> Any:
+                raise error
+
+            monkeypatch.setattr(wiring, "store", broken)
+
+        return fail_with
+
+    def test_throttled(self, failing):
+        """A store that refuses for load is a 503 that says when to ask again."""
+        failing(StoreThrottled("busy"))
+        got = get("/v1/services")
+        assert (got.status, got.json["error"]["code"]) == (503, "throttled")
+        assert int(got.headers["retry-after"]) > 0
+
+    @pytest.mark.parametrize("error", [StoreError("secret"), RuntimeError("secret")])
+    def test_broken(self, failing, error, logged):
+        """Any other fault is a 500 without its reason, which is logged once."""
+        failing(error)
+        got = get("/v1/services")
+        assert (got.status, got.json["error"]["code"]) == (500, "internal")
+        assert b"secret" not in got.body
+        assert len(forget(logged)) == 1
+
+
+class TestIngest:
+    def test_spans_reach_the_queue(self, aws):
+        """A request without an Accept header is accepted, and its spans are in the queue."""
+        body = payload([Made(7, 1, start=AGO)])
+        got = sent(
+            "POST", "/v1/traces", headers={"Content-Type": "application/x-protobuf"}, body=body
+        )
+        assert (got.status, got.body) == (200, b"")
+        assert got.headers["content-type"] == "application/x-protobuf"
+        url = wiring.queue_url(config.SPAN_QUEUE)
+        received = client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+        (message,) = received["Messages"]
+        assert json.loads(message["Body"])["span_count"] == 1
+        client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+    def test_text_is_taken_as_bytes(self, aws):
+        """A body that the gateway passes on as text is taken too."""
+        got = sent("POST", "/v1/traces", headers={"Content-Type": "application/json"}, body="{}")
+        assert (got.status, got.json) == (200, {})
+
+    def test_a_bad_body(self, aws):
+        """What is no OTLP is a 400, in the sender's encoding."""
+        headers = {"Content-Type": "application/x-protobuf"}
+        got = sent("POST", "/v1/traces", headers=headers, body=b"\xff\xff")
+        assert got.status == 400
+        assert got.headers["content-type"] == "application/x-protobuf"
+
+    @pytest.mark.parametrize("signal", ["metrics", "logs"])
+    def test_other_signals(self, signal):
+        """Metrics and logs are answered with a partial success that says they were not kept."""
+        headers = {"Content-Type": "application/json"}
+        got = sent("POST", f"/v1/{signal}", headers=headers, body=b"{}")
+        assert got.status == 200
+        assert "errorMessage" in got.json["partialSuccess"]
+
+    @pytest.mark.parametrize("error", [StoreThrottled("x"), StoreError("x"), RuntimeError("x")])
+    def test_a_queue_in_trouble(self, error, monkeypatch, logged):
+        """Whatever is wrong with the queue is a 503 with Retry-After: on 500 a sender drops its spans."""
+
+        class Broken:
+            def send(self, messages: Any) -> None:
+                raise error
+
+        monkeypatch.setattr(wiring, "sender", Broken)
+        body = TracesData.FromString(payload([Made(8, 1)])).SerializeToString()
+        headers = {"Content-Type": "application/x-protobuf"}
+        got = sent("POST", "/v1/traces", headers=headers, body=body)
+        assert got.status == 503
+        assert int(got.headers["retry-after"]) > 0
+        assert len(forget(logged)) <= 1
+
+
+class TestPages:
+    def test_the_page(self):
+        """The page's links lead on from the stage's path."""
+        got = get("/")
+        assert got.status == 200
+        assert got.headers["content-type"].startswith("text/html")
+        assert b'<base href="/clew/">' in got.body
+
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    def test_health(self, method):
+        """Health is answered without looking at AWS, to HEAD too."""
+        got = sent(method, "/health")
+        assert (got.status, got.json) == (200, {"status": "ok"})
+
+
+def test_every_browser_may_send_and_ask():
+    """Every route under /v1 takes requests from pages of other origins, with the headers that exporters send."""
+    for resource, methods in app.routes.items():
+        for entry in methods.values():
+            if resource.startswith("/v1/"):
+                allowed = entry.cors.get_access_control_headers()["Access-Control-Allow-Headers"]
+                assert {"Content-Type", "Content-Encoding", "Authorization", "X-Api-Key"} <= set(
+                    allowed.split(",")
+                )
+
+
+def test_sibling_resources_name_their_parameter_alike():
+    """API Gateway refuses two names for one place in a path."""
+    names: dict[str, str] = {}
+    for resource in app.routes:
+        head, brace, rest = resource.partition("{")
+        if brace:
+            assert names.setdefault(head, rest.partition("}")[0]) == rest.partition("}")[0]
+
+
+def test_an_import_brings_no_stage_that_a_route_brings():
+    """Importing the application imports nothing of query and present: an OTLP request does not pay for them."""
+    program = "import app, sys; print([m for m in sys.modules if 'chalicelib.' in m])"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[1],
+    )
+    assert "chalicelib.query" not in done.stdout
+    assert "chalicelib.present" not in done.stdout
