@@ -1,4 +1,7 @@
-"""The consumer's Lambda: its own module, imported without `app.py`."""
+"""The consumer's Lambda: its own module, imported without `app.py`.
+
+`app.py` imports it too, to register it, and so it imports its stage on first use.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalice.app import Blueprint
 
-from chalicelib import config, wiring
-from chalicelib.store.consume import Consumer
+from chalicelib import config
 
 if TYPE_CHECKING:
     from chalice.app import SQSEvent
@@ -32,6 +34,8 @@ _TIME_RESERVE_MILLIS = 15_000
 )
 def consume(event: SQSEvent) -> None:
     """Store and count what the queue delivers; raising makes SQS deliver all of it again."""
+    from chalicelib import wiring
+    from chalicelib.store.consume import Consumer
     from chalicelib.telemetry import emit, start_logging
 
     start_logging("consume")

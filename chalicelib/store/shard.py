@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from chalicelib import config
+from chalicelib.errors import StoreError, StoreThrottled
 from chalicelib.model.clew_pb2 import FoldState
 from chalicelib.model.clew_pb2 import Halves as HalvesMessage
 from chalicelib.model.frame import seal, unseal
@@ -93,11 +94,22 @@ def read_halves(store: ItemStore, shard: int) -> Iterator[tuple[int, HalvesMessa
 def read_consistently(
     store: ItemStore, shards: Sequence[int], read: Callable[[dict[int, ShardView]], Answer]
 ) -> tuple[Answer, bool]:
-    """What `read` makes of the shards, and whether it is exact: no fold came between, in one of three attempts."""
-    for _ in range(_READ_ATTEMPTS_MAX):
+    """What `read` makes of the shards, and whether it is exact: no fold came between, in one of three attempts.
+
+    Raises what `read` raises, but for a StoreError that a fold explains: it may have found a target half replaced.
+    """
+    for attempts_left in reversed(range(_READ_ATTEMPTS_MAX)):
         views = {shard: read_shard(store, shard) for shard in shards}
-        answer = read(views)
-        if _versions(store, shards) == {shard: view.state.version for shard, view in views.items()}:
+        versions = {shard: view.state.version for shard, view in views.items()}
+        try:
+            answer = read(views)
+        except StoreThrottled:
+            raise
+        except StoreError:
+            if attempts_left and _versions(store, shards) != versions:
+                continue
+            raise
+        if _versions(store, shards) == versions:
             return answer, True
     return answer, False
 

@@ -1,4 +1,7 @@
-"""The schedule's Lambda: its own module, imported without `app.py`."""
+"""The schedule's Lambda: its own module, imported without `app.py`.
+
+`app.py` imports it too, to register it, and so it imports its stage on first use.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalice.app import Blueprint, Rate
 
-from chalicelib import config, wiring
-from chalicelib.summarise.job import summarise_shards
+from chalicelib import config
 
 if TYPE_CHECKING:
     from chalice.app import CloudWatchEvent
@@ -22,6 +24,8 @@ _TIME_RESERVE_MILLIS = 10_000
 @schedules.schedule(Rate(1, unit=Rate.MINUTES), name="summarise")
 def summarise(event: CloudWatchEvent) -> None:
     """Fold what has arrived, and roll up what is over."""
+    from chalicelib import wiring
+    from chalicelib.summarise.job import summarise_shards
     from chalicelib.telemetry import emit, start_logging
 
     start_logging("summarise")

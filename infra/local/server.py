@@ -80,8 +80,8 @@ class Server:
             # In the server's own thread: its map of sockets is not to be changed from another.
             listener.trigger.pull_trigger(partial(wasyncore.dispatcher.close, listener))
         self._tasks.shutdown(timeout=timeout_seconds)
-        self._ends.set()
-        self._listeners[0].pull_trigger()
+        # Told in its own thread: it cannot have ended, and closed the trigger, before it is told.
+        self._listeners[0].trigger.pull_trigger(self._ends.set)
         self._thread.join()
 
     def _serve(self) -> None:
