@@ -48,10 +48,10 @@ def string_form(value: AnyValue) -> str:
         return plain
     if plain is None:
         return ""
-    return (
-        _scalar_text(plain)
-        or orjson.dumps(_json_value(plain), option=orjson.OPT_SORT_KEYS).decode()
-    )
+    text = _scalar_text(plain)
+    if text is not None:
+        return text
+    return orjson.dumps(_json_value(plain), option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _scalar_text(plain: object) -> str | None:

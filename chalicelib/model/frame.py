@@ -14,6 +14,7 @@ from chalicelib.model import zstd
 
 FORMAT_VERSION = 1
 CODEC_NONE, CODEC_ZSTD, CODEC_DICTIONARY = range(3)
+_HEADER_BYTES = 2
 CONTENT_BYTES_MAX = 64_000_000
 """No writer comes near it; bounds what a damaged item can allocate."""
 _COMPRESS_BYTES_MIN = 100
@@ -34,6 +35,8 @@ def unseal(stored: bytes, dictionaries: dict[int, zstd.ZstdDict] | None = None) 
 
     Raises StoreError if they are damaged, or of a version or dictionary that this release does not know.
     """
+    if len(stored) < _HEADER_BYTES:
+        raise StoreError(f"stored bytes are cut short: {len(stored)} bytes")
     version, codec, body = stored[0], stored[1], stored[2:]
     if version != FORMAT_VERSION:
         raise StoreError(f"stored format version {version} is not known to this release")
@@ -44,7 +47,7 @@ def unseal(stored: bytes, dictionaries: dict[int, zstd.ZstdDict] | None = None) 
             return zstd.decompress(body, CONTENT_BYTES_MAX)
         dictionary = (dictionaries or {})[dictionary_id(body)]
         return zstd.decompress(body, CONTENT_BYTES_MAX, dictionary)
-    except (zstd.ZstdError, KeyError) as error:
+    except (zstd.ZstdError, KeyError, IndexError) as error:
         raise StoreError(f"stored bytes cannot be read: {error!r}") from error
 
 

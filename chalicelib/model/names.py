@@ -14,8 +14,8 @@ def key_name(name: str) -> str:
 
     A function of the name alone, and distinct names stay distinct: whatever is counted by name stays exact.
     """
-    # 85 characters fit whatever they are; only longer ones are encoded to see.
-    if len(name) <= 85 or len(encoded := name.encode()) <= NAME_BYTES_MAX:
+    # 64 characters fit whatever they are; only longer names are encoded to see.
+    if len(name) <= 64 or len(encoded := name.encode()) <= NAME_BYTES_MAX:
         return name
     digest = hashlib.sha256(encoded).hexdigest()[:_DIGEST_DIGITS]
     return f"{name[:_KEPT_CHARACTERS]}…{digest}"

@@ -64,7 +64,8 @@ class DynamoStore:
         self._write_batch(table, [{"DeleteRequest": {"Key": typed_item(key)}} for key in keys])
 
     def _write_batch(self, table: str, requests: Sequence[Any]) -> None:
-        for batch in _batches(requests):
+        # All are cut before the first is sent: an item that is too large is to be found before anything is done.
+        for batch in list(_batches(requests)):
             waiting = batch
             for attempt in range(_ATTEMPTS_MAX):
                 answer = _translated(self._client.batch_write_item, RequestItems={table: waiting})
@@ -112,9 +113,9 @@ class DynamoStore:
                 waiting = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
                 # A page of a megabyte is progress, not throttling.
                 attempt = 0 if items else attempt + 1
-                if attempt >= _ATTEMPTS_MAX:
+                if waiting and attempt >= _ATTEMPTS_MAX:
                     raise StoreThrottled(f"{len(waiting)} keys were not read")
-                if attempt:
+                if attempt and waiting:
                     self._back_off(attempt)
         return found
 

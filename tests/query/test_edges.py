@@ -163,7 +163,7 @@ RANGES = [
     st.lists(st.sampled_from(("fold", "roll-up", "one step", "nothing")), min_size=5, max_size=5),
     st.sampled_from((1, 3)),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_answer_is_the_same_before_and_after_fold_and_roll_up(batches, doing, shards):
     """What is counted of a call does not depend on what is folded and rolled up, at any range."""
     with pytest.MonkeyPatch.context() as patch:

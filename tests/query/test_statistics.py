@@ -81,7 +81,7 @@ def expected_steps(
     st.integers(NOW - 4 * DAY, NOW),
     st.integers(1, 5 * DAY),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_every_span_counts_once_in_its_step(batches, doing, shards, step, start, width):
     """Whatever is folded and rolled up, in whichever shard, a step holds exactly the spans that began in it."""
     store = filled(batches, doing, shards)

@@ -1,0 +1,51 @@
+"""Spans to make statistics, edges and rows of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import strategies as st
+
+from chalicelib.model.span import Scopes, Span, spans_of
+from tests.payloads import (
+    CLIENT,
+    CONSUMER,
+    INTERNAL,
+    MILLI,
+    NOON_NANO,
+    PRODUCER,
+    SERVER,
+    Made,
+    payload,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SERVICES = ("shop", "cart", "stock", "s" * 300)
+ATTRIBUTES = (
+    (),
+    (("server.address", "stock.internal"),),
+    (("db.system.name", "postgresql"), ("server.address", "db1")),
+    (("messaging.system", "kafka"), ("messaging.destination.name", "orders")),
+)
+
+made_spans = st.builds(
+    Made,
+    trace=st.integers(1, 4),
+    span=st.integers(1, 8),
+    parent=st.integers(0, 8),
+    service=st.sampled_from(SERVICES),
+    name=st.sampled_from(("GET /", "send", "n" * 300, "é" * 200)),
+    kind=st.sampled_from((0, INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER)),
+    start=st.sampled_from((NOON_NANO, NOON_NANO + 61 * 10**9, NOON_NANO - 4_000 * 10**9, 0)),
+    duration=st.sampled_from((0, 1, 7 * MILLI, 9 * MILLI)),
+    is_error=st.booleans(),
+    attributes=st.sampled_from(ATTRIBUTES),
+    links=st.sampled_from(((), ((1, 3),), ((2, 2), (1, 1)))),
+    resource=st.sampled_from(((), (("host.name", "a"),))),
+)
+
+
+def spans(made: Sequence[Made]) -> list[Span]:
+    return list(spans_of(payload(made), Scopes()))

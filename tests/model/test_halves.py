@@ -1,0 +1,211 @@
+"""Half-edges: which spans make them, and that they are stored without loss."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.model import halves as halves_module
+from chalicelib.model.clew_pb2 import Halves as HalvesMessage
+from chalicelib.model.edges import EdgeKind
+from chalicelib.model.halves import (
+    Callee,
+    Caller,
+    Halves,
+    halves_and_edges_of,
+    halves_from,
+    halves_messages,
+    keys_of,
+)
+from chalicelib.model.measure import Measure, bucket_of
+from tests.model.spans import made_spans, spans
+from tests.payloads import (
+    CLIENT,
+    CONSUMER,
+    INTERNAL,
+    MILLI,
+    NOON_UNIX_SECONDS,
+    PRODUCER,
+    SERVER,
+    Made,
+    span_id,
+    trace_id,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MINUTE = NOON_UNIX_SECONDS // 60
+BUCKET = bucket_of(10 * MILLI)
+
+trace_ids = st.integers(1, 5).map(trace_id) | st.binary(min_size=16, max_size=16)
+span_ids = st.integers(1, 5).map(span_id) | st.binary(min_size=8, max_size=8)
+names = st.sampled_from(("shop", "cart", "ü")) | st.text(max_size=20)
+buckets = st.integers(-2, 2_047)
+callers = st.builds(
+    Caller,
+    trace_ids,
+    span_ids,
+    names,
+    names,
+    st.integers(1, 4),
+    st.booleans(),
+    st.integers(0, 2**40),
+    buckets,
+)
+callees = st.builds(
+    Callee,
+    trace_ids,
+    span_ids,
+    st.integers(0, 2**32 - 1),
+    names,
+    st.integers(1, 2),
+    st.booleans(),
+    buckets,
+)
+made_halves = st.builds(Halves, st.sets(callers, max_size=8), st.sets(callees, max_size=8))
+
+
+def stored(halves: Halves) -> list[bytes]:
+    return [message.SerializeToString(deterministic=True) for message in halves_messages(halves)]
+
+
+def union(messages: Iterable[bytes], wanted=None) -> Halves:
+    total = Halves(set(), set())
+    for message in messages:
+        part = halves_from(HalvesMessage.FromString(message), wanted)
+        assert not part.callers & total.callers
+        total.callers.update(part.callers)
+        total.callees.update(part.callees)
+    return total
+
+
+class TestStored:
+    @given(made_halves)
+    def test_round_trip(self, halves):
+        """Halves are stored and read back, each once."""
+        assert union(stored(halves)) == halves
+
+    @given(made_halves)
+    def test_wanted(self, halves):
+        """With wanted keys, only the halves of these keys are read."""
+        wanted = set(sorted(keys_of(halves))[::2])
+        found = union(stored(halves), wanted)
+        assert found.callers == {half for half in halves.callers if half[:2] in wanted}
+        assert found.callees == {half for half in halves.callees if half[:2] in wanted}
+
+    @given(made_halves)
+    def test_same_bytes(self, halves):
+        """Equal halves are equal bytes, in whatever order they came to be."""
+        again = Halves(set(), set())
+        for half in sorted(halves.callers, reverse=True):
+            again.callers.add(half)
+        for callee in sorted(halves.callees, reverse=True):
+            again.callees.add(callee)
+        assert stored(again) == stored(halves)
+
+    def test_nothing(self):
+        """No halves make no message."""
+        assert stored(Halves(set(), set())) == []
+
+    @given(made_halves)
+    def test_small_messages(self, halves):
+        """Over the limits halves are spread over several messages, without loss."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(halves_module, "_MESSAGE_HALVES_MAX", 5)
+            patch.setattr(halves_module, "_MESSAGE_BYTES_MAX", 150)
+            messages = stored(halves)
+        assert union(messages) == halves
+        for message in messages:
+            parts = halves_from(HalvesMessage.FromString(message))
+            count = len(parts.callers) + len(parts.callees)
+            assert count == 1 or (count <= 5 and len(message) <= 150)
+
+    def test_many(self):
+        """Twelve thousand halves of long names make messages that fit an item each."""
+        halves = Halves(
+            {
+                Caller(trace_id(i), span_id(i), f"{i:0200d}", f"{i:0200d}", 1, False, i, 5)
+                for i in range(1, 3_000)
+            },
+            {Callee(trace_id(i), span_id(i), i, "shop", 1, False, 5) for i in range(1, 9_000)},
+        )
+        messages = stored(halves)
+        assert max(map(len, messages)) <= 200_000
+        assert union(messages) == halves
+
+
+class TestOfSpans:
+    @pytest.mark.parametrize("kind", [0, INTERNAL])
+    def test_other_kinds(self, kind):
+        """Spans within a service are no half of anything."""
+        assert halves_and_edges_of(spans([Made(1, 2, kind=kind, parent=1)])) == (
+            Halves(set(), set()),
+            {},
+        )
+
+    @pytest.mark.parametrize("kind", [CLIENT, PRODUCER])
+    def test_caller(self, kind):
+        """A client or producer is a caller under its own span id, with or without a name for whom it calls."""
+        halves, edges = halves_and_edges_of(
+            spans(
+                [Made(1, 2, kind=kind), Made(1, 3, kind=kind, attributes=(("peer.service", "p"),))]
+            )
+        )
+        common = EdgeKind.EXTERNAL, False, MINUTE, BUCKET
+        assert halves.callers == {
+            Caller(trace_id(1), span_id(2), "shop", "", *common),
+            Caller(trace_id(1), span_id(3), "shop", "p", *common),
+        }
+        assert not halves.callees
+        assert not edges
+
+    def test_database(self):
+        """A call to a database is an edge at once, and no half."""
+        attributes = (("db.system.name", "mysql"), ("server.address", "db1"))
+        halves, edges = halves_and_edges_of(
+            spans([Made(1, 2, kind=CLIENT, attributes=attributes, is_error=True)])
+        )
+        assert halves == Halves(set(), set())
+        edge = edges[MINUTE].edges["shop", "db1", EdgeKind.DATABASE]
+        assert edge.measure == Measure(1, 1, 0, {BUCKET: 1})
+        assert edge.exemplar_trace_id == trace_id(1)
+
+    def test_server(self):
+        """A server looks for its parent; one without a parent looks for nobody."""
+        halves, _ = halves_and_edges_of(
+            spans([Made(1, 2, kind=SERVER, parent=1), Made(1, 3, kind=SERVER)])
+        )
+        own = crc32(span_id(2))
+        assert halves.callees == {
+            Callee(trace_id(1), span_id(1), own, "shop", EdgeKind.RPC, False, BUCKET)
+        }
+
+    def test_consumer(self):
+        """A consumer looks for its parent and for every producer that it links to, in that one's trace."""
+        halves, _ = halves_and_edges_of(
+            spans([Made(1, 2, kind=CONSUMER, parent=1, links=((7, 3), (8, 4), (1, 1)))])
+        )
+        assert {half[:2] for half in halves.callees} == {
+            (trace_id(1), span_id(1)),
+            (trace_id(7), span_id(3)),
+            (trace_id(8), span_id(4)),
+        }
+        assert {half.kind for half in halves.callees} == {EdgeKind.MESSAGING}
+
+    def test_links_of_servers(self):
+        """Links of other kinds of span are no calls."""
+        halves, _ = halves_and_edges_of(spans([Made(1, 2, kind=SERVER, links=((7, 3),))]))
+        assert not halves.callees
+
+    @given(st.lists(made_spans, max_size=10), st.integers(0, 10))
+    def test_parts(self, made, cut):
+        """The halves of spans are the union of those of any two parts of them."""
+        whole, _ = halves_and_edges_of(spans(made))
+        one, _ = halves_and_edges_of(spans(made[:cut]))
+        other, _ = halves_and_edges_of(spans(made[cut:]))
+        assert whole == Halves(one.callers | other.callers, one.callees | other.callees)

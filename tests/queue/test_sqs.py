@@ -1,0 +1,231 @@
+"""SQS: its limits are kept, an answer that is half a failure is a failure, and dead letters keep every byte."""
+
+from __future__ import annotations
+
+import base64
+from itertools import zip_longest
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib import config
+from chalicelib.errors import LimitExceeded, StoreThrottled
+from chalicelib.queue.message import Message, body_of, message_from_payload
+from chalicelib.queue.sqs import (
+    BATCH_BYTES_MAX,
+    SqsDeadLetters,
+    SqsSender,
+    batches_of,
+    entry_bytes,
+    entry_of,
+)
+from chalicelib.store.consume import message_from_record
+from tests.contract.moto_tables import hooked, moto_stack, refusal
+from tests.payloads import NOON_UNIX_SECONDS
+
+
+def message(number: int, frame_bytes: int | None = None) -> Message:
+    made = message_from_payload("default", b"payload %d" % number, number, NOON_UNIX_SECONDS)
+    return made if frame_bytes is None else made._replace(frame=bytes(frame_bytes))
+
+
+@pytest.fixture(scope="module")
+def aws():
+    with moto_stack() as client:
+        yield client("sqs")
+
+
+def url_of(aws: Any, name: str) -> str:
+    url: str = aws.get_queue_url(QueueName=name)["QueueUrl"]
+    received(aws, url)
+    return url
+
+
+@pytest.fixture
+def span_queue(aws):
+    return url_of(aws, config.SPAN_QUEUE)
+
+
+@pytest.fixture
+def dead_letter_queue(aws):
+    return url_of(aws, config.DEAD_LETTER_QUEUE)
+
+
+def received(aws: Any, url: str) -> list[Any]:
+    """Takes every message off a queue."""
+    found: list[Any] = []
+    while messages := aws.receive_message(
+        QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+    ).get("Messages"):
+        found += messages
+        for each in messages:
+            aws.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
+    return found
+
+
+class TestBatches:
+    @given(st.lists(st.integers(0, 600_000), max_size=40))
+    def test_limits(self, sizes):
+        """Every entry is in one batch, in order; no batch is over ten entries or 1 MiB, nor ended before need."""
+        entries = [entry_of(message(i, size)) for i, size in enumerate(sizes)]
+        batches = list(batches_of(entries))
+        bodies = [entry["MessageBody"] for batch in batches for entry in batch]
+        assert bodies == [entry["MessageBody"] for entry in entries]
+        for batch, after in zip_longest(batches, batches[1:]):
+            assert 1 <= len(batch) <= 10
+            assert len({entry["Id"] for entry in batch}) == len(batch)
+            size = sum(map(entry_bytes, batch))
+            assert size <= BATCH_BYTES_MAX
+            if after is not None:
+                assert len(batch) == 10 or size + entry_bytes(after[0]) > BATCH_BYTES_MAX
+
+    def test_entry_bytes(self):
+        """SQS counts the body, and each attribute's name, type and value."""
+        entry = entry_of(message(1, 1_000))
+        body = len(entry["MessageBody"])
+        assert entry_bytes(entry) == body + len("payload") + len("Binary.zstd") + 1_000
+
+    def test_too_large_alone(self):
+        """An entry over 1 MiB, attributes counted, is LimitExceeded; one of just 1 MiB is sent."""
+        room = BATCH_BYTES_MAX - entry_bytes(entry_of(message(1, 0)))
+        assert len(list(batches_of([entry_of(message(1, room))]))) == 1
+        with pytest.raises(LimitExceeded):
+            list(batches_of([entry_of(message(1, room + 1))]))
+
+    def test_the_largest_payload_fits(self):
+        """A payload of the largest size that `receive` makes fits a message, though nothing of it compresses."""
+        payload = b"".join(
+            message(number).digest for number in range(config.MESSAGE_PAYLOAD_BYTES_MAX // 32)
+        )
+        largest = message_from_payload("default", payload, 10**6, NOON_UNIX_SECONDS)
+        assert entry_bytes(entry_of(largest)) <= BATCH_BYTES_MAX
+
+
+class TestSender:
+    def test_send(self, aws, span_queue):
+        """Every message is in the queue when `send` returns, with body and payload as they were."""
+        messages = [message(number) for number in range(23)]
+        SqsSender(aws, span_queue).send(messages)
+        found = {
+            each["Body"]: each["MessageAttributes"]["payload"]["BinaryValue"]
+            for each in received(aws, span_queue)
+        }
+        assert found == {body_of(each): each.frame for each in messages}
+
+    def test_send_nothing(self, aws, span_queue):
+        """No messages: SQS is not asked."""
+        SqsSender(aws, span_queue).send([])
+        assert received(aws, span_queue) == []
+
+    def test_partly_failed(self, aws, span_queue):
+        """An answer that lists a failed entry is StoreThrottled, although its status is 200."""
+
+        def fail_one(parsed: dict[str, Any], **_: Any) -> None:
+            parsed["Failed"] = [{"Id": "1", "Code": "InternalError", "SenderFault": False}]
+
+        with (
+            hooked(aws, "after-call.sqs.SendMessageBatch", fail_one),
+            pytest.raises(StoreThrottled, match="1 of 3"),
+        ):
+            SqsSender(aws, span_queue).send([message(number) for number in range(3)])
+
+    def test_a_later_batch_fails(self, aws, span_queue):
+        """A failure of any batch is one of the whole: `send` does not return as if all were accepted."""
+        answers: list[Any] = [refusal("ThrottlingException"), None]
+
+        def refuse(**_: Any) -> Any:
+            return answers.pop()
+
+        with (
+            hooked(aws, "before-call.sqs.SendMessageBatch", refuse),
+            pytest.raises(StoreThrottled),
+        ):
+            SqsSender(aws, span_queue).send([message(number) for number in range(13)])
+
+    def test_unreachable(self, aws, span_queue):
+        """An SQS that cannot be reached is StoreThrottled."""
+
+        def fail(**_: Any) -> Any:
+            raise EndpointConnectionError(endpoint_url="x")
+
+        with hooked(aws, "before-call.sqs.SendMessageBatch", fail), pytest.raises(StoreThrottled):
+            SqsSender(aws, span_queue).send([message(1)])
+
+    def test_no_such_queue(self, aws, span_queue):
+        """A queue that is not there is for the sender to try again: its spans must not be lost."""
+        with pytest.raises(StoreThrottled):
+            SqsSender(aws, span_queue + "-not").send([message(1)])
+
+
+def record(body: str, **attributes: dict[str, Any]) -> dict[str, Any]:
+    return {"messageId": "1", "body": body, "messageAttributes": attributes}
+
+
+BINARY = bytes(range(256))
+
+
+class TestDeadLetters:
+    def test_byte_for_byte(self, aws, dead_letter_queue):
+        """Body and attributes arrive as they were, and with them the reason."""
+        SqsDeadLetters(aws, dead_letter_queue).bury(
+            record(
+                'not JSON, ünd "quoted"',
+                payload={
+                    "dataType": "Binary.zstd",
+                    "binaryValue": base64.b64encode(BINARY).decode(),
+                },
+                note={"dataType": "String", "stringValue": "näme"},
+                count={"dataType": "Number", "stringValue": "7"},
+            ),
+            "because",
+        )
+        (found,) = received(aws, dead_letter_queue)
+        assert found["Body"] == 'not JSON, ünd "quoted"'
+        attributes = found["MessageAttributes"]
+        assert attributes["payload"] == {"DataType": "Binary.zstd", "BinaryValue": BINARY}
+        assert attributes["note"] == {"DataType": "String", "StringValue": "näme"}
+        assert attributes["count"] == {"DataType": "Number", "StringValue": "7"}
+        assert attributes["reason"] == {"DataType": "String", "StringValue": "because"}
+
+    def test_buried_and_sent_again(self, aws, dead_letter_queue):
+        """A message of ours can be read from the dead-letter queue as from its own: it can be redriven."""
+        sent = message(3)
+        attribute = {
+            "dataType": "Binary.zstd",
+            "binaryValue": base64.b64encode(sent.frame).decode(),
+        }
+        dead_letters = SqsDeadLetters(aws, dead_letter_queue)
+        dead_letters.bury(record(body_of(sent), payload=attribute), "first")
+        (found,) = received(aws, dead_letter_queue)
+        frame = base64.b64encode(found["MessageAttributes"]["payload"]["BinaryValue"]).decode()
+        again = record(
+            found["Body"],
+            payload={"dataType": "Binary.zstd", "binaryValue": frame},
+            reason={"dataType": "String", "stringValue": "first"},
+        )
+        assert message_from_record(again) == sent
+        dead_letters.bury(again, "second")
+        (found,) = received(aws, dead_letter_queue)
+        assert found["MessageAttributes"]["reason"]["StringValue"] == "second"
+
+    @pytest.mark.parametrize("reason", ["", "x" * 5_000, "a\0b\nc\x1b", "\ud800"])
+    def test_any_reason(self, aws, dead_letter_queue, reason):
+        """Whatever the reason holds, SQS takes it: what cannot be sent is left out."""
+        SqsDeadLetters(aws, dead_letter_queue).bury(record("body"), reason)
+        (found,) = received(aws, dead_letter_queue)
+        assert found["MessageAttributes"]["reason"]["StringValue"].isprintable()
+
+    def test_refused(self, aws, dead_letter_queue):
+        """If the queue does not take it, that is StoreThrottled: the record must be delivered again."""
+
+        def refuse(**_: Any) -> Any:
+            return refusal("ThrottlingException")
+
+        with (
+            hooked(aws, "before-call.sqs.SendMessage", refuse),
+            pytest.raises(StoreThrottled),
+        ):
+            SqsDeadLetters(aws, dead_letter_queue).bury(record("body"), "because")

@@ -1,0 +1,88 @@
+"""Segments: what spans add, whatever message they came in, and in which shard."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.model.edges import Edges, edges_from
+from chalicelib.model.halves import Halves, halves_from
+from chalicelib.model.statistics import Statistics, statistics_from, statistics_of
+from chalicelib.store.layout import shard_of_service, shard_of_trace
+from chalicelib.store.segment import Segment, entries_in, segments_of
+from tests.model.spans import made_spans, spans
+from tests.payloads import NOON_NANO, Made
+
+Sum = tuple[dict[Any, Statistics], dict[int, Edges], Halves]
+
+
+def sum_of(segments: list[Segment]) -> Sum:
+    statistics: dict[Any, Statistics] = defaultdict(Statistics)
+    edges: dict[int, Edges] = defaultdict(Edges)
+    halves = Halves(set(), set())
+    for segment in segments:
+        for entry in entries_in(segment.value):
+            if entry.HasField("statistics"):
+                statistics[entry.service, entry.minute].add(statistics_from(entry.statistics))
+            elif entry.HasField("edges"):
+                edges[entry.minute].add(edges_from(entry.edges))
+            else:
+                part = halves_from(entry.halves)
+                halves.callers.update(part.callers)
+                halves.callees.update(part.callees)
+    return statistics, edges, halves
+
+
+groups = st.lists(made_spans, max_size=15)
+
+
+@given(st.lists(groups, max_size=4), st.integers(1, 4))
+def test_any_partition(batches, shards):
+    """Segments of any partition of spans add up to those of all the spans."""
+    every = [made for batch in batches for made in batch]
+    parts = [segment for batch in batches for segment in segments_of(spans(batch), shards)]
+    assert sum_of(parts) == sum_of(segments_of(spans(every), shards))
+
+
+@given(groups, st.integers(2, 5))
+def test_shards_partition(made, shards):
+    """Shards hold together what one would, each statistics by its service and each half by its trace."""
+    segments = segments_of(spans(made), shards)
+    assert sum_of(segments) == sum_of(segments_of(spans(made), 1))
+    for segment in segments:
+        statistics, _, halves = sum_of([segment])
+        assert {shard_of_service(service, shards) for service, _ in statistics} <= {segment.shard}
+        traces = {half.trace_id for part in halves for half in part}
+        assert {shard_of_trace(trace_id, shards) for trace_id in traces} <= {segment.shard}
+
+
+@given(groups)
+def test_statistics(made):
+    """The statistics in segments are those of the spans."""
+    assert sum_of(segments_of(spans(made), 1))[0] == statistics_of(spans(made))
+
+
+@given(groups, st.integers(1, 3))
+def test_same_bytes(made, shards):
+    """The same spans make the same bytes."""
+    assert segments_of(spans(made), shards) == segments_of(spans(made), shards)
+
+
+def test_nothing():
+    """No spans make no segment."""
+    assert segments_of([], 3) == []
+
+
+def test_many():
+    """Segments fit an item each, however much a commit has to say."""
+    made = [
+        Made(1, i, name=f"{i:0250d}", start=NOON_NANO + i % 50 * 60 * 10**9)
+        for i in range(1, 3_000)
+    ]
+    segments = segments_of(spans(made), 1)
+    assert len(segments) > 1
+    assert max(len(segment.value) for segment in segments) < 390_000
+    assert sum_of(segments)[0] == statistics_of(spans(made))

@@ -1,0 +1,126 @@
+"""What may import what: stages meet in `model`, AWS is behind a few modules, and a cold start loads little."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PROJECT = Path(__file__).parents[1]
+MODULES = sorted(
+    path
+    for path in [PROJECT / "app.py", *(PROJECT / "chalicelib").rglob("*.py")]
+    if not path.name.endswith("_pb2.py")
+)
+STAGES = {
+    "model": set(),
+    "queue": {"model"},
+    "receive": {"model", "queue"},
+    "store": {"model", "queue"},
+    "summarise": {"model", "store"},
+    "query": {"model", "store", "summarise"},
+    "present": {"model", "query"},
+}
+"""Stage → the stages that it may import from, beside itself."""
+EVERYWHERE = {"config", "errors"}
+FOR_FUNCTIONS = {"wiring", "telemetry"}
+"""For `app.py` and each stage's `function.py`: where there are an environment, a clock and AWS."""
+AWS_MODULES = {"queue/sqs.py", "store/dynamodb.py", "wiring.py"}
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """The full name of everything that a module imports, wherever in it, but not for type checking only."""
+    yield from _imports_in(ast.parse(path.read_text(encoding="utf-8")).body)
+
+
+def _imports_in(nodes: list[ast.stmt]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            yield from _imports_in(node.orelse)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "imports are written in full"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        else:
+            yield from _imports_in(
+                [n for n in ast.iter_child_nodes(node) if isinstance(n, ast.stmt)]
+            )
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PROJECT).as_posix().removeprefix("chalicelib/")
+
+
+def parts_imported(path: Path) -> set[str]:
+    """The stages, and modules beside them, of chalicelib that a module imports."""
+    return {name.split(".")[1] for name in imports_of(path) if name.startswith("chalicelib.")}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_stages(path):
+    """A stage imports from the stages before it, as far as listed, and from no other."""
+    stage, _, rest = name_of(path).partition("/")
+    if rest:
+        allowed = STAGES[stage] | {stage} | EVERYWHERE
+        if rest == "function.py":
+            allowed |= FOR_FUNCTIONS
+        assert parts_imported(path) <= allowed
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name != "app.py"], ids=name_of)
+def test_nobody_imports_the_app(path):
+    """The routes are on top: nothing that they use imports them."""
+    assert not {name.split(".")[0] for name in imports_of(path)} & {
+        "app",
+        "infra",
+        "tests",
+        "bench",
+    }
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_aws(path):
+    """botocore is imported where an AWS service is spoken to, and boto3 nowhere."""
+    roots = {name.split(".")[0] for name in imports_of(path)}
+    assert "boto3" not in roots
+    assert "botocore" not in roots or name_of(path) in AWS_MODULES
+
+
+def test_every_stage_is_listed():
+    """Every folder of chalicelib is a stage of the list above."""
+    folders = {path.parent.name for path in MODULES} - {"chalicelib", PROJECT.name}
+    assert folders == set(STAGES)
+
+
+def loaded_by(statement: str) -> set[str]:
+    """The names of all modules that a new interpreter has loaded after a statement."""
+    program = f"{statement}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_app_loads_little():
+    """A cold start of the HTTP function loads neither answers nor pages, and neither boto3 nor moto."""
+    loaded = loaded_by("import app")
+    assert "chalicelib.wiring" in loaded
+    unwanted = ("chalicelib.query", "chalicelib.present", "moto", "boto3", "aws_lambda_powertools")
+    assert not [name for name in loaded if name.startswith(unwanted)]
+
+
+@pytest.mark.parametrize("stage", ["store", "summarise"])
+def test_functions_do_without_the_app(stage):
+    """The consumer's and the schedule's Lambdas load no routes."""
+    loaded = loaded_by(f"import chalicelib.{stage}.function")
+    assert "app" not in loaded
+    unwanted = ("chalicelib.receive", "chalicelib.query", "chalicelib.present", "moto", "boto3")
+    assert not [name for name in loaded if name.startswith(unwanted)]
