@@ -9,8 +9,14 @@ Old versions stay readable; one is written. docs/item-layout.md lists what the c
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
 from chalicelib.errors import StoreError
 from chalicelib.model import zstd
+
+Proto = TypeVar("Proto", bound=Message)
 
 FORMAT_VERSION = 1
 CODEC_NONE, CODEC_ZSTD, CODEC_DICTIONARY = range(3)
@@ -42,6 +48,8 @@ def unseal(stored: bytes, dictionaries: dict[int, zstd.ZstdDict] | None = None) 
         raise StoreError(f"stored format version {version} is not known to this release")
     if codec == CODEC_NONE:
         return body
+    if codec not in (CODEC_ZSTD, CODEC_DICTIONARY):
+        raise StoreError(f"codec {codec} is not known to this release")
     try:
         if codec == CODEC_ZSTD:
             return zstd.decompress(body, CONTENT_BYTES_MAX)
@@ -49,6 +57,14 @@ def unseal(stored: bytes, dictionaries: dict[int, zstd.ZstdDict] | None = None) 
         return zstd.decompress(body, CONTENT_BYTES_MAX, dictionary)
     except (zstd.ZstdError, KeyError, IndexError) as error:
         raise StoreError(f"stored bytes cannot be read: {error!r}") from error
+
+
+def message_in(message: type[Proto], stored: bytes) -> Proto:
+    """The protobuf message of stored bytes; b"" is an empty one. Raises StoreError as `unseal` does."""
+    try:
+        return message.FromString(unseal(stored)) if stored else message()
+    except DecodeError as error:
+        raise StoreError(f"stored bytes are no {message.__name__}: {error}") from error
 
 
 def dictionary_id(frame: bytes) -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 
 NAME_BYTES_MAX = 256
-_KEPT_CHARACTERS = 60
+_KEPT_CHARACTERS = 59
 _DIGEST_DIGITS = 16
 
 
 def key_name(name: str) -> str:
-    """`name` itself, or, over 256 bytes of UTF-8, its first 60 characters, an ellipsis and a hash of the whole.
+    """`name` itself, or, over 256 bytes of UTF-8, its first 59 characters, an ellipsis and a hash of the whole.
 
     A function of the name alone, and distinct names stay distinct: whatever is counted by name stays exact.
     """

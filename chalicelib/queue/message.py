@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 DIGEST_BYTES = 32
 PAYLOAD_ATTRIBUTE = "payload"
+MESSAGE_SPANS_MAX = 1_000_000
+_UNIX_SECONDS_END = 2**34
+"""The year 2514: far beyond any clock, and an expiry made of it is still a number that DynamoDB takes."""
 
 
 class Message(NamedTuple):
@@ -76,10 +79,14 @@ def message_from_parts(body: str, frame: bytes | None) -> Message:
             raise InvalidPayload(f"message format version {version!r} is not known")
         digest = bytes.fromhex(fields["digest"])
         span_count, received = int(fields["span_count"]), int(fields["received_unix_seconds"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise InvalidPayload(f"not a message of this format: {error!r}") from error
     if len(digest) != DIGEST_BYTES:
         raise InvalidPayload(f"a digest has {DIGEST_BYTES} bytes, this one {len(digest)}")
+    if not (0 <= span_count <= MESSAGE_SPANS_MAX and 0 <= received < _UNIX_SECONDS_END):
+        raise InvalidPayload(
+            f"span_count {span_count} or received_unix_seconds {received} is out of range"
+        )
     if not frame:
         raise InvalidPayload(f"the binary attribute {PAYLOAD_ATTRIBUTE!r} is missing")
     return Message(digest, span_count, received, frame)

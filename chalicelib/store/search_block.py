@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.attribute import AttributeHashes
 from chalicelib.model.clew_pb2 import SearchBlock
-from chalicelib.model.frame import seal, unseal
+from chalicelib.model.frame import message_in, seal
 from chalicelib.model.names import key_name
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def _little_endian(hashes: array[int]) -> bytes:
 
 def rows_in(value: bytes) -> list[SearchRow]:
     """The rows of a block's value. Raises StoreError as `unseal` does."""
-    block = SearchBlock.FromString(unseal(value))
+    block = message_in(SearchBlock, value)
     names = list(block.names)
     name_indices = list(block.span_names)
     hashes = array("H", block.attribute_hashes)

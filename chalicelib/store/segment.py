@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.clew_pb2 import Segment as SegmentMessage
 from chalicelib.model.edges import edges_message
-from chalicelib.model.frame import seal, unseal
+from chalicelib.model.frame import message_in, seal
 from chalicelib.model.halves import Halves, halves_and_edges_of, halves_messages
 from chalicelib.model.statistics import statistics_message, statistics_of
 from chalicelib.store.layout import shard_of_service, shard_of_trace
@@ -87,4 +87,4 @@ def _sealed(entries: list[Entry]) -> bytes:
 
 def entries_in(value: bytes) -> Sequence[Entry]:
     """The entries of a segment's value, in order. Raises StoreError as `unseal` does."""
-    return SegmentMessage.FromString(unseal(value)).entries
+    return message_in(SegmentMessage, value).entries

@@ -12,7 +12,7 @@ from chalicelib import config
 from chalicelib.errors import StoreError, StoreThrottled
 from chalicelib.model.clew_pb2 import FoldState
 from chalicelib.model.clew_pb2 import Halves as HalvesMessage
-from chalicelib.model.frame import seal, unseal
+from chalicelib.model.frame import message_in, seal
 from chalicelib.store import layout
 from chalicelib.store.items import Put
 from chalicelib.store.segment import Entry, entries_in
@@ -60,7 +60,7 @@ def read_shard(store: ItemStore, shard: int, segments_max: int | None = None) ->
         value, sort = item["v"], str(item["s"])
         assert isinstance(value, bytes)
         if sort == layout.FOLD_STATE_KEY:
-            state = FoldState.FromString(unseal(value))
+            state = message_in(FoldState, value)
             progress = {each.segment: each.entries for each in state.progress}
         elif len(segments) == segments_max:
             return ShardView(state, segments, is_whole=False)
@@ -88,7 +88,7 @@ def read_halves(store: ItemStore, shard: int) -> Iterator[tuple[int, HalvesMessa
     for item in store.query(config.STATISTICS_TABLE, layout.halves_partition(shard)):
         value = item["v"]
         assert isinstance(value, bytes)
-        yield int(str(item["s"]).split("|")[0]), HalvesMessage.FromString(unseal(value))
+        yield int(str(item["s"]).split("|")[0]), message_in(HalvesMessage, value)
 
 
 def read_consistently(

@@ -12,7 +12,7 @@ from chalicelib import config
 from chalicelib.model.clew_pb2 import Catalogue as CatalogueMessage
 from chalicelib.model.clew_pb2 import EdgesTarget, StatisticsTarget
 from chalicelib.model.edges import Edges, edges_from, edges_message
-from chalicelib.model.frame import seal, unseal
+from chalicelib.model.frame import message_in, seal
 from chalicelib.model.statistics import Statistics, statistics_from, statistics_message
 from chalicelib.store.items import Put
 from chalicelib.store.layout import Key, Level, level_sort_key
@@ -54,7 +54,7 @@ NOT_THERE = Versioned(b"", 0)
 
 def statistics_target(value: bytes) -> Target[Statistics]:
     """The target in a stored value; b"" is an empty one."""
-    message = StatisticsTarget.FromString(unseal(value)) if value else StatisticsTarget()
+    message = message_in(StatisticsTarget, value)
     pending = message.total if message.all_pending else message.pending
     return Target(statistics_from(message.total), statistics_from(pending))
 
@@ -69,7 +69,7 @@ def statistics_value(target: Target[Statistics]) -> bytes:
 
 def edges_target(value: bytes) -> Target[Edges]:
     """The target in a stored value; b"" is an empty one."""
-    message = EdgesTarget.FromString(unseal(value)) if value else EdgesTarget()
+    message = message_in(EdgesTarget, value)
     pending = message.total if message.all_pending else message.pending
     return Target(edges_from(message.total), edges_from(pending))
 
@@ -102,7 +102,7 @@ Catalogue = dict[str, Line]
 
 def catalogue_of(value: bytes) -> Catalogue:
     """The catalogue in a stored value; b"" is an empty one."""
-    message = CatalogueMessage.FromString(unseal(value)) if value else CatalogueMessage()
+    message = message_in(CatalogueMessage, value)
     return {
         line.name: Line(line.hours, line.hours_dirty, line.day_dirty) for line in message.services
     }
