@@ -27,7 +27,7 @@ MESSAGE = message_from_payload("default", PAYLOAD, 20, NOON_UNIX_SECONDS)
 BYTES_MAX = config.MESSAGE_PAYLOAD_BYTES_MAX
 
 
-@given(st.binary(), st.text(max_size=5), st.integers(0, 2**31), st.integers(0, 2**40))
+@given(st.binary(), st.text(max_size=5), st.integers(0, 10**6), st.integers(0, 2**34 - 1))
 def test_round_trip(payload: bytes, tenant: str, span_count: int, received: int) -> None:
     """Any payload, count and time come out of body and attribute as they went in."""
     message = message_from_payload(tenant, payload, span_count, received)
@@ -79,6 +79,10 @@ def body(**changed: object) -> str:
         pytest.param(body(span_count="many"), MESSAGE.frame, id="count not a number"),
         pytest.param(body(span_count=None), MESSAGE.frame, id="count null"),
         pytest.param(body(received_unix_seconds=[]), MESSAGE.frame, id="time a list"),
+        pytest.param(body(span_count=-5), MESSAGE.frame, id="count negative"),
+        pytest.param(body(span_count=10**7), MESSAGE.frame, id="count too large"),
+        pytest.param(body(received_unix_seconds=-1), MESSAGE.frame, id="time before 1970"),
+        pytest.param(body(received_unix_seconds=9e300), MESSAGE.frame, id="time beyond any clock"),
         pytest.param("", MESSAGE.frame, id="empty"),
         pytest.param("hello", MESSAGE.frame, id="not JSON"),
         pytest.param("[]", MESSAGE.frame, id="a list"),
