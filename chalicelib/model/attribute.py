@@ -125,14 +125,25 @@ class AttributeHashes(dict[bytes, int]):
         return found
 
 
-def attribute_texts(attributes: Iterable[bytes], wanted: frozenset[bytes]) -> dict[bytes, str]:
-    """Key → string form of those attributes (wire bytes) whose key is wanted; the first of equal keys counts.
+class AttributeTexts(dict[bytes, tuple[bytes, str] | None]):
+    """KeyValue wire bytes → key and string form where the key is wanted, else None: remembered as the hashes are."""
 
-    Looks only at attributes whose key begins where every SDK writes it: right after tag and length.
-    """
-    found: dict[bytes, str] = {}
-    for raw in attributes:
-        if len(raw) > 1 and raw[2 : 2 + raw[1]] in wanted:
+    def __init__(self, wanted: frozenset[bytes]) -> None:
+        super().__init__()
+        self._wanted = wanted
+
+    def __missing__(self, raw: bytes) -> tuple[bytes, str] | None:
+        if len(self) >= _CACHED_HASHES_MAX:
+            self.clear()
+        found = None
+        # Looks only where every SDK writes the key: right after tag and length.
+        if len(raw) > 1 and raw[2 : 2 + raw[1]] in self._wanted:
             key, text = key_and_text(raw)
-            found.setdefault(key, text.decode())
-    return found
+            found = key, text.decode()
+        self[raw] = found
+        return found
+
+    def of(self, attributes: Iterable[bytes]) -> dict[bytes, str]:
+        """Key → string form of those attributes whose key is wanted; of equal keys, the first."""
+        found = [pair for pair in map(self.__getitem__, attributes) if pair]
+        return dict(reversed(found))

@@ -116,8 +116,7 @@ Profile = TypeVar("Profile", tuple[str, str, int, bool], tuple[str, int, bool], 
 
 def halves_messages(halves: Halves) -> Iterator[HalvesMessage]:
     """As stored: sorted; as few messages as keep each below 200 KB, so that it fits an item."""
-    every: list[Caller | Callee] = [*halves.callers, *halves.callees]
-    ordered = sorted(every, key=lambda half: (half[:2], isinstance(half, Callee), half[2:]))
+    ordered: list[Caller | Callee] = [*sorted(halves.callers), *sorted(halves.callees)]
     for start in range(0, len(ordered), _MESSAGE_HALVES_MAX):
         yield from _bounded_messages(ordered[start : start + _MESSAGE_HALVES_MAX])
 

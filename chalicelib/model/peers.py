@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.model.attribute import attribute_texts
+from chalicelib.model.attribute import AttributeTexts
 from chalicelib.model.edges import EdgeKind
 from chalicelib.model.names import key_name
 
@@ -32,6 +32,8 @@ _WANTED = frozenset(
     _SERVICE + _ADDRESS + _DATABASE_SYSTEM + _DATABASE_NAME + _MESSAGING_SYSTEM + _DESTINATION
 )
 
+_texts = AttributeTexts(_WANTED)
+
 
 class Peer(NamedTuple):
     name: str
@@ -40,7 +42,7 @@ class Peer(NamedTuple):
 
 def peer_of(attributes: Sequence[bytes]) -> Peer | None:
     """The peer that a client's or producer's attributes (KeyValue wire bytes) name; None if they name none."""
-    texts = attribute_texts(attributes, _WANTED)
+    texts = _texts.of(attributes)
     if not texts:
         return None
     names: tuple[bytes, ...]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.model.attribute import attribute_texts, key_and_text
+from chalicelib.model.attribute import AttributeTexts, key_and_text
 from chalicelib.model.shadow_pb2 import Link as ShadowLink
 from chalicelib.model.shadow_pb2 import Resource as ShadowResource
 from chalicelib.model.shadow_pb2 import ResourceSpans, ScopeSpans, TracesData
@@ -30,6 +30,7 @@ _FLAGS_REMOTE_KNOWN_AND_TRUE = 0x300
 """Span.flags: bit 8 says that bit 9, the parent is remote, is known."""
 _SERVICE_NAME = b"service.name"
 _span_prefixes = Prefixes(2)
+_service_names = AttributeTexts(frozenset({_SERVICE_NAME}))
 _LINKS_PER_SPAN_MAX = 128
 """OpenTelemetry SDKs' default limit; the rest of a span's links join no edge."""
 
@@ -98,7 +99,7 @@ class Scopes:
 
 def service_of(attributes: Sequence[bytes]) -> str:
     """The service's name in a resource's attributes (KeyValue wire bytes)."""
-    texts = attribute_texts(attributes, frozenset({_SERVICE_NAME}))
+    texts = _service_names.of(attributes)
     if _SERVICE_NAME not in texts:
         # Perhaps written in an order that no SDK uses: worth a full parse, once a resource.
         texts = {key: text.decode() for key, text in map(key_and_text, attributes)}

@@ -18,8 +18,8 @@ from opentelemetry.proto.common.v1.common_pb2 import (
 from chalicelib.model import attribute
 from chalicelib.model.attribute import (
     AttributeHashes,
+    AttributeTexts,
     attribute_hash,
-    attribute_texts,
     key_and_text,
     plain_value,
     string_form,
@@ -199,9 +199,9 @@ class TestTexts:
         """Only what is wanted is found, by key; of equal keys the first."""
         pairs = [("b", "1"), ("a", "2"), ("c", "3"), ("a", "4")]
         raws = [KeyValue(key=k, value=text(v)).SerializeToString() for k, v in pairs]
-        assert attribute_texts(raws, frozenset({b"a", b"c", b"d"})) == {b"a": "2", b"c": "3"}
+        assert AttributeTexts(frozenset({b"a", b"c", b"d"})).of(raws) == {b"a": "2", b"c": "3"}
 
     def test_odd_bytes(self):
         """Empty attributes and empty keys are no match, and no error."""
         raws = [b"", KeyValue(value=text("x")).SerializeToString(), KeyValue().SerializeToString()]
-        assert attribute_texts(raws, frozenset({b"a"})) == {}
+        assert AttributeTexts(frozenset({b"a"})).of(raws) == {}
