@@ -22,6 +22,8 @@ from tests.contract.item_store import (
 )
 from tests.contract.moto_tables import PastDynamoDB, hooked, moto_stack, refusal
 
+pytestmark = pytest.mark.slow
+
 
 class TestDynamoStoreOnMoto(ItemStoreContract):
     @pytest.fixture(scope="class")

@@ -28,6 +28,8 @@ from infra.local.demo import (
 from infra.local.stack import LocalStack
 from tests.e2e.shop import get, http, minutes_ago
 
+pytestmark = pytest.mark.slow
+
 VISITS = 80
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan
 
+pytestmark = pytest.mark.slow
+
 QUESTIONS: list[tuple[str, dict[str, str]]] = [
     ("/v1/services", {}),
     ("/v1/services/shop-orders/span_names", {}),

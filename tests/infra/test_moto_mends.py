@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 
 from infra.local.fake_aws import Moto, client
 
+pytestmark = pytest.mark.slow
+
 TABLE = "clew-statistics"
 
 
