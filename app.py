@@ -1,6 +1,6 @@
 """Every route of Clew: a line or two into `chalicelib` each, which imports its stage on first use.
 
-Here a query's errors become HTTP statuses; an OTLP sender's do in `receive/endpoint.py`.
+Here it is decided who may, and a query's errors become HTTP statuses; an OTLP sender's do in `receive/endpoint.py`.
 `docs/glossary.md` has the words, `/openapi.json` the API.
 """
 
@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+from functools import wraps
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from chalice.app import Chalice, CORSConfig, Response
 
 from chalicelib import config, errors, wiring
+from chalicelib.access import Decision, presented_in
+from chalicelib.model.token import Scope
 from chalicelib.store.function import consumer
 from chalicelib.summarise.function import schedules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from chalice.app import Request
 
     from chalicelib.model.http import Answer
@@ -59,6 +62,66 @@ _CORS = CORSConfig(
 )
 
 
+_View = Callable[..., Response]
+
+
+def _route(path: str, *methods: str, scope: Scope | None) -> Callable[[_View], _View]:
+    """A route for who has a token of this scope; for everyone if it is None."""
+
+    def register(view: _View) -> _View:
+        @wraps(view)
+        def guarded(**path_parameters: str) -> Response:
+            refused = _refused(scope) if scope else None
+            return refused or view(**path_parameters)
+
+        app.route(path, methods=list(methods), content_types=_ANY_TYPE, cors=_CORS)(guarded)
+        return guarded
+
+    return register
+
+
+def _refused(scope: Scope) -> Response | None:
+    """What is answered to a request without a token of this scope; None if it has one, or none is wanted."""
+    try:
+        access = wiring.access()
+        decision = access.decide(presented_in(_headers()), scope) if access else Decision.GRANTED
+    except Exception as error:
+        # Never a 401, and never a 500: on either a sender would drop spans that it may well be allowed to send.
+        _logger.warning("no telling who asks: %s", error)
+        return _refusal(scope, 503, "unavailable", "tokens cannot be checked now: try again")
+    if decision is Decision.GRANTED:
+        return None
+    if decision is Decision.FORBIDDEN:
+        message = f"this token is not for this: use one with the scope {scope.value!r}"
+        return _refusal(scope, 403, "forbidden", message)
+    message = "a token is needed, as `Authorization: Bearer TOKEN` or `x-api-key: TOKEN`"
+    if presented_in(_headers()):
+        message = "this token is not known here, or was revoked"
+    response = _refusal(scope, 401, "unauthorized", message)
+    response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _refusal(scope: Scope, status: int, code: str, message: str) -> Response:
+    """In the words of those who send, or of those who ask."""
+    if scope is Scope.INGEST:
+        from chalicelib.receive.endpoint import refuse
+
+        return _response(refuse(_headers(), _body(), status, message))
+    return _query_error(status, code, message)
+
+
+def _query_error(status: int, code: str, message: str, parameter: str | None = None) -> Response:
+    """An error for those who ask; one that may pass says when to ask again."""
+    from chalicelib.present.native import error_json
+    from chalicelib.present.respond import json_answer
+
+    answer = json_answer(error_json(code, message, parameter), _headers(), status)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        answer.headers["Retry-After"] = str(config.RETRY_AFTER_SECONDS)
+    return _response(answer)
+
+
 def _request() -> Request:
     request = app.current_request
     assert request is not None
@@ -96,29 +159,23 @@ def _ingest(receive: Callable[[], Answer]) -> Response:
 
 def _query(ask: Callable[[], Any]) -> Response:
     """The JSON of what `ask` returns, or of why it cannot be had."""
-    from chalicelib.present.native import error_json
     from chalicelib.present.respond import json_answer
-
-    def refused(status: int, code: str, message: str, parameter: str | None = None) -> Response:
-        return _response(json_answer(error_json(code, message, parameter), _headers(), status))
 
     try:
         return _response(json_answer(ask(), _headers()))
     except errors.InvalidQuery as error:
-        return refused(400, "invalid_query", str(error), error.parameter)
+        return _query_error(400, "invalid_query", str(error), error.parameter)
     except errors.NotFound as error:
-        return refused(404, "not_found", str(error))
+        return _query_error(404, "not_found", str(error))
     except errors.StoreThrottled as error:
         _logger.warning("query not answered: %s", error)
-        response = refused(503, "throttled", "the store is busy: ask again")
-        response.headers["Retry-After"] = str(config.RETRY_AFTER_SECONDS)
-        return response
+        return _query_error(503, "throttled", "the store is busy: ask again")
     except Exception:
         _logger.exception("query not answered")
-        return refused(500, "internal", "this is a fault of Clew's: its log says more")
+        return _query_error(500, "internal", "this is a fault of Clew's: its log says more")
 
 
-@app.route("/v1/traces", methods=["POST"], content_types=_ANY_TYPE, cors=_CORS)
+@_route("/v1/traces", "POST", scope=Scope.INGEST)
 def post_traces() -> Response:
     from chalicelib.receive.endpoint import receive_traces
 
@@ -140,21 +197,21 @@ def _tell_rejected(spans: int) -> None:
     emit("receive", {"spans_rejected": spans})
 
 
-@app.route("/v1/metrics", methods=["POST"], content_types=_ANY_TYPE, cors=_CORS)
+@_route("/v1/metrics", "POST", scope=Scope.INGEST)
 def post_metrics() -> Response:
     from chalicelib.receive.endpoint import refuse_signal
 
     return _ingest(lambda: refuse_signal(_headers(), _body(), "metrics"))
 
 
-@app.route("/v1/logs", methods=["POST"], content_types=_ANY_TYPE, cors=_CORS)
+@_route("/v1/logs", "POST", scope=Scope.INGEST)
 def post_logs() -> Response:
     from chalicelib.receive.endpoint import refuse_signal
 
     return _ingest(lambda: refuse_signal(_headers(), _body(), "logs"))
 
 
-@app.route("/v1/traces", methods=["GET"], content_types=_ANY_TYPE, cors=_CORS)
+@_route("/v1/traces", "GET", scope=Scope.READ)
 def get_traces() -> Response:
     from chalicelib.present.native import search_json
     from chalicelib.query.parameters import search_from
@@ -173,7 +230,7 @@ def get_traces() -> Response:
     return _query(ask)
 
 
-@app.route("/v1/traces/{trace_id}", methods=["GET"], content_types=_ANY_TYPE, cors=_CORS)
+@_route("/v1/traces/{trace_id}", "GET", scope=Scope.READ)
 def get_trace(trace_id: str) -> Response:
     from chalicelib.present.otlp_json import traces_data_json
     from chalicelib.query.parameters import Parameters, trace_id_parameter
@@ -187,7 +244,7 @@ def get_trace(trace_id: str) -> Response:
     return _query(ask)
 
 
-@app.route("/v1/services", methods=["GET"], content_types=_ANY_TYPE, cors=_CORS)
+@_route("/v1/services", "GET", scope=Scope.READ)
 def get_services() -> Response:
     from chalicelib.present.native import services_json
     from chalicelib.query.parameters import Parameters
@@ -202,9 +259,7 @@ def get_services() -> Response:
     return _query(ask)
 
 
-@app.route(
-    "/v1/services/{service}/span_names", methods=["GET"], content_types=_ANY_TYPE, cors=_CORS
-)
+@_route("/v1/services/{service}/span_names", "GET", scope=Scope.READ)
 def get_span_names(service: str) -> Response:
     from chalicelib.present.native import span_names_json
     from chalicelib.query.parameters import Parameters, checked_text
@@ -220,9 +275,7 @@ def get_span_names(service: str) -> Response:
     return _query(ask)
 
 
-@app.route(
-    "/v1/services/{service}/statistics", methods=["GET"], content_types=_ANY_TYPE, cors=_CORS
-)
+@_route("/v1/services/{service}/statistics", "GET", scope=Scope.READ)
 def get_statistics(service: str) -> Response:
     from chalicelib.present.native import statistics_json
     from chalicelib.query.parameters import Parameters, checked_text
@@ -238,7 +291,7 @@ def get_statistics(service: str) -> Response:
     return _query(ask)
 
 
-@app.route("/v1/edges", methods=["GET"], content_types=_ANY_TYPE, cors=_CORS)
+@_route("/v1/edges", "GET", scope=Scope.READ)
 def get_edges() -> Response:
     from chalicelib.present.native import edges_json
     from chalicelib.query.edges import edges
@@ -252,19 +305,19 @@ def get_edges() -> Response:
     return _query(ask)
 
 
-@app.route("/openapi.json", methods=["GET"], content_types=_ANY_TYPE, cors=_CORS)
+@_route("/openapi.json", "GET", scope=None)
 def get_openapi() -> Response:
     from chalicelib.present.openapi import document
 
     return _query(document)
 
 
-@app.route("/health", methods=["GET", "HEAD"], content_types=_ANY_TYPE, cors=_CORS)
+@_route("/health", "GET", "HEAD", scope=None)
 def get_health() -> Response:
     return _query(lambda: {"status": "ok"})
 
 
-@app.route("/", methods=["GET", "HEAD"], content_types=_ANY_TYPE)
+@_route("/", "GET", "HEAD", scope=None)
 def get_page() -> Response:
     from chalicelib.present.page import page
     from chalicelib.present.respond import html_answer

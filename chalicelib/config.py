@@ -23,6 +23,9 @@ STATISTICS_TABLE = f"{PREFIX}-statistics"
 TENANT = os.environ.get("CLEW_TENANT", "default")
 """Part of every message's identity, so that two tenants' equal bytes stay two."""
 
+ACCESS_OPEN = os.environ.get("CLEW_ACCESS", "tokens") == "open"
+"""Whether everyone may send and ask. Whatever else is said, tokens are wanted: a slip of the pen opens nothing."""
+
 # What one request may bring.
 BODY_BYTES_MAX = _integer("CLEW_BODY_BYTES_MAX", 4_500_000)
 """A Lambda event holds 6 MB of JSON, in which the body is base64: 4.5 MB of it."""

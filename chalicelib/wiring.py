@@ -15,6 +15,7 @@ from chalicelib import config
 from chalicelib.queue.sqs import MessageSender, SqsDeadLetters, SqsSender
 
 if TYPE_CHECKING:
+    from chalicelib.access import Access
     from chalicelib.store.dynamodb import DynamoStore
 
 # A Lambda behind API Gateway has 29 s; an SDK that retries longer than that loses the answer.
@@ -74,8 +75,21 @@ def store() -> DynamoStore:
     return DynamoStore(client("dynamodb"))
 
 
+@cache
+def _access() -> Access:
+    from chalicelib.access import Access
+    from chalicelib.store.tokens import tokens_in
+
+    return Access(lambda: tokens_in(store()))
+
+
+def access() -> Access | None:
+    """Who decides who may; None if everyone may."""
+    return None if config.ACCESS_OPEN else _access()
+
+
 def forget() -> None:
     """Drop every client: a test that starts another fake AWS begins here."""
-    for kept in (_session, client, queue_url, _sqs_sender, dead_letters, store):
+    for kept in (_session, client, queue_url, _sqs_sender, dead_letters, store, _access):
         kept.cache_clear()
     _replaced.clear()

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -15,13 +16,17 @@ from urllib.parse import quote
 
 import orjson
 import pytest
+from google.rpc.status_pb2 import Status
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from app import app
 from chalicelib import config, wiring
 from chalicelib.errors import StoreError, StoreThrottled
+from chalicelib.model.token import Scope
+from chalicelib.present.openapi import document
 from infra.local.fake_aws import Moto, client
 from infra.local.functions import context_of
+from infra.tokens import make_token
 from tests.payloads import CLIENT, MILLI, Made, payload, trace_id
 from tests.query.committed import HOUR, SECOND, fold, put
 
@@ -368,6 +373,127 @@ class TestIngest:
         assert got.status == 503
         assert int(got.headers["retry-after"]) > 0
         assert len(forget(logged)) <= 1
+
+
+OPEN = {"/", "/health", "/openapi.json"}
+GUARDED = sorted(
+    (resource, method)
+    for resource, methods in app.routes.items()
+    for method in methods
+    if resource not in OPEN
+)
+KEYS = {
+    "both": {"x-api-key": "a-token-for-both"},
+    "ingest": {"Authorization": "Bearer a-token-to-ingest"},
+    "read": {"Authorization": "Basic " + base64.b64encode(b"me:a-token-to-read").decode()},
+}
+
+
+class TestAccess:
+    @pytest.fixture(autouse=True)
+    def tokens(self, aws, monkeypatch):
+        monkeypatch.setattr(config, "ACCESS_OPEN", False)
+        for name in ("both", "ingest", "read"):
+            scopes = list(Scope) if name == "both" else [Scope(name)]
+            text = "a-token-for-both" if name == "both" else f"a-token-to-{name}"
+            make_token(wiring.store(), scopes, name, text)
+
+    @pytest.mark.parametrize(("resource", "method"), GUARDED)
+    def test_every_route(self, resource, method):
+        """Every route but the open ones refuses who shows nothing, a stranger, and a token of the other scope."""
+        needed, other = ("ingest", "read") if method == "POST" else ("read", "ingest")
+        parameters = {"service": "cart", "trace_id": "1"}
+
+        def status(**headers: str) -> int:
+            return sent(method, resource, path_parameters=parameters, headers=headers).status
+
+        assert status() == 401
+        assert status(**{"x-api-key": "a-stranger"}) == 401
+        assert status(**KEYS[other]) == 403
+        for name in (needed, "both"):
+            assert status(**KEYS[name]) not in (401, 403)
+
+    def test_open_routes_are_described(self):
+        """What /openapi.json says is for everyone is what is open."""
+        open_paths = {
+            path
+            for path, item in document()["paths"].items()
+            for operation in item.values()
+            if operation.get("security") == []
+        }
+        assert open_paths == OPEN
+
+    @pytest.mark.parametrize("resource", sorted(OPEN))
+    def test_open_routes(self, resource):
+        """What says nothing of anybody's spans needs no token."""
+        assert get(resource).status == 200
+
+    @pytest.mark.parametrize(
+        ("content_type", "parse"),
+        [("application/json", orjson.loads), ("application/x-protobuf", Status.FromString)],
+    )
+    @pytest.mark.parametrize(("headers", "status", "code"), [({}, 401, 16), (KEYS["read"], 403, 7)])
+    def test_a_sender_is_told_in_its_protocol(self, headers, status, code, content_type, parse):
+        """A refused sender gets a google.rpc.Status in its own encoding, and how to do better."""
+        headers = {**headers, "Content-Type": content_type}
+        got = sent("POST", "/v1/traces", headers=headers, body=b"{}")
+        assert got.status == status
+        assert got.headers["content-type"] == content_type
+        told = parse(got.body)
+        told = told if isinstance(told, dict) else {"code": told.code, "message": told.message}
+        assert told["code"] == code
+        assert "token" in told["message"]
+
+    def test_an_asker_is_told(self):
+        """A refused asker gets a JSON error that a page of another origin can read, and no challenge for a password."""
+        got = get("/v1/services")
+        assert got.json["error"]["code"] == "unauthorized"
+        assert got.headers["www-authenticate"] == "Bearer"
+        assert got.headers["access-control-allow-origin"] == "*"
+
+    def test_refused_before_anything_is_read(self):
+        """A stranger's body is not unpacked: what would be a 400 is a 401."""
+        headers = {"Content-Type": "application/x-protobuf", "Content-Encoding": "gzip"}
+        assert sent("POST", "/v1/traces", headers=headers, body=b"\x1f\x8bxx").status == 401
+
+    @pytest.mark.parametrize("error", [StoreThrottled("secret"), StoreError("x"), KeyError("a")])
+    @pytest.mark.parametrize(("resource", "method"), GUARDED)
+    def test_tokens_cannot_be_read(self, resource, method, error, monkeypatch):
+        """A table that cannot be read is a 503 with Retry-After, never a refusal: senders drop their spans on that."""
+
+        def broken() -> Any:
+            raise error
+
+        monkeypatch.setattr(wiring, "access", broken)
+        parameters = {"service": "cart", "trace_id": "1"}
+        got = sent(method, resource, path_parameters=parameters, headers=KEYS["both"])
+        assert got.status == 503
+        assert int(got.headers["retry-after"]) > 0
+        assert b"secret" not in got.body
+
+    def test_never_in_the_log(self, logged):
+        """A token that was shown, good or bad, is in no log line."""
+        for headers in (*KEYS.values(), {"x-api-key": "a-stranger"}):
+            get("/v1/services", headers=headers)
+        assert not [r for r in logged.records if "a-token" in r.getMessage()]
+        assert not [r for r in logged.records if "a-stranger" in r.getMessage()]
+
+
+def test_a_slip_opens_nothing():
+    """Only the word open opens Clew: unset, misspelt or empty, tokens are wanted."""
+    program = "from chalicelib import config; print(config.ACCESS_OPEN)"
+    kept = {k: v for k, v in os.environ.items() if k != "CLEW_ACCESS"}
+    for value, expected in ((None, "False"), ("", "False"), ("Open ", "False"), ("open", "True")):
+        environment = kept if value is None else {**kept, "CLEW_ACCESS": value}
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parents[1],
+        )
+        assert done.stdout.strip() == expected
 
 
 class TestPages:

@@ -191,6 +191,14 @@ def _json(description: str, schema: str) -> Json:
     return {"description": description, "content": content}
 
 
+_WAYS_TO_SHOW_A_TOKEN: Json = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    "password": {"type": "http", "scheme": "basic", "description": "The token as the password."},
+}
+_FOR_EVERYONE: Json = {"security": []}
+
+
 def _get(summary: str, schema: str, parameters: list[Json], **statuses: str) -> Json:
     refused = (
         {"400": "A parameter is wrong: `error.parameter` names it.", **statuses}
@@ -204,6 +212,8 @@ def _get(summary: str, schema: str, parameters: list[Json], **statuses: str) -> 
             "responses": {
                 "200": _json(summary, schema),
                 **{status.lstrip("_"): _json(text, "Error") for status, text in refused.items()},
+                "401": _json("A token is needed, or this one is not known.", "Error"),
+                "403": _json("The token has not the scope `read`.", "Error"),
                 "413": _json("The answer is larger than can be returned: ask for less.", "Error"),
                 "500": _json("A fault of Clew's: its log says more.", "Error"),
                 "503": _json("The store is busy: ask again, after Retry-After.", "Error"),
@@ -223,6 +233,8 @@ def _post(summary: str, request: str) -> Json:
             "responses": {
                 "200": {"description": "Accepted; partial_success counts what was not, and why."},
                 "400": {"description": "google.rpc.Status: never send this again."},
+                "401": {"description": "google.rpc.Status: a token is needed, or is not known."},
+                "403": {"description": "google.rpc.Status: the token has not the scope `ingest`."},
                 "413": {"description": "google.rpc.Status: too large; send smaller batches."},
                 "415": {
                     "description": "google.rpc.Status: media type or content encoding not known."
@@ -292,17 +304,27 @@ def document() -> Json:
             ),
             "/openapi.json": {
                 "get": {
+                    **_FOR_EVERYONE,
                     "summary": "This document.",
                     "responses": {"200": {"description": "OpenAPI 3.1."}},
                 }
             },
-            "/health": _get("Whether this function answers.", "Health", []),
+            "/health": {
+                "get": {
+                    **_FOR_EVERYONE,
+                    "summary": "Whether this function answers.",
+                    "responses": {"200": _json("It does.", "Health")},
+                }
+            },
             "/": {
                 "get": {
+                    **_FOR_EVERYONE,
                     "summary": "A page for people.",
                     "responses": {"200": {"description": "HTML."}},
                 }
             },
         },
-        "components": {"schemas": _SCHEMAS},
+        # One of them, or none: a laptop's own Clew wants none.
+        "security": [{way: []} for way in _WAYS_TO_SHOW_A_TOKEN] + [{}],
+        "components": {"schemas": _SCHEMAS, "securitySchemes": _WAYS_TO_SHOW_A_TOKEN},
     }

@@ -9,6 +9,7 @@ what it must send again is 503, never 500, on which OTLP senders drop their data
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import orjson
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-_INVALID_ARGUMENT, _UNAVAILABLE = 3, 14
+_INVALID_ARGUMENT, _PERMISSION_DENIED, _UNAVAILABLE, _UNAUTHENTICATED = 3, 7, 14, 16
 """google.rpc.Code."""
+_CODES = {401: _UNAUTHENTICATED, 403: _PERMISSION_DENIED, 503: _UNAVAILABLE}
 _REJECTED_NAMES = {
     "traces": "rejectedSpans",
     "metrics": "rejectedDataPoints",
@@ -94,13 +96,16 @@ def refuse_signal(headers: Mapping[str, str], body: bytes, signal: str) -> Answe
 
 def unavailable(headers: Mapping[str, str], body: bytes) -> Answer:
     """503: the sender is to keep its data, and send it again."""
+    return refuse(headers, body, 503, "the queue does not accept spans: send again")
+
+
+def refuse(headers: Mapping[str, str], body: bytes, http_status: int, message: str) -> Answer:
+    """401, 403 or 503 for a request whose content nobody looked at."""
     encoding = _encoding_for_answers(headers, body)
-    answer = _status_answer(
-        encoding, 503, _UNAVAILABLE, "the queue does not accept spans: send again"
-    )
-    return answer._replace(
-        headers={**answer.headers, "Retry-After": str(config.RETRY_AFTER_SECONDS)}
-    )
+    answer = _status_answer(encoding, http_status, _CODES[http_status], message)
+    if http_status == HTTPStatus.SERVICE_UNAVAILABLE:
+        answer.headers["Retry-After"] = str(config.RETRY_AFTER_SECONDS)
+    return answer
 
 
 def _encoding_for_answers(headers: Mapping[str, str], body: bytes) -> Encoding:

@@ -12,7 +12,8 @@ docs/item-layout.md is this module in prose. Attributes: `p` partition key, `s` 
                  s|SERVICE         LEVEL|NUMBER            statistics of a minute, hour or day
                  e|SHARD           LEVEL|NUMBER            edges of a minute, hour or day
                  c|SHARD           DAY                     the catalogue of a day
-                 (the last three)  …|PART                  the rest of a value over the item limit
+                 t                 DIGEST                  an access token
+                 (s, e and c)      …|PART                  the rest of a value over the item limit
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from chalicelib.model.names import key_name
 
 FOLD_STATE_KEY = "!"
 """Sorts before every segment, so that one query reads both in order."""
+TOKENS_PARTITION = "t"
 MINUTES_PER_HOUR, HOURS_PER_DAY = 60, 24
 
 

@@ -22,6 +22,7 @@ HOST = "127.0.0.1"
 PORT = 8000
 OTLP_PORT = 4318
 """Where OpenTelemetry's exporters send if nobody tells them otherwise."""
+TOKEN_CHARACTERS_MIN = 16
 DATA_DIR = Path(__file__).parents[2] / ".data"
 
 
@@ -35,6 +36,17 @@ class Settings(NamedTuple):
     compat_ports: bool
     data_dir: Path | None
     endpoint_url: str
+    token: str
+    """What everybody must show; empty: nobody needs one."""
+
+    @property
+    def loopback(self) -> bool:
+        return self.host in (HOST, "localhost", "::1")
+
+    @property
+    def open(self) -> bool:
+        """Whether who reaches it may send and ask without a token."""
+        return self.loopback and not self.token
 
 
 def settings_from_environment(environment: Mapping[str, str]) -> Settings:
@@ -51,13 +63,26 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
     endpoint_url = environment.get("AWS_ENDPOINT_URL", "")
     # Whoever runs the endpoint keeps what is in it: sending it all again at each start must be asked for.
     data_dir = environment.get("DATA_DIR", "" if endpoint_url else str(DATA_DIR))
-    return Settings(
+    token = environment.get("TOKEN", "")
+    if token and (len(token) < TOKEN_CHARACTERS_MIN or not token.isascii() or " " in token):
+        raise Refused(
+            f"TOKEN must have at least {TOKEN_CHARACTERS_MIN} ASCII characters, and no spaces"
+        )
+    settings = Settings(
         environment.get("HOST") or HOST,
         int(port),
         compat_ports == "1",
         Path(data_dir).expanduser().absolute() if data_dir else None,
         endpoint_url,
+        token,
     )
+    # A foreign AWS may have tokens of its own; here there are none but this one.
+    if not (settings.loopback or token or endpoint_url):
+        raise Refused(
+            f"HOST={settings.host} would let every machine that reaches it send and read; "
+            "set TOKEN to a secret that they must show, or leave HOST at 127.0.0.1"
+        )
+    return settings
 
 
 def open_sockets(settings: Settings) -> list[socket.socket]:
@@ -98,10 +123,9 @@ def lines_for(settings: Settings, url: str) -> list[str]:
         f"Kept:        {kept}",
         "Ctrl-C ends it.",
     ]
-    if settings.host not in (HOST, "localhost", "::1"):
-        lines.insert(
-            2, f"Open:        to every machine that reaches {settings.host}, without a password"
-        )
+    if not settings.open:
+        shown = "the token in TOKEN" if settings.token else "a token of its table"
+        lines.insert(2, f"Access:      with {shown}, as x-api-key or Authorization: Bearer")
     return lines
 
 
@@ -131,6 +155,8 @@ def _started(settings: Settings) -> LocalStack:
         logging.getLogger(library).setLevel(logging.ERROR)
     # Metrics for CloudWatch, and log lines in JSON, are not for people.
     os.environ.setdefault("CLEW_TELEMETRY", "0")
+    # A setting of the functions too, which read it when they are imported.
+    os.environ["CLEW_ACCESS"] = "open" if settings.open else "tokens"
     # Imported once the port is ours: it takes most of the time that a start takes.
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -140,7 +166,9 @@ def _started(settings: Settings) -> LocalStack:
 
     aws = fake_aws.Endpoint() if settings.endpoint_url else fake_aws.Moto()
     try:
-        return LocalStack(sockets=sockets, data_dir=settings.data_dir, aws=aws).start()
+        return LocalStack(
+            sockets=sockets, data_dir=settings.data_dir, aws=aws, token=settings.token
+        ).start()
     except JournalError as error:
         raise Refused(str(error)) from error
     except (BotoCoreError, ClientError) as error:

@@ -12,6 +12,7 @@ from chalice.app import ScheduledEventConfig, ScheduleExpression, SQSEventConfig
 
 from chalicelib import config, wiring
 from chalicelib.errors import StoreError
+from chalicelib.model.token import Scope
 from infra.local import fake_aws
 from infra.local.event_source_mapping import EventSourceMapping, Source
 from infra.local.functions import context_of
@@ -19,6 +20,7 @@ from infra.local.gateway import Gateway
 from infra.local.journal import Journal, JournalledSender
 from infra.local.schedule import Clock, Schedule, seconds_from_rate
 from infra.local.server import Server, listening_socket
+from infra.tokens import make_token
 
 if TYPE_CHECKING:
     import socket
@@ -34,7 +36,7 @@ _logger = logging.getLogger(__name__)
 
 BATCH_WINDOW_SECONDS = 1.0
 """Shorter than in production: somebody sits in front of it and waits for a trace."""
-STOP_SECONDS = 1.0
+STOP_SECONDS = 5.0
 """How long each part may take to end what it is doing."""
 REPLAY_CHUNK_MESSAGES = 50
 """Messages in the queue at once while a journal is replayed: moto's queue slows down with its length."""
@@ -58,6 +60,7 @@ class LocalStack:
         batch_window_seconds: float = BATCH_WINDOW_SECONDS,
         parameters: Mapping[str, str] | None = None,
         run_schedules: bool = True,
+        token: str = "",
     ) -> None:
         """Nothing happens before `start`.
 
@@ -66,6 +69,7 @@ class LocalStack:
         data_dir: the journal's folder; without it nothing is kept.
         parameters: of `stack.yaml`, beside Prefix.
         run_schedules: whether the clock runs; `summarise` works anyway.
+        token: one that may do everything, kept in the table beside those that are there.
         """
         self._app = app
         self._sockets = list(sockets)
@@ -74,6 +78,7 @@ class LocalStack:
         self._batch_window_seconds = batch_window_seconds
         self._parameters = parameters or {}
         self._run_schedules = run_schedules
+        self._token = token
         self._journal: Journal | None = None
         self._stopping = threading.Event()
         self._undo: list[Callable[[], object]] = []
@@ -111,7 +116,7 @@ class LocalStack:
         """A botocore client of the AWS that the functions see."""
         return fake_aws.client(service)
 
-    def wait_until_stored(self, timeout_seconds: float = 10.0) -> None:
+    def wait_until_stored(self, timeout_seconds: float = 60.0) -> None:
         """Return when every message that was accepted or replayed so far is consumed, or in the dead-letter queue.
 
         Batching windows end early meanwhile. Raises TimeoutError.
@@ -134,6 +139,8 @@ class LocalStack:
             self._undo.append(self._journal.close)
         self._aws.start(config.PREFIX, self._parameters)
         self._undo.append(self._aws.stop)
+        if self._token:
+            make_token(wiring.store(), Scope, "TOKEN", self._token)
         app = self._app or _default_app()
         self._start_events(app)
         self._start_replay()

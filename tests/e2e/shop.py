@@ -85,9 +85,16 @@ class Services:
         return self._tracers[service]
 
 
-def export(url: str, spans: Sequence[ReadableSpan], compression: Compression | None = None) -> None:
+def export(
+    url: str,
+    spans: Sequence[ReadableSpan],
+    compression: Compression | None = None,
+    headers: dict[str, str] | None = None,
+) -> None:
     """By the stock exporter; fails if it says that they were not accepted."""
-    exporter = OTLPSpanExporter(f"{url}/v1/traces", compression=compression, timeout=10)
+    exporter = OTLPSpanExporter(
+        f"{url}/v1/traces", headers=headers, compression=compression, timeout=10
+    )
     try:
         assert exporter.export(spans) is SpanExportResult.SUCCESS
     finally:

@@ -198,7 +198,7 @@ def demo(url: str, **environment: str) -> subprocess.Popen[str]:
 def test_nobody_answers():
     """Where no Clew answers, it says so in a line and ends with 1."""
     process = demo("http://127.0.0.1:9")
-    out, errors = process.communicate(timeout=20)
+    out, errors = process.communicate(timeout=60)
     assert (process.returncode, out, errors.count("\n")) == (1, "", 1)
     assert "http://127.0.0.1:9" in errors
 
@@ -213,7 +213,7 @@ def test_ended_by_ctrl_c(stack):
             if "backlog is sent" in line:
                 break
         process.send_signal(signal.SIGINT)
-        out, errors = process.communicate(timeout=20)
+        out, errors = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()

@@ -550,7 +550,7 @@ def raw_request(url: str, *parts: bytes) -> bytes:
     address = urlsplit(url)
     assert address.hostname
     assert address.port
-    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+    with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
         for part in parts:
             connection.sendall(part)
         received = b""

@@ -45,7 +45,7 @@ def served(app: TinyApp) -> Iterator[http.client.HTTPConnection]:
     port = listening.getsockname()[1]
     server = Server(Gateway(app), [listening])
     server.start()
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         yield connection
     finally:
@@ -202,7 +202,7 @@ class TestAnswer:
     def test_one_request_a_thread(self):
         """Requests in several threads do not see each other, although Chalice keeps one at a time."""
         app = tiny_app()
-        both_inside = threading.Barrier(2, timeout=10)
+        both_inside = threading.Barrier(2, timeout=60)
 
         @app.route("/who/{name}")
         def who(name):
@@ -290,19 +290,19 @@ class TestSocket:
         @app.route("/slow")
         def slow():
             inside.set()
-            may_go.wait(10)
+            may_go.wait(60)
             return b"x" * 1_000_000
 
         listening = listening_socket("127.0.0.1", 0)
         port = listening.getsockname()[1]
         server = Server(Gateway(app), [listening])
         server.start()
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("GET", "/slow")
-        assert inside.wait(10)
+        assert inside.wait(60)
         stopping = threading.Thread(target=server.stop, args=(10,))
         stopping.start()
         may_go.set()
         assert len(connection.getresponse().read()) == 1_000_000
-        stopping.join(10)
+        stopping.join(60)
         connection.close()

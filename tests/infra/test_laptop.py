@@ -13,8 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.__main__ import DATA_DIR, Refused, lines_for, settings_from_environment
+from infra.local.__main__ import (
+    DATA_DIR,
+    Refused,
+    Settings,
+    lines_for,
+    settings_from_environment,
+)
 
+SECRET = "a-secret-of-two-dozen-characters"
 PROJECT = Path(__file__).parents[2]
 
 
@@ -48,7 +55,7 @@ class Laptop:
 
     def ended(self) -> tuple[int, str]:
         """Exit code and standard error, once it has ended by itself."""
-        errors = self.process.communicate(timeout=20)[1]
+        errors = self.process.communicate(timeout=60)[1]
         return self.process.returncode, errors
 
 
@@ -75,7 +82,7 @@ def taken_port():
 
 def send(printed: str, payload: bytes) -> int:
     port = int(re.findall(r"http://127\.0\.0\.1:(\d+)", printed)[0])
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     connection.request("POST", "/v1/traces", payload)
     status = connection.getresponse().status
     connection.close()
@@ -85,7 +92,7 @@ def send(printed: str, payload: bytes) -> int:
 class TestSettings:
     def test_defaults(self):
         """Without settings it is port 8000 of this machine alone, with the other ports, and keeps what it gets."""
-        expected = ("127.0.0.1", 8000, True, DATA_DIR, "")
+        expected = Settings("127.0.0.1", 8000, True, DATA_DIR, "", "")
         assert settings_from_environment({}) == expected
         assert settings_from_environment({"PORT": "", "HOST": "", "COMPAT_PORTS": ""}) == expected
 
@@ -97,7 +104,11 @@ class TestSettings:
         assert settings_from_environment({**foreign, "DATA_DIR": "/x"}).data_dir == Path("/x")
 
     @pytest.mark.parametrize(
-        "environment", [{"PORT": "http"}, {"PORT": "65536"}, {"PORT": "-1"}, {"COMPAT_PORTS": "no"}]
+        "environment",
+        [
+            *({"PORT": "http"}, {"PORT": "65536"}, {"PORT": "-1"}, {"COMPAT_PORTS": "no"}),
+            *({"TOKEN": "short"}, {"TOKEN": "with spaces in between"}, {"TOKEN": "ä" * 20}),
+        ],
     )
     def test_refused(self, environment):
         """A value that cannot be is refused by name."""
@@ -105,14 +116,27 @@ class TestSettings:
         with pytest.raises(Refused, match=name):
             settings_from_environment(environment)
 
-    def test_open_host(self):
-        """Who opens it to other machines is told that there is no password."""
-        closed, opened = (
-            "\n".join(lines_for(settings_from_environment({"HOST": host}), "http://h:1"))
-            for host in ("127.0.0.1", "0.0.0.0")
-        )
-        assert "password" not in closed
-        assert "without a password" in opened
+    @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])
+    def test_open_host(self, host):
+        """Nothing is opened to other machines without a token: it is refused, and said what to do."""
+        with pytest.raises(Refused, match="TOKEN"):
+            settings_from_environment({"HOST": host})
+        settings = settings_from_environment({"HOST": host, "TOKEN": SECRET})
+        assert not settings.open
+        said = "\n".join(lines_for(settings, "http://h:1"))
+        assert "token" in said
+        assert SECRET not in said
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
+    def test_loopback(self, host):
+        """This machine's own programs need no token, unless one is set."""
+        assert settings_from_environment({"HOST": host}).open
+        assert not settings_from_environment({"HOST": host, "TOKEN": SECRET}).open
+
+    def test_foreign_tokens(self):
+        """A foreign AWS may hold tokens of its own, so they are wanted, and TOKEN is not."""
+        environment = {"HOST": "0.0.0.0", "AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
+        assert not settings_from_environment(environment).open
 
 
 def test_port_taken(laptop, taken_port):

@@ -21,7 +21,7 @@ def app():
 
 
 def send(stack: LocalStack, *payloads: bytes) -> list[int]:
-    connection = http.client.HTTPConnection(urlsplit(stack.url).netloc, timeout=10)
+    connection = http.client.HTTPConnection(urlsplit(stack.url).netloc, timeout=60)
     statuses = []
     for payload in payloads:
         connection.request("POST", "/v1/traces", payload)

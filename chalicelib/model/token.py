@@ -1,0 +1,45 @@
+"""Access tokens: what a client shows, and what Clew keeps of it, which does not let anyone make it again."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from enum import Enum
+from typing import NamedTuple
+
+_PREFIX = "clew_"
+"""So that tools which look for leaked secrets, and people, know one when they see it."""
+_SECRET_BYTES = 32
+_ID_DIGITS = 8
+
+
+class Scope(Enum):
+    INGEST = "ingest"
+    """To send spans."""
+    READ = "read"
+    """To ask."""
+
+
+class Token(NamedTuple):
+    """What is kept of a token."""
+
+    digest: bytes
+    """SHA-256 of its text: 256 random bits need no slower hash."""
+    scopes: frozenset[Scope]
+    name: str = ""
+    """Whose it is, for those who list tokens."""
+    made_unix_seconds: int = 0
+
+    @property
+    def id(self) -> str:
+        """What it is called in lists, and by who revokes it; says nothing about the token's text."""
+        return self.digest.hex()[:_ID_DIGITS]
+
+
+def new_token_text() -> str:
+    """A token as a client shows it: no spaces, nothing that a header or a URL would have to escape."""
+    return _PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+
+
+def digest_of(text: str) -> bytes:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).digest()

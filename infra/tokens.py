@@ -1,0 +1,87 @@
+"""`python -m infra token new | list | revoke`: the access tokens of one Clew."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.model.token import Scope, Token, digest_of, new_token_text
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable
+
+    from chalicelib.store.items import ItemStore
+
+SCOPES = ",".join(scope.value for scope in Scope)
+
+
+class Refused(Exception):
+    """What was asked for cannot be done; the message says why."""
+
+
+def add_commands(commands: Any) -> None:
+    """Add `token` to the subparsers of `python -m infra`; each command's `run` takes the store and the arguments."""
+    token = commands.add_parser("token", help="make, list and revoke access tokens")
+    actions = token.add_subparsers(dest="action", required=True)
+    new = actions.add_parser("new", help="make a token, and print it: it is shown this once")
+    new.add_argument(
+        "--scopes", default=SCOPES, help="of ingest and read, with commas (default: both)"
+    )
+    new.add_argument("--name", default="", help="whose it is, for the list")
+    new.set_defaults(run=_new)
+    actions.add_parser("list", help="the tokens there are, without their text").set_defaults(
+        run=_list
+    )
+    revoke = actions.add_parser("revoke", help="forget a token; it is good for a minute more")
+    revoke.add_argument("id", help="from the list")
+    revoke.set_defaults(run=_revoke)
+
+
+def make_token(store: ItemStore, scopes: Iterable[Scope], name: str, text: str = "") -> str:
+    """Keep a new token of these scopes and return its text, which nobody can read again."""
+    from chalicelib.store.tokens import put_token
+
+    text = text or new_token_text()
+    put_token(store, Token(digest_of(text), frozenset(scopes), name, int(time.time())))
+    return text
+
+
+def first_tokens(store: ItemStore) -> dict[Scope, str]:
+    """A token for each scope, if there is none at all yet; else nothing."""
+    from chalicelib.store.tokens import tokens_in
+
+    if tokens_in(store):
+        return {}
+    return {scope: make_token(store, [scope], "made with the tables") for scope in Scope}
+
+
+def scopes_in(words: str) -> list[Scope]:
+    """Scopes, separated by commas. Raises Refused."""
+    try:
+        return [Scope(word.strip()) for word in words.split(",")]
+    except ValueError:
+        raise Refused(f"the scopes are {SCOPES}, not {words!r}") from None
+
+
+def _new(store: ItemStore, arguments: argparse.Namespace) -> None:
+    print(make_token(store, scopes_in(arguments.scopes), arguments.name))
+
+
+def _list(store: ItemStore, arguments: argparse.Namespace) -> None:
+    from chalicelib.store.tokens import tokens_in
+
+    for token in sorted(tokens_in(store), key=lambda token: token.made_unix_seconds):
+        made = time.strftime("%Y-%m-%d %H:%M", time.gmtime(token.made_unix_seconds))
+        scopes = ",".join(sorted(scope.value for scope in token.scopes))
+        print(f"{token.id}  {made} UTC  {scopes:11}  {token.name}".rstrip())
+
+
+def _revoke(store: ItemStore, arguments: argparse.Namespace) -> None:
+    from chalicelib.store.tokens import delete_token, tokens_in
+
+    found = [token for token in tokens_in(store) if token.id == arguments.id]
+    if not found:
+        raise Refused(f"there is no token {arguments.id!r}; `token list` shows those there are")
+    for token in found:
+        delete_token(store, token)

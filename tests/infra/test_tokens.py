@@ -1,0 +1,85 @@
+"""`python -m infra token …`, over moto: what it prints, keeps and refuses."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from chalicelib import config, wiring
+from chalicelib.model.token import Scope, digest_of
+from chalicelib.store.tokens import tokens_in
+from infra.__main__ import main
+from infra.local.fake_aws import Moto
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def infra(monkeypatch, capsys):
+    """Runs the command; returns its exit code and what it printed, on standard output and standard error."""
+    moto = Moto()
+    moto.start(config.PREFIX, {})
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["infra", *words])
+        code = main()
+        return code, *capsys.readouterr()
+
+    yield run
+    moto.stop()
+
+
+def test_new(infra):
+    """A new token's text is all that is printed, for scripts to take; what is kept is its digest and scopes."""
+    code, text, errors = infra("token", "new", "--scopes", "ingest", "--name", "the shop")
+    assert (code, errors) == (0, "")
+    (token,) = tokens_in(wiring.store())
+    assert token.digest == digest_of(text.strip())
+    assert token.scopes == {Scope.INGEST}
+    assert token.name == "the shop"
+
+
+def test_default_scopes(infra):
+    """Without a word about scopes a token is good for both."""
+    infra("token", "new")
+    assert tokens_in(wiring.store())[0].scopes == set(Scope)
+
+
+def test_wrong_scope(infra):
+    """A scope that is none is refused by name, and no token is made."""
+    code, printed, errors = infra("token", "new", "--scopes", "ingest,write")
+    assert (code, printed) == (1, "")
+    assert "write" in errors
+    assert "ingest,read" in errors
+    assert tokens_in(wiring.store()) == []
+
+
+def test_list_and_revoke(infra):
+    """The list shows each token's id, scopes and name, and no text; a token is revoked by its id."""
+    text = infra("token", "new", "--name", "one")[1].strip()
+    infra("token", "new", "--name", "two")
+    listed = infra("token", "list")[1]
+    assert text not in listed
+    (line,) = [line for line in listed.splitlines() if line.endswith("one")]
+    assert "ingest,read" in line
+    assert infra("token", "revoke", line.split()[0]) == (0, "", "")
+    assert [token.name for token in tokens_in(wiring.store())] == ["two"]
+
+
+def test_revoke_unknown(infra):
+    """An id that is in no list is said, and nothing is revoked."""
+    infra("token", "new")
+    code, _, errors = infra("token", "revoke", "00000000")
+    assert code == 1
+    assert "00000000" in errors
+    assert len(tokens_in(wiring.store())) == 1
+
+
+def test_first_tokens(infra):
+    """Bringing up the tables makes one token for each scope, once."""
+    printed = infra("up")[1]
+    texts = [line.split()[-1] for line in printed.splitlines() if line.startswith("Token")]
+    tokens = {token.digest: token.scopes for token in tokens_in(wiring.store())}
+    assert [tokens[digest_of(text)] for text in texts] == [{Scope.INGEST}, {Scope.READ}]
+    assert "Token" not in infra("up")[1]
