@@ -125,25 +125,29 @@ class AttributeHashes(dict[bytes, int]):
         return found
 
 
-class AttributeTexts(dict[bytes, tuple[bytes, str] | None]):
-    """KeyValue wire bytes → key and string form where the key is wanted, else None: remembered as the hashes are."""
+class WantedAttributes(dict[bytes, bytes | None]):
+    """KeyValue wire bytes → the same where the key is wanted, else None: remembered as the hashes are."""
 
-    def __init__(self, wanted: frozenset[bytes]) -> None:
+    def __init__(self, wanted_keys: frozenset[bytes]) -> None:
         super().__init__()
-        self._wanted = wanted
+        self._wanted_keys = wanted_keys
 
-    def __missing__(self, raw: bytes) -> tuple[bytes, str] | None:
+    def __missing__(self, raw: bytes) -> bytes | None:
         if len(self) >= _CACHED_HASHES_MAX:
             self.clear()
-        found = None
         # Looks only where every SDK writes the key: right after tag and length.
-        if len(raw) > 1 and raw[2 : 2 + raw[1]] in self._wanted:
-            key, text = key_and_text(raw)
-            found = key, text.decode()
-        self[raw] = found
+        is_wanted = len(raw) > 1 and raw[2 : 2 + raw[1]] in self._wanted_keys
+        found = self[raw] = raw if is_wanted else None
         return found
 
-    def of(self, attributes: Iterable[bytes]) -> dict[bytes, str]:
-        """Key → string form of those attributes whose key is wanted; of equal keys, the first."""
-        found = [pair for pair in map(self.__getitem__, attributes) if pair]
-        return dict(reversed(found))
+    def among(self, attributes: Iterable[bytes]) -> tuple[bytes, ...]:
+        """Those whose key is wanted, in their order."""
+        return tuple(filter(None, map(self.__getitem__, attributes)))
+
+
+def texts_of(attributes: Iterable[bytes]) -> dict[bytes, str]:
+    """Key → string form of KeyValue wire bytes; of equal keys, the first."""
+    texts: dict[bytes, str] = {}
+    for key, text in map(key_and_text, attributes):
+        texts.setdefault(key, text.decode())
+    return texts

@@ -80,6 +80,15 @@ class Edges:
             edge.measure.add(measure)
             edge.exemplar_trace_id = smaller_exemplar(edge.exemplar_trace_id, exemplar_trace_id)
 
+    def count(self, key: EdgeKey, bucket: int, is_error: bool, exemplar_trace_id: bytes) -> None:
+        """Offer one call. The durations of edges are not summed."""
+        edge = self.edges.get(key)
+        if edge is None:
+            edge = self.edges[key] = Edge(Measure(), exemplar_trace_id)
+        else:
+            edge.exemplar_trace_id = smaller_exemplar(edge.exemplar_trace_id, exemplar_trace_id)
+        edge.measure.count_one(bucket, is_error=is_error)
+
     def add(self, added: Edges) -> None:
         """Merge another in; it is not changed."""
         for key, edge in added.edges.items():
@@ -98,7 +107,7 @@ def smaller_exemplar(one: bytes, other: bytes) -> bytes:
     """The exemplar that stays of two; b"" is none."""
     if not one or not other:
         return one or other
-    return min(one, other, key=lambda trace_id: trace_id[::-1])
+    return one if one[::-1] <= other[::-1] else other
 
 
 def edges_message(edges: Edges) -> EdgesMessage:

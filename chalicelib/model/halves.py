@@ -16,10 +16,10 @@ from zlib import crc32
 
 from chalicelib.model.clew_pb2 import Halves as HalvesMessage
 from chalicelib.model.edges import EdgeKind, Edges
-from chalicelib.model.measure import Measure, bucket_of
+from chalicelib.model.measure import bucket_of
 from chalicelib.model.names import key_name
 from chalicelib.model.peers import Peer, peer_of
-from chalicelib.model.span import CLIENT, CONSUMER, PRODUCER, SERVER, Span
+from chalicelib.model.span import CALLEE_KINDS, CALLER_KINDS, CONSUMER, Span
 from chalicelib.model.statistics import MINUTE_NANO
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ _CALLER = struct.Struct("<8sHHh")
 """Span id, caller profile, minute (index), duration bucket."""
 _CALLEE = struct.Struct("<8sIHh")
 """Span id looked for, CRC-32 of the own span id, callee profile, duration bucket."""
+_NO_PEER = Peer("", EdgeKind.EXTERNAL)
 _MESSAGE_HALVES_MAX = 5_000
 _MESSAGE_BYTES_MAX = 200_000
 
@@ -76,38 +77,38 @@ def halves_and_edges_of(spans: Iterable[Span]) -> tuple[Halves, dict[int, Edges]
     halves = Halves(set(), set())
     edges: dict[int, Edges] = defaultdict(Edges)
     for span in spans:
-        if span.kind in (CLIENT, PRODUCER):
+        if span.kind in CALLER_KINDS:
             _add_caller(span, halves, edges)
-        elif span.kind in (SERVER, CONSUMER):
-            halves.callees.update(_callees_of(span))
+        elif span.kind in CALLEE_KINDS:
+            _add_callees(span, halves)
     return halves, edges
 
 
 def _add_caller(span: Span, halves: Halves, edges: dict[int, Edges]) -> None:
-    peer = peer_of(span.attributes)
+    name, kind = peer_of(span.attributes) or _NO_PEER
     service = key_name(span.scope.service)
     minute = span.start_time_unix_nano // MINUTE_NANO
     bucket = bucket_of(span.duration_nano)
-    if peer and peer.kind is EdgeKind.DATABASE:
-        measure = Measure(1, int(span.is_error), 0, {bucket: 1})
-        edges[minute].offer((service, peer.name, peer.kind), measure, span.trace_id)
+    if kind is EdgeKind.DATABASE:
+        edges[minute].count((service, name, kind), bucket, span.is_error, span.trace_id)
         return
-    name, kind = peer or Peer("", EdgeKind.EXTERNAL)
-    halves.callers.add(
-        Caller(span.trace_id, span.span_id, service, name, kind, span.is_error, minute, bucket)
-    )
+    caller = span.trace_id, span.span_id, service, name, kind, span.is_error, minute, bucket
+    halves.callers.add(tuple.__new__(Caller, caller))
 
 
-def _callees_of(span: Span) -> Iterator[Callee]:
-    service = key_name(span.scope.service)
+def _add_callees(span: Span, halves: Halves) -> None:
     is_consumer = span.kind == CONSUMER
-    kind = EdgeKind.MESSAGING if is_consumer else EdgeKind.RPC
     callers = {(span.trace_id, span.parent_span_id)} if len(span.parent_span_id) == 8 else set()
     if is_consumer and span.raw_links:
         callers.update(span.links)
+    if not callers:
+        return
+    kind = EdgeKind.MESSAGING if is_consumer else EdgeKind.RPC
+    service = key_name(span.scope.service)
     own, bucket = crc32(span.span_id), bucket_of(span.duration_nano)
     for trace_id, span_id in callers:
-        yield Callee(trace_id, span_id, own, service, kind, span.is_error, bucket)
+        callee = trace_id, span_id, own, service, kind, span.is_error, bucket
+        halves.callees.add(tuple.__new__(Callee, callee))
 
 
 Half = TypeVar("Half", Caller, Callee)

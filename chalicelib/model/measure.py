@@ -82,6 +82,13 @@ class Measure:
         """Add calls of one bucket; negative `times` takes them away. Durations are not summed."""
         self.add(Measure(times, times if is_error else 0, 0, {bucket: times}))
 
+    def count_one(self, bucket: int, *, is_error: bool) -> None:
+        """As `count`, at a fraction of its price: this runs for every span."""
+        self.calls += 1
+        self.errors += is_error
+        buckets = self.buckets
+        buckets[bucket] = buckets.get(bucket, 0) + 1
+
     def copy(self) -> Measure:
         return Measure(self.calls, self.errors, self.duration_sum_nano, self.buckets)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.model.attribute import AttributeTexts
+from chalicelib.model.attribute import WantedAttributes, texts_of
 from chalicelib.model.edges import EdgeKind
 from chalicelib.model.names import key_name
 
@@ -32,7 +32,9 @@ _WANTED = frozenset(
     _SERVICE + _ADDRESS + _DATABASE_SYSTEM + _DATABASE_NAME + _MESSAGING_SYSTEM + _DESTINATION
 )
 
-_texts = AttributeTexts(_WANTED)
+_wanted = WantedAttributes(_WANTED)
+_PEERS_REMEMBERED_MAX = 50_000
+_peers: dict[tuple[bytes, ...], Peer | None] = {}
 
 
 class Peer(NamedTuple):
@@ -42,9 +44,19 @@ class Peer(NamedTuple):
 
 def peer_of(attributes: Sequence[bytes]) -> Peer | None:
     """The peer that a client's or producer's attributes (KeyValue wire bytes) name; None if they name none."""
-    texts = _texts.of(attributes)
-    if not texts:
+    wanted = _wanted.among(attributes)
+    if not wanted:
         return None
+    try:
+        return _peers[wanted]
+    except KeyError:
+        if len(_peers) >= _PEERS_REMEMBERED_MAX:
+            _peers.clear()
+        peer = _peers[wanted] = _peer(texts_of(wanted))
+        return peer
+
+
+def _peer(texts: dict[bytes, str]) -> Peer | None:
     names: tuple[bytes, ...]
     if _first(texts, _DATABASE_SYSTEM):
         # By address rather than by system alone: two PostgreSQL servers are two nodes.

@@ -105,12 +105,8 @@ def statistics_of(spans: Iterable[Span]) -> dict[tuple[str, int], Statistics]:
 
 
 def _count(measure: Measure, span: Span, bucket: int) -> None:
-    # Measure.add would do, at several times the cost: this runs for every span.
-    measure.calls += 1
-    measure.errors += span.is_error
+    measure.count_one(bucket, is_error=span.is_error)
     measure.duration_sum_nano += span.duration_nano
-    buckets = measure.buckets
-    buckets[bucket] = buckets.get(bucket, 0) + 1
 
 
 def _with_key_names(

@@ -6,6 +6,7 @@ Source: protobuf.dev/programming-guides/encoding.
 from __future__ import annotations
 
 _LENGTH_DELIMITED = 2
+_REMEMBERED_BYTES_MAX = 65_536
 
 
 def varint(value: int) -> bytes:
@@ -18,18 +19,23 @@ def varint(value: int) -> bytes:
     return bytes(encoded)
 
 
-def field(number: int, content: bytes) -> bytes:
-    """A whole length-delimited field (bytes, string or message)."""
-    return varint(number << 3 | _LENGTH_DELIMITED) + varint(len(content)) + content
-
-
 class Prefixes(dict[int, bytes]):
-    """Content length → tag and length of a field of one number, remembered: spans' lengths repeat."""
+    """Content length → tag and length of a field of one number, remembered: lengths repeat."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
         self._tag = varint(number << 3 | _LENGTH_DELIMITED)
 
     def __missing__(self, length: int) -> bytes:
-        found = self[length] = self._tag + varint(length)
+        found = self._tag + varint(length)
+        if length < _REMEMBERED_BYTES_MAX:
+            self[length] = found
         return found
+
+
+_prefixes = [Prefixes(number) for number in range(16)]
+
+
+def field(number: int, content: bytes) -> bytes:
+    """A whole length-delimited field (bytes, string or message) with a number below 16."""
+    return _prefixes[number][len(content)] + content

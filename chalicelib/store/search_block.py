@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import defaultdict
+from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -66,7 +67,7 @@ class Block(NamedTuple):
 
 class _RowBuilder:
     __slots__ = (
-        *("attributes", "first_start", "has_error"),
+        *("first_start", "has_error", "hashes"),
         *("longest", "names", "resources", "shortest", "span_count"),
     )
 
@@ -77,7 +78,7 @@ class _RowBuilder:
         self.shortest = 1 << 64
         self.has_error = False
         self.names: set[str] = set()
-        self.attributes: set[bytes] = set()
+        self.hashes: set[int] = set()
         self.resources: set[frozenset[bytes]] = set()
 
 
@@ -85,11 +86,16 @@ def rows_of(spans: Iterable[Span]) -> dict[int, list[SearchRow]]:
     """Hour of span start → its rows: one a trace and service, more where it has many spans."""
     builders: dict[tuple[int, str, bytes], _RowBuilder] = defaultdict(_RowBuilder)
     full: list[tuple[tuple[int, str, bytes], _RowBuilder]] = []
+    hash_of = _hashes.__getitem__
+    row, trace_id, scope, hour = _RowBuilder(), b"", None, -1
     for span in spans:
         start = span.start_time_unix_nano
-        key = start // HOUR_NANO, span.scope.service, span.trace_id
-        row = builders[key]
+        # Spans of one row mostly come one after the other.
+        if span.trace_id != trace_id or span.scope is not scope or start // HOUR_NANO != hour:
+            trace_id, scope, hour = span.trace_id, span.scope, start // HOUR_NANO
+            row = builders[hour, scope.service, trace_id]
         if row.span_count == _SPANS_PER_ROW_MAX:
+            key = hour, span.scope.service, trace_id
             full.append((key, row))
             row = builders[key] = _RowBuilder()
         row.span_count += 1
@@ -102,7 +108,7 @@ def rows_of(spans: Iterable[Span]) -> dict[int, list[SearchRow]]:
             row.shortest = span.duration_nano
         row.has_error |= span.is_error
         row.names.add(span.name)
-        row.attributes.update(span.attributes)
+        row.hashes.update(map(hash_of, span.attributes))
         row.resources.add(span.scope.resource_attributes)
     rows: dict[int, list[SearchRow]] = defaultdict(list)
     for (hour, service, trace_id), builder in [*full, *builders.items()]:
@@ -110,9 +116,13 @@ def rows_of(spans: Iterable[Span]) -> dict[int, list[SearchRow]]:
     return rows
 
 
+@lru_cache(maxsize=1_000)
+def _resource_hashes(attributes: frozenset[bytes]) -> frozenset[int]:
+    return frozenset(map(_hashes.__getitem__, attributes))
+
+
 def _row(trace_id: bytes, service: str, builder: _RowBuilder) -> SearchRow:
-    attributes = builder.attributes.union(*builder.resources)
-    hashes = array("H", sorted({_hashes[raw] for raw in attributes}))
+    hashes = builder.hashes.union(*map(_resource_hashes, builder.resources))
     return SearchRow(
         trace_id,
         service,
@@ -121,7 +131,7 @@ def _row(trace_id: bytes, service: str, builder: _RowBuilder) -> SearchRow:
         builder.shortest,
         builder.has_error,
         frozenset(map(key_name, builder.names)),
-        hashes,
+        array("H", sorted(hashes)),
     )
 
 

@@ -18,11 +18,12 @@ from opentelemetry.proto.common.v1.common_pb2 import (
 from chalicelib.model import attribute
 from chalicelib.model.attribute import (
     AttributeHashes,
-    AttributeTexts,
+    WantedAttributes,
     attribute_hash,
     key_and_text,
     plain_value,
     string_form,
+    texts_of,
 )
 from chalicelib.model.wire import field
 
@@ -199,9 +200,12 @@ class TestTexts:
         """Only what is wanted is found, by key; of equal keys the first."""
         pairs = [("b", "1"), ("a", "2"), ("c", "3"), ("a", "4")]
         raws = [KeyValue(key=k, value=text(v)).SerializeToString() for k, v in pairs]
-        assert AttributeTexts(frozenset({b"a", b"c", b"d"})).of(raws) == {b"a": "2", b"c": "3"}
+        found = WantedAttributes(frozenset({b"a", b"c", b"d"})).among(raws * 2)
+        assert list(found) == raws[1:] * 2
+        assert texts_of(found) == {b"a": "2", b"c": "3"}
 
     def test_odd_bytes(self):
         """Empty attributes and empty keys are no match, and no error."""
         raws = [b"", KeyValue(value=text("x")).SerializeToString(), KeyValue().SerializeToString()]
-        assert AttributeTexts(frozenset({b"a"})).of(raws) == {}
+        assert WantedAttributes(frozenset({b"a"})).among(raws) == ()
+        assert texts_of([]) == {}
