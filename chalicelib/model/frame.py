@@ -9,12 +9,15 @@ Old versions stay readable; one is written. docs/item-layout.md lists what the c
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
 from chalicelib.errors import StoreError
 from chalicelib.model import zstd
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Proto = TypeVar("Proto", bound=Message)
 
@@ -36,7 +39,7 @@ def seal(content: bytes) -> bytes:
     return bytes((FORMAT_VERSION, CODEC_NONE)) + content
 
 
-def unseal(stored: bytes, dictionaries: dict[int, zstd.ZstdDict] | None = None) -> bytes:
+def unseal(stored: bytes, dictionaries: Mapping[int, zstd.ZstdDict] | None = None) -> bytes:
     """The content of stored bytes.
 
     Raises StoreError if they are damaged, or of a version or dictionary that this release does not know.
@@ -53,7 +56,7 @@ def unseal(stored: bytes, dictionaries: dict[int, zstd.ZstdDict] | None = None) 
     try:
         if codec == CODEC_ZSTD:
             return zstd.decompress(body, CONTENT_BYTES_MAX)
-        dictionary = (dictionaries or {})[dictionary_id(body)]
+        dictionary = (dictionaries if dictionaries is not None else {})[dictionary_id(body)]
         return zstd.decompress(body, CONTENT_BYTES_MAX, dictionary)
     except (zstd.ZstdError, KeyError, IndexError) as error:
         raise StoreError(f"stored bytes cannot be read: {error!r}") from error

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chalicelib import config
 from chalicelib.model.span import Scopes, Span, spans_of
 from chalicelib.store import layout
-from chalicelib.store.chunk import chunks_of
+from chalicelib.store.chunk import Seal, built_in_seal, chunks_of
 from chalicelib.store.items import ConditionFailed, Item, Put
 from chalicelib.store.search_block import blocks_of, rows_of
 from chalicelib.store.segment import Segment, segments_of
@@ -25,6 +25,7 @@ from chalicelib.store.segment import Segment, segments_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from chalicelib.store.dictionary import Dictionaries
     from chalicelib.store.items import ItemStore
 
 COMMIT_ACTIONS_MAX = 90
@@ -51,9 +52,15 @@ class GroupTooLarge(Exception):
 
 
 def commit(
-    store: ItemStore, messages: Sequence[Counted], now_unix_nano: int, shards: int
+    store: ItemStore,
+    messages: Sequence[Counted],
+    now_unix_nano: int,
+    shards: int,
+    dictionaries: Dictionaries | None = None,
 ) -> Committed:
     """Store and count these messages (distinct digests, at most 80); return when that is durable.
+
+    Without `dictionaries`, chunks are compressed with the one that comes with Clew.
 
     Raises GroupTooLarge with nothing counted; StoreThrottled or StoreError, after which the group may or may not be
     counted: deliver it again.
@@ -65,7 +72,8 @@ def commit(
     spans = [span for of_message in spans_by_message.values() for span in of_message]
     received = max(message.received_unix_seconds for message in messages)
     expiry = received + config.RETENTION_SECONDS
-    store.put_batch(config.SPANS_TABLE, chunk_items(spans, expiry))
+    seal = dictionaries.seal_for(expiry, now_unix_nano // 10**9) if dictionaries else built_in_seal
+    store.put_batch(config.SPANS_TABLE, chunk_items(spans, expiry, seal))
     store.put_batch(config.INDEX_TABLE, block_items(spans, expiry))
     counted = _count(store, spans_by_message, now_unix_nano, shards)
     return Committed(
@@ -122,10 +130,10 @@ def counted_among(store: ItemStore, digests: Iterable[bytes]) -> set[bytes]:
     return {by_partition[str(item["p"])] for item in store.get_batch(config.STATISTICS_TABLE, keys)}
 
 
-def chunk_items(spans: Sequence[Span], expiry_unix_seconds: int) -> list[Item]:
+def chunk_items(spans: Sequence[Span], expiry_unix_seconds: int, seal: Seal) -> list[Item]:
     return [
         {"p": chunk.trace_id, "s": chunk.digest, "v": chunk.value, "x": expiry_unix_seconds}
-        for chunk in chunks_of(spans)
+        for chunk in chunks_of(spans, seal)
     ]
 
 

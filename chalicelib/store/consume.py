@@ -22,6 +22,7 @@ from chalicelib.store.commit import Committed, Counted, commit, counted_among
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from chalicelib.store.dictionary import Dictionaries
     from chalicelib.store.items import ItemStore
 
 _logger = logging.getLogger(__name__)
@@ -76,12 +77,14 @@ class Consumer:
         *,
         shards: int = config.SHARDS,
         has_time: Callable[[], bool] = lambda: True,
+        dictionaries: Dictionaries | None = None,
     ) -> None:
         self._store = store
         self._dead_letters = dead_letters
         self._now_unix_nano = now_unix_nano
         self._shards = shards
         self._has_time = has_time
+        self._dictionaries = dictionaries
         self._consumed = Consumed()
 
     def consume(self, records: Sequence[Record]) -> Consumed:
@@ -94,6 +97,7 @@ class Consumer:
             if not self._has_time():
                 raise OutOfTime("no time for the next group")
             self._commit(group)
+        self._learn()
         return self._consumed
 
     def _readable(self, records: Sequence[Record]) -> list[Received]:
@@ -125,7 +129,9 @@ class Consumer:
         try:
             messages = [_with_payload(each.message) for each in group]
             with collector_paused():
-                committed = commit(self._store, messages, self._now_unix_nano(), self._shards)
+                committed = commit(
+                    self._store, messages, self._now_unix_nano(), self._shards, self._dictionaries
+                )
         except StoreError:
             raise
         except Exception as error:
@@ -137,6 +143,16 @@ class Consumer:
             self._commit(group[middle:])
         else:
             self._consumed = self._consumed.plus(committed)
+
+    def _learn(self) -> None:
+        if self._dictionaries is None or not self._has_time():
+            return
+        try:
+            if self._dictionaries.learn(self._now_unix_nano() // 10**9):
+                _logger.info("a dictionary was learned")
+        except Exception as error:
+            # Everything is stored and counted by now: delivering it again would help nobody.
+            _logger.warning("no dictionary was learned: %s", error)
 
     def _bury(self, record: Record, reason: str) -> None:
         _logger.warning("message %s to the dead-letter queue: %s", record.get("messageId"), reason)

@@ -45,6 +45,7 @@ def consume(event: SQSEvent) -> None:
         wiring.dead_letters(),
         time.time_ns,
         has_time=lambda: _has_time(event.context),
+        dictionaries=wiring.dictionaries(),
     ).consume(records)
     emit(
         "consume",

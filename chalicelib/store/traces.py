@@ -9,6 +9,7 @@ from chalicelib.model.names import key_name
 from chalicelib.model.span import Scopes, Span, spans_of
 from chalicelib.store import layout
 from chalicelib.store.chunk import traces_data_of
+from chalicelib.store.dictionary import DictionariesIn
 from chalicelib.store.search_block import rows_in
 
 if TYPE_CHECKING:
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 def read_chunks(store: ItemStore, trace_id: bytes, now_unix_seconds: int) -> list[bytes]:
     """TracesData bytes of each chunk of a trace that has not expired; empty if there is none."""
     chunks = []
+    dictionaries = DictionariesIn(store)
     for item in store.query(config.SPANS_TABLE, trace_id):
         value, expiry = item["v"], item["x"]
         assert isinstance(value, bytes)
         assert isinstance(expiry, int)
         if expiry > now_unix_seconds:
-            chunks.append(traces_data_of(value))
+            chunks.append(traces_data_of(value, dictionaries))
     return chunks
 
 

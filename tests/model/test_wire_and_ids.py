@@ -14,7 +14,7 @@ from chalicelib.model.ids import trace_id_from_text
 from chalicelib.model.names import NAME_BYTES_MAX, key_name
 from chalicelib.model.shadow_pb2 import TracesData
 from chalicelib.model.wire import Prefixes, field, varint
-from chalicelib.store.chunk import dictionaries
+from chalicelib.store.chunk import built_in
 
 
 class TestWire:
@@ -159,7 +159,7 @@ class TestFrames:
     def test_damaged(self, stored):
         """Stored bytes that are damaged, or of a version or dictionary that is not known, are StoreError."""
         with pytest.raises(StoreError):
-            unseal(stored, dictionaries())
+            unseal(stored, built_in())
 
     @pytest.mark.parametrize("stored", [b"", b"\x01", b"\x01\x02", b"\x01\x02\x28\xb5"])
     def test_cut_very_short(self, stored):
@@ -169,12 +169,12 @@ class TestFrames:
 
     def test_unknown_codec(self):
         """A codec that this release does not know is StoreError, whatever follows it."""
-        dictionary = next(iter(dictionaries().values()))
+        dictionary = next(iter(built_in().values()))
         compressor = zstd.ZstdCompressor(zstd_dict=dictionary)
         frame = compressor.compress(b"a" * 500, zstd.ZstdCompressor.FLUSH_FRAME)
-        assert unseal(bytes((1, 2)) + frame, dictionaries()) == b"a" * 500
+        assert unseal(bytes((1, 2)) + frame, built_in()) == b"a" * 500
         with pytest.raises(StoreError):
-            unseal(bytes((1, 9)) + frame, dictionaries())
+            unseal(bytes((1, 9)) + frame, built_in())
 
     def test_bomb(self):
         """Content over the limit is StoreError, however little its frame."""
@@ -186,7 +186,7 @@ class TestFrames:
     @pytest.mark.parametrize("size", [10, 300, 100_000])
     def test_dictionary_id(self, size):
         """The id of a frame's dictionary is read from its header, of whatever form that is."""
-        for number, dictionary in dictionaries().items():
+        for number, dictionary in built_in().items():
             compressor = zstd.ZstdCompressor(zstd_dict=dictionary)
             whole = compressor.compress(bytes(size), zstd.ZstdCompressor.FLUSH_FRAME)
             streamed = zstd.ZstdCompressor(zstd_dict=dictionary)

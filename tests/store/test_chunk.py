@@ -21,8 +21,8 @@ from chalicelib.store.chunk import (
     DICTIONARY_PATH,
     VALUE_BYTES_MAX,
     Chunk,
+    built_in,
     chunks_of,
-    dictionaries,
     traces_data_of,
 )
 from chalicelib.store.traces import read_spans
@@ -45,7 +45,7 @@ def identities(found: Iterable[Span]) -> list[tuple[bytes, bytes, bytes]]:
 
 
 def spans_in(chunk: Chunk) -> list[Span]:
-    return list(spans_of(traces_data_of(chunk.value), Scopes()))
+    return list(spans_of(traces_data_of(chunk.value, built_in()), Scopes()))
 
 
 @given(st.lists(made_spans, max_size=12))
@@ -64,7 +64,7 @@ def test_what_is_read_is_what_was_sent(made):
     """OpenTelemetry's own parser finds in a trace's chunk what was sent of it."""
     of_one = [each._replace(trace=1) for each in made]
     (chunk,) = chunks_of(spans(of_one))
-    assert TracesData.FromString(traces_data_of(chunk.value)) == TracesData.FromString(
+    assert TracesData.FromString(traces_data_of(chunk.value, built_in())) == TracesData.FromString(
         payload(of_one)
     )
 
@@ -75,7 +75,7 @@ def test_same_content():
     assert one == same
     assert len(one.digest) == 16
     assert one.digest != other.digest
-    assert one.digest == hashlib.sha256(traces_data_of(one.value)).digest()[:16]
+    assert one.digest == hashlib.sha256(traces_data_of(one.value, built_in())).digest()[:16]
 
 
 @settings(deadline=None)
@@ -117,7 +117,7 @@ def test_dictionary():
     number = dictionary_id(chunk.value[2:])
     assert chunk.value[:2] == bytes((1, 2))
     assert number == zstd.ZstdDict(DICTIONARY_PATH.read_bytes()).dict_id != 0
-    assert number in dictionaries()
+    assert number in built_in()
 
 
 @pytest.mark.parametrize("place", [0, 2, 3])
@@ -127,9 +127,9 @@ def test_damaged(place):
     damaged = bytearray(chunk.value)
     damaged[place] ^= 0x55
     with pytest.raises(StoreError):
-        traces_data_of(bytes(damaged))
+        traces_data_of(bytes(damaged), built_in())
     with pytest.raises(StoreError):
-        traces_data_of(chunk.value[:-4])
+        traces_data_of(chunk.value[:-4], built_in())
 
 
 def test_unknown_dictionary():
@@ -138,9 +138,9 @@ def test_unknown_dictionary():
     strange = zstd.train_dict(samples, 4_000)
     compressor = zstd.ZstdCompressor(zstd_dict=strange)
     frame = compressor.compress(b"a" * 500, zstd.ZstdCompressor.FLUSH_FRAME)
-    assert dictionary_id(frame) not in dictionaries()
+    assert dictionary_id(frame) not in built_in()
     with pytest.raises(StoreError):
-        traces_data_of(bytes((1, 2)) + frame)
+        traces_data_of(bytes((1, 2)) + frame, built_in())
 
 
 class TestReadSpans:
