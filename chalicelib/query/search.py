@@ -12,13 +12,14 @@ from __future__ import annotations
 import base64
 import struct
 from bisect import bisect_left, insort
-from heapq import heappop, heappush
+from heapq import heappop, heappush, nsmallest
 from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.errors import InvalidQuery
 from chalicelib.model.attribute import attribute_hash, key_and_text
 from chalicelib.model.names import key_name
+from chalicelib.query.read_ahead import THREADS, ReadAhead
 from chalicelib.query.services import hours_of_services
 from chalicelib.query.trace import Summary, summary_of
 from chalicelib.store.search_block import EVERY_SERVICE, HOUR_NANO
@@ -144,10 +145,13 @@ class Searcher:
         self._missing = 0
         self._found: list[Hit] = []
         """Ascending."""
+        self._rows: list[tuple[int, int, SearchRow]] = []
+        """A heap of the candidates of the hour that is being read, by negated start."""
 
     def run(self) -> Found:
         """Raises StoreThrottled or StoreError as the store does."""
-        unread_before, ran_out = self._read()
+        with ReadAhead(lambda trace_id: read_spans(self._store, trace_id, self._now)) as ahead:
+            unread_before, ran_out = self._read(ahead)
         # What starts no earlier than any unread row is final; the rest could still be overtaken.
         final = [hit for hit in reversed(self._found) if hit.start_time_unix_nano >= unread_before]
         page = final[: self._search.limit]
@@ -172,7 +176,7 @@ class Searcher:
         following = Cursor(after, max([*left, unread_before - 1]))
         return None if following == self._cursor else following
 
-    def _read(self) -> tuple[int, bool]:
+    def _read(self, ahead: ReadAhead[list[Span]]) -> tuple[int, bool]:
         """Read until the page is certain; the start before which rows are unread (0: none), whether work ran out."""
         for unread_before, row in self._ticks():
             if self._is_certain(unread_before):
@@ -180,7 +184,7 @@ class Searcher:
             if not self._has_time() or len(self._seen) >= TRACES_READ_MAX:
                 return unread_before, True
             if row:
-                self._look_at(row)
+                self._look_at(row, ahead)
         return 0, False
 
     def _ticks(self) -> Iterator[Tick]:
@@ -210,7 +214,7 @@ class Searcher:
         ]
         # Heaps, of negated times: the latest start that a partition's next block may have, and rows already read.
         unread = [(-latest_of_all, place) for place in range(len(partitions))]
-        rows: list[tuple[int, int, SearchRow]] = []
+        rows = self._rows
         order = count()
         while unread or rows:
             if not unread or (rows and rows[0][0] < unread[0][0]):
@@ -237,11 +241,13 @@ class Searcher:
         place = len(self._found) - 1 - self._search.limit
         return place >= 0 and self._found[place].start_time_unix_nano >= unread_before
 
-    def _look_at(self, row: SearchRow) -> None:
+    def _look_at(self, row: SearchRow, ahead: ReadAhead[list[Span]]) -> None:
         if row.trace_id in self._seen:
             return
         self._seen.add(row.trace_id)
-        spans = read_spans(self._store, row.trace_id, self._now)
+        # The heap's beginning holds nearly all of those that are next, and is soon looked through.
+        soon = (each.trace_id for _, _, each in nsmallest(THREADS, self._rows[: 8 * THREADS]))
+        spans = ahead.of(row.trace_id, [each for each in soon if each not in self._seen])
         if not spans:
             self._missing += 1
         elif any(map(self._conditions.met_by, spans)):

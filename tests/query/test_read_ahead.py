@@ -1,0 +1,72 @@
+"""Reading ahead: side by side, each trace once, and nothing left running."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from chalicelib.errors import StoreThrottled
+from chalicelib.query.read_ahead import THREADS, ReadAhead
+
+IDS = [bytes([number]) * 16 for number in range(40)]
+
+
+def test_side_by_side():
+    """A trace and those that follow are read at the same time: none of these reads ends before all have begun."""
+    all_inside = threading.Barrier(THREADS, timeout=60)
+
+    def read(trace_id):
+        all_inside.wait()
+        return [trace_id]
+
+    with ReadAhead(read) as ahead:
+        assert ahead.of(IDS[0], IDS[1:THREADS]) == [IDS[0]]
+        for trace_id in IDS[1:THREADS]:
+            assert ahead.of(trace_id, ()) == [trace_id]
+
+
+def test_each_once():
+    """Each trace that is asked for is read once, in whatever order; few are read in vain."""
+    reads = []
+
+    def read(trace_id):
+        reads.append(trace_id)
+        return [trace_id]
+
+    with ReadAhead(read) as ahead:
+        for place, trace_id in enumerate(IDS[:20]):
+            assert ahead.of(trace_id, IDS[place + 1 : place + 1 + THREADS]) == [trace_id]
+    assert len(reads) == len(set(reads))
+    assert set(IDS[:20]) <= set(reads)
+    assert len(reads) <= 20 + THREADS
+
+
+def test_what_never_comes_blocks_nothing():
+    """Traces that were begun and are never asked for do not keep others from being read."""
+    with ReadAhead(lambda trace_id: [trace_id]) as ahead:
+        ahead.of(IDS[0], IDS[30:])
+        for trace_id in IDS[1:10]:
+            assert ahead.of(trace_id, IDS[20:30]) == [trace_id]
+
+
+def test_trouble():
+    """A read that fails fails for who asks for its trace, and for nobody else."""
+
+    def read(trace_id):
+        if trace_id == IDS[1]:
+            raise StoreThrottled("no")
+        return [trace_id]
+
+    with ReadAhead(read) as ahead:
+        assert ahead.of(IDS[0], IDS[1:4]) == [IDS[0]]
+        assert ahead.of(IDS[2], ()) == [IDS[2]]
+        with pytest.raises(StoreThrottled):
+            ahead.of(IDS[1], ())
+
+
+def test_nothing_left_running():
+    """Afterwards nothing is being read, whatever was begun."""
+    with ReadAhead(lambda trace_id: [trace_id]) as ahead:
+        ahead.of(IDS[0], IDS[1:9])
+    assert not [each for each in threading.enumerate() if each.name.startswith("read-ahead")]
