@@ -91,8 +91,12 @@ def _name_hash(key: tuple[object, ...]) -> bytes:
 def statistics_of(spans: Iterable[Span]) -> dict[tuple[str, int], Statistics]:
     """(Service, minute of span start since the epoch) → what these spans add."""
     found: dict[tuple[str, int], Statistics] = defaultdict(Statistics)
+    statistics, scope, minute = Statistics(), None, -1
     for span in spans:
-        statistics = found[span.scope.service, span.start_time_unix_nano // MINUTE_NANO]
+        # Spans of one service and minute mostly come one after the other.
+        if span.scope is not scope or span.start_time_unix_nano // MINUTE_NANO != minute:
+            scope, minute = span.scope, span.start_time_unix_nano // MINUTE_NANO
+            statistics = found[scope.service, minute]
         key = span.name, span.kind
         measure = statistics.series.get(key)
         if measure is None:

@@ -65,74 +65,54 @@ class Block(NamedTuple):
     value: bytes
 
 
-class _RowBuilder:
-    __slots__ = (
-        *("first_start", "has_error", "hashes"),
-        *("longest", "names", "resources", "shortest", "span_count"),
-    )
-
-    def __init__(self) -> None:
-        self.span_count = 0
-        self.first_start = 1 << 64
-        self.longest = 0
-        self.shortest = 1 << 64
-        self.has_error = False
-        self.names: set[str] = set()
-        self.hashes: set[int] = set()
-        self.resources: set[frozenset[bytes]] = set()
-
-
 def rows_of(spans: Iterable[Span]) -> dict[int, list[SearchRow]]:
     """Hour of span start → its rows: one a trace and service, more where it has many spans."""
-    builders: dict[tuple[int, str, bytes], _RowBuilder] = defaultdict(_RowBuilder)
-    full: list[tuple[tuple[int, str, bytes], _RowBuilder]] = []
-    hash_of = _hashes.__getitem__
-    row, trace_id, scope, hour = _RowBuilder(), b"", None, -1
+    by_row: dict[tuple[int, str, bytes], list[Span]] = defaultdict(list)
+    of_row, trace_id, scope, hour = [], b"", None, -1
     for span in spans:
-        start = span.start_time_unix_nano
         # Spans of one row mostly come one after the other.
-        if span.trace_id != trace_id or span.scope is not scope or start // HOUR_NANO != hour:
-            trace_id, scope, hour = span.trace_id, span.scope, start // HOUR_NANO
-            row = builders[hour, scope.service, trace_id]
-        if row.span_count == _SPANS_PER_ROW_MAX:
-            key = hour, span.scope.service, trace_id
-            full.append((key, row))
-            row = builders[key] = _RowBuilder()
-        row.span_count += 1
-        # Not min and max: two calls a span, where this loop costs as much as the parsing.
-        if start < row.first_start:
-            row.first_start = start
-        if span.duration_nano > row.longest:
-            row.longest = span.duration_nano
-        if span.duration_nano < row.shortest:
-            row.shortest = span.duration_nano
-        row.has_error |= span.is_error
-        row.names.add(span.name)
-        row.hashes.update(map(hash_of, span.attributes))
-        row.resources.add(span.scope.resource_attributes)
+        if (
+            span.trace_id != trace_id
+            or span.scope is not scope
+            or span.start_time_unix_nano // HOUR_NANO != hour
+        ):
+            trace_id, scope, hour = (
+                span.trace_id,
+                span.scope,
+                span.start_time_unix_nano // HOUR_NANO,
+            )
+            of_row = by_row[hour, scope.service, trace_id]
+        of_row.append(span)
     rows: dict[int, list[SearchRow]] = defaultdict(list)
-    for (hour, service, trace_id), builder in [*full, *builders.items()]:
-        rows[hour].append(_row(trace_id, key_name(service), builder))
+    for (hour, service, trace_id), of_row in by_row.items():
+        for start in range(0, len(of_row), _SPANS_PER_ROW_MAX):
+            part = of_row[start : start + _SPANS_PER_ROW_MAX]
+            rows[hour].append(_row(trace_id, key_name(service), part))
     return rows
+
+
+def _row(trace_id: bytes, service: str, spans: Sequence[Span]) -> SearchRow:
+    durations = [span.duration_nano for span in spans]
+    resources = {span.scope.resource_attributes for span in spans}
+    hash_of = _hashes.__getitem__
+    hashes: set[int] = set().union(
+        *[map(hash_of, span.attributes) for span in spans], *map(_resource_hashes, resources)
+    )
+    return SearchRow(
+        trace_id,
+        service,
+        min([span.start_time_unix_nano for span in spans]),
+        max(durations),
+        min(durations),
+        any(span.is_error for span in spans),
+        frozenset([key_name(name) for name in {span.name for span in spans}]),
+        array("H", sorted(hashes)),
+    )
 
 
 @lru_cache(maxsize=1_000)
 def _resource_hashes(attributes: frozenset[bytes]) -> frozenset[int]:
     return frozenset(map(_hashes.__getitem__, attributes))
-
-
-def _row(trace_id: bytes, service: str, builder: _RowBuilder) -> SearchRow:
-    hashes = builder.hashes.union(*map(_resource_hashes, builder.resources))
-    return SearchRow(
-        trace_id,
-        service,
-        builder.first_start,
-        builder.longest,
-        builder.shortest,
-        builder.has_error,
-        frozenset(map(key_name, builder.names)),
-        array("H", sorted(hashes)),
-    )
 
 
 def blocks_of(rows_by_hour: dict[int, list[SearchRow]]) -> list[Block]:
