@@ -99,7 +99,7 @@ def _add_caller(span: Span, halves: Halves, edges: dict[int, Edges]) -> None:
 def _add_callees(span: Span, halves: Halves) -> None:
     is_consumer = span.kind == CONSUMER
     callers = {(span.trace_id, span.parent_span_id)} if len(span.parent_span_id) == 8 else set()
-    if is_consumer and span.raw_links:
+    if is_consumer:
         callers.update(span.links)
     if not callers:
         return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chalicelib.model.attribute import texts_of
 from chalicelib.model.shadow_pb2 import Link as ShadowLink
 from chalicelib.model.shadow_pb2 import Resource as ShadowResource
-from chalicelib.model.shadow_pb2 import ResourceSpans, ScopeSpans, TracesData
+from chalicelib.model.shadow_pb2 import ResourceSpans, ScopeSpans, SpanLinks, TracesData
 from chalicelib.model.shadow_pb2 import Span as ShadowSpan
 from chalicelib.model.wire import Prefixes, field
 
@@ -65,13 +65,12 @@ class Span(NamedTuple):
     """The Span message's own wire bytes."""
     attributes: Sequence[bytes]
     """KeyValue wire bytes."""
-    raw_links: Sequence[bytes]
-    """Span.Link wire bytes."""
 
     @property
     def links(self) -> list[tuple[bytes, bytes]]:
         """(trace id, span id) of the first links that have well-formed ids."""
-        parsed = map(ShadowLink.FromString, self.raw_links[:_LINKS_PER_SPAN_MAX])
+        raw_links = SpanLinks.FromString(self.raw).links[:_LINKS_PER_SPAN_MAX]
+        parsed = map(ShadowLink.FromString, raw_links)
         return [
             (link.trace_id, link.span_id)
             for link in parsed
@@ -156,7 +155,6 @@ def span_from(raw: bytes, scope: Scope) -> Span:
         scope,
         raw,
         shadow.attributes[:],
-        shadow.links[:],
     )
     # What Span(…) comes to, at half its price: this runs for every span.
     return tuple.__new__(Span, fields)
