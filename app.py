@@ -6,9 +6,11 @@ Here it is decided who may, and a query's errors become HTTP statuses; an OTLP s
 
 from __future__ import annotations
 
+import base64
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -35,17 +37,33 @@ _SEARCH_SECONDS_MAX = 15
 
 class Clew(Chalice):
     def __call__(self, event: Any, context: Any) -> Any:
-        """As Chalice's, for requests without an Accept header too.
+        """As Chalice's, for requests without an Accept header too, such as those of Go's OTLP exporter.
 
-        Chalice answers 400 *after the view has run* if the answer is binary and Accept is missing, as it is from Go's
-        OTLP exporter: its spans would be stored, and it would be told that they were not.
+        Chalice answers them 400 *after the view has run*: spans would be stored, and their sender told that they were
+        not. And whether API Gateway decodes a base64 answer to them is not said anywhere: what is text goes as text.
         """
-        for name in ("headers", "multiValueHeaders"):
-            headers = event.get(name) or {}
-            if not any(header.lower() == "accept" for header in headers):
-                accept: Any = "*/*" if name == "headers" else ["*/*"]
-                event = {**event, name: {**headers, "Accept": accept}}
-        return super().__call__(event, context)
+        if _accepts(event):
+            return super().__call__(event, context)
+        response = super().__call__(_accepting_all(event), context)
+        if response.get("isBase64Encoded"):
+            with suppress(UnicodeDecodeError):
+                text = base64.b64decode(response["body"]).decode()
+                return {**response, "body": text, "isBase64Encoded": False}
+        return response
+
+
+def _accepts(event: dict[str, Any]) -> bool:
+    return any(name.lower() == "accept" for name in event.get("headers") or {})
+
+
+def _accepting_all(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with an Accept header; and without Accept-Encoding, for gzip would be no text."""
+    accepting = dict(event)
+    for name, accept in (("headers", "*/*"), ("multiValueHeaders", ["*/*"])):
+        sent = (event.get(name) or {}).items()
+        kept = {key: value for key, value in sent if key.lower() != "accept-encoding"}
+        accepting[name] = {**kept, "Accept": accept}
+    return accepting
 
 
 app = Clew(app_name="clew")

@@ -276,7 +276,7 @@ class TestQueries:
 
     def test_gzip(self, aws):
         """An answer is gzipped for those who take it."""
-        got = get("/openapi.json", headers={"Accept-Encoding": "gzip, deflate"})
+        got = get("/openapi.json", headers={"Accept": "*/*", "Accept-Encoding": "gzip, deflate"})
         assert got.headers["content-encoding"] == "gzip"
         assert json.loads(gzip.decompress(got.body))["openapi"] == "3.1.0"
 
@@ -289,6 +289,16 @@ class TestQueries:
         assert got.headers["cache-control"] == "no-store"
         assert got.headers["x-content-type-options"] == "nosniff"
         assert got.headers["access-control-allow-origin"] == "*"
+
+    def test_without_accept(self, aws):
+        """To a client that does not say what it accepts, text goes as text: no gateway need decode it."""
+        for resource, headers in (
+            ("/v1/services", {}),
+            ("/openapi.json", {"Accept-Encoding": "gzip"}),
+        ):
+            response = app(event("GET", resource, headers=headers), context_of("api_handler"))
+            assert response["isBase64Encoded"] is False
+            assert orjson.loads(response["body"])
 
     def test_any_content_type(self, aws):
         """A GET with a Content-Type, which some clients always send, is answered all the same."""
