@@ -6,15 +6,17 @@ VENV := .venv
 PY := $(VENV)/bin/python
 # Wheels alone: nothing is compiled on a laptop.
 PIP_INSTALL := $(PY) -m pip install -q --disable-pip-version-check --only-binary=:all:
+EMULATOR := .venv-emulator
+EMULATOR_STAMP := $(EMULATOR)/.installed
 RUN_STAMP := $(VENV)/.run-installed
 DEV_STAMP := $(VENV)/.dev-installed
 MODEL := chalicelib/model
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo check test lint bench proto dictionary clean
+.PHONY: help run demo infra deploy undeploy check test deploy-check lint bench proto dictionary clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(RUN_STAMP) ## the laptop stack (PORT, HOST, DATA_DIR, COMPAT_PORTS, AWS_ENDPOINT_URL)
 	@exec $(PY) -m infra.local
@@ -22,11 +24,24 @@ run: $(RUN_STAMP) ## the laptop stack (PORT, HOST, DATA_DIR, COMPAT_PORTS, AWS_E
 demo: $(DEV_STAMP) ## send a shop's traces to a running stack (ENDPOINT)
 	@ENDPOINT="$${ENDPOINT:-http://127.0.0.1:$(PORT)}" exec $(PY) -m infra.local.demo
 
+infra: $(RUN_STAMP) ## the queue and the tables of a stage on AWS (STAGE)
+	@exec $(PY) -m infra --stage "$(STAGE)" up
+
+deploy: $(RUN_STAMP) ## infra, and then functions and API (STAGE)
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec $(PY) -m infra --stage "$(STAGE)" deploy
+
+undeploy: $(RUN_STAMP) ## delete functions and API (STAGE; DATA=delete: queue and tables too; YES=1: do not ask)
+	@exec $(PY) -m infra --stage "$(STAGE)" undeploy \
+		$(if $(filter delete,$(DATA)),--delete-data) $(if $(YES),--yes)
+
 check: lint ## format, lint, types and the fast tests
 	@$(PY) -m pytest -m 'not slow'
 
 test: lint ## format, lint, types and all tests
 	@$(PY) -m pytest
+
+deploy-check: $(DEV_STAMP) $(EMULATOR_STAMP) ## deploy to an emulator, with everything that belongs to it
+	@EMULATOR_PYTHON="$(CURDIR)/$(EMULATOR)/bin/python" $(PY) -m pytest -v tests/deploy
 
 lint: $(DEV_STAMP)
 	@$(VENV)/bin/ruff format --check --quiet
@@ -43,7 +58,7 @@ dictionary: $(DEV_STAMP) ## train the compression dictionary
 	@$(PY) -m infra.dictionary
 
 clean: ## remove what can be made again; the journal in .data stays
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(EMULATOR) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps stand for what is installed: a start with nothing to install asks no network.
@@ -56,6 +71,12 @@ $(DEV_STAMP): requirements-dev.txt requirements-local.txt requirements.txt | $(P
 	@echo "Installing what the tests need, once…"
 	@$(PIP_INSTALL) -r requirements-dev.txt
 	@touch $(RUN_STAMP) $@
+
+$(EMULATOR_STAMP): requirements-emulator.txt | $(PY)
+	@echo "Installing the emulator, once…"
+	@$(PY) -m venv $(EMULATOR)
+	@$(EMULATOR)/bin/python -m pip install -q --disable-pip-version-check --only-binary=:all: -r requirements-emulator.txt
+	@touch $@
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

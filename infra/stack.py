@@ -31,7 +31,7 @@ def apply(
             for key, value in {"Prefix": prefix, **(parameters or {})}.items()
         ],
     }
-    if not _exists(client, prefix):
+    if not exists(client, prefix):
         client.create_stack(**request)
         client.get_waiter("stack_create_complete").wait(StackName=prefix)
     elif _updated(client, request):
@@ -45,7 +45,8 @@ def outputs_of(client: CloudFormationClient, prefix: str) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
-def _exists(client: CloudFormationClient, prefix: str) -> bool:
+def exists(client: CloudFormationClient, prefix: str) -> bool:
+    """Whether there is a stack of that name."""
     try:
         client.describe_stacks(StackName=prefix)
     except ClientError as error:

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.model.token import Scope, Token, digest_of, new_token_text
+from infra.stages import Refused
 
 if TYPE_CHECKING:
     import argparse
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
     from chalicelib.store.items import ItemStore
 
 SCOPES = ",".join(scope.value for scope in Scope)
-
-
-class Refused(Exception):
-    """What was asked for cannot be done; the message says why."""
 
 
 def add_commands(commands: Any) -> None:

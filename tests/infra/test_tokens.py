@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 from chalicelib import config, wiring
@@ -16,14 +14,13 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def infra(monkeypatch, capsys):
+def infra(capsys):
     """Runs the command; returns its exit code and what it printed, on standard output and standard error."""
     moto = Moto()
     moto.start(config.PREFIX, {})
 
     def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["infra", *words])
-        code = main()
+        code = main(["--prefix", config.PREFIX, *words])
         return code, *capsys.readouterr()
 
     yield run

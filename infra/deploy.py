@@ -1,0 +1,159 @@
+"""A stage on AWS: brought up, settled where Chalice has no words for it, checked, and taken down.
+
+    up ──▶ chalice deploy ──▶ settle ──▶ check         undeploy: chalice delete, and the data only if told
+
+`up` is the queue and the tables (stack.yaml), `settle` the gateway's own answers (merge.json). All may be run again.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlsplit
+
+import botocore.session
+
+from infra import stack
+from infra.stages import PROJECT, Refused, deployed_api_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+    from infra.stages import Stage
+
+GATEWAY_RESPONSES = PROJECT / "infra" / "merge.json"
+"""Also what `chalice package --merge-template` takes: one place says what the gateway answers by itself."""
+_TABLES = ("SpansTableArn", "IndexTableArn", "StatisticsTableArn")
+_HEALTH_TIMEOUT_SECONDS = 30.0
+
+
+def client(service: str) -> Any:
+    return botocore.session.get_session().create_client(service)
+
+
+def up(stage: Stage) -> dict[str, str]:
+    """Bring up, or bring up to date, queue and tables; return the stack's outputs."""
+    return stack.apply(cast("CloudFormationClient", client("cloudformation")), stage.prefix)
+
+
+def deploy(stage: Stage) -> str:
+    """Bring up everything; return the base URL, at which it answers. Raises Refused if any part does not come up."""
+    up(stage)
+    _chalice("deploy", stage)
+    api_id = deployed_api_id(stage)
+    if api_id is None:
+        raise Refused("chalice deploy has made no REST API")
+    settle(stage, api_id)
+    url = base_url(stage, api_id)
+    check(url)
+    return url
+
+
+def settle(stage: Stage, api_id: str) -> None:
+    """Say what the gateway answers where no function of ours is asked, and make that take effect.
+
+    OTLP senders give up on 500, and older ones on 429: what may pass is 503.
+    """
+    gateway = client("apigateway")
+    for kind, response in gateway_responses().items():
+        status = {"statusCode": response["statusCode"]} if "statusCode" in response else {}
+        gateway.put_gateway_response(
+            restApiId=api_id,
+            responseType=kind,
+            responseParameters=response.get("responseParameters", {}),
+            responseTemplates=response.get("responseTemplates", {}),
+            **status,
+        )
+    gateway.create_deployment(restApiId=api_id, stageName=stage.gateway_stage)
+
+
+def gateway_responses() -> dict[str, Any]:
+    """Kind of gateway response → what is to be answered, in OpenAPI's extension for API Gateway."""
+    merged = json.loads(GATEWAY_RESPONSES.read_text(encoding="utf-8"))
+    body = merged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+    responses: dict[str, Any] = body["x-amazon-apigateway-gateway-responses"]
+    return responses
+
+
+def base_url(stage: Stage, api_id: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Where a REST API answers; without a slash at its end. An emulator at AWS_ENDPOINT_URL has it at its own port."""
+    emulator = urlsplit(environment.get("AWS_ENDPOINT_URL", ""))
+    if emulator.hostname:
+        return f"http://{api_id}.execute-api.localhost:{emulator.port}/{stage.gateway_stage}"
+    region = botocore.session.get_session().get_config_variable("region")
+    return f"https://{api_id}.execute-api.{region}.amazonaws.com/{stage.gateway_stage}"
+
+
+def check(url: str) -> None:
+    """Raises Refused unless a function of ours answers there."""
+    address = urlsplit(url)
+    is_emulator = (address.hostname or "").endswith(".localhost")
+    # Not every resolver knows that whatever ends in .localhost is this machine (RFC 6761).
+    host = "127.0.0.1" if is_emulator else address.hostname or ""
+    kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+    connection = kind(host, address.port, timeout=_HEALTH_TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", f"{address.path}/health", headers={"Host": address.netloc})
+        answer = connection.getresponse()
+        body = answer.read()
+    except OSError as error:
+        raise Refused(f"{url}/health does not answer: {error}") from error
+    finally:
+        connection.close()
+    if answer.status != 200 or b'"ok"' not in body:
+        raise Refused(
+            f"{url}/health answers {answer.status}: {body[:200].decode(errors='replace')}"
+        )
+
+
+def undeploy(stage: Stage, *, delete_data: bool, confirmed: Callable[[str], bool]) -> None:
+    """Take down functions, schedule and API; queue and tables too if told. Raises Refused if it is not confirmed."""
+    outputs = _outputs(stage)
+    if delete_data:
+        question = f"Delete stage {stage.name} and all its data: {len(_TABLES)} tables and 2 queues of {stage.prefix}?"
+    else:
+        question = (
+            f"Delete the functions and the API of stage {stage.name}? Queues and tables stay."
+        )
+    if not confirmed(question):
+        raise Refused("nothing was deleted")
+    if deployed_api_id(stage) is not None:
+        _chalice("delete", stage)
+    if delete_data and outputs:
+        _delete_data(stage, outputs)
+
+
+def _delete_data(stage: Stage, outputs: Mapping[str, str]) -> None:
+    cloudformation = client("cloudformation")
+    cloudformation.delete_stack(StackName=stage.prefix)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=stage.prefix)
+    # The template keeps tables whatever becomes of the stack.
+    dynamodb = client("dynamodb")
+    for name in _TABLES:
+        table = outputs[name].rpartition("/")[2]
+        dynamodb.delete_table(TableName=table)
+        dynamodb.get_waiter("table_not_exists").wait(TableName=table)
+
+
+def _outputs(stage: Stage) -> dict[str, str]:
+    cloudformation = cast("CloudFormationClient", client("cloudformation"))
+    return (
+        stack.outputs_of(cloudformation, stage.prefix)
+        if stack.exists(cloudformation, stage.prefix)
+        else {}
+    )
+
+
+def _chalice(command: str, stage: Stage) -> None:
+    program = "import sys; from chalice.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, command, "--stage", stage.name], cwd=PROJECT, check=False
+    )
+    if done.returncode:
+        raise Refused(f"chalice {command} has failed; what it says is above")

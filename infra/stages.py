@@ -1,0 +1,53 @@
+"""The stages of `.chalice/config.json`, and what Chalice remembers of having deployed one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+PROJECT = Path(__file__).parents[1]
+
+
+class Refused(Exception):
+    """What was asked for cannot be done; the message says why, and what to do."""
+
+
+class Stage(NamedTuple):
+    name: str
+    prefix: str
+    """CLEW_PREFIX of its functions: the first part of the name of every queue and table."""
+    gateway_stage: str
+    """The last part of its base URL."""
+
+
+def stage_named(name: str, project: Path = PROJECT) -> Stage:
+    """A stage by its name. Raises Refused for one that is not configured."""
+    stages = json.loads((project / ".chalice" / "config.json").read_text(encoding="utf-8"))[
+        "stages"
+    ]
+    if name not in stages:
+        known = ", ".join(sorted(stages))
+        raise Refused(f"there is no stage {name!r} in .chalice/config.json, which has: {known}")
+    configured = stages[name]
+    prefix = configured["environment_variables"]["CLEW_PREFIX"]
+    return Stage(name, prefix, configured["api_gateway_stage"])
+
+
+def deployed_api_id(stage: Stage, project: Path = PROJECT) -> str | None:
+    """The REST API that `chalice deploy` made for a stage from this checkout; None if it made none."""
+    for resource in _deployed(stage, project):
+        if resource["resource_type"] == "rest_api":
+            api_id: str = resource["rest_api_id"]
+            return api_id
+    return None
+
+
+def _deployed(stage: Stage, project: Path) -> list[dict[str, Any]]:
+    remembered = project / ".chalice" / "deployed" / f"{stage.name}.json"
+    if not remembered.exists():
+        return []
+    resources: list[dict[str, Any]] = json.loads(remembered.read_text(encoding="utf-8"))[
+        "resources"
+    ]
+    return resources
