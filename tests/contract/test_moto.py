@@ -1,4 +1,4 @@
-"""The contract of an ItemStore, kept by DynamoStore on moto, and what that makes of AWS's limits and refusals."""
+"""The contracts, kept on moto, what of AWS it does, and what DynamoStore makes of AWS's limits and refusals."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from chalicelib.errors import LimitExceeded, StoreError, StoreThrottled
 from chalicelib.store.dynamodb import DynamoStore, sent_bytes, typed_item
 from chalicelib.store.items import ConditionFailed, Put
+from tests.contract.dynamodb_service import DynamoDBService
 from tests.contract.item_store import (
     NOT_THERE,
     TEXT,
@@ -24,18 +25,51 @@ from tests.contract.item_store import (
     numbered,
     sorts,
 )
+from tests.contract.message_queue import MessageQueueContract, SqsService
 from tests.contract.moto_tables import PastDynamoDB, accepted, hooked, moto_stack, refusal
 
 pytestmark = pytest.mark.slow
 
 
 class TestDynamoStoreOnMoto(ItemStoreContract):
+    backend_name = "moto"
+
     @pytest.fixture(scope="class")
     @classmethod
     def backend(cls):
         with moto_stack() as client:
             dynamodb = client("dynamodb")
             yield Backend(DynamoStore(dynamodb, sleep=lambda _: None), PastDynamoDB(dynamodb))
+
+
+class TestDynamoDBOfMoto(DynamoDBService):
+    backend_name = "moto"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def dynamodb(cls):
+        with moto_stack() as client:
+            yield client("dynamodb")
+
+
+class TestQueueOnMoto(MessageQueueContract):
+    backend_name = "moto"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def sqs(cls):
+        with moto_stack() as client:
+            yield client("sqs")
+
+
+class TestSqsOfMoto(SqsService):
+    backend_name = "moto"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def sqs(cls):
+        with moto_stack() as client:
+            yield client("sqs")
 
 
 @pytest.fixture(scope="module")
