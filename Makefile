@@ -8,10 +8,12 @@ PY := $(VENV)/bin/python
 PIP_INSTALL := $(PY) -m pip install -q --disable-pip-version-check --only-binary=:all:
 RUN_STAMP := $(VENV)/.run-installed
 DEV_STAMP := $(VENV)/.dev-installed
+EMULATOR := .venv-emulator
+DYNAMODB_LOCAL := $(EMULATOR)/dynamodb-local
 MODEL := chalicelib/model
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo check test lint bench proto dictionary clean
+.PHONY: help run demo check test contract lint bench proto dictionary clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +30,9 @@ check: lint ## format, lint, types and the fast tests
 test: lint ## format, lint, types and all tests
 	@$(PY) -m pytest
 
+contract: $(DEV_STAMP) $(EMULATOR)/.installed $(DYNAMODB_LOCAL)/.installed ## the contract kit on moto, ministack and DynamoDB Local
+	@CLEW_CONTRACT=1 $(PY) -m pytest tests/contract -rs
+
 lint: $(DEV_STAMP)
 	@$(VENV)/bin/ruff format --check --quiet
 	@$(VENV)/bin/ruff check --quiet
@@ -43,7 +48,7 @@ dictionary: $(DEV_STAMP) ## train the compression dictionary
 	@$(PY) -m infra.dictionary
 
 clean: ## remove what can be made again; the journal in .data stays
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(EMULATOR) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps stand for what is installed: a start with nothing to install asks no network.
@@ -56,6 +61,19 @@ $(DEV_STAMP): requirements-dev.txt requirements-local.txt requirements.txt | $(P
 	@echo "Installing what the tests need, once…"
 	@$(PIP_INSTALL) -r requirements-dev.txt
 	@touch $(RUN_STAMP) $@
+
+$(EMULATOR)/.installed: requirements-emulator.txt
+	@echo "Installing the emulator, once…"
+	@$(PYTHON) -m venv $(EMULATOR)
+	@$(EMULATOR)/bin/python -m pip install -q --disable-pip-version-check --only-binary=:all: -r requirements-emulator.txt
+	@touch $@
+
+# Without Java there is no stamp: the tests say that they were skipped, and why.
+$(DYNAMODB_LOCAL)/.installed: tests/contract/dynamodb_local/pom.xml | $(EMULATOR)/.installed
+	@if command -v javac >/dev/null && command -v mvn >/dev/null; then \
+		echo "Installing DynamoDB Local, once…"; \
+		mvn -q -B -Dstyle.color=never -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(DYNAMODB_LOCAL) && touch $@; \
+	fi
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -41,25 +41,25 @@ class Missing(NamedTuple):
     """Why an emulator cannot be started here."""
 
     reason: str
-    is_allowed: bool
-    """False for what `make contract` itself installs."""
+    may_be_missing: bool
+    """In `make contract`: what it installs itself may not."""
 
 
 def ministack_missing() -> Missing | None:
     if MINISTACK.exists():
         return None
-    return Missing("ministack is not installed (make contract installs it)", is_allowed=False)
+    return Missing("ministack is not installed (make contract installs it)", False)
 
 
 def dynamodb_local_missing() -> Missing | None:
-    if shutil.which("java") is None:
-        return Missing("DynamoDB Local needs Java, and there is none", is_allowed=True)
+    # javac: the launcher is compiled as it starts.
+    if shutil.which("java") is None or shutil.which("javac") is None:
+        return Missing("DynamoDB Local needs a Java development kit, and none is here", True)
     if any(JARS.glob("DynamoDBLocal-*.jar")):
         return None
-    return Missing(
-        "DynamoDB Local is not installed (make contract installs it, with Maven)",
-        is_allowed=shutil.which("mvn") is None,
-    )
+    if shutil.which("mvn") is None:
+        return Missing("DynamoDB Local is installed with Maven, which is not here", True)
+    return Missing("DynamoDB Local is not installed (make contract installs it)", False)
 
 
 @contextmanager

@@ -62,7 +62,7 @@ class TestSizes:
 
         In a transaction each unit counts twice.
         """
-        start = item(new_partition(), "a", **more, pad=b"")
+        start = {**item(new_partition(), "a"), **more, "pad": b""}
         fill = units * 1_024 - item_bytes(start)
         if fill < 0:
             return
