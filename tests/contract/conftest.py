@@ -20,11 +20,11 @@ def pytest_collection_modifyitems(items):
 
 
 def _require(missing: emulators.Missing | None) -> None:
-    """Skip the test if its emulator is missing; in `make contract`, fail if it should be there."""
+    """Skip the test if its emulator is missing; in `make contract`, end the run if it should be there."""
     if missing is None:
         return
     if os.environ.get("CLEW_CONTRACT") == "1" and not missing.may_be_missing:
-        pytest.fail(missing.reason)
+        pytest.exit(missing.reason, returncode=1)
     pytest.skip(missing.reason)
 
 

@@ -132,7 +132,7 @@ class DynamoDBService:
 
     def test_conflict(self, dynamodb, partition):
         """Of transactions that meet on an item, some are cancelled with the reason TransactionConflict."""
-        actions = [put_of(each) for each in numbered(partition, 60)]
+        actions = [put_of(each) for each in numbered(partition, 40)]
 
         def conflicts(_: int) -> bool:
             try:
@@ -143,7 +143,7 @@ class DynamoDBService:
             return False
 
         with ThreadPoolExecutor(8) as threads:
-            assert any(list(threads.map(conflicts, range(40))))
+            assert any(list(threads.map(conflicts, range(16))))
 
     # Pages
 
@@ -174,7 +174,7 @@ class DynamoDBService:
 
     def test_16_mb_of_items(self, dynamodb):
         """BatchGetItem gives at most 16 MB, and hands the other keys back."""
-        items = [item(new_partition(), "a", v=bytes(390_000)) for _ in range(50)]
+        items = [item(new_partition(), "a", v=bytes(390_000)) for _ in range(44)]
         self.write(dynamodb, items)
         assert self.unprocessed(dynamodb, items) > 0
 

@@ -83,7 +83,9 @@ def dynamodb_local() -> Iterator[Any]:
     """Within: DynamoDB Local runs in memory with Clew's tables; a client of it."""
     port = _free_port()
     command = [
-        *("java", f"-Djava.library.path={JARS}", "-cp", f"{JARS}/*", str(LAUNCHER)),
+        # A short life: compile quickly, and collect with one thread.
+        *("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"),
+        *(f"-Djava.library.path={JARS}", "-cp", f"{JARS}/*", str(LAUNCHER)),
         *("-port", str(port), "-inMemory", "-sharedDb", "-disableTelemetry"),
     ]
     with _running(command, {"DDB_LOCAL_TELEMETRY": "0"}, port):

@@ -239,7 +239,7 @@ class ItemStoreContract:
 
     def test_get_batch_over_pages(self, store, past, partition):
         """All are found, also where they are more than the backend gives at once (16 MB)."""
-        items = numbered(partition, 50, v=bytes(390_000))
+        items = numbered(partition, 44, v=bytes(390_000))
         for each in items:
             past.write(TEXT, each)
         found = store.get_batch(TEXT, [{"p": each["p"], "s": each["s"]} for each in items])
