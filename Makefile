@@ -10,10 +10,11 @@ EMULATOR := .venv-emulator
 EMULATOR_STAMP := $(EMULATOR)/.installed
 RUN_STAMP := $(VENV)/.run-installed
 DEV_STAMP := $(VENV)/.dev-installed
+DYNAMODB_LOCAL := $(EMULATOR)/dynamodb-local
 MODEL := chalicelib/model
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo infra deploy undeploy check test deploy-check lint bench proto dictionary clean
+.PHONY: help run demo infra deploy undeploy check test contract deploy-check lint bench proto dictionary clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +43,9 @@ test: lint ## format, lint, types and all tests
 
 deploy-check: $(DEV_STAMP) $(EMULATOR_STAMP) ## deploy to an emulator, with everything that belongs to it
 	@EMULATOR_PYTHON="$(CURDIR)/$(EMULATOR)/bin/python" $(PY) -m pytest -v tests/deploy
+
+contract: $(DEV_STAMP) $(EMULATOR_STAMP) $(DYNAMODB_LOCAL)/.installed ## the contract kit on moto, ministack and DynamoDB Local
+	@CLEW_CONTRACT=1 $(PY) -m pytest tests/contract -rs
 
 lint: $(DEV_STAMP)
 	@$(VENV)/bin/ruff format --check --quiet
@@ -77,6 +81,13 @@ $(EMULATOR_STAMP): requirements-emulator.txt | $(PY)
 	@$(PY) -m venv $(EMULATOR)
 	@$(EMULATOR)/bin/python -m pip install -q --disable-pip-version-check --only-binary=:all: -r requirements-emulator.txt
 	@touch $@
+
+# Without Java there is no stamp: the tests say that they were skipped, and why.
+$(DYNAMODB_LOCAL)/.installed: tests/contract/dynamodb_local/pom.xml | $(EMULATOR_STAMP)
+	@if command -v javac >/dev/null && command -v mvn >/dev/null; then \
+		echo "Installing DynamoDB Local, once…"; \
+		mvn -q -B -Dstyle.color=never -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(DYNAMODB_LOCAL) && touch $@; \
+	fi
 
 $(PY):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

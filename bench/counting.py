@@ -10,12 +10,11 @@ from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.config import Config
 
 from chalicelib.store.dynamodb import DynamoStore, item_bytes
-from chalicelib.store.items import Put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from chalicelib.store.items import Delete, Item, Plain
+    from chalicelib.store.items import Item, Plain, Put
 
 _WRITE_UNIT_BYTES = 1_024
 
@@ -36,10 +35,9 @@ class CountingStore:
         for item in items:
             self._count(table, item, 1)
 
-    def transact(self, actions: Sequence[Put | Delete]) -> None:
+    def transact(self, actions: Sequence[Put]) -> None:
         for action in actions:
-            if isinstance(action, Put):
-                self._count(f"{action.table} ({str(action.item['p'])[0]})", action.item, 2)
+            self._count(f"{action.table} ({str(action.item['p'])[0]})", action.item, 2)
 
     def _count(self, table: str, item: Item, factor: int) -> None:
         size = item_bytes(item)

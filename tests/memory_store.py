@@ -1,10 +1,14 @@
-"""An ItemStore in a dict: what every promise of the boundary comes to, at the speed that property tests need."""
+"""An ItemStore in a dict: what every promise of the boundary comes to, at the speed that property tests need.
+
+It keeps DynamoDB's limits by the adapter's own checks, so that whatever breaks one fails on any store.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.store.items import ConditionFailed, Delete, Item, Plain, Put
+from chalicelib.store.dynamodb import check_item, check_key, check_transaction
+from chalicelib.store.items import ConditionFailed, Item, Plain, Put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,10 +24,14 @@ class MemoryStore:
     def put_batch(self, table: str, items: Sequence[Item]) -> None:
         self.calls.append("put_batch")
         for item in items:
+            check_item(item)
+        for item in items:
             self.items[table, item["p"], item["s"]] = dict(item)
 
     def delete_batch(self, table: str, keys: Sequence[Item]) -> None:
         self.calls.append("delete_batch")
+        for key in keys:
+            check_key(key)
         for key in keys:
             self.items.pop((table, key["p"], key["s"]), None)
 
@@ -50,24 +58,24 @@ class MemoryStore:
 
     def get_batch(self, table: str, keys: Sequence[Item]) -> list[Item]:
         self.calls.append("get_batch")
-        addresses = [(table, key["p"], key["s"]) for key in keys]
+        for key in keys:
+            check_key(key)
+        addresses = {(table, key["p"], key["s"]) for key in keys}
         return [dict(self.items[address]) for address in addresses if address in self.items]
 
-    def transact(self, actions: Sequence[Put | Delete]) -> None:
+    def transact(self, actions: Sequence[Put]) -> None:
         self.calls.append("transact")
+        check_transaction(actions)
         failed = [i for i, action in enumerate(actions) if not self._holds(action)]
         if failed:
             raise ConditionFailed(failed)
         for action in actions:
-            if isinstance(action, Put):
-                self.items[action.table, action.item["p"], action.item["s"]] = dict(action.item)
-            else:
-                self.items.pop((action.table, action.key["p"], action.key["s"]), None)
+            self.items[action.table, action.item["p"], action.item["s"]] = dict(action.item)
 
-    def _holds(self, action: Put | Delete) -> bool:
-        if isinstance(action, Delete) or action.condition is None:
-            return True
+    def _holds(self, action: Put) -> bool:
         there = self.items.get((action.table, action.item["p"], action.item["s"]))
+        if action.condition is None:
+            return True
         if action.condition == "attribute_not_exists(p)":
             return there is None
         assert action.condition == "n = :n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -18,7 +19,14 @@ if TYPE_CHECKING:
 BATCH_ENTRIES_MAX = 10
 BATCH_BYTES_MAX = 1_048_576
 """SQS: the sum over a batch of bodies and attributes (name, type and value each); also one message's limit."""
+ATTRIBUTES_MAX = 10
+REASON_ATTRIBUTE = "reason"
+_REASON_TYPE = "String"
+REASON_CHARACTERS_MAX = 1_000
+"""Not more than anyone reads."""
 ATTRIBUTE_TYPE = "Binary.zstd"
+_REFUSED_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 does not allow (its production 2, Char), SQS does not take."""
 
 
 class MessageSender(Protocol):
@@ -38,7 +46,11 @@ class SqsSender:
         self._queue_url = queue_url
 
     def send(self, messages: Sequence[Message]) -> None:
-        for batch in batches_of([entry_of(message) for message in messages]):
+        entries = [entry_of(message) for message in messages]
+        # All are checked before the first is sent.
+        for entry in entries:
+            check_entry(entry)
+        for batch in batches_of(entries):
             try:
                 answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=batch)
             except ClientError as error:
@@ -57,24 +69,45 @@ def entry_of(message: Message) -> dict[str, Any]:
 
 def entry_bytes(entry: dict[str, Any]) -> int:
     """What SQS counts against its limit: the body, and name, type and value of each attribute."""
-    attributes = entry["MessageAttributes"].items()
     return len(entry["MessageBody"].encode()) + sum(
-        len(name.encode()) + len(value["DataType"]) + len(value["BinaryValue"])
-        for name, value in attributes
+        len(name.encode()) + len(value["DataType"].encode()) + len(_value(value))
+        for name, value in entry["MessageAttributes"].items()
     )
+
+
+def _value(attribute: dict[str, Any]) -> bytes:
+    """The bytes of an attribute's value: text counts as UTF-8."""
+    if (binary := attribute.get("BinaryValue")) is not None:
+        return bytes(binary)
+    return str(attribute["StringValue"]).encode()
+
+
+def check_entry(entry: dict[str, Any]) -> None:
+    """Raise LimitExceeded for an entry that SQS refuses: its size, its body, its attributes."""
+    body, attributes = entry["MessageBody"], entry["MessageAttributes"]
+    if not body:
+        raise LimitExceeded("a message without a body; SQS takes one of a character or more")
+    texts = [body, *(value.get("StringValue", "") for value in attributes.values())]
+    if any(map(_REFUSED_CHARACTER.search, texts)):
+        raise LimitExceeded("a message with a character that XML does not allow; SQS takes none")
+    if len(attributes) > ATTRIBUTES_MAX:
+        raise LimitExceeded(f"{len(attributes)} attributes; SQS takes {ATTRIBUTES_MAX}")
+    for name, value in attributes.items():
+        if not _value(value):
+            raise LimitExceeded(f"an attribute {name} without a value; SQS takes none such")
+    if (size := entry_bytes(entry)) > BATCH_BYTES_MAX:
+        raise LimitExceeded(f"a message of {size} bytes; SQS takes {BATCH_BYTES_MAX}")
 
 
 def batches_of(entries: Sequence[dict[str, Any]]) -> Iterator[list[Any]]:
     """Entries in order, in batches that SQS takes: at most ten and 1 MiB; each gets its Id.
 
-    Raises LimitExceeded for an entry that is too large alone: `receive` splits below that, so it is our bug.
+    Every entry has passed `check_entry`: none is too large alone.
     """
     batch: list[dict[str, Any]] = []
     batch_bytes = 0
     for entry in entries:
         size = entry_bytes(entry)
-        if size > BATCH_BYTES_MAX:
-            raise LimitExceeded(f"a message of {size} bytes; SQS takes {BATCH_BYTES_MAX}")
         if len(batch) == BATCH_ENTRIES_MAX or batch_bytes + size > BATCH_BYTES_MAX:
             yield batch
             batch, batch_bytes = [], 0
@@ -94,23 +127,39 @@ class SqsDeadLetters:
     def bury(self, record: dict[str, Any], reason: str) -> None:
         """Return when the queue has the record's body and attributes, byte for byte, and the reason.
 
-        Raises StoreThrottled otherwise.
+        The reason is cut, or left out, where SQS's limits leave it no room: the record matters more.
+        Raises StoreThrottled if the queue did not accept it.
         """
-        attributes = {
-            name: _attribute_to_send(attribute)
-            for name, attribute in record.get("messageAttributes", {}).items()
-        }
-        attributes["reason"] = {"DataType": "String", "StringValue": _printable(reason)}
+        entry = entry_of_dead_letter(record, reason)
         try:
-            self._client.send_message(
-                QueueUrl=self._queue_url,
-                MessageBody=record["body"],
-                MessageAttributes=attributes,  # type: ignore[arg-type]
-            )
+            self._client.send_message(QueueUrl=self._queue_url, **entry)
         except (ClientError, BotoCoreError) as error:
             raise StoreThrottled(
                 f"the dead-letter queue did not accept a message: {error}"
             ) from error
+
+
+def entry_of_dead_letter(record: dict[str, Any], reason: str) -> dict[str, Any]:
+    """A Lambda record as SendMessage takes it, with as much of the reason as there is room for."""
+    attributes = {
+        name: _attribute_to_send(attribute)
+        for name, attribute in record.get("messageAttributes", {}).items()
+        if name != REASON_ATTRIBUTE
+    }
+    entry = {"MessageBody": record["body"], "MessageAttributes": attributes}
+    room_bytes = (
+        BATCH_BYTES_MAX - entry_bytes(entry) - len(REASON_ATTRIBUTE) - len(_REASON_TYPE)
+        if len(attributes) < ATTRIBUTES_MAX
+        else 0
+    )
+    if room_bytes > 0 and (text := _cut(_printable(reason), room_bytes)):
+        attributes[REASON_ATTRIBUTE] = {"DataType": _REASON_TYPE, "StringValue": text}
+    return entry
+
+
+def _cut(text: str, bytes_max: int) -> str:
+    """The first characters that fit, as UTF-8."""
+    return text.encode()[:bytes_max].decode(errors="ignore")
 
 
 def _attribute_to_send(attribute: dict[str, Any]) -> dict[str, Any]:
@@ -122,4 +171,5 @@ def _attribute_to_send(attribute: dict[str, Any]) -> dict[str, Any]:
 
 def _printable(reason: str) -> str:
     """What SQS accepts as text: no control characters; and not more than anyone reads."""
-    return "".join(c if c.isprintable() else " " for c in reason[:1_000]) or "unknown"
+    kept = reason[:REASON_CHARACTERS_MAX]
+    return "".join(c if c.isprintable() else " " for c in kept) or "unknown"

@@ -5,23 +5,30 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.errors import LimitExceeded, StoreError, StoreThrottled
-from chalicelib.store.items import ConditionFailed, Delete, Item, Plain, Put
+from chalicelib.store.items import ConditionFailed, Item, Plain, Put
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 ITEM_BYTES_MAX = 409_600
+KEY_BYTES_MAX = {"p": 2_048, "s": 1_024}
+NUMBER_DIGITS_MAX = 38
+NUMBER_MAX = 10**126
+"""Numbers are below it, and their negatives."""
 BATCH_WRITE_ITEMS_MAX = 25
 BATCH_WRITE_BYTES_MAX = 16_000_000
+"""Counted as they are sent: bytes in base64, and what is not ASCII escaped."""
 BATCH_GET_KEYS_MAX = 100
 TRANSACTION_ACTIONS_MAX = 100
 TRANSACTION_BYTES_MAX = 4_000_000
@@ -57,24 +64,27 @@ class DynamoStore:
         self._sleep = sleep
 
     def put_batch(self, table: str, items: Sequence[Item]) -> None:
-        by_key = {(item["p"], item.get("s")): item for item in items}
-        self._write_batch(table, [{"PutRequest": {"Item": typed_item(i)}} for i in by_key.values()])
+        # All are checked before the first is sent: an item that is too large is found before anything is done.
+        for item in items:
+            check_item(item)
+        for batch in _batches(_distinct(items)):
+            self._write(table, [{"PutRequest": {"Item": typed_item(item)}} for item in batch])
 
     def delete_batch(self, table: str, keys: Sequence[Item]) -> None:
-        self._write_batch(table, [{"DeleteRequest": {"Key": typed_item(key)}} for key in keys])
+        for key in keys:
+            check_key(key)
+        for batch in _batches(_distinct(keys)):
+            self._write(table, [{"DeleteRequest": {"Key": typed_item(key)}} for key in batch])
 
-    def _write_batch(self, table: str, requests: Sequence[Any]) -> None:
-        # All are cut before the first is sent: an item that is too large is to be found before anything is done.
-        for batch in list(_batches(requests)):
-            waiting = batch
-            for attempt in range(_ATTEMPTS_MAX):
-                answer = _translated(self._client.batch_write_item, RequestItems={table: waiting})
-                waiting = answer.get("UnprocessedItems", {}).get(table, [])
-                if not waiting:
-                    break
-                self._back_off(attempt)
-            else:
-                raise StoreThrottled(f"{len(waiting)} of {len(batch)} items were not written")
+    def _write(self, table: str, requests: Sequence[Any]) -> None:
+        waiting = requests
+        for attempt in range(_ATTEMPTS_MAX):
+            answer = _translated(self._client.batch_write_item, RequestItems={table: waiting})
+            waiting = answer.get("UnprocessedItems", {}).get(table, [])
+            if not waiting:
+                return
+            self._back_off(attempt)
+        raise StoreThrottled(f"{len(waiting)} of {len(requests)} items were not written")
 
     def query(
         self,
@@ -100,8 +110,11 @@ class DynamoStore:
 
     def get_batch(self, table: str, keys: Sequence[Item]) -> list[Item]:
         found: list[Item] = []
-        for start in range(0, len(keys), BATCH_GET_KEYS_MAX):
-            waiting: Any = [typed_item(key) for key in keys[start : start + BATCH_GET_KEYS_MAX]]
+        for key in keys:
+            check_key(key)
+        distinct = [typed_item(key) for key in _distinct(keys)]
+        for start in range(0, len(distinct), BATCH_GET_KEYS_MAX):
+            waiting: Any = distinct[start : start + BATCH_GET_KEYS_MAX]
             attempt = 0
             while waiting:
                 answer = _translated(
@@ -119,9 +132,11 @@ class DynamoStore:
                     self._back_off(attempt)
         return found
 
-    def transact(self, actions: Sequence[Put | Delete]) -> None:
+    def transact(self, actions: Sequence[Put]) -> None:
+        check_transaction(actions)
+        if not actions:
+            return
         typed = [_typed_action(action) for action in actions]
-        _check_transaction(actions)
         for attempt in range(_ATTEMPTS_MAX):
             try:
                 self._client.transact_write_items(TransactItems=typed)
@@ -170,33 +185,111 @@ def plain_item(typed: dict[str, Any]) -> Item:
 
 def item_bytes(item: Item) -> int:
     """What DynamoDB counts as an item's size: names and values."""
-    return sum(len(name) + _value_bytes(value) for name, value in item.items())
+    return sum(len(name.encode()) + value_bytes(value) for name, value in item.items())
 
 
-def _value_bytes(value: Plain) -> int:
-    if isinstance(value, int):
-        # A byte for two significant digits, one more, and one for a sign: AWS calls it approximate.
-        return len(str(value)) // 2 + 3
-    return len(value.encode()) if isinstance(value, str) else len(value)
+def value_bytes(value: Plain) -> int:
+    """What DynamoDB counts as a value's size.
+
+    A number's is documented as about a byte for two significant digits, and one. Exactly so, DynamoDB Local counts
+    pairs of digits from the decimal point, without pairs of zeros at the end, and a byte for a sign; of zero, one byte.
+    """
+    if not isinstance(value, int):
+        return len(value.encode()) if isinstance(value, str) else len(value)
+    if value == 0:
+        return 1
+    digits = str(abs(value))
+    trailing_zeros = len(digits) - len(digits.rstrip("0"))
+    return (len(digits) + 1) // 2 - trailing_zeros // 2 + 1 + (value < 0)
 
 
-def _batches(requests: Sequence[Any]) -> Iterator[list[Any]]:
-    """Requests in order, in batches that BatchWriteItem takes."""
-    batch: list[Any] = []
+def check_item(item: Item) -> None:
+    """Raise LimitExceeded for an item that DynamoDB refuses: its keys, its numbers, its size."""
+    check_key(item)
+    for name, value in item.items():
+        if isinstance(value, int):
+            _check_number(name, value)
+    if (size := item_bytes(item)) > ITEM_BYTES_MAX:
+        raise LimitExceeded(f"an item of {size} bytes; DynamoDB takes {ITEM_BYTES_MAX}")
+
+
+def check_key(key: Item) -> None:
+    """Raise LimitExceeded for a key that DynamoDB refuses, or one that lacks a part."""
+    for name, most in KEY_BYTES_MAX.items():
+        size = value_bytes(key.get(name, b""))
+        if not 0 < size <= most:
+            raise LimitExceeded(f"a key {name} of {size} bytes; DynamoDB takes 1 to {most}")
+
+
+def _check_number(name: str, number: int) -> None:
+    digits = len(str(abs(number)).rstrip("0"))
+    if digits > NUMBER_DIGITS_MAX or abs(number) >= NUMBER_MAX:
+        raise LimitExceeded(
+            f"a number {name} of {digits} significant digits, below 10^{len(str(abs(number)))}; "
+            f"DynamoDB takes {NUMBER_DIGITS_MAX}, below 10^126"
+        )
+
+
+def check_transaction(actions: Sequence[Put]) -> None:
+    """Raise LimitExceeded for a transaction that DynamoDB refuses, whatever is stored."""
+    size = 0
+    for action in actions:
+        check_item(action.item)
+        size += item_bytes(action.item)
+    if len(actions) > TRANSACTION_ACTIONS_MAX or size > TRANSACTION_BYTES_MAX:
+        raise LimitExceeded(
+            f"a transaction of {len(actions)} actions and {size} bytes; "
+            f"DynamoDB takes {TRANSACTION_ACTIONS_MAX} and {TRANSACTION_BYTES_MAX}"
+        )
+    items = {(action.table, action.item["p"], action.item["s"]) for action in actions}
+    if len(items) < len(actions):
+        raise LimitExceeded(
+            f"{len(actions)} actions on {len(items)} items; DynamoDB takes one each"
+        )
+
+
+def _distinct(items: Iterable[Item]) -> list[Item]:
+    """Of items with one key the last: DynamoDB refuses a batch that names a key twice."""
+    return list({(item["p"], item["s"]): item for item in items}.values())
+
+
+def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """Items in order, in batches that BatchWriteItem takes."""
+    batch: list[Item] = []
     batch_bytes = 0
-    for request in requests:
-        ((_, content),) = request.items()
-        ((_, typed),) = content.items()
-        size = item_bytes(plain_item(typed))
-        if size > ITEM_BYTES_MAX:
-            raise LimitExceeded(f"an item of {size} bytes; DynamoDB takes {ITEM_BYTES_MAX}")
+    for item in items:
+        size = sent_bytes(item)
         if len(batch) == BATCH_WRITE_ITEMS_MAX or batch_bytes + size > BATCH_WRITE_BYTES_MAX:
             yield batch
             batch, batch_bytes = [], 0
-        batch.append(request)
+        batch.append(item)
         batch_bytes += size
     if batch:
         yield batch
+
+
+_SENT_AROUND_BYTES = 200
+"""An item's part of the request, beside names and values: at most this, with the table's name."""
+
+
+def sent_bytes(item: Item) -> int:
+    """What an item takes of BatchWriteItem's JSON, rounded up."""
+    return _SENT_AROUND_BYTES + sum(
+        _sent_text_bytes(name) + _sent_value_bytes(value) for name, value in item.items()
+    )
+
+
+def _sent_value_bytes(value: Plain) -> int:
+    """With the type around it: `: {"B": "…"}, `."""
+    if isinstance(value, bytes):
+        return 4 * ((len(value) + 2) // 3) + 14
+    return (_sent_text_bytes(value) if isinstance(value, str) else len(str(value))) + 14
+
+
+@lru_cache(maxsize=1_000)
+def _sent_text_bytes(text: str) -> int:
+    # Names are few, and asked for with every item.
+    return len(json.dumps(text))
 
 
 def _query_arguments(
@@ -221,27 +314,13 @@ def _query_arguments(
     }
 
 
-def _typed_action(action: Put | Delete) -> Any:
-    if isinstance(action, Delete):
-        return {"Delete": {"TableName": action.table, "Key": typed_item(action.key)}}
+def _typed_action(action: Put) -> Any:
     put: dict[str, Any] = {"TableName": action.table, "Item": typed_item(action.item)}
     if action.condition:
         put["ConditionExpression"] = action.condition
     if action.values:
         put["ExpressionAttributeValues"] = typed_item(action.values)
     return {"Put": put}
-
-
-def _check_transaction(actions: Sequence[Put | Delete]) -> None:
-    size = sum(item_bytes(a.item if isinstance(a, Put) else a.key) for a in actions)
-    if len(actions) > TRANSACTION_ACTIONS_MAX or size > TRANSACTION_BYTES_MAX:
-        raise LimitExceeded(
-            f"a transaction of {len(actions)} actions and {size} bytes; "
-            f"DynamoDB takes {TRANSACTION_ACTIONS_MAX} and {TRANSACTION_BYTES_MAX}"
-        )
-    for action in actions:
-        if isinstance(action, Put) and (size := item_bytes(action.item)) > ITEM_BYTES_MAX:
-            raise LimitExceeded(f"an item of {size} bytes; DynamoDB takes {ITEM_BYTES_MAX}")
 
 
 def _translated(call: Callable[..., Any], **arguments: Any) -> Any:

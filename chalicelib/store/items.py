@@ -39,16 +39,10 @@ class Put(NamedTuple):
     """What the condition's `:name` placeholders stand for."""
 
 
-class Delete(NamedTuple):
-    """An action of a transaction: delete the item with this key."""
-
-    table: str
-    key: Item
-
-
 class ItemStore(Protocol):
     """Every method raises StoreThrottled (the same call may succeed later), StoreError (it will not, as things are) or
-    LimitExceeded (an item or transaction is larger than any backend takes; nothing was done)."""
+    LimitExceeded (DynamoDB's limits: an item has 400 KB, its names counted; its keys 1 to 2,048 bytes and 1 to 1,024;
+    its numbers 38 significant digits; a transaction 100 actions and 4 MB; nothing was done)."""
 
     def put_batch(self, table: str, items: Sequence[Item]) -> None:
         """Return when every item is durably written, over what was there; of items with one key, the last.
@@ -74,11 +68,12 @@ class ItemStore(Protocol):
         """
 
     def get_batch(self, table: str, keys: Sequence[Item]) -> list[Item]:
-        """Those of the items that are there, in no order. `keys` are distinct. Not a snapshot."""
+        """Those of the items that are there, in no order, each once. Not a snapshot."""
 
-    def transact(self, actions: Sequence[Put | Delete]) -> None:
-        """Do all of the actions (on distinct items), atomically and durably, or raise.
+    def transact(self, actions: Sequence[Put]) -> None:
+        """Do all of the actions, atomically and durably, or raise. No actions: nothing is done.
 
-        Raises ConditionFailed if conditions are false: nothing was done. After StoreThrottled or StoreError it may have
+        Raises LimitExceeded if two are on one item, ConditionFailed if conditions are false: nothing
+        was done. After StoreThrottled or StoreError it may have
         been done all the same: a lost answer looks like a failure.
         """

@@ -22,7 +22,7 @@ from chalicelib.model.halves import Halves, halves_from, halves_messages, keys_o
 from chalicelib.model.statistics import Statistics, statistics_from
 from chalicelib.store import layout
 from chalicelib.store.dynamodb import item_bytes
-from chalicelib.store.items import ConditionFailed, Delete, Put
+from chalicelib.store.items import ConditionFailed, Put
 from chalicelib.store.layout import HOURS_PER_DAY, MINUTES_PER_HOUR, Key, Level
 from chalicelib.store.segment import sealed_segments
 from chalicelib.store.shard import ShardView, fold_state_put, read_halves
@@ -296,7 +296,7 @@ class ShardFold:
         known = known_halves(view, waiting, view.entries)
         return plan(view, known, self._now, TARGETS_MAX, entries_max)
 
-    def _actions(self, view: ShardView, planned: Plan) -> list[Put | Delete]:
+    def _actions(self, view: ShardView, planned: Plan) -> list[Put]:
         sequence = view.state.version + 1
         kept = self._waiting_items(planned.halves, sequence)
         spilled = self._spilled_items(planned.spilled, sequence)
@@ -358,6 +358,6 @@ class ShardFold:
         self._store.delete_batch(config.STATISTICS_TABLE, keys)
 
 
-def _fits(actions: Sequence[Put | Delete]) -> bool:
-    size = sum(item_bytes(action.item) for action in actions if isinstance(action, Put))
+def _fits(actions: Sequence[Put]) -> bool:
+    size = sum(item_bytes(action.item) for action in actions)
     return len(actions) <= 100 and size <= TRANSACTION_BYTES_MAX

@@ -7,6 +7,7 @@ reads back its own mistake is found out.
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import pytest
@@ -14,7 +15,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from chalicelib import config
-from chalicelib.store.items import ConditionFailed, Delete, Item, Plain, Put
+from chalicelib.errors import LimitExceeded
+from chalicelib.store.items import ConditionFailed, Item, Plain, Put
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,6 +147,12 @@ class ItemStoreContract:
         store.delete_batch(TEXT, [])
         assert past.read(TEXT, partition, "a") is None
 
+    def test_delete_batch_of_one_key_twice(self, store, past, partition):
+        """A key may be named more than once: its item is gone."""
+        past.write(TEXT, item(partition, "a"))
+        store.delete_batch(TEXT, [{"p": partition, "s": "a"}] * 2)
+        assert past.read(TEXT, partition, "a") is None
+
     # query
 
     def test_query_is_of_one_partition_and_table(self, store, past, partition):
@@ -231,28 +239,34 @@ class ItemStoreContract:
 
     def test_get_batch_over_pages(self, store, past, partition):
         """All are found, also where they are more than the backend gives at once (16 MB)."""
-        items = numbered(partition, 50, v=bytes(390_000))
+        items = numbered(partition, 44, v=bytes(390_000))
         for each in items:
             past.write(TEXT, each)
         found = store.get_batch(TEXT, [{"p": each["p"], "s": each["s"]} for each in items])
         assert sorted(sorts(found)) == sorts(items)
 
+    def test_get_batch_of_one_key_twice(self, store, past, partition):
+        """A key that is named more than once is found once."""
+        past.write(TEXT, item(partition, "a", n=1))
+        assert store.get_batch(TEXT, [item(partition, "a")] * 2) == [item(partition, "a", n=1)]
+
     # transact
+
+    def test_transact_nothing(self, store, partition):
+        """No actions: nothing is done, and that is no error."""
+        store.transact([])
+        assert list(store.query(TEXT, partition)) == []
 
     def test_transact_does_all(self, store, past, partition):
         """All the actions are done, over several tables."""
-        past.write(TEXT, item(partition, "gone"))
         store.transact(
             [
                 Put(TEXT, item(partition, "a", n=1), NOT_THERE),
                 Put(MIXED, item(partition, b"b", v=b"x")),
-                Delete(TEXT, item(partition, "gone")),
-                Delete(TEXT, item(partition, "never there")),
             ]
         )
         assert past.read(TEXT, partition, "a") == item(partition, "a", n=1)
         assert past.read(MIXED, partition, b"b") == item(partition, b"b", v=b"x")
-        assert past.read(TEXT, partition, "gone") is None
 
     @pytest.mark.parametrize(
         ("there", "condition", "holds"),
@@ -284,21 +298,17 @@ class ItemStoreContract:
     def test_conditions_that_fail_are_named_and_nothing_is_done(self, store, past, partition):
         """ConditionFailed has the places of all actions whose condition was false, and nothing was done."""
         past.write(TEXT, item(partition, "old", n=1))
-        past.write(TEXT, item(partition, "kept", n=1))
-        actions: list[Put | Delete] = [
+        actions = [
             Put(TEXT, item(partition, "new", n=2), NOT_THERE),
             Put(TEXT, item(partition, "old", n=2), NOT_THERE),
             Put(TEXT, item(partition, "free", n=2)),
-            Delete(TEXT, item(partition, "kept")),
+            Put(TEXT, item(partition, "free too", n=2)),
             Put(TEXT, item(partition, "missing", n=2), VERSION_IS, {":n": 1}),
         ]
         with pytest.raises(ConditionFailed) as caught:
             store.transact(actions)
         assert caught.value.indices == {1, 4}
-        assert list(store.query(TEXT, partition)) == [
-            item(partition, "kept", n=1),
-            item(partition, "old", n=1),
-        ]
+        assert list(store.query(TEXT, partition)) == [item(partition, "old", n=1)]
         assert past.read(TEXT, partition, "new") is None
 
     def test_a_hundred_actions(self, store, past, partition):
@@ -306,6 +316,133 @@ class ItemStoreContract:
         items = numbered(partition, 100)
         store.transact([Put(TEXT, each, NOT_THERE) for each in items])
         assert list(store.query(TEXT, partition)) == items
+
+    # At once
+
+    def test_one_of_many_creates(self, store, past, partition):
+        """Of transactions at once that each create one item, exactly one is done, and all of it; others say why."""
+
+        def create(number: int) -> bool:
+            actions = [
+                Put(TEXT, item(partition, "shared", n=number), NOT_THERE),
+                Put(TEXT, item(partition, f"own {number}", n=number), NOT_THERE),
+            ]
+            try:
+                store.transact(actions)
+            except ConditionFailed as failed:
+                assert failed.indices == {0}  # noqa: PT017 (what else is raised fails the test anyway)
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as threads:
+            done = list(threads.map(create, range(16)))
+        assert done.count(True) == 1
+        winner = done.index(True)
+        assert list(store.query(TEXT, partition)) == [
+            item(partition, f"own {winner}", n=winner),
+            item(partition, "shared", n=winner),
+        ]
+
+    def test_versions_at_once(self, store, past, partition):
+        """Writers that condition on the version they read lose no update, however they meet."""
+        past.write(TEXT, item(partition, "a", n=1))
+
+        def add_five(_: int) -> None:
+            added = 0
+            while added < 5:
+                (read,) = store.get_batch(TEXT, [item(partition, "a")])
+                after = item(partition, "a", n=read["n"] + 1)
+                try:
+                    store.transact([Put(TEXT, after, VERSION_IS, {":n": read["n"]})])
+                except ConditionFailed:
+                    continue
+                added += 1
+
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(add_five, range(4)))
+        assert past.read(TEXT, partition, "a") == item(partition, "a", n=21)
+
+    # Limits: DynamoDB's own, on both sides of each border
+
+    def refused(self, store, partition, bad: Item) -> None:
+        """Each way of writing refuses `bad`, and writes nothing of what comes with it."""
+        good = item(partition, "good")
+        with pytest.raises(LimitExceeded):
+            store.put_batch(TEXT, [good, bad])
+        with pytest.raises(LimitExceeded):
+            store.transact([Put(TEXT, good), Put(TEXT, bad)])
+        assert list(store.query(TEXT, partition)) == []
+
+    def taken(self, store, past, largest: Item) -> None:
+        store.put_batch(TEXT, [largest])
+        assert past.read(TEXT, largest["p"], largest["s"]) == largest
+        store.transact([Put(TEXT, largest)])
+        assert past.read(TEXT, largest["p"], largest["s"]) == largest
+
+    @pytest.mark.parametrize(("name", "filler"), [("v", b"\0"), ("v", "x"), ("ü", "é"), ("v", "€")])
+    def test_the_largest_item(self, store, past, partition, name, filler):
+        """An item has at most 409,600 bytes: UTF-8 of names and text, and bytes as they are."""
+        room_bytes = 409_600 - len("p" + partition + "s" + "a" + name) - (not name.isascii())
+        width = len(filler.encode()) if isinstance(filler, str) else 1
+        fill = filler * (room_bytes // width)
+        rest = "x" * (room_bytes % width)
+        whole = fill + rest if isinstance(fill, str) else fill
+        self.taken(store, past, item(partition, "a", **{name: whole}))
+        over = whole + "x" if isinstance(whole, str) else whole + b"x"
+        self.refused(store, partition + "-refused", item(partition, "b", **{name: over}))
+
+    def test_names_count(self, store, partition):
+        """An attribute's name counts as much as its value."""
+        self.refused(
+            store, partition, item(partition, "a", **{"n" * 60_000: b"", "v": bytes(349_600)})
+        )
+
+    @pytest.mark.parametrize(("name", "most"), [("p", 2_048), ("s", 1_024)])
+    def test_the_longest_keys(self, store, past, partition, name, most):
+        """A partition key has 1 to 2,048 bytes and a sort key 1 to 1,024, as UTF-8."""
+        start = f"{partition} é"
+        fill = start + "x" * (most - len(start.encode()))
+        key = {"p": partition, "s": "a", name: fill}
+        self.taken(store, past, key)
+        for bad in ({**key, name: fill + "x"}, {**key, name: ""}):
+            self.refused(store, partition + "-refused", bad)
+            for call in (store.delete_batch, store.get_batch):
+                with pytest.raises(LimitExceeded):
+                    call(TEXT, [bad])
+
+    @pytest.mark.parametrize("sign", [1, -1])
+    @pytest.mark.parametrize(
+        ("largest", "over"),
+        [(10**38 - 1, 10**38 + 1), (10**37 + 1, 10**39 + 10), (10**126 - 10**88, 10**126)],
+    )
+    def test_the_longest_numbers(self, store, past, partition, sign, largest, over):
+        """A number has at most 38 significant digits, and is below 10^126."""
+        self.taken(store, past, item(partition, "a", v=sign * largest))
+        self.refused(store, partition + "-refused", item(partition, "b", v=sign * over))
+
+    def test_one_action_an_item(self, store, partition):
+        """A transaction with two actions on one item is refused, and nothing is done."""
+        with pytest.raises(LimitExceeded):
+            store.transact([Put(TEXT, item(partition, "a", n=number)) for number in range(2)])
+        assert list(store.query(TEXT, partition)) == []
+
+    def test_a_hundred_and_one_actions(self, store, partition):
+        """A transaction of more than a hundred actions is refused, and nothing is done."""
+        with pytest.raises(LimitExceeded):
+            store.transact([Put(TEXT, each) for each in numbered(partition, 101)])
+        assert list(store.query(TEXT, partition)) == []
+
+    def test_the_largest_transaction(self, store, partition):
+        """A transaction has at most 4 MB, of whole items."""
+        fill = bytes(400_000 - len("ps0v" + partition))
+        items = [item(partition, str(i), v=fill) for i in range(10)]
+        store.transact([Put(TEXT, each) for each in items[:9]])
+        over = {**items[9], "v": fill + b"x"}
+        with pytest.raises(LimitExceeded):
+            store.transact([Put(TEXT, each) for each in [*items[:9], over]])
+        assert sorts(store.query(TEXT, partition)) == sorts(items[:9])
+        store.transact([Put(TEXT, each) for each in items])
+        assert sorts(store.query(TEXT, partition)) == sorts(items)
 
     # All of them, against a dict
 

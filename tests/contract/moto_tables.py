@@ -11,6 +11,7 @@ from moto import mock_aws
 
 from chalicelib import config
 from infra import stack
+from infra.local import moto_mends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +26,7 @@ _KINDS = {"S": str, "B": bytes, "N": int}
 def moto_stack() -> Iterator[Callable[[str], Any]]:
     """Within: the stack is up, and the given function makes a client of a service, which never retries by itself."""
     with mock_aws():
+        moto_mends.apply()
         stack.apply(client("cloudformation"), config.PREFIX)
         yield client
 
@@ -87,3 +89,8 @@ def refusal(code: str, status: int = 400, **more: Any) -> tuple[_Status, dict[st
         "ResponseMetadata": {},
         **more,
     }
+
+
+def accepted() -> tuple[_Status, dict[str, Any]]:
+    """What a `before-call` handler returns for a request that is to succeed without being sent."""
+    return _Status(200), {"ResponseMetadata": {}}

@@ -1,7 +1,4 @@
-"""The contract of an ItemStore, kept by the dict that other tests use.
-
-It takes items and transactions of any size: DynamoDB's limits are DynamoDB's, and `test_moto.py` holds them.
-"""
+"""The contract of an ItemStore, kept by the dict that other tests use."""
 
 from __future__ import annotations
 

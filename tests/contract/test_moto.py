@@ -1,15 +1,20 @@
-"""The contract of an ItemStore, kept by DynamoStore on moto, and what that makes of AWS's limits and refusals."""
+"""The contracts, kept on moto, what of AWS it does, and what DynamoStore makes of AWS's limits and refusals."""
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chalicelib.errors import LimitExceeded, StoreError, StoreThrottled
-from chalicelib.store.dynamodb import DynamoStore
-from chalicelib.store.items import ConditionFailed, Delete, Item, Put
+from chalicelib.store.dynamodb import DynamoStore, sent_bytes, typed_item
+from chalicelib.store.items import ConditionFailed, Put
+from tests.contract.dynamodb_service import DynamoDBService
 from tests.contract.item_store import (
     NOT_THERE,
     TEXT,
@@ -20,18 +25,51 @@ from tests.contract.item_store import (
     numbered,
     sorts,
 )
-from tests.contract.moto_tables import PastDynamoDB, hooked, moto_stack, refusal
+from tests.contract.message_queue import MessageQueueContract, SqsService
+from tests.contract.moto_tables import PastDynamoDB, accepted, hooked, moto_stack, refusal
 
 pytestmark = pytest.mark.slow
 
 
 class TestDynamoStoreOnMoto(ItemStoreContract):
+    backend_name = "moto"
+
     @pytest.fixture(scope="class")
     @classmethod
     def backend(cls):
         with moto_stack() as client:
             dynamodb = client("dynamodb")
             yield Backend(DynamoStore(dynamodb, sleep=lambda _: None), PastDynamoDB(dynamodb))
+
+
+class TestDynamoDBOfMoto(DynamoDBService):
+    backend_name = "moto"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def dynamodb(cls):
+        with moto_stack() as client:
+            yield client("dynamodb")
+
+
+class TestQueueOnMoto(MessageQueueContract):
+    backend_name = "moto"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def sqs(cls):
+        with moto_stack() as client:
+            yield client("sqs")
+
+
+class TestSqsOfMoto(SqsService):
+    backend_name = "moto"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def sqs(cls):
+        with moto_stack() as client:
+            yield client("sqs")
 
 
 @pytest.fixture(scope="module")
@@ -299,42 +337,50 @@ class TestLimits:
         with hooked(dynamodb, "before-call.dynamodb", note):
             yield sent
 
-    @pytest.mark.parametrize(
-        "more", [{"v": bytes(409_600)}, {"v": "é" * 204_800}, {"name" * 102_400: b"12345678901"}]
-    )
-    def test_an_item(self, store, sent, partition, more: Item):
-        """An item has at most 400 KB, attribute names included."""
-        with pytest.raises(LimitExceeded):
-            store.put_batch(TEXT, [item(partition, "a", **more)])
-        with pytest.raises(LimitExceeded):
-            store.transact([Put(TEXT, item(partition, "a", **more))])
-        assert sent == []
-
     def test_an_item_among_many(self, store, sent, partition):
-        """Where one item is too large nothing is written, also not what would go in an earlier request."""
+        """Where one item is too large nothing is sent, also not what would go in an earlier request."""
         items = numbered(partition, 30)
         items[-1]["v"] = bytes(409_600)
         with pytest.raises(LimitExceeded):
             store.put_batch(TEXT, items)
-        assert sent == []
-
-    def test_the_largest_item(self, store, partition):
-        """An item just below the limit is written."""
-        largest = item(partition, "a", v=bytes(400_000))
-        store.put_batch(TEXT, [largest])
-        store.transact([Put(TEXT, {**largest, "s": "b"})])
-        assert sorts(store.query(TEXT, partition)) == ["a", "b"]
-
-    @pytest.mark.parametrize("action", [Put, Delete])
-    def test_the_actions_of_a_transaction(self, store, sent, partition, action):
-        """A transaction has at most 100 actions."""
-        with pytest.raises(LimitExceeded):
-            store.transact([action(TEXT, item(partition, f"{i:03d}")) for i in range(101)])
-        assert sent == []
-
-    def test_the_bytes_of_a_transaction(self, store, sent, partition):
-        """A transaction has at most 4 MB."""
-        items = numbered(partition, 11, v=bytes(380_000))
         with pytest.raises(LimitExceeded):
             store.transact([Put(TEXT, each) for each in items])
         assert sent == []
+
+    def test_a_key_among_many(self, store, sent, partition):
+        """Where one key is too long nothing is deleted and nothing read."""
+        keys = [*numbered(partition, 130), item(partition, "k" * 1_025)]
+        for call in (store.delete_batch, store.get_batch):
+            with pytest.raises(LimitExceeded):
+                call(TEXT, keys)
+        assert sent == []
+
+    @pytest.mark.parametrize(
+        "value", [bytes(408_000), "é" * 204_000, "\0" * 100_000, "x" * 400_000]
+    )
+    def test_the_bytes_of_a_batch(self, dynamodb, store, partition, value):
+        """A request of BatchWriteItem has at most 16 MB as it is sent, and is not ended long before need."""
+        sizes: list[int] = []
+
+        def note(params: dict[str, Any], **_: Any) -> Any:
+            sizes.append(len(params["body"]))
+            return accepted()
+
+        items = numbered(partition, 50, v=value)
+        with hooked(dynamodb, "before-call.dynamodb.BatchWriteItem", note):
+            store.put_batch(TEXT, items)
+        assert max(sizes) <= 16_000_000
+        each_bytes = sum(sizes) / 50
+        assert len(sizes) == 2 or max(sizes) > 16_000_000 - 1.1 * each_bytes
+
+    @given(
+        st.dictionaries(
+            st.text(min_size=1), st.text() | st.binary() | st.integers(-(10**37), 10**37)
+        )
+    )
+    def test_sent_bytes(self, more):
+        """An item is never counted smaller than its part of the request."""
+        sent = {"PutRequest": {"Item": typed_item({**item("p", "s"), **more})}}
+        text = json.dumps(sent, default=lambda value: base64.b64encode(value).decode())
+        around = len(json.dumps({"RequestItems": {"t" * 100: []}}))
+        assert len(text) + 2 + around <= sent_bytes({**item("p", "s"), **more})

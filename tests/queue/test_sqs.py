@@ -19,6 +19,7 @@ from chalicelib.queue.sqs import (
     SqsDeadLetters,
     SqsSender,
     batches_of,
+    check_entry,
     entry_bytes,
     entry_of,
 )
@@ -88,13 +89,6 @@ class TestBatches:
         body = len(entry["MessageBody"])
         assert entry_bytes(entry) == body + len("payload") + len("Binary.zstd") + 1_000
 
-    def test_too_large_alone(self):
-        """An entry over 1 MiB, attributes counted, is LimitExceeded; one of just 1 MiB is sent."""
-        room = BATCH_BYTES_MAX - entry_bytes(entry_of(message(1, 0)))
-        assert len(list(batches_of([entry_of(message(1, room))]))) == 1
-        with pytest.raises(LimitExceeded):
-            list(batches_of([entry_of(message(1, room + 1))]))
-
     def test_the_largest_payload_fits(self):
         """A payload of the largest size that `receive` makes fits a message, though nothing of it compresses."""
         payload = b"".join(
@@ -102,6 +96,84 @@ class TestBatches:
         )
         largest = message_from_payload("default", payload, 10**6, NOON_UNIX_SECONDS)
         assert entry_bytes(entry_of(largest)) <= BATCH_BYTES_MAX
+
+
+def entry(body: str = "x", /, **attributes: Any) -> dict[str, Any]:
+    return {"MessageBody": body, "MessageAttributes": attributes}
+
+
+def text(value: str) -> dict[str, str]:
+    return {"DataType": "String", "StringValue": value}
+
+
+def binary(value: bytes) -> dict[str, Any]:
+    return {"DataType": "Binary", "BinaryValue": value}
+
+
+class TestLimits:
+    """What SQS does not take is LimitExceeded, and what it just takes is not."""
+
+    @pytest.mark.parametrize(
+        ("whole", "of_bytes"),
+        [
+            (lambda n: entry("x" * n), 0),
+            (lambda n: entry("é" * (n // 2) + "x" * (n % 2)), 0),
+            (lambda n: entry("x", a=binary(bytes(n))), len("x" + "a" + "Binary")),
+            (lambda n: entry("x", a=text("x" * n)), len("x" + "a" + "String")),
+            (lambda n: entry("x", a=text("x"), b=binary(bytes(n))), len("xaStringxbBinary")),
+        ],
+        ids=["body", "body in UTF-8", "bytes", "text", "two"],
+    )
+    def test_bytes(self, whole, of_bytes):
+        """A message has at most 1 MiB: its body, and the names, types and values of its attributes."""
+        largest = whole(BATCH_BYTES_MAX - of_bytes)
+        assert entry_bytes(largest) == 1_048_576
+        check_entry(largest)
+        with pytest.raises(LimitExceeded, match="1048577"):
+            check_entry(whole(BATCH_BYTES_MAX - of_bytes + 1))
+
+    def test_attributes(self):
+        """A message has at most ten attributes."""
+        check_entry(entry("x", **{f"a{i}": text("x") for i in range(10)}))
+        with pytest.raises(LimitExceeded, match="11 attributes"):
+            check_entry(entry("x", **{f"a{i}": text("x") for i in range(11)}))
+
+    @pytest.mark.parametrize(
+        "bad", [entry(""), entry(a=text("")), entry(a=binary(b""))], ids=["body", "text", "bytes"]
+    )
+    def test_nothing(self, bad):
+        """Neither body nor an attribute's value is empty."""
+        with pytest.raises(LimitExceeded, match="without"):
+            check_entry(bad)
+
+    @pytest.mark.parametrize(
+        ("good", "bad"),
+        [
+            ("\t", "\b"),
+            ("\n", "\x0b"),
+            ("\r", "\x0c"),
+            ("\x20", "\x1f"),
+            ("\ud7ff", "\ud800"),
+            ("\ue000", "\udfff"),
+            ("\ufffd", "\ufffe"),
+            ("\U00010000", "\uffff"),
+            ("\U0010ffff", "\0"),
+        ],
+        ids=ascii,
+    )
+    def test_characters(self, good, bad):
+        """Body and text attributes hold the characters of XML 1.0 (production 2) alone."""
+        check_entry(entry(good, a=text(good)))
+        for refused in (entry(bad), entry(a=text(bad))):
+            with pytest.raises(LimitExceeded, match="XML"):
+                check_entry(refused)
+
+    def test_before_anything_is_sent(self, aws, span_queue):
+        """Where one message is too large, none is sent, also not those of an earlier batch."""
+        messages = [*(message(number) for number in range(15)), message(15, 1_048_576)]
+        with pytest.raises(LimitExceeded):
+            SqsSender(aws, span_queue).send(messages)
+        assert received(aws, span_queue) == []
 
 
 class TestSender:
