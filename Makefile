@@ -14,7 +14,7 @@ DYNAMODB_LOCAL := $(EMULATOR)/dynamodb-local
 MODEL := chalicelib/model
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo infra deploy undeploy check test contract deploy-check lint bench proto dictionary clean
+.PHONY: help run demo infra deploy undeploy check test faults contract deploy-check lint bench proto dictionary clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ check: lint ## format, lint, types and the fast tests
 
 test: lint ## format, lint, types and all tests
 	@$(PY) -m pytest
+
+faults: $(DEV_STAMP) ## every fault at every call of AWS
+	@FAULTS=all $(PY) -m pytest tests/faults
 
 deploy-check: $(DEV_STAMP) $(EMULATOR_STAMP) ## deploy to an emulator, with everything that belongs to it
 	@EMULATOR_PYTHON="$(CURDIR)/$(EMULATOR)/bin/python" $(PY) -m pytest -v tests/deploy

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.errors import LimitExceeded, StoreError, StoreThrottled
+from chalicelib.errors import ClewError, LimitExceeded, StoreError, StoreThrottled
 from chalicelib.store.items import ConditionFailed, Item, Plain, Put
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ _RETRIED_REASONS = {
     "ThrottlingError",
     "RequestLimitExceeded",
 }
+_REFUSED_FOR_GOOD = {"ValidationException", "ValidationError", "ItemCollectionSizeLimitExceeded"}
+"""What was to be written is at fault, and would be whenever it was tried: as a limit that was not known here."""
 
 
 class DynamoStore:
@@ -150,6 +152,8 @@ class DynamoStore:
                     i for i, code in enumerate(reasons) if code == "ConditionalCheckFailed"
                 ]:
                     raise ConditionFailed(failed) from error
+                if refused := _REFUSED_FOR_GOOD.intersection(reasons):
+                    raise LimitExceeded(f"DynamoDB: {refused}: {error}") from error
                 if not _RETRIED_REASONS.intersection(reasons):
                     raise _translate(error) from error
             except BotoCoreError as error:
@@ -332,8 +336,9 @@ def _translated(call: Callable[..., Any], **arguments: Any) -> Any:
         raise StoreThrottled(f"DynamoDB cannot be reached: {error}") from error
 
 
-def _translate(error: ClientError) -> StoreError:
+def _translate(error: ClientError) -> ClewError:
     code = error.response["Error"]["Code"]
     if code in _THROTTLE_CODES:
         return StoreThrottled(f"DynamoDB: {code}")
-    return StoreError(f"DynamoDB: {code}: {error.response['Error'].get('Message', '')}")
+    said = f"DynamoDB: {code}: {error.response['Error'].get('Message', '')}"
+    return LimitExceeded(said) if code in _REFUSED_FOR_GOOD else StoreError(said)

@@ -311,15 +311,23 @@ class TestCancelledTransactions:
         assert caught.value.indices == {1}
         assert naps == []
 
-    def test_a_reason_that_stays(self, dynamodb, store):
-        """Any other reason is StoreError at once."""
+    @pytest.mark.parametrize(
+        ("reason", "error"),
+        [
+            ("ValidationError", LimitExceeded),
+            ("ItemCollectionSizeLimitExceeded", LimitExceeded),
+            ("AccessDenied", StoreError),
+        ],
+    )
+    def test_a_reason_that_stays(self, dynamodb, store, reason, error):
+        """Any other reason is an error at once: of what was to be written, or of the store."""
 
         def refuse(**_: Any) -> Any:
-            return cancelled("ValidationError")
+            return cancelled(reason)
 
         with (
             hooked(dynamodb, "before-call.dynamodb.TransactWriteItems", refuse),
-            pytest.raises(StoreError),
+            pytest.raises(error),
         ):
             store.transact([Put(TEXT, item("p", "a"))])
 
