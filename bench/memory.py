@@ -69,8 +69,8 @@ def _records(spans: int, spans_per_request: int, seed: int = 7) -> list[Any]:
     return [record_of(m) for body in bodies for m in receive(body, _NOW_UNIX_SECONDS)]
 
 
-def _segments(spans_per_segment: int) -> list[Item]:
-    """As many segments as a fold looks at, each of other traces: one commit's, with other trace ids."""
+def _segments(spans_per_segment: int, segments: int) -> list[Item]:
+    """Segments of commits of this size, each of other traces: one commit's, with other trace ids."""
     store = CountingStore()
     messages = [
         message
@@ -88,7 +88,7 @@ def _segments(spans_per_segment: int) -> list[Item]:
             "s": segment_sort_key(_NOW_NANO + number, bytes(8)) + "|0",
             "v": _of_other_traces(value, rng),
         }
-        for number in range(SEGMENTS_MAX)
+        for number in range(segments)
     ]
 
 
@@ -126,8 +126,8 @@ WORKS: dict[str, tuple[str, str, Callable[[], Any], Callable[[Any], None]]] = {
     "receive": ("api_handler", "the largest request", _largest_request, _receive),
     "consume": ("consume", "one group of 10,000 spans", _group, _consume),
     "consume-event": ("consume", "an event of 6 MB", _full_event, _consume),
-    "fold": ("summarise", "400 segments of 512 spans", lambda: _segments(512), _fold),
-    "fold-full": ("summarise", "400 segments of 9,728 spans", lambda: _segments(9_728), _fold),
+    "fold": ("summarise", "400 segments of 512 spans", lambda: _segments(512, 400), _fold),
+    "fold-full": ("summarise", "25 segments of 9,728 spans", lambda: _segments(9_728, 25), _fold),
 }
 """Name → (function, load in words, what makes the load, what is measured)."""
 
