@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 SPANS_PER_REQUEST = (1, 16, 64, 512)
 NOW_NANO = START_NANO + 100 * 10**9
 NOW_UNIX_SECONDS = NOW_NANO // 10**9
-_SPANS = 10_240
+SPANS = 10_240
 _CALL_RUNS = 20
 _ITEM_BYTES = 900
 """Of a chunk, nearly."""
 
 
-def measure(spans_per_request: int, spans_max: int = _SPANS, runs: int = RUNS) -> dict[str, Any]:
+def measure(spans_per_request: int, spans_max: int = SPANS, runs: int = RUNS) -> dict[str, Any]:
     """Figures a span, at one size of request; the spans of a trace meet in one group where a group holds them all."""
     # A thousand requests of one span tell as much as ten thousand, and take less time.
     spans = max(16, min(spans_max, 1_000 * spans_per_request) // 16 * 16)
