@@ -100,9 +100,9 @@ def cost_of(simulated: Simulated, machine: Machine) -> Cost:
         kind: count * (max(1.0, 60 / minutes) if kind == "minute targets" else 1) * minutes / 60
         for kind, count in simulated.roll_up.write_units.items()
     }
-    units.update(roll_up_units)  # type: ignore[arg-type]
+    units.update(roll_up_units)
     read = Counter[str](fold)
-    read.update({k: v * minutes / 60 for k, v in simulated.roll_up.read_units.items()})  # type: ignore[misc]
+    read.update({k: v * minutes / 60 for k, v in simulated.roll_up.read_units.items()})
     seconds, lambda_use = _lambda(simulated, machine, halves_scans)
     used: Quantities = {
         "api_requests": simulated.requests,
@@ -224,7 +224,7 @@ def _storage(simulated: Simulated) -> Quantities:
     for kind, days in _RETENTION_DAYS.items():
         # One hour's target stands for the simulated part of the hour.
         part = minutes / 60 if kind == "hour targets" else 1.0
-        used.update(stored(simulated.stored_bytes.get(kind, 0) * part, days))  # type: ignore[arg-type]
+        used.update(stored(simulated.stored_bytes.get(kind, 0) * part, days))
     return dict(used)
 
 
