@@ -238,7 +238,8 @@ def _stored(
 ) -> Simulated:
     stages = _Stages()
     ordered = sorted(batches, key=lambda batch: batch[0])
-    ends = [*range(60, knobs.seconds + 1, 60), knobs.seconds + 3 * knobs.window_seconds]
+    # The last minute takes what is still on its way, too: a fold more than there are minutes would count.
+    ends = [*range(60, knobs.seconds - 59, 60), knobs.seconds + 3 * knobs.window_seconds]
     consumed, folded = [], []
     for begin, end in pairwise([0, *ends]):
         due = [batch for batch in ordered if begin <= batch[0] < end]
