@@ -1,154 +1,159 @@
-"""`make bench`: CPU a span of receive and consume, stored bytes and write units a span; a table, and JSON kept.
+"""`make bench`: what Clew takes and costs: tables, JSON in bench/results, figures in README and docs/cost.md.
 
-CPU is the process's own, the median of several runs beside a fixed reference loop, so that the machine's noise shows.
+`python -m bench [--quick] [PART…]` measures only these parts, or less of each, and then rewrites no page.
 """
 
 from __future__ import annotations
 
+import argparse
 import datetime
-import gc
 import json
 import platform
-import statistics
 import subprocess
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.counting import CountingStore, unplugged_store
-from bench.load import chunked, requests
-from chalicelib import config
-from chalicelib.queue.message import payload_of
-from chalicelib.receive.endpoint import receive_traces
-from chalicelib.store.commit import Counted, commit
-from chalicelib.store.consume import collector_paused
+from bench import answers, cold, memory, processing, report
+from bench.cost import cost_of, idle_bill, memory_megabytes
+from bench.load import SPANS_PER_TRACE
+from bench.prices import SECONDS_PER_MONTH, total_dollars
+from bench.timing import RUNS, cpu_seconds, reference_loop
+from bench.traffic import Knobs, simulate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from bench.cost import Cost, Machine
 
-    from chalicelib.queue.message import Message
-    from chalicelib.store.items import ItemStore
-
+PROJECT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_name("results")
-_RUNS = 5
-_SPANS = 10_240
-_SPANS_PER_REQUEST = (1, 16, 64, 512)
-_HEADERS = {"content-type": "application/x-protobuf"}
-_NOW_NANO = 1_790_000_100 * 10**9
+PARTS = ("processing", "memory", "cold", "cost", "answers")
+CURVE = (Knobs(0.1, 3_600), Knobs(1, 1_800), Knobs(10, 300), Knobs(100, 60), Knobs(1_000, 10))
+"""Each long enough to mean something, and short enough to simulate in seconds."""
+_QUICK_CURVE = (Knobs(1, 60),)
+_USUAL = Knobs(10, 120)
+LEVERS = {
+    "as it is": _USUAL,
+    "batch window 1 s": _USUAL._replace(window_seconds=1),
+    "batch window 20 s": _USUAL._replace(window_seconds=20),
+    "batch window 60 s": _USUAL._replace(window_seconds=60),
+    "exporter timers 1 s": _USUAL._replace(exporter_seconds=1),
+    "exporter timers 30 s": _USUAL._replace(exporter_seconds=30),
+    "10 consumers": _USUAL._replace(consumers=10),
+    "groups of 2,500 spans, at 100/s": Knobs(100, 30, group_spans_max=2_500),
+    "groups of 10,000 spans, at 100/s": Knobs(100, 30),
+    "1 trace in 10 sampled": _USUAL._replace(traces_per_second=1),
+}
 
 
-def cpu_seconds(work: Callable[[], Any]) -> float:
-    """Median over the runs."""
-    figures = []
-    for _ in range(_RUNS):
-        gc.collect()
-        before = time.process_time()
-        work()
-        figures.append(time.process_time() - before)
-    return statistics.median(figures)
+def measure(parts: list[str], *, quick: bool) -> dict[str, Any]:
+    """The results of these parts, by name."""
+    runs = 1 if quick else RUNS
+    found: dict[str, Any] = {}
+    if "processing" in parts:
+        sizes = (512,) if quick else processing.SPANS_PER_REQUEST
+        spans = 1_024 if quick else processing.SPANS
+        found["processing"] = [processing.measure(size, spans, runs) for size in sizes]
+    if "memory" in parts:
+        found["memory"] = memory.measure(["consume"] if quick else list(memory.WORKS))
+        for row in found["memory"].values():
+            row["limit_megabytes"] = memory_megabytes(row["function"])
+    if "cold" in parts:
+        found["cold"] = cold.measure(1 if quick else cold.RUNS)
+    if "cost" in parts:
+        found |= _costs(processing.machine(runs), quick=quick)
+    if "answers" in parts:
+        found["answers"] = answers.measure((1_000,) if quick else answers.SPANS, runs)
+    return found
 
 
-def reference_loop() -> None:
-    """Always the same work: what this machine makes of it tells how fast it is today."""
-    total = 0
-    for i in range(1_000_000):
-        total += i % 7
-
-
-def receive_all(bodies: Sequence[bytes]) -> list[Message]:
-    messages: list[Message] = []
-    for body in bodies:
-        answer = receive_traces(_HEADERS, body, _NOW_NANO // 10**9, messages.extend)
-        assert answer.status == 200
-    return messages
-
-
-def consume_all(messages: Sequence[Message], store: ItemStore) -> None:
-    """Groups as the consumer makes them, from compressed messages on."""
-    spans_per_message = max(message.span_count for message in messages)
-    per_group = max(1, min(config.GROUP_MESSAGES_MAX, config.GROUP_SPANS_MAX // spans_per_message))
-    for group in chunked(messages, per_group):
-        counted = [
-            Counted(
-                message.digest,
-                message.received_unix_seconds,
-                payload_of(config.TENANT, message, config.MESSAGE_PAYLOAD_BYTES_MAX),
-            )
-            for message in group
-        ]
-        with collector_paused():
-            commit(store, counted, _NOW_NANO, config.SHARDS)
-
-
-def measure(spans_per_request: int) -> dict[str, Any]:
-    """Figures a span, at one size of request."""
-    # Ten requests of one span tell as much as ten thousand, and take less time.
-    spans = min(_SPANS, 1_000 * spans_per_request) // 16 * 16 or 16
-    bodies = requests(7, spans, spans_per_request)
-    messages = receive_all(bodies)
-    counting = CountingStore()
-    consume_all(messages, counting)
-
-    def micros(work: Callable[[], Any]) -> float:
-        return cpu_seconds(work) / spans * 1e6
-
-    receive = micros(lambda: receive_all(bodies))
-    consume = micros(lambda: consume_all(messages, CountingStore()))
-    unplugged = unplugged_store()
-    whole = micros(lambda: consume_all(messages, unplugged))
+def _costs(machine: Machine, *, quick: bool) -> dict[str, Any]:
+    levers = {} if quick else LEVERS
     return {
-        "spans_per_request": spans_per_request,
-        "request_bytes_per_span": sum(map(len, bodies)) / spans,
-        "receive_micros": receive,
-        "consume_micros": consume,
-        "botocore_micros": whole - consume,
-        "total_micros": receive + whole,
-        "stored_bytes": {table: size / spans for table, size in counting.bytes.items()},
-        "stored_bytes_total": sum(counting.bytes.values()) / spans,
-        "write_units": {table: units / spans for table, units in counting.units.items()},
-        "write_units_total": sum(counting.units.values()) / spans,
+        "machine_for_cost": machine._asdict(),
+        "curve": [
+            _row(cost_of(simulate(knobs), machine)) for knobs in (_QUICK_CURVE if quick else CURVE)
+        ],
+        "levers": [
+            {"lever": name, **_row(cost_of(simulate(knobs), machine))}
+            for name, knobs in levers.items()
+        ],
+        "idle": idle_bill(machine),
     }
+
+
+def _row(cost: Cost) -> dict[str, Any]:
+    spans_per_month = cost.traces_per_second * SPANS_PER_TRACE * SECONDS_PER_MONTH
+    return {**cost._asdict(), "dollars_per_month": cost.dollars * spans_per_month / 1e6}
+
+
+def pages(found: dict[str, Any]) -> dict[str, str]:
+    """Name of a pair of markers → what belongs between them."""
+    made: dict[str, str] = {}
+    if rows := found.get("processing"):
+        made["processing"] = report.processing_table(rows)
+        made["kinds"] = report.kinds_table(rows[-1])
+    if rows := found.get("memory"):
+        made["memory"] = report.memory_table(rows)
+    if rows := found.get("cold"):
+        made["cold"] = report.cold_table(rows)
+    if rows := found.get("curve"):
+        made["curve"] = report.curve_table(rows)
+        made["chart"] = f"```\n{report.chart(rows)}\n```"
+        made["parts"] = report.parts_table(rows)
+        made["levers"] = report.levers_table(found["levers"])
+        made["idle"] = report.idle_table(found["idle"])
+        made["prices"] = report.prices_table()
+    if rows := found.get("answers"):
+        made["answers"] = report.answers_table(rows)
+    return made
+
+
+def figures(found: dict[str, Any]) -> str:
+    """README's block."""
+    last, curve = found["processing"][-1], found["curve"]
+    costs = ", ".join(f"${row['dollars']:.2f} at {row['traces_per_second']:g}" for row in curve)
+    return (
+        f"At 512 spans a request: {last['total_micros']:.0f} µs of CPU, "
+        f"{last['stored_bytes_total']:.0f} stored bytes and {last['write_units_total']:.2f} write units a span.\n"
+        f"A million spans cost {costs} traces a second (X-Ray: ${curve[0]['xray_dollars']:.2f}); "
+        f"nothing sent, ${total_dollars(found['idle']):.2f} a month. [docs/cost.md](docs/cost.md) says how."
+    )
 
 
 def commit_id() -> str:
     command = ["git", "describe", "--always", "--dirty"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=PROJECT)
     return done.stdout.strip() or "unknown"
 
 
-def table(rows: Sequence[dict[str, Any]]) -> str:
-    lines = [
-        "| spans a request | receive µs | consume µs | botocore µs | total µs | stored B | write units |",
-        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    lines += [
-        f"| {row['spans_per_request']} | {row['receive_micros']:.1f} | {row['consume_micros']:.1f} "
-        f"| {row['botocore_micros']:.1f} | {row['total_micros']:.1f} | {row['stored_bytes_total']:.0f} "
-        f"| {row['write_units_total']:.3f} |"
-        for row in rows
-    ]
-    return "\n".join(lines)
-
-
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--quick", action="store_true", help="seconds, to see that it runs")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     reference = cpu_seconds(reference_loop)
-    rows = [measure(size) for size in _SPANS_PER_REQUEST]
+    found = measure(arguments.parts or list(PARTS), quick=arguments.quick)
     now = datetime.datetime.now(tz=datetime.UTC)
     result = {
         "commit": commit_id(),
         "date": now.isoformat(timespec="seconds"),
         "machine": {"python": platform.python_version(), "cpu": platform.machine()},
-        "reference_loop_seconds": reference,
-        "rows": rows,
+        "reference_loop_seconds": [reference, cpu_seconds(reference_loop)],
+        **found,
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{now:%Y-%m-%d}.json").write_text(json.dumps(result, indent=1) + "\n")
-    print("CPU, stored bytes and write units a span; everything of a trace meets in one group.")
-    print(f"Reference loop: {reference * 1e3:.0f} ms.\n")
-    print(table(rows))
-    print("\nBy table at 512 spans a request (markers m, segments f; transactions count twice):")
-    for name, size in rows[-1]["stored_bytes"].items():
-        print(f"  {name:24} {size:6.1f} B  {rows[-1]['write_units'][name]:.4f} write units")
+    print(
+        f"Reference loop: {reference * 1e3:.0f} ms before, {result['reference_loop_seconds'][1] * 1e3:.0f} ms after."
+    )
+    made = pages(found)
+    for name, content in made.items():
+        print(f"\n{name}\n{content}")
+    if not arguments.parts and not arguments.quick:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{now:%Y-%m-%d}.json").write_text(json.dumps(result, indent=1) + "\n")
+        for name, content in made.items():
+            report.replace_between(PROJECT / "docs" / "cost.md", name, content)
+        report.replace_between(PROJECT / "README.md", "figures", figures(found))
 
 
 if __name__ == "__main__":

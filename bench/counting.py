@@ -1,54 +1,97 @@
-"""Stores for the benchmark: one that only counts bytes and write units, and botocore with the network cut off."""
+"""Stores for the benchmark: one in memory that counts as DynamoDB bills, and botocore with the network cut off."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+import os
+from bisect import bisect_left, bisect_right, insort
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-import botocore.session
 from botocore.awsrequest import AWSResponse, HeadersDict
-from botocore.config import Config
 
-from chalicelib.store.dynamodb import DynamoStore, item_bytes
+from bench.units import ITEM_OVERHEAD_BYTES, read_units, write_units
+from chalicelib import config, wiring
+from chalicelib.store.dynamodb import BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX, item_bytes
+from chalicelib.store.items import ConditionFailed, Put
+from chalicelib.store.layout import FOLD_STATE_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from chalicelib.store.items import Item, Plain, Put
+    from chalicelib.store.dynamodb import DynamoStore
+    from chalicelib.store.items import Delete, Item, Plain
 
-_WRITE_UNIT_BYTES = 1_024
+_PAGE_BYTES = 1_048_576
+_KINDS = {"m": "markers", "f": "segments", "h": "halves", "c": "catalogues"}
+_LEVELS = {"m": "minute targets", "h": "hour targets", "d": "day targets"}
 
 
-def write_units(size: int) -> int:
-    """DynamoDB's: a kilobyte, begun; a transaction's count twice."""
-    return -(-size // _WRITE_UNIT_BYTES)
+def kind_of(table: str, key: Item) -> str:
+    """Which line of docs/item-layout.md a key of ours belongs to."""
+    if table == config.SPANS_TABLE:
+        return "chunks" if len(key["p"]) == 16 else "dictionaries"  # type: ignore[arg-type]
+    if table == config.INDEX_TABLE:
+        return "blocks"
+    if key["s"] == FOLD_STATE_KEY:
+        return "fold-states"
+    letter = str(key["p"])[0]
+    return _KINDS.get(letter) or _LEVELS[str(key["s"])[0]]
 
 
 class CountingStore:
-    """Accepts every write, keeps nothing but sums; has nothing to read."""
+    """An ItemStore in memory. Every call and every item counts as DynamoDB would bill it, by kind."""
 
     def __init__(self) -> None:
-        self.bytes: dict[str, int] = defaultdict(int)
-        self.units: dict[str, int] = defaultdict(int)
+        self.calls: Counter[str] = Counter()
+        """Requests that DynamoDB would get, by their names there."""
+        self.write_units: Counter[str] = Counter()
+        self.read_units: Counter[str] = Counter()
+        self.put_bytes: Counter[str] = Counter()
+        self._items: dict[tuple[str, Plain], dict[Plain, Item]] = defaultdict(dict)
+        self._sorts: dict[tuple[str, Plain], list[Any]] = defaultdict(list)
+
+    def stored_bytes(self) -> dict[str, int]:
+        """What is there now, by kind, with the overhead that DynamoDB bills for each item."""
+        found: Counter[str] = Counter()
+        for (table, _), of_partition in self._items.items():
+            for item in of_partition.values():
+                found[kind_of(table, item)] += item_bytes(item) + ITEM_OVERHEAD_BYTES
+        return found
+
+    def forget_counts(self) -> None:
+        for counter in (self.calls, self.write_units, self.read_units, self.put_bytes):
+            counter.clear()
 
     def put_batch(self, table: str, items: Sequence[Item]) -> None:
+        self.calls["BatchWriteItem"] += -(-len(items) // BATCH_WRITE_ITEMS_MAX)
         for item in items:
-            self._count(table, item, 1)
-
-    def transact(self, actions: Sequence[Put]) -> None:
-        for action in actions:
-            self._count(f"{action.table} ({str(action.item['p'])[0]})", action.item, 2)
-
-    def _count(self, table: str, item: Item, factor: int) -> None:
-        size = item_bytes(item)
-        self.bytes[table] += size
-        self.units[table] += factor * write_units(size)
+            self._put(table, item, in_transaction=False)
 
     def delete_batch(self, table: str, keys: Sequence[Item]) -> None:
-        pass
+        self.calls["BatchWriteItem"] += -(-len(keys) // BATCH_WRITE_ITEMS_MAX)
+        for key in keys:
+            self._delete(table, key, in_transaction=False)
+
+    def transact(self, actions: Sequence[Put | Delete]) -> None:
+        self.calls["TransactWriteItems"] += 1
+        failed = [i for i, action in enumerate(actions) if not self._holds(action)]
+        if failed:
+            raise ConditionFailed(failed)
+        for action in actions:
+            if isinstance(action, Put):
+                self._put(action.table, action.item, in_transaction=True)
+            else:
+                self._delete(action.table, action.key, in_transaction=True)
 
     def get_batch(self, table: str, keys: Sequence[Item]) -> list[Item]:
-        return []
+        self.calls["BatchGetItem"] += -(-len(keys) // BATCH_GET_KEYS_MAX)
+        found = []
+        for key in keys:
+            item = self._items[table, key["p"]].get(key["s"])
+            self.read_units[kind_of(table, key)] += read_units(item_bytes(item) if item else 0)
+            if item:
+                found.append(dict(item))
+        return found
 
     def query(
         self,
@@ -59,27 +102,88 @@ class CountingStore:
         *,
         descending: bool = False,
     ) -> Iterator[Item]:
-        return iter(())
+        address = (table, partition)
+        sorts = self._sorts[address]
+        begin = 0 if low is None else bisect_left(sorts, low)
+        end = len(sorts) if high is None else bisect_right(sorts, high)
+        wanted = sorts[begin:end]
+        for page in self._pages(address, wanted[::-1] if descending else wanted):
+            self.calls["Query"] += 1
+            kind = kind_of(table, page[-1] if page else {"p": partition, "s": FOLD_STATE_KEY})
+            self.read_units[kind] += read_units(sum(map(item_bytes, page)))
+            yield from map(dict, page)
+
+    def _pages(self, address: tuple[str, Plain], sorts: list[Any]) -> Iterator[list[Item]]:
+        """Of a megabyte; an empty one for nothing found. Only those that are asked for are read."""
+        page: list[Item] = []
+        page_bytes = 0
+        for sort in sorts:
+            page.append(self._items[address][sort])
+            page_bytes += item_bytes(page[-1])
+            if page_bytes > _PAGE_BYTES:
+                yield page
+                page, page_bytes = [], 0
+        if page or not sorts:
+            yield page
+
+    def _put(self, table: str, item: Item, *, in_transaction: bool) -> None:
+        address, sort = (table, item["p"]), item["s"]
+        before = self._items[address].get(sort)
+        size, kind = item_bytes(item), kind_of(table, item)
+        larger = max(size, item_bytes(before) if before else 0)
+        self.write_units[kind] += write_units(larger, in_transaction=in_transaction)
+        self.put_bytes[kind] += size
+        if before is None:
+            insort(self._sorts[address], sort)
+        self._items[address][sort] = dict(item)
+
+    def _delete(self, table: str, key: Item, *, in_transaction: bool) -> None:
+        address, sort = (table, key["p"]), key["s"]
+        item = self._items[address].pop(sort, None)
+        size = item_bytes(item) if item else 0
+        self.write_units[kind_of(table, key)] += write_units(size, in_transaction=in_transaction)
+        if item:
+            del self._sorts[address][bisect_left(self._sorts[address], sort)]
+
+    def _holds(self, action: Put | Delete) -> bool:
+        if not isinstance(action, Put) or action.condition is None:
+            return True
+        there = self._items[action.table, action.item["p"]].get(action.item["s"])
+        if action.condition == "attribute_not_exists(p)":
+            return there is None
+        assert action.values is not None
+        return there is not None and there.get("n") == action.values[":n"]
 
 
 class _Raw:
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
     def stream(self, *_: object, **__: object) -> Iterator[bytes]:
-        yield b"{}"
+        yield self._body
+
+
+def _answer(body: bytes) -> Callable[..., AWSResponse]:
+    def answer(**_: object) -> AWSResponse:
+        headers: Any = HeadersDict({"content-type": "application/x-amz-json-1.0"})
+        return AWSResponse("", 200, headers, _Raw(body))
+
+    return answer
+
+
+def unplug() -> None:
+    """The product's own clients do everything that botocore does for a call (serialise, sign, parse) but send it."""
+    os.environ.update(
+        AWS_ACCESS_KEY_ID="bench",
+        AWS_SECRET_ACCESS_KEY="bench",
+        AWS_DEFAULT_REGION="us-east-1",
+    )
+    wiring.forget()
+    queue_url = b'{"QueueUrl":"https://sqs.us-east-1.amazonaws.com/123456789012/clew-spans"}'
+    wiring.client("dynamodb").meta.events.register("before-send.dynamodb", _answer(b'{"Items":[]}'))
+    wiring.client("sqs").meta.events.register("before-send.sqs", _answer(queue_url))
 
 
 def unplugged_store() -> DynamoStore:
-    """Everything that botocore does for a call (validate, serialise, sign, parse) but send it."""
-    client: Any = botocore.session.get_session().create_client(
-        "dynamodb",
-        region_name="us-east-1",
-        aws_access_key_id="bench",
-        aws_secret_access_key="bench",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
-
-    def answer(request: object, **_: object) -> AWSResponse:
-        headers: Any = HeadersDict({"content-type": "application/x-amz-json-1.0"})
-        return AWSResponse("", 200, headers, _Raw())
-
-    client.meta.events.register("before-send.dynamodb", answer)
-    return DynamoStore(client)
+    unplug()
+    return wiring.store()

@@ -1,4 +1,4 @@
-"""The benchmark's load: seeded traces of 16 spans over four services, as an exporter would batch them.
+"""The benchmark's load: seeded traces of 16 spans over four services, as exporters would batch them.
 
 None of its words are in the data that the chunk dictionary was trained on.
 """
@@ -6,7 +6,7 @@ None of its words are in the data that the chunk dictionary was trained on.
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
@@ -14,25 +14,41 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SPANS_PER_TRACE = 16
+SERVICES_PER_TRACE = 4
 START_NANO = 1_790_000_000 * 10**9
 _INTERNAL, _SERVER, _CLIENT = 1, 2, 3
-_SERVICES = ("ferry-gateway", "berth-planner", "tide-table", "crew-roster")
-_ROUTES = ("/voyages/{voyage}", "/berths/{berth}/slots", "/tides/{port}", "/crews/{crew}/shifts")
+SERVICES = (
+    *("ferry-gateway", "berth-planner", "tide-table", "crew-roster", "crane-dispatch"),
+    *("fuel-ledger", "pilot-desk", "customs-mirror", "weather-relay", "cargo-weigher"),
+)
+_ROUTES = (
+    *("/voyages/{voyage}", "/berths/{berth}/slots", "/tides/{port}", "/crews/{crew}/shifts"),
+    *("/cranes/{crane}", "/bunkers/{bunker}", "/pilots/{pilot}/calls", "/manifests/{manifest}"),
+    *("/winds/{buoy}", "/containers/{container}/weight"),
+)
+
+
+class SentSpan(NamedTuple):
+    service: int
+    """Index into SERVICES."""
+    fields: dict[str, Any]
+    """Of OTLP's Span, but for the attributes."""
+    attributes: dict[str, Any]
 
 
 class _Trace:
     """Sixteen spans: a request that passes through four services, each with its own work and a database call."""
 
-    def __init__(self, rng: random.Random, number: int) -> None:
+    def __init__(self, rng: random.Random, start_nano: int, path: Sequence[int]) -> None:
         self._rng = rng
-        self.trace_id = rng.randbytes(16)
-        self._now = START_NANO + number * 3_000_000
-        self.spans: list[tuple[int, dict[str, Any], dict[str, Any]]] = []
+        self._trace_id = rng.randbytes(16)
+        self._now = start_nano
+        self.spans: list[SentSpan] = []
         parent = b""
-        for service in range(len(_SERVICES)):
-            parent = self._service(service, parent)
+        for service, following in zip(path, [*path[1:], path[0]], strict=True):
+            parent = self._pass(service, following, parent)
 
-    def _service(self, service: int, parent: bytes) -> bytes:
+    def _pass(self, service: int, following: int, parent: bytes) -> bytes:
         rng, route = self._rng, _ROUTES[service]
         path = route.split("{")[0] + str(rng.randrange(100_000))
         server = self._span(
@@ -63,7 +79,6 @@ class _Trace:
                 "server.address": f"harbour-db-{service}",
             },
         )
-        following = (service + 1) % len(_SERVICES)
         return self._span(
             service,
             "GET",
@@ -71,8 +86,8 @@ class _Trace:
             server,
             {
                 "http.request.method": "GET",
-                "url.full": f"http://{_SERVICES[following]}:8080{path}",
-                "server.address": _SERVICES[following],
+                "url.full": f"http://{SERVICES[following]}:8080{path}",
+                "server.address": SERVICES[following],
                 "http.response.status_code": 200,
             },
         )
@@ -82,7 +97,7 @@ class _Trace:
     ) -> bytes:
         self._now += self._rng.randrange(200_000)
         fields = {
-            "trace_id": self.trace_id,
+            "trace_id": self._trace_id,
             "span_id": self._rng.randbytes(8),
             "parent_span_id": parent,
             "name": name,
@@ -91,37 +106,44 @@ class _Trace:
             "end_time_unix_nano": self._now + int(self._rng.lognormvariate(15, 1)),
             "flags": 0x101,
         }
-        self.spans.append((service, fields, attributes))
+        self.spans.append(SentSpan(service, fields, attributes))
         span_id: bytes = fields["span_id"]  # type: ignore[assignment]
         return span_id
 
 
-def requests(seed: int, span_count: int, spans_per_request: int) -> list[bytes]:
-    """ExportTraceServiceRequest bodies of about `span_count` spans in all, traces whole and in order."""
+def trace(
+    rng: random.Random, start_nano: int, path: Sequence[int] = range(SERVICES_PER_TRACE)
+) -> list[SentSpan]:
+    """The spans of a trace that passes through the services of `path`, four spans in each."""
+    return _Trace(rng, start_nano, path).spans
+
+
+def requests(
+    seed: int, span_count: int, spans_per_request: int, start_nano: int = START_NANO
+) -> list[bytes]:
+    """ExportTraceServiceRequest bodies of about `span_count` spans in all, traces whole, in order, 3 ms apart."""
     rng = random.Random(seed)
     spans = [
         span
         for number in range(span_count // SPANS_PER_TRACE)
-        for span in _Trace(rng, number).spans
+        for span in trace(rng, start_nano + number * 3_000_000)
     ]
-    batches = (
-        spans[start : start + spans_per_request]
-        for start in range(0, len(spans), spans_per_request)
-    )
-    return [_body(batch) for batch in batches]
+    return [request_body(batch) for batch in chunked(spans, spans_per_request)]
 
 
-def _body(spans: Sequence[tuple[int, dict[str, Any], dict[str, Any]]]) -> bytes:
+def request_body(spans: Sequence[SentSpan]) -> bytes:
+    """An ExportTraceServiceRequest's bytes."""
     data = TracesData()
-    for service, name in enumerate(_SERVICES):
-        of_service = [(fields, attributes) for at, fields, attributes in spans if at == service]
-        if of_service:
-            resource_spans = data.resource_spans.add()
-            _set(resource_spans.resource.attributes, _resource(name))
-            scope_spans = resource_spans.scope_spans.add()
-            scope_spans.scope.name = "harbour.instrumentation.http"
-            for fields, attributes in of_service:
-                _set(scope_spans.spans.add(**fields).attributes, attributes)
+    of_services: dict[int, list[SentSpan]] = {}
+    for span in spans:
+        of_services.setdefault(span.service, []).append(span)
+    for service, of_service in sorted(of_services.items()):
+        resource_spans = data.resource_spans.add()
+        _set(resource_spans.resource.attributes, _resource(SERVICES[service]))
+        scope_spans = resource_spans.scope_spans.add()
+        scope_spans.scope.name = "harbour.instrumentation.http"
+        for span in of_service:
+            _set(scope_spans.spans.add(**span.fields).attributes, span.attributes)
     return data.SerializeToString()
 
 

@@ -16,6 +16,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.edges import EdgeKind, Edges, smaller_exemplar
+from chalicelib.model.halves import keys_of
 from chalicelib.model.measure import Measure
 
 if TYPE_CHECKING:
@@ -44,13 +45,17 @@ class KnownHalves:
                 known_callees.get(callee, folded_unix_seconds), folded_unix_seconds
             )
 
-    def union(self, halves: Halves, folded_unix_seconds: int) -> KnownHalves:
-        """These and new ones, as another object."""
+    def with_new(self, halves: Halves, folded_unix_seconds: int) -> KnownHalves:
+        """What is known under the keys of new halves, with these, as another object.
+
+        Of no other key: a step has hundreds of entries, and copying everything for each took half a minute.
+        """
         united = KnownHalves()
-        for key, callers in self.callers.items():
-            united.callers[key] = dict(callers)
-        for key, callees in self.callees.items():
-            united.callees[key] = dict(callees)
+        for key in keys_of(halves):
+            if key in self.callers:
+                united.callers[key] = dict(self.callers[key])
+            if key in self.callees:
+                united.callees[key] = dict(self.callees[key])
         united.add(halves, folded_unix_seconds)
         return united
 
@@ -68,11 +73,10 @@ def added_edges(
     known: KnownHalves, new: Halves, folded_unix_seconds: int, window_seconds: int
 ) -> dict[int, Edges]:
     """Minute → what `new` changes, where `known` holds at least every earlier half of the new ones' keys."""
-    keys = {half[:2] for half in new.callers} | {half[:2] for half in new.callees}
-    united = known.union(new, folded_unix_seconds)
+    united = known.with_new(new, folded_unix_seconds)
     before, after = Counter[Call](), Counter[Call]()
     exemplars: dict[tuple[int, str, str, int], bytes] = {}
-    for key in keys:
+    for key in keys_of(new):
         before.update(call for call, _ in calls_of(key, known, window_seconds))
         for call, trace_id in calls_of(key, united, window_seconds):
             after[call] += 1

@@ -195,3 +195,11 @@ class TestLonely:
             known.add(halves_of([made]), time)
         callees = halves_of([SERVE]).callees
         assert bool(lonely(callees, 0, known, WINDOW)) == is_lonely, caption
+
+
+def test_new_halves_take_their_own_keys_alone():
+    """What new halves change is computed from what is known under their keys: the rest is not copied for each entry."""
+    known = KnownHalves()
+    known.add(halves_and_edges_of(spans([CALL, SERVE._replace(trace=2)]))[0], 0)
+    united = known.with_new(halves_and_edges_of(spans([SERVE]))[0], 0)
+    assert set(united.callers) == set(united.callees) == {(trace_id(1), spans([CALL])[0].span_id)}

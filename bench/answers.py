@@ -1,0 +1,140 @@
+"""What answers take: CPU, requests, read units and bytes, with few and with many spans stored."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from bench.counting import CountingStore
+from bench.load import SERVICES, SERVICES_PER_TRACE, chunked, request_body, trace
+from bench.stages import consumer_of, receive, record_of
+from bench.timing import cpu_seconds
+from chalicelib import config
+from chalicelib.present.native import edges_json, search_json, services_json, statistics_json
+from chalicelib.present.otlp_json import traces_data_json
+from chalicelib.present.respond import json_answer
+from chalicelib.query.edges import edges
+from chalicelib.query.parameters import Parameters, search_from
+from chalicelib.query.search import search_traces
+from chalicelib.query.services import hours_of_services
+from chalicelib.query.statistics import statistics
+from chalicelib.query.trace import trace_by_id
+from chalicelib.summarise.job import summarise_shards
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SPANS = (10_000, 1_000_000)
+BEGIN_UNIX_SECONDS = 497_223 * 3_600
+NOW_UNIX_SECONDS = BEGIN_UNIX_SECONDS + 3_600
+LARGE_TRACE_SPANS = 10_000
+RUNS = 5
+_SECOND_NANO = 10**9
+_SPANS_PER_GROUP = 9_728
+_GROUPS_PER_FOLD = 8
+"""At a million spans an hour, what comes in under five minutes: folding more often takes long to fill."""
+
+
+class Stored:
+    """An hour of spans, committed group by group and folded now and then; the last groups are not folded."""
+
+    def __init__(self, spans: int) -> None:
+        self.store = CountingStore()
+        self._second = float(BEGIN_UNIX_SECONDS)
+        self._consumer = consumer_of(self.store, lambda: int(self._second * _SECOND_NANO))
+        rng = random.Random(13)
+        groups = max(1, round(spans / _SPANS_PER_GROUP))
+        for number in range(groups):
+            begin = BEGIN_UNIX_SECONDS + 3_500 * number / groups
+            self._commit(self._traces(rng, begin, 3_500 / groups), begin)
+            if number % _GROUPS_PER_FOLD == 0:
+                summarise_shards(self.store, range(config.SHARDS), int(begin))
+        self.small_trace_id, self.large_trace_id = self._two_more(rng)
+        self.store.forget_counts()
+
+    def _traces(self, rng: random.Random, begin: float, seconds: float) -> list[Any]:
+        traces = _SPANS_PER_GROUP // 16
+        return [
+            span
+            for number in range(traces)
+            for span in trace(
+                rng, int((begin + number * seconds / traces) * _SECOND_NANO), _path(rng)
+            )
+        ]
+
+    def _commit(self, spans: list[Any], second: float) -> None:
+        self._second = second
+        messages = [
+            message
+            for batch in chunked(spans, 512)
+            for message in receive(request_body(batch), int(second))
+        ]
+        self._consumer.consume([record_of(message) for message in messages])
+
+    def _two_more(self, rng: random.Random) -> tuple[bytes, bytes]:
+        start = (NOW_UNIX_SECONDS - 50) * _SECOND_NANO
+        small = trace(rng, start)
+        large = trace(
+            rng, start, [rng.randrange(len(SERVICES)) for _ in range(LARGE_TRACE_SPANS // 4)]
+        )
+        self._commit([*small, *large], NOW_UNIX_SECONDS - 40)
+        small_id: bytes = small[0].fields["trace_id"]
+        large_id: bytes = large[0].fields["trace_id"]
+        return small_id, large_id
+
+
+def _path(rng: random.Random) -> list[int]:
+    return rng.sample(range(len(SERVICES)), SERVICES_PER_TRACE)
+
+
+def questions(stored: Stored) -> dict[str, Callable[[], Any]]:
+    """Name → what makes the document, as `app.py` does."""
+    store, now = stored.store, NOW_UNIX_SECONDS
+    hour = {"start": [str(BEGIN_UNIX_SECONDS)], "end": [str(NOW_UNIX_SECONDS)]}
+    asked = Parameters(hour, ("start", "end")).time_range(now * _SECOND_NANO)
+    service = SERVICES[2]
+
+    def search(**parameters: list[str]) -> Any:
+        wanted = {**hour, "service": [service], "limit": ["20"], **parameters}
+        return search_json(search_traces(store, search_from(wanted, now * _SECOND_NANO), now))
+
+    slow = {"attribute": ["http.request.method=GET"], "min_duration": ["30ms"]}
+    return {
+        "trace of 16 spans": lambda: traces_data_json(
+            trace_by_id(store, stored.small_trace_id, now)
+        ),
+        "trace of 10,000 spans": lambda: traces_data_json(
+            trace_by_id(store, stored.large_trace_id, now)
+        ),
+        "search: service": search,
+        "search: service, attribute, duration": lambda: search(**slow),
+        "services": lambda: services_json(list(hours_of_services(store, asked, now))),
+        "statistics of an hour": lambda: statistics_json(
+            statistics(store, service, asked, None, now)
+        ),
+        "edges of an hour": lambda: edges_json(edges(store, asked, now)),
+    }
+
+
+def measure(span_counts: tuple[int, ...] = SPANS, runs: int = RUNS) -> list[dict[str, Any]]:
+    """A row for each question, and number of spans stored."""
+    rows = []
+    for spans in span_counts:
+        began = time.monotonic()
+        stored = Stored(spans)
+        fill_seconds = time.monotonic() - began
+        for name, ask in questions(stored).items():
+            row = _row(stored.store, ask, runs)
+            rows.append({"question": name, "spans": spans, "fill_seconds": fill_seconds, **row})
+    return rows
+
+
+def _row(store: CountingStore, ask: Callable[[], Any], runs: int) -> dict[str, Any]:
+    def answer() -> Any:
+        return json_answer(ask(), {"accept-encoding": "gzip"})
+
+    store.forget_counts()
+    body = answer().body
+    counts = {"requests": store.calls.total(), "read_units": store.read_units.total()}
+    return {"cpu_millis": cpu_seconds(answer, runs) * 1e3, **counts, "answer_bytes": len(body)}

@@ -1,0 +1,253 @@
+"""From simulated traffic to dollars a million spans, and the bill of a Clew to which nobody sends.
+
+What is assumed, beside prices, is named here: how long AWS takes to answer, what logs hold, how pollers poll.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench.load import SPANS_PER_TRACE
+from bench.prices import SECONDS_PER_MONTH, Quantities, stored, total_dollars, xray_dollars
+from bench.units import READ_UNIT_BYTES, duration_seconds, gigabyte_seconds, sqs_requests
+from chalicelib import config
+from chalicelib.store.layout import Level
+
+if TYPE_CHECKING:
+    from bench.traffic import Phase, Simulated
+
+WAITING_SECONDS = {
+    "SendMessageBatch": 0.010,
+    "BatchWriteItem": 0.010,
+    "TransactWriteItems": 0.020,
+    "BatchGetItem": 0.006,
+    "Query": 0.006,
+}
+"""Assumed: from sending a call of this kind until its answer is there. Calls are made one after the other."""
+POLLERS = 5
+POLL_SECONDS = 20
+"""Lambda's pollers of a quiet queue, and how long an empty receive waits: as AWS describes them."""
+RECEIVE_MESSAGES_MAX = 10
+PLATFORM_LOG_BYTES = 400
+"""START, END and REPORT of an invocation."""
+METRICS_LOG_BYTES = 900
+"""One record of the embedded metrics format, with its envelope."""
+METRICS = 5
+"""Custom metrics that a Clew with traffic writes: those of its figures that are rarely 0."""
+KEY_REQUEST_SECONDS = 300
+"""DynamoDB asks for a table's key again after five minutes, for each table in use."""
+TABLES = 3
+_PER_MINUTE = frozenset({"minute targets", "catalogues", "fold-states"})
+"""What a fold writes once a minute, however much the minute brought."""
+_CONFIG = Path(__file__).parents[1] / ".chalice" / "config.json"
+_RETENTION_DAYS = {
+    "chunks": config.RETENTION_SECONDS / 86_400,
+    "blocks": config.RETENTION_SECONDS / 86_400,
+    "markers": config.MARKER_RETENTION_SECONDS / 86_400,
+    "minute targets": Level.MINUTE.retention_seconds / 86_400,
+    "hour targets": Level.HOUR.retention_seconds / 86_400,
+    "halves": 2 * config.PENDING_WINDOW_SECONDS / 86_400,
+}
+
+
+def memory_megabytes(function: str) -> int:
+    """As `chalice deploy` sets it."""
+    functions = json.loads(_CONFIG.read_text())["stages"]["prod"]["lambda_functions"]
+    return int(functions[function]["lambda_memory_size"])
+
+
+class Machine(NamedTuple):
+    """What this machine's CPU takes for what the simulation leaves out."""
+
+    request_cpu_seconds: float
+    """Of a request beside `receive_traces`: Chalice, and botocore's sending."""
+    invocation_cpu_seconds: float
+    """Of an invocation of the consumer or the schedule beside its stage's work: event, logs, metrics."""
+    call_cpu_seconds: dict[str, float]
+    """Of botocore, by name of the call."""
+    halves_cpu_seconds_per_byte: float
+    """Of looking through waiting halves, by their stored bytes."""
+
+
+class Cost(NamedTuple):
+    traces_per_second: float
+    used: Quantities
+    """For a million spans."""
+    dollars: float
+    xray_dollars: float
+    write_units: dict[str, float]
+    """A span, by kind of item."""
+    read_units: dict[str, float]
+    fold_seconds: float
+    """How long the schedule's function runs each minute."""
+    chunks_per_trace: float
+    gigabyte_seconds: dict[str, float]
+    """For a million spans, by function."""
+
+
+def cost_of(simulated: Simulated, machine: Machine) -> Cost:
+    """A million spans of this traffic, as it is once it has lasted for hours."""
+    minutes = simulated.knobs.seconds / 60
+    fold, halves_scans = _with_waiting_halves(simulated)
+    units = Counter[str](simulated.consume.write_units)
+    units.update(_by_minute(simulated.fold.write_units, minutes))
+    units.update(simulated.check.write_units)
+    roll_up_units = {
+        # An hour has sixty minutes' targets to empty, the simulated time fewer.
+        kind: count * (max(1.0, 60 / minutes) if kind == "minute targets" else 1) * minutes / 60
+        for kind, count in simulated.roll_up.write_units.items()
+    }
+    units.update(roll_up_units)
+    read = Counter[str](fold)
+    read.update({k: v * minutes / 60 for k, v in simulated.roll_up.read_units.items()})
+    seconds, lambda_use = _lambda(simulated, machine, halves_scans)
+    used: Quantities = {
+        "api_requests": simulated.requests,
+        "lambda_requests": simulated.requests + simulated.consume.invocations + minutes,
+        "lambda_gigabyte_seconds": sum(lambda_use.values()),
+        "sqs_requests": _sqs(simulated),
+        "write_units": sum(units.values()),
+        "read_units": sum(read.values()),
+        "log_gigabytes": _log_bytes(simulated, minutes) / 1e9,
+        "metric_months": METRICS * simulated.knobs.seconds / SECONDS_PER_MONTH,
+        "key_requests": TABLES * simulated.knobs.seconds / KEY_REQUEST_SECONDS,
+        **_storage(simulated),
+    }
+    scale = 1e6 / simulated.spans
+    million = {name: quantity * scale for name, quantity in used.items()}
+    return Cost(
+        simulated.knobs.traces_per_second,
+        million,
+        total_dollars(million),
+        xray_dollars(1e6, SPANS_PER_TRACE),
+        {kind: count / simulated.spans for kind, count in units.items()},
+        {kind: count / simulated.spans for kind, count in read.items()},
+        seconds,
+        _chunks(simulated) / (simulated.spans / SPANS_PER_TRACE),
+        {function: use * scale for function, use in lambda_use.items()},
+    )
+
+
+def _chunks(simulated: Simulated) -> float:
+    """A chunk of this load takes one write unit."""
+    return simulated.consume.write_units["chunks"]
+
+
+def _by_minute(units: Counter[str], minutes: float) -> dict[str, int]:
+    """Where less than a minute was simulated, what is written once a minute counts for that part of it."""
+    part = min(1.0, minutes)
+    return {
+        kind: count * part if kind in _PER_MINUTE else count  # type: ignore[misc]
+        for kind, count in units.items()
+    }
+
+
+def _with_waiting_halves(simulated: Simulated) -> tuple[dict[str, float], float]:
+    """Read units of fold and checks, and how many bytes of waiting halves they look through, in the simulated time.
+
+    Every fold with halves reads all that wait, those of two windows; so does the check of what that fold then adds.
+    """
+    minutes = simulated.knobs.seconds / 60
+    waiting_minutes = 2 * config.PENDING_WINDOW_SECONDS / 60
+    waiting_bytes = simulated.fold.put_bytes["halves"] / minutes * waiting_minutes
+    scans = 2 * simulated.fold.calls["TransactWriteItems"] * min(1.0, minutes)
+    read: dict[str, float] = dict(simulated.fold.read_units)
+    for kind, count in simulated.check.read_units.items():
+        read[kind] = read.get(kind, 0) + count
+    read["halves"] = scans * waiting_bytes / READ_UNIT_BYTES
+    return read, scans * waiting_bytes
+
+
+def _lambda(
+    simulated: Simulated, machine: Machine, halves_bytes: float
+) -> tuple[float, dict[str, float]]:
+    """(Seconds that the schedule's function runs a minute, gigabyte-seconds by function in the simulated time)."""
+    minutes = simulated.knobs.seconds / 60
+    receive_cpu = machine.request_cpu_seconds + simulated.receive_cpu_seconds / simulated.requests
+    receive = duration_seconds(
+        receive_cpu, WAITING_SECONDS["SendMessageBatch"], memory_megabytes("api_handler")
+    )
+    invocations = simulated.consume.invocations
+    consume = _phase_seconds(simulated.consume, machine, "consume") / invocations
+    hourly = _phase_seconds(simulated.roll_up, machine, "summarise") * minutes / 60
+    scanning = duration_seconds(
+        halves_bytes * machine.halves_cpu_seconds_per_byte, 0, memory_megabytes("summarise")
+    )
+    folding = sum(
+        _phase_seconds(phase, machine, "summarise") for phase in (simulated.fold, simulated.check)
+    )
+    summarise = (folding + hourly + scanning) / minutes
+    return summarise, {
+        "receive": simulated.requests * gigabyte_seconds(receive, memory_megabytes("api_handler")),
+        "consume": invocations * gigabyte_seconds(consume, memory_megabytes("consume")),
+        "summarise": minutes * gigabyte_seconds(summarise, memory_megabytes("summarise")),
+    }
+
+
+def _phase_seconds(phase: Phase, machine: Machine, function: str) -> float:
+    """Of all its invocations together."""
+    botocore = sum(machine.call_cpu_seconds[name] * count for name, count in phase.calls.items())
+    waiting = sum(WAITING_SECONDS[name] * count for name, count in phase.calls.items())
+    cpu = phase.cpu_seconds + botocore + machine.invocation_cpu_seconds * phase.invocations
+    return duration_seconds(cpu, waiting, memory_megabytes(function))
+
+
+def _sqs(simulated: Simulated) -> float:
+    sends = sum(map(sqs_requests, simulated.send_payload_bytes))
+    receives = deletes = 0
+    for message_bytes in simulated.batch_message_bytes:
+        for start in range(0, len(message_bytes), RECEIVE_MESSAGES_MAX):
+            # Of an event's bytes three quarters travelled: there they are base64.
+            fetched = sum(message_bytes[start : start + RECEIVE_MESSAGES_MAX]) * 3 // 4
+            receives += sqs_requests(fetched)
+            deletes += 1
+    return sends + receives + deletes + empty_receives(simulated.knobs.seconds)
+
+
+def empty_receives(seconds: float) -> float:
+    """Of pollers that find nothing; with traffic they find something now and then, so it is a bound."""
+    return POLLERS * seconds / POLL_SECONDS
+
+
+def _log_bytes(simulated: Simulated, minutes: float) -> float:
+    consumed = simulated.consume.invocations
+    invocations = simulated.requests + consumed + minutes
+    return invocations * PLATFORM_LOG_BYTES + (consumed + minutes) * METRICS_LOG_BYTES
+
+
+def _storage(simulated: Simulated) -> Quantities:
+    used = Counter[str]()
+    minutes = simulated.knobs.seconds / 60
+    for kind, days in _RETENTION_DAYS.items():
+        # One hour's target stands for the simulated part of the hour.
+        part = minutes / 60 if kind == "hour targets" else 1.0
+        used.update(stored(simulated.stored_bytes.get(kind, 0) * part, days))
+    return dict(used)
+
+
+def idle_bill(machine: Machine) -> Quantities:
+    """What a month takes in which nobody sends and nobody asks."""
+    invocations = SECONDS_PER_MONTH / 60
+    seconds = duration_seconds(
+        machine.invocation_cpu_seconds + machine.call_cpu_seconds["Query"],
+        WAITING_SECONDS["Query"],
+        memory_megabytes("summarise"),
+    )
+    return {
+        "api_requests": 0,
+        "lambda_requests": invocations,
+        "lambda_gigabyte_seconds": invocations
+        * gigabyte_seconds(seconds, memory_megabytes("summarise")),
+        "sqs_requests": empty_receives(SECONDS_PER_MONTH),
+        "write_units": 0,
+        # One strongly consistent query of the fold-state a minute.
+        "read_units": invocations * config.SHARDS_READ,
+        "log_gigabytes": invocations * PLATFORM_LOG_BYTES / 1e9,
+        "metric_months": 0,
+        # The schedule touches one table.
+        "key_requests": SECONDS_PER_MONTH / KEY_REQUEST_SECONDS,
+        **stored(0, 0),
+    }

@@ -1,0 +1,180 @@
+"""CPU a span of receive, consume, botocore and fold; stored bytes and write units; botocore's share by call."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from bench.cost import Machine
+from bench.counting import CountingStore, unplug, unplugged_store
+from bench.load import START_NANO, requests
+from bench.stages import consume_all, receive
+from bench.timing import RUNS, cpu_seconds, cpu_seconds_of_all
+from chalicelib import config
+from chalicelib.model.clew_pb2 import Halves as HalvesMessage
+from chalicelib.model.frame import message_in
+from chalicelib.model.halves import halves_from
+from chalicelib.store.items import Put
+from chalicelib.store.layout import halves_partition
+from chalicelib.summarise.job import summarise_shards
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chalicelib.queue.message import Message
+    from chalicelib.store.items import Item
+
+SPANS_PER_REQUEST = (1, 16, 64, 512)
+NOW_NANO = START_NANO + 100 * 10**9
+NOW_UNIX_SECONDS = NOW_NANO // 10**9
+SPANS = 10_240
+_CALL_RUNS = 20
+_ITEM_BYTES = 900
+"""Of a chunk, nearly."""
+
+
+def measure(spans_per_request: int, spans_max: int = SPANS, runs: int = RUNS) -> dict[str, Any]:
+    """Figures a span, at one size of request; the spans of a trace meet in one group where a group holds them all."""
+    # A thousand requests of one span tell as much as ten thousand, and take less time.
+    spans = max(16, min(spans_max, 1_000 * spans_per_request) // 16 * 16)
+    bodies = requests(7, spans, spans_per_request)
+    messages = [message for body in bodies for message in receive(body, NOW_UNIX_SECONDS)]
+    counting = CountingStore()
+    consume_all(messages, counting, NOW_NANO)
+    written = sum(counting.write_units.values()) / spans
+    put_bytes = {kind: size / spans for kind, size in counting.put_bytes.items()}
+    unplugged = unplugged_store()
+    receiving, consuming, whole = cpu_seconds_of_all(
+        [
+            lambda: [receive(body, NOW_UNIX_SECONDS) for body in bodies],
+            lambda: consume_all(messages, CountingStore(), NOW_NANO),
+            lambda: consume_all(messages, unplugged, NOW_NANO),
+        ],
+        runs,
+    )
+    micros = 1e6 / spans
+    return {
+        "spans_per_request": spans_per_request,
+        "spans": spans,
+        "request_bytes_per_span": sum(map(len, bodies)) / spans,
+        "receive_micros": receiving * micros,
+        "consume_micros": consuming * micros,
+        "botocore_micros": (whole - consuming) * micros,
+        "total_micros": (receiving + whole) * micros,
+        "fold_micros": _fold_seconds(messages, runs) * micros,
+        "stored_bytes": put_bytes,
+        "stored_bytes_total": sum(put_bytes.values()),
+        "write_units": {kind: n / spans for kind, n in counting.write_units.items()},
+        "write_units_total": written,
+    }
+
+
+def _fold_seconds(messages: Sequence[Message], runs: int) -> float:
+    """Of one run of the schedule over what these messages added. A store is made for each: folding changes it."""
+    stores = [CountingStore() for _ in range(runs)]
+    for store in stores:
+        consume_all(messages, store, NOW_NANO)
+    waiting = iter(stores)
+    return cpu_seconds(
+        lambda: summarise_shards(next(waiting), range(config.SHARDS), NOW_UNIX_SECONDS), runs
+    )
+
+
+def machine(runs: int = RUNS) -> Machine:
+    """What the simulation of traffic leaves out."""
+    calls = _call_cpu_seconds(runs)
+    return Machine(
+        _request_cpu_seconds(runs),
+        max(0.0, _invocation_cpu_seconds(runs) - calls["Query"]),
+        calls,
+        _halves_cpu_seconds_per_byte(runs),
+    )
+
+
+def _request_cpu_seconds(runs: int) -> float:
+    """Of a warm request of one span through Chalice and botocore, less what `receive_traces` takes."""
+    from bench.cold import http_event
+    from infra.local.functions import context_of
+
+    unplug()
+    from app import app
+
+    (body,) = requests(7, 16, 16)
+    event, context = http_event(body), context_of("api_handler")
+    assert app(event, context)["statusCode"] == 200
+
+    def through_app() -> None:
+        for _ in range(_CALL_RUNS):
+            app(event, context)
+
+    def receive_alone() -> None:
+        for _ in range(_CALL_RUNS):
+            receive(body, NOW_UNIX_SECONDS)
+
+    whole, alone = cpu_seconds_of_all([through_app, receive_alone], runs)
+    return max(0.0, whole - alone) / _CALL_RUNS
+
+
+def _invocation_cpu_seconds(runs: int) -> float:
+    """Of a warm invocation of the schedule that finds nothing, botocore's query included."""
+    from infra.local.functions import context_of
+
+    unplug()
+    from chalicelib.summarise.function import summarise
+
+    event = {
+        "version": "0",
+        "account": "1",
+        "region": "us-east-1",
+        "id": "1",
+        "resources": [],
+        "detail": {},
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "time": "2026-11-23T00:00:00Z",
+    }
+    context = context_of("summarise")
+
+    def work() -> None:
+        for _ in range(_CALL_RUNS):
+            summarise(event, context)
+
+    return cpu_seconds(work, runs) / _CALL_RUNS
+
+
+def _call_cpu_seconds(runs: int) -> dict[str, float]:
+    store = unplugged_store()
+    rng = random.Random(3)
+    items: list[Item] = [
+        {"p": rng.randbytes(16), "s": rng.randbytes(16), "v": rng.randbytes(_ITEM_BYTES), "x": 1}
+        for _ in range(25)
+    ]
+    table = config.SPANS_TABLE
+    puts = [Put(table, item, "attribute_not_exists(p)") for item in items[:20]]
+    keys: list[Item] = [{"p": item["p"], "s": item["s"]} for item in items]
+
+    def times(work: Any) -> Any:
+        return lambda: [work() for _ in range(_CALL_RUNS)]
+
+    calls = {
+        "BatchWriteItem": times(lambda: store.put_batch(table, items)),
+        "TransactWriteItems": times(lambda: store.transact(puts)),
+        "BatchGetItem": times(lambda: store.get_batch(table, keys)),
+        "Query": times(lambda: list(store.query(table, b"p"))),
+    }
+    figures = cpu_seconds_of_all(list(calls.values()), runs)
+    return {name: each / _CALL_RUNS for name, each in zip(calls, figures, strict=True)}
+
+
+def _halves_cpu_seconds_per_byte(runs: int) -> float:
+    """Of looking through halves none of which is wanted, as all but the newest are not."""
+    store = CountingStore()
+    bodies = requests(7, 2_048, 512)
+    consume_all([m for body in bodies for m in receive(body, NOW_UNIX_SECONDS)], store, NOW_NANO)
+    summarise_shards(store, [0], NOW_UNIX_SECONDS)
+    items = list(store.query(config.STATISTICS_TABLE, halves_partition(0)))
+    values = [value for item in items if isinstance(value := item["v"], bytes)]
+    seconds = cpu_seconds(
+        lambda: [halves_from(message_in(HalvesMessage, value), set()) for value in values], runs
+    )
+    return seconds / sum(map(len, values))

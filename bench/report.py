@@ -1,0 +1,200 @@
+"""Tables of results, in Markdown, and putting them between the markers of a page."""
+
+from __future__ import annotations
+
+import re
+from math import log10
+from typing import TYPE_CHECKING, Any
+
+from bench.prices import PRICES, dollars
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+TOTAL_MICROS_MAX = 15
+STORED_BYTES_MAX = 60
+WRITE_UNITS_MAX = 0.15
+IMPORT_RATIO_MAX = 1.3
+IDLE_DOLLARS_MAX = 2
+_BAR_CHARACTERS = 40
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
+    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def processing_table(rows: Sequence[dict[str, Any]]) -> str:
+    heads = (
+        *("spans a request", "receive µs", "consume µs", "botocore µs"),
+        *(f"together µs (target {TOTAL_MICROS_MAX})", "fold µs"),
+        *(f"stored bytes (target {STORED_BYTES_MAX})", f"write units (target {WRITE_UNITS_MAX})"),
+    )
+    micros = ("receive_micros", "consume_micros", "botocore_micros", "total_micros", "fold_micros")
+    return table(
+        heads,
+        [
+            [
+                f"{row['spans_per_request']}",
+                *(f"{row[name]:.1f}" for name in micros),
+                f"{row['stored_bytes_total']:.1f}",
+                f"{row['write_units_total']:.3f}",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def kinds_table(row: dict[str, Any]) -> str:
+    return table(
+        ("kind", "bytes a span", "write units a span"),
+        [
+            [kind, f"{size:.2f}", f"{row['write_units'][kind]:.4f}"]
+            for kind, size in row["stored_bytes"].items()
+        ],
+    )
+
+
+def memory_table(rows: dict[str, dict[str, Any]]) -> str:
+    return table(
+        ("work", "peak MB", "the function's MB"),
+        [
+            [
+                f"{row['function']}: {row['load']}",
+                f"{row['peak_megabytes']:.0f}",
+                f"{row['limit_megabytes']}",
+            ]
+            for row in rows.values()
+        ],
+    )
+
+
+def cold_table(rows: dict[str, dict[str, float]]) -> str:
+    return table(
+        (
+            *("function", "import, CPU ms", "first answer, CPU ms", "both, wall ms"),
+            *(f"import / botocore (target {IMPORT_RATIO_MAX})", "both / botocore", "modules"),
+        ),
+        [
+            [
+                name,
+                f"{row['import_cpu_seconds'] * 1e3:.0f}",
+                f"{row['first_cpu_seconds'] * 1e3:.0f}",
+                f"{row['wall_seconds'] * 1e3:.0f}",
+                f"{row['import_ratio']:.2f}",
+                f"{row['ratio']:.2f}",
+                f"{row['modules']:.0f}",
+            ]
+            for name, row in rows.items()
+        ],
+    )
+
+
+def answers_table(rows: Sequence[dict[str, Any]]) -> str:
+    return table(
+        ("answer", "spans stored", "CPU ms", "requests", "read units", "bytes"),
+        [
+            [
+                row["question"],
+                f"{row['spans']:,}",
+                f"{row['cpu_millis']:.1f}",
+                f"{row['requests']}",
+                f"{row['read_units']}",
+                f"{row['answer_bytes']:,}",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def curve_table(rows: Sequence[dict[str, Any]]) -> str:
+    return table(
+        (
+            *("traces a second", "$ a million spans", "X-Ray", "$ a month", "write units a span"),
+            *("read units a span", "chunks a trace", "fold, s a minute"),
+        ),
+        [
+            [
+                f"{row['traces_per_second']:g}",
+                f"{row['dollars']:.3f}",
+                f"{row['xray_dollars']:.3f}",
+                f"{row['dollars_per_month']:,.2f}",
+                f"{sum(row['write_units'].values()):.3f}",
+                f"{sum(row['read_units'].values()):.3f}",
+                f"{row['chunks_per_trace']:.1f}",
+                f"{row['fold_seconds']:.1f}",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def chart(rows: Sequence[dict[str, Any]]) -> str:
+    """Dollars a million spans as logarithmic bars: a tenth of a cent is one character, ten times as much eight more."""
+
+    def bar(dollars: float) -> str:
+        return "█" * max(1, round(1 + 8 * log10(max(dollars, 0.001) / 0.001)))
+
+    lines = [
+        f"{row['traces_per_second']:>6g}/s {bar(row['dollars']):<{_BAR_CHARACTERS}} ${row['dollars']:.3f}"
+        for row in rows
+    ]
+    xray = rows[0]["xray_dollars"]
+    return "\n".join([*lines, f"{'X-Ray':>8} {bar(xray):<{_BAR_CHARACTERS}} ${xray:.3f}"])
+
+
+def parts_table(rows: Sequence[dict[str, Any]]) -> str:
+    """Where the cost of each rate sits."""
+    parts = [dollars(row["used"]) for row in rows]
+    return table(
+        ("$ a million spans", *(f"{row['traces_per_second']:g}/s" for row in rows)),
+        [[name, *(f"{of_rate[name]:.4f}" for of_rate in parts)] for name in PRICES],
+    )
+
+
+def levers_table(rows: Sequence[dict[str, Any]]) -> str:
+    return table(
+        (
+            "what is changed",
+            "traces a second",
+            "$ a million spans",
+            "write units",
+            "chunks a trace",
+        ),
+        [
+            [
+                row["lever"],
+                f"{row['traces_per_second']:g}",
+                f"{row['dollars']:.3f}",
+                f"{sum(row['write_units'].values()):.3f}",
+                f"{row['chunks_per_trace']:.1f}",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def idle_table(used: dict[str, float]) -> str:
+    parts = dollars(used)
+    rows = [[name, f"{used[name]:,.0f}", f"{parts[name]:.3f}"] for name in PRICES]
+    total = ["together", "", f"{sum(parts.values()):.2f}"]
+    return table(("a month", "quantity", f"$ (target {IDLE_DOLLARS_MAX})"), [*rows, total])
+
+
+def prices_table() -> str:
+    return table(
+        ("what", "source", "$", "for"),
+        [
+            [name, price.source, f"{price.dollars:g}", f"{price.per:,.0f} {price.unit}"]
+            for name, price in PRICES.items()
+        ],
+    )
+
+
+def replace_between(page: Path, name: str, content: str) -> None:
+    """Put content between `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`; a page without them stays as it is."""
+    text = page.read_text(encoding="utf-8")
+    begin, end = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    page.write_text(pattern.sub(lambda _: f"{begin}\n{content}\n{end}", text), encoding="utf-8")

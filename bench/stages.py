@@ -1,0 +1,75 @@
+"""The product's own stages as the benchmark drives them: requests in, SQS events between, commits and folds out."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.queue.message import PAYLOAD_ATTRIBUTE, body_of
+from chalicelib.queue.sqs import ATTRIBUTE_TYPE
+from chalicelib.receive.endpoint import receive_traces
+from chalicelib.store.consume import Consumer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from chalicelib.queue.message import Message
+    from chalicelib.store.consume import Record
+    from chalicelib.store.items import ItemStore
+
+PROTOBUF = {"content-type": "application/x-protobuf"}
+GZIPPED = {**PROTOBUF, "content-encoding": "gzip"}
+
+
+def receive(
+    body: bytes, now_unix_seconds: int, headers: dict[str, str] = PROTOBUF
+) -> list[Message]:
+    """The messages that a request becomes."""
+    messages: list[Message] = []
+    answer = receive_traces(headers, body, now_unix_seconds, messages.extend)
+    assert answer.status == 200, answer
+    return messages
+
+
+def record_of(message: Message) -> Record:
+    """As Lambda's poller hands a message to the consumer; the values beside ours have real ones' lengths."""
+    return {
+        "messageId": "059f36b4-87a3-44ab-83d2-661975830a7d",
+        "receiptHandle": "A" * 184,
+        "body": body_of(message),
+        "attributes": {
+            "ApproximateReceiveCount": "1",
+            "SentTimestamp": str(message.received_unix_seconds * 1_000),
+            "SenderId": "AROAEXAMPLEEXAMPLEEXA:clew-dev-api_handler",
+            "ApproximateFirstReceiveTimestamp": str(message.received_unix_seconds * 1_000),
+        },
+        "messageAttributes": {
+            PAYLOAD_ATTRIBUTE: {
+                "binaryValue": base64.b64encode(message.frame).decode(),
+                "stringListValues": [],
+                "binaryListValues": [],
+                "dataType": ATTRIBUTE_TYPE,
+            }
+        },
+        "md5OfBody": "e" * 32,
+        "md5OfMessageAttributes": "e" * 32,
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:clew-dev-spans",
+        "awsRegion": "us-east-1",
+    }
+
+
+class _NoDeadLetters:
+    def bury(self, record: Record, reason: str) -> None:
+        raise AssertionError(f"the load has no message that cannot be stored: {reason}")
+
+
+def consumer_of(store: ItemStore, now_unix_nano: Callable[[], int]) -> Consumer:
+    """A consumer as the function has it, kept over its invocations."""
+    return Consumer(store, _NoDeadLetters(), now_unix_nano)
+
+
+def consume_all(messages: Sequence[Message], store: ItemStore, now_unix_nano: int) -> None:
+    """As one invocation: in groups as the consumer makes them."""
+    records: list[Any] = [record_of(message) for message in messages]
+    consumer_of(store, lambda: now_unix_nano).consume(records)

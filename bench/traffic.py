@@ -1,0 +1,265 @@
+"""An hour of traffic, simulated with the product's own code over the counting store: what it makes AWS do, a span.
+
+    traces (Poisson) ──▶ exporters of 10 services ──▶ requests ──receive──▶ messages
+      ──▶ pollers: a batch window, 6 MB or 1,000 messages ──consume──▶ store ◀──each minute── fold, checks, roll-up
+
+What takes hours to come about is computed from what the simulated minutes wrote: the reading of waiting halves, and
+the part of a roll-up that grows with an hour's minutes. Each place says so.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from bench.counting import CountingStore
+from bench.load import SERVICES, SERVICES_PER_TRACE, request_body, trace
+from bench.stages import consumer_of, receive, record_of
+from chalicelib import config
+from chalicelib.queue.sqs import batches_of, entry_bytes, entry_of
+from chalicelib.store.shard import read_shard
+from chalicelib.summarise.fold import ShardFold
+from chalicelib.summarise.job import SEGMENTS_MAX
+from chalicelib.summarise.roll_up import RollUp
+from chalicelib.summarise.waiting import WaitingHalves
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from bench.load import SentSpan
+    from chalicelib.queue.message import Message
+    from chalicelib.summarise.job import Worker
+
+BEGIN_UNIX_SECONDS = 497_223 * 3_600
+"""The first second of an hour, so that no load lies in two."""
+SPANS_PER_EXPORT_MAX = 512
+"""OTEL_BSP_MAX_EXPORT_BATCH_SIZE's default: so many waiting spans are sent at once, before the timer."""
+EVENT_BYTES_MAX = 6_000_000
+MESSAGES_PER_EVENT_MAX = 1_000
+SECOND_NANO = 10**9
+
+
+class Knobs(NamedTuple):
+    traces_per_second: float
+    seconds: int
+    """Simulated."""
+    exporter_seconds: float = 5
+    """OTEL_BSP_SCHEDULE_DELAY's default."""
+    window_seconds: float = 5
+    consumers: int = 2
+    group_spans_max: int = config.GROUP_SPANS_MAX
+
+
+class Phase(NamedTuple):
+    """What one stage did in the simulated time."""
+
+    invocations: int
+    cpu_seconds: float
+    calls: Counter[str]
+    write_units: Counter[str]
+    read_units: Counter[str]
+    put_bytes: Counter[str]
+
+
+class Simulated(NamedTuple):
+    knobs: Knobs
+    spans: int
+    requests: int
+    receive_cpu_seconds: float
+    send_payload_bytes: list[int]
+    """Of each call of SendMessageBatch."""
+    batch_message_bytes: list[list[int]]
+    """Of each invocation of the consumer: its messages."""
+    consume: Phase
+    fold: Phase
+    """Without the reading of waiting halves."""
+    check: Phase
+    """When halves are a window old, and when they are two; likewise."""
+    roll_up: Phase
+    """Of the one hour."""
+    stored_bytes: dict[str, int]
+    """By kind, at the end of the hour."""
+
+
+def simulate(knobs: Knobs, seed: int = 11) -> Simulated:
+    """Raises AssertionError if the load meets anything but success."""
+    rng = random.Random(seed)
+    spans = _spans(rng, knobs)
+    requests = sorted(_requests(rng, knobs, spans))
+    sends: list[int] = []
+    arrivals: list[tuple[float, Message]] = []
+    before = time.process_time()
+    for second, body in requests:
+        messages = receive(body, BEGIN_UNIX_SECONDS + int(second))
+        arrivals += [(second, message) for message in messages]
+    receive_cpu = time.process_time() - before
+    for _, body in requests:
+        entries = [entry_of(message) for message in receive(body, BEGIN_UNIX_SECONDS)]
+        sends += [sum(map(entry_bytes, batch)) for batch in batches_of(entries)]
+    before_group_spans, config.GROUP_SPANS_MAX = config.GROUP_SPANS_MAX, knobs.group_spans_max
+    try:
+        return _stored(
+            knobs,
+            len(spans),
+            len(requests),
+            receive_cpu,
+            sends,
+            list(_batches(rng, knobs, arrivals)),
+        )
+    finally:
+        config.GROUP_SPANS_MAX = before_group_spans
+
+
+def _spans(rng: random.Random, knobs: Knobs) -> list[SentSpan]:
+    spans: list[SentSpan] = []
+    second = rng.expovariate(knobs.traces_per_second)
+    while second < knobs.seconds:
+        start = BEGIN_UNIX_SECONDS * SECOND_NANO + int(second * SECOND_NANO)
+        spans += trace(rng, start, rng.sample(range(len(SERVICES)), SERVICES_PER_TRACE))
+        second += rng.expovariate(knobs.traces_per_second)
+    return spans
+
+
+def _requests(
+    rng: random.Random, knobs: Knobs, spans: Sequence[SentSpan]
+) -> Iterator[tuple[float, bytes]]:
+    """(Second, body): each service's exporter sends when its timer fires and whenever 512 spans wait."""
+    for service in range(len(SERVICES)):
+        of_service = sorted(
+            ((_end_second(span), span) for span in spans if span.service == service),
+            key=lambda pair: pair[0],
+        )
+        timer = rng.uniform(0, knobs.exporter_seconds)
+        waiting: list[SentSpan] = []
+        for second, span in of_service:
+            while second >= timer:
+                if waiting:
+                    yield timer, request_body(waiting)
+                    waiting = []
+                timer += knobs.exporter_seconds
+            waiting.append(span)
+            if len(waiting) == SPANS_PER_EXPORT_MAX:
+                yield second, request_body(waiting)
+                waiting = []
+        if waiting:
+            yield timer, request_body(waiting)
+
+
+def _end_second(span: SentSpan) -> float:
+    nano: int = span.fields["end_time_unix_nano"] - BEGIN_UNIX_SECONDS * SECOND_NANO
+    return nano / SECOND_NANO
+
+
+def _batches(
+    rng: random.Random, knobs: Knobs, arrivals: Sequence[tuple[float, Message]]
+) -> Iterator[tuple[float, list[Any]]]:
+    """(Second, records) of each invocation: as many pollers as consumers, each message goes to one at random."""
+    open_batches: dict[int, tuple[float, int, list[Any]]] = {}
+    for second, message in arrivals:
+        for poller, (due, _, records) in list(open_batches.items()):
+            if due <= second:
+                yield due, records
+                del open_batches[poller]
+        poller = rng.randrange(knobs.consumers)
+        record = record_of(message)
+        size = len(orjson.dumps(record))
+        due, total, records = open_batches.get(poller, (second + knobs.window_seconds, 0, []))
+        if total + size > EVENT_BYTES_MAX or len(records) == MESSAGES_PER_EVENT_MAX:
+            yield second, records
+            due, total, records = second + knobs.window_seconds, 0, []
+        records.append(record)
+        open_batches[poller] = due, total + size, records
+    for due, _, records in open_batches.values():
+        yield due, records
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.second = 0.0
+
+    def unix_nano(self) -> int:
+        return BEGIN_UNIX_SECONDS * SECOND_NANO + int(self.second * SECOND_NANO)
+
+
+class _Stages:
+    """The consumer and the schedule over one store, by one clock."""
+
+    def __init__(self) -> None:
+        self.store = CountingStore()
+        self._clock = _Clock()
+        self._consumer = consumer_of(self.store, self._clock.unix_nano)
+
+    def consume(self, second: float, records: Sequence[Any]) -> None:
+        self._clock.second = second
+        self._consumer.consume(records)
+
+    def work(self, worker: Callable[[CountingStore, int, int], Worker], second: float) -> None:
+        """Every step that is due."""
+        now = BEGIN_UNIX_SECONDS + int(second)
+        for shard in range(config.SHARDS_READ):
+            while worker(self.store, shard, now).step(read_shard(self.store, shard, SEGMENTS_MAX)):
+                pass
+
+    def phase(self, works: Sequence[Callable[[], None]]) -> Phase:
+        """What these invocations did, together."""
+        self.store.forget_counts()
+        before = time.process_time()
+        for work in works:
+            work()
+        cpu = time.process_time() - before
+        store = self.store
+        counters = (store.calls, store.write_units, store.read_units, store.put_bytes)
+        return Phase(len(works), cpu, *(Counter(counter) for counter in counters))
+
+
+def _together(phases: Sequence[Phase]) -> Phase:
+    first, *others = phases
+    for other in others:
+        first = Phase(
+            first.invocations + other.invocations,
+            first.cpu_seconds + other.cpu_seconds,
+            *(mine + its for mine, its in zip(first[2:], other[2:], strict=True)),
+        )
+    return first
+
+
+def _stored(
+    knobs: Knobs,
+    spans: int,
+    requests: int,
+    receive_cpu_seconds: float,
+    sends: list[int],
+    batches: Sequence[tuple[float, list[Any]]],
+) -> Simulated:
+    stages = _Stages()
+    ordered = sorted(batches, key=lambda batch: batch[0])
+    # The last minute takes what is still on its way, too: a fold more than there are minutes would count.
+    ends = [*range(60, knobs.seconds - 59, 60), knobs.seconds + 3 * knobs.window_seconds]
+    consumed, folded = [], []
+    for begin, end in pairwise([0, *ends]):
+        due = [batch for batch in ordered if begin <= batch[0] < end]
+        consumed.append(
+            stages.phase([lambda batch=batch: stages.consume(*batch) for batch in due])  # type: ignore[misc]
+        )
+        folded.append(stages.phase([lambda end=end: stages.work(ShardFold, end)]))  # type: ignore[misc]
+    window = config.PENDING_WINDOW_SECONDS
+    hour_over = 3_600 + config.ROLL_UP_DELAY_SECONDS
+    roll_up = stages.phase([lambda: stages.work(RollUp, hour_over)])
+    stored_bytes = stages.store.stored_bytes()
+    check = stages.phase(
+        [lambda k=k: stages.work(WaitingHalves, ends[-1] + k * window + 1) for k in (1, 2)]  # type: ignore[misc]
+    )
+    return Simulated(
+        *(knobs, spans, requests, receive_cpu_seconds, sends),
+        [[len(orjson.dumps(record)) for record in records] for _, records in ordered],
+        _together(consumed),
+        _together(folded),
+        check,
+        roll_up,
+        stored_bytes,
+    )
