@@ -12,14 +12,14 @@ from botocore.awsrequest import AWSResponse, HeadersDict
 from bench.units import ITEM_OVERHEAD_BYTES, read_units, write_units
 from chalicelib import config, wiring
 from chalicelib.store.dynamodb import BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX, item_bytes
-from chalicelib.store.items import ConditionFailed, Put
+from chalicelib.store.items import ConditionFailed
 from chalicelib.store.layout import FOLD_STATE_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from chalicelib.store.dynamodb import DynamoStore
-    from chalicelib.store.items import Delete, Item, Plain
+    from chalicelib.store.items import Item, Plain, Put
 
 _PAGE_BYTES = 1_048_576
 _KINDS = {"m": "markers", "f": "segments", "h": "halves", "c": "catalogues"}
@@ -70,18 +70,15 @@ class CountingStore:
     def delete_batch(self, table: str, keys: Sequence[Item]) -> None:
         self.calls["BatchWriteItem"] += -(-len(keys) // BATCH_WRITE_ITEMS_MAX)
         for key in keys:
-            self._delete(table, key, in_transaction=False)
+            self._delete(table, key)
 
-    def transact(self, actions: Sequence[Put | Delete]) -> None:
+    def transact(self, actions: Sequence[Put]) -> None:
         self.calls["TransactWriteItems"] += 1
         failed = [i for i, action in enumerate(actions) if not self._holds(action)]
         if failed:
             raise ConditionFailed(failed)
         for action in actions:
-            if isinstance(action, Put):
-                self._put(action.table, action.item, in_transaction=True)
-            else:
-                self._delete(action.table, action.key, in_transaction=True)
+            self._put(action.table, action.item, in_transaction=True)
 
     def get_batch(self, table: str, keys: Sequence[Item]) -> list[Item]:
         self.calls["BatchGetItem"] += -(-len(keys) // BATCH_GET_KEYS_MAX)
@@ -137,16 +134,16 @@ class CountingStore:
             insort(self._sorts[address], sort)
         self._items[address][sort] = dict(item)
 
-    def _delete(self, table: str, key: Item, *, in_transaction: bool) -> None:
+    def _delete(self, table: str, key: Item) -> None:
         address, sort = (table, key["p"]), key["s"]
         item = self._items[address].pop(sort, None)
         size = item_bytes(item) if item else 0
-        self.write_units[kind_of(table, key)] += write_units(size, in_transaction=in_transaction)
+        self.write_units[kind_of(table, key)] += write_units(size)
         if item:
             del self._sorts[address][bisect_left(self._sorts[address], sort)]
 
-    def _holds(self, action: Put | Delete) -> bool:
-        if not isinstance(action, Put) or action.condition is None:
+    def _holds(self, action: Put) -> bool:
+        if action.condition is None:
             return True
         there = self._items[action.table, action.item["p"]].get(action.item["s"])
         if action.condition == "attribute_not_exists(p)":

@@ -26,7 +26,7 @@ from chalicelib.model.frame import message_in, seal
 from chalicelib.store.layout import fold_partition, segment_sort_key
 from chalicelib.store.shard import read_shard
 from chalicelib.summarise.fold import ShardFold
-from chalicelib.summarise.job import SEGMENTS_MAX
+from chalicelib.summarise.job import BACKLOG_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -119,7 +119,7 @@ def _fold(items: Sequence[Item]) -> None:
     """One step: what follows looks at no more."""
     store = CountingStore()
     store.put_batch(config.STATISTICS_TABLE, items)
-    ShardFold(store, 0, _NOW_UNIX_SECONDS).step(read_shard(store, 0, SEGMENTS_MAX))
+    ShardFold(store, 0, _NOW_UNIX_SECONDS).step(read_shard(store, 0, BACKLOG_MAX))
 
 
 WORKS: dict[str, tuple[str, str, Callable[[], Any], Callable[[Any], None]]] = {

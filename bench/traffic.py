@@ -24,7 +24,7 @@ from chalicelib import config
 from chalicelib.queue.sqs import batches_of, entry_bytes, entry_of
 from chalicelib.store.shard import read_shard
 from chalicelib.summarise.fold import ShardFold
-from chalicelib.summarise.job import SEGMENTS_MAX
+from chalicelib.summarise.job import BACKLOG_MAX
 from chalicelib.summarise.roll_up import RollUp
 from chalicelib.summarise.waiting import WaitingHalves
 
@@ -202,7 +202,7 @@ class _Stages:
         """Every step that is due."""
         now = BEGIN_UNIX_SECONDS + int(second)
         for shard in range(config.SHARDS_READ):
-            while worker(self.store, shard, now).step(read_shard(self.store, shard, SEGMENTS_MAX)):
+            while worker(self.store, shard, now).step(read_shard(self.store, shard, BACKLOG_MAX)):
                 pass
 
     def phase(self, works: Sequence[Callable[[], None]]) -> Phase:

@@ -58,6 +58,7 @@ def _stage(arguments: argparse.Namespace) -> Stage:
 def _run(stage: Stage, arguments: argparse.Namespace) -> None:
     match arguments.command:
         case "up":
+            deploy.check_account()
             for name, value in deploy.up(stage).items():
                 print(f"{name}: {value}")
             _tell_first_tokens()

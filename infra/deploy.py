@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 GATEWAY_RESPONSES = PROJECT / "infra" / "merge.json"
 """Also what `chalice package --merge-template` takes: one place says what the gateway answers by itself."""
+APPLICATION = "clew"
+"""Chalice's `app_name`: its functions' names begin with it."""
 _TABLES = ("SpansTableArn", "IndexTableArn", "StatisticsTableArn")
 _HEALTH_TIMEOUT_SECONDS = 30.0
 
@@ -44,6 +46,8 @@ def up(stage: Stage) -> dict[str, str]:
 
 def deploy(stage: Stage) -> str:
     """Bring up everything; return the base URL, at which it answers. Raises Refused if any part does not come up."""
+    check_account()
+    refuse_unknown_functions(stage)
     up(stage)
     _chalice("deploy", stage)
     api_id = deployed_api_id(stage)
@@ -53,6 +57,34 @@ def deploy(stage: Stage) -> str:
     url = base_url(stage, api_id)
     check(url)
     return url
+
+
+def check_account() -> None:
+    """Raises Refused unless there are credentials and a region."""
+    session = botocore.session.get_session()
+    if session.get_credentials() is None:
+        raise Refused("no AWS credentials: set AWS_PROFILE, or run `aws configure`")
+    if not session.get_config_variable("region"):
+        raise Refused("no AWS region: set AWS_DEFAULT_REGION, such as eu-central-1")
+
+
+def refuse_unknown_functions(stage: Stage) -> None:
+    """Raises Refused if functions are there of which this checkout's Chalice knows nothing.
+
+    It would make a second API beside theirs, and could delete neither.
+    """
+    if deployed_api_id(stage) is not None:
+        return
+    name = f"{APPLICATION}-{stage.name}"
+    aws_lambda = client("lambda")
+    try:
+        aws_lambda.get_function(FunctionName=name)
+    except aws_lambda.exceptions.ResourceNotFoundException:
+        return
+    raise Refused(
+        f"the function {name} is there, but .chalice/deployed/{stage.name}.json is not: "
+        "bring that file from where it was deployed"
+    )
 
 
 def settle(stage: Stage, api_id: str) -> None:
@@ -114,6 +146,8 @@ def check(url: str) -> None:
 
 def undeploy(stage: Stage, *, delete_data: bool, confirmed: Callable[[str], bool]) -> None:
     """Take down functions, schedule and API; queue and tables too if told. Raises Refused if it is not confirmed."""
+    check_account()
+    refuse_unknown_functions(stage)
     outputs = _outputs(stage)
     if delete_data:
         question = f"Delete stage {stage.name} and all its data: {len(_TABLES)} tables and 2 queues of {stage.prefix}?"

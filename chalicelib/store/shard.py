@@ -50,10 +50,18 @@ class ShardView(NamedTuple):
             yield from segment.entries
 
 
-def read_shard(store: ItemStore, shard: int, segments_max: int | None = None) -> ShardView:
-    """One query: the fold-state sorts before the segments. Of these, with `segments_max`, only the first so many."""
+class Bound(NamedTuple):
+    """How much of a backlog is read at once: the first segments, at least one."""
+
+    segments: int
+    stored_bytes: int
+
+
+def read_shard(store: ItemStore, shard: int, bound: Bound | None = None) -> ShardView:
+    """One query: the fold-state sorts before the segments. Of these, with a `bound`, only the first."""
     state = FoldState()
     segments: list[Unfolded] = []
+    stored_bytes = 0
     progress: dict[str, int] = {}
     partition = layout.fold_partition(shard)
     for item in store.query(config.STATISTICS_TABLE, partition):
@@ -62,11 +70,13 @@ def read_shard(store: ItemStore, shard: int, segments_max: int | None = None) ->
         if sort == layout.FOLD_STATE_KEY:
             state = message_in(FoldState, value)
             progress = {each.segment: each.entries for each in state.progress}
-        elif len(segments) == segments_max:
+            continue
+        stored_bytes += len(value)
+        is_full = bound and (len(segments) == bound.segments or stored_bytes > bound.stored_bytes)
+        if segments and is_full:
             return ShardView(state, segments, is_whole=False)
-        else:
-            folded = progress.get(sort, 0)
-            segments.append(Unfolded(sort, folded, entries_in(value)[folded:]))
+        folded = progress.get(sort, 0)
+        segments.append(Unfolded(sort, folded, entries_in(value)[folded:]))
     return ShardView(state, segments)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from chalicelib.store.shard import read_shard
+from chalicelib.store.shard import Bound, read_shard
 from chalicelib.summarise.fold import ShardFold
 from chalicelib.summarise.roll_up import RollUp
 from chalicelib.summarise.waiting import WaitingHalves
@@ -22,8 +22,9 @@ STEPS_MAX = 1_000
 """Of one shard and run: far more than a minute brings."""
 
 
-SEGMENTS_MAX = 400
-"""Looked at in one step, and so named in the fold-state: bounds both, however long nothing was folded."""
+BACKLOG_MAX = Bound(segments=400, stored_bytes=1_000_000)
+"""Looked at in one step, and so named in the fold-state: bounds both, however long nothing was folded. A megabyte is
+the spans of seventeen full groups, and a second or two; with much more, a step would not end in the function's time."""
 
 
 class Worker(Protocol):
@@ -54,7 +55,7 @@ def _summarise(
         RollUp(store, shard, now_unix_seconds),
     )
     for steps in range(STEPS_MAX):
-        view = read_shard(store, shard, SEGMENTS_MAX) if has_time() else None
+        view = read_shard(store, shard, BACKLOG_MAX) if has_time() else None
         if view is None or not any(worker.step(view) for worker in workers):
             return steps
     return STEPS_MAX

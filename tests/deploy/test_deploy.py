@@ -313,6 +313,18 @@ def test_again(deployment, sent):
     assert answers(deployment.ask, sent) == before
 
 
+def test_from_another_checkout(deployment):
+    """Where Chalice's note of the deployment is missing, nothing is deployed beside it, and nothing deleted."""
+    note = deployment.project / ".chalice" / "deployed" / "dev.json"
+    kept = note.rename(note.with_suffix(".kept"))
+    for words in (("deploy",), ("undeploy", "--yes")):
+        code, printed, errors = deployment.infra(*words)
+        assert (code, printed, errors.count("\n")) == (1, "", 1)
+        assert "dev.json" in errors
+    kept.rename(note)
+    assert len(deployment.client("apigateway").get_rest_apis()["items"]) == 1
+
+
 def test_the_schedule_folds(deployment):
     """The schedule runs by itself, and folds what has arrived."""
     dynamodb = deployment.client("dynamodb")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -178,3 +179,44 @@ def test_terraform(tmp_path):
     assert set(resources["aws_lambda_function"]) == {"api_handler", "consume", "summarise"}
     assert "aws_lambda_event_source_mapping" in resources
     assert (out / "deployment.zip").exists()
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_wheels(tmp_path, machine):
+    """Every library in the zip has a wheel for each Python that Lambda offers: nothing is compiled."""
+    with ThreadPoolExecutor(4) as pool:
+        downloads = pool.map(
+            lambda version: downloaded(tmp_path / version, version, machine),
+            ("3.11", "3.12", "3.13", "3.14"),
+        )
+    assert [done.stderr for done in downloads if done.returncode] == []
+
+
+def downloaded(folder: Path, version: str, machine: str) -> subprocess.CompletedProcess[str]:
+    platforms = [f"--platform=manylinux{tag}_{machine}" for tag in ("2014", "_2_17", "_2_28")]
+    words = ["download", "-q", "--no-deps", "--disable-pip-version-check", "--only-binary=:all:"]
+    return subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            *words,
+            f"--python-version={version}",
+            *platforms,
+            "-d",
+            str(folder),
+            *requirements(version),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def requirements(version: str) -> list[str]:
+    """The lines of requirements.txt, without conditions: pip would judge them by its own Python."""
+    lines = (PROJECT / "requirements.txt").read_text().splitlines()
+    pinned = [line for line in lines if line and not line.startswith("#")]
+    return [
+        line.split(";")[0] for line in pinned if "python_version <" not in line or version != "3.14"
+    ]

@@ -73,6 +73,15 @@ def test_revoke_unknown(infra):
     assert len(tokens_in(wiring.store())) == 1
 
 
+def test_no_region(infra, monkeypatch):
+    """Without a region nothing is tried, and one line says what to set."""
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    code, printed, errors = infra("up")
+    assert (code, printed, errors.count("\n")) == (1, "", 1)
+    assert "AWS_DEFAULT_REGION" in errors
+
+
 def test_first_tokens(infra):
     """Bringing up the tables makes one token for each scope, once."""
     printed = infra("up")[1]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chalicelib import config
 from chalicelib.store.commit import Counted, commit
-from chalicelib.store.shard import read_shard
+from chalicelib.store.shard import Bound, read_shard
 from chalicelib.summarise.fold import ShardFold
 from chalicelib.summarise.job import Worker, summarise_shards
 from chalicelib.summarise.roll_up import RollUp
@@ -198,9 +198,9 @@ def test_two_folds_at_once_change_nothing(batches: list[list[Made]], rng: random
     assert targets(store) == expected
 
 
-@given(batchings, st.integers(1, 3))
+@given(batchings, st.builds(Bound, st.integers(1, 3), st.sampled_from((1, 200, 10**6))))
 @settings(max_examples=60, deadline=None)
-def test_a_backlog_is_folded_piece_by_piece(batches: list[list[Made]], segments_max: int) -> None:
+def test_a_backlog_is_folded_piece_by_piece(batches: list[list[Made]], bound: Bound) -> None:
     """A fold that looks at a few segments at a time, with new ones coming in anywhere between, counts each once."""
     distinct = list({message(batch).digest: batch for batch in batches}.values())
     expected = targets(straightforward(distinct, 1))
@@ -209,9 +209,9 @@ def test_a_backlog_is_folded_piece_by_piece(batches: list[list[Made]], segments_
     for moment, batch in enumerate(reversed(distinct)):
         # Later commits sort before earlier ones, as those of a consumer whose clock is slow do.
         commit(store, [message(batch)], NOW_NANO - moment, 1)
-        fold.step(read_shard(store, 0, segments_max))
+        fold.step(read_shard(store, 0, bound))
     for _ in range(50):
-        fold.step(read_shard(store, 0, segments_max))
+        fold.step(read_shard(store, 0, bound))
     assert not list(read_shard(store, 0).entries)
     fold_all(store, 1)
     assert targets(store) == expected
