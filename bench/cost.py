@@ -37,9 +37,6 @@ METRICS_LOG_BYTES = 900
 """One record of the embedded metrics format, with its envelope."""
 METRICS = 5
 """Custom metrics that a Clew with traffic writes: those of its figures that are rarely 0."""
-KEY_REQUEST_SECONDS = 300
-"""DynamoDB asks for a table's key again after five minutes, for each table in use."""
-TABLES = 3
 _PER_MINUTE = frozenset({"minute targets", "catalogues", "fold-states"})
 """What a fold writes once a minute, however much the minute brought."""
 _CONFIG = Path(__file__).parents[1] / ".chalice" / "config.json"
@@ -113,7 +110,6 @@ def cost_of(simulated: Simulated, machine: Machine) -> Cost:
         "read_units": sum(read.values()),
         "log_gigabytes": _log_bytes(simulated, minutes) / 1e9,
         "metric_months": METRICS * simulated.knobs.seconds / SECONDS_PER_MONTH,
-        "key_requests": TABLES * simulated.knobs.seconds / KEY_REQUEST_SECONDS,
         **_storage(simulated),
     }
     scale = 1e6 / simulated.spans
@@ -247,7 +243,5 @@ def idle_bill(machine: Machine) -> Quantities:
         "read_units": invocations * config.SHARDS_READ,
         "log_gigabytes": invocations * PLATFORM_LOG_BYTES / 1e9,
         "metric_months": 0,
-        # The schedule touches one table.
-        "key_requests": SECONDS_PER_MONTH / KEY_REQUEST_SECONDS,
         **stored(0, 0),
     }

@@ -35,9 +35,6 @@ PRICES = {
     "metric_months": Price(
         0.30, 1, "custom metrics, months", f"CloudWatch pricing, first 10,000; {_UNVERIFIED}"
     ),
-    "key_requests": Price(
-        0.03, 1e4, "requests", f"KMS pricing, for the tables' AWS managed key; {_UNVERIFIED}"
-    ),
 }
 XRAY_DOLLARS_PER_MILLION_TRACES = 5.00
 """X-Ray pricing, traces recorded."""

@@ -22,9 +22,9 @@ STEPS_MAX = 1_000
 """Of one shard and run: far more than a minute brings."""
 
 
-BACKLOG_MAX = Bound(segments=400, stored_bytes=1_000_000)
-"""Looked at in one step, and so named in the fold-state: bounds both, however long nothing was folded. A megabyte is
-the spans of seventeen full groups, and a second or two; with much more, a step would not end in the function's time."""
+BACKLOG_MAX = Bound(segments=400, stored_bytes=2_000_000)
+"""Looked at in one step, and so named in the fold-state: bounds both, however long nothing was folded. Two megabytes
+are the spans of 35 full groups, and a few seconds; with much more, a step would not end in the function's time."""
 
 
 class Worker(Protocol):
