@@ -1,0 +1,3 @@
+export default function Topology() {
+  return <p>topology</p>
+}

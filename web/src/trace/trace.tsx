@@ -1,0 +1,3 @@
+export default function Trace() {
+  return <p>trace</p>
+}
