@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -57,7 +57,7 @@ def open_page(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
     def open_page(
         fragment: str = "",
         language: str = "en",
-        theme: str = "light",
+        theme: Literal["light", "dark"] = "light",
         allowed: str = r"(?!)",
         width: int = 1280,
         height: int = 800,

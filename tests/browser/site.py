@@ -98,7 +98,13 @@ def _odd(now: int) -> list[Made]:
 
 
 def _hostile(now: int) -> list[Made]:
-    names = (POLYGLOT, "x" * 10_000, "\u202eأهلا بالعالم", "🧶" * 40, "{{7*7}}${7*7}")
+    names = (
+        POLYGLOT,
+        "x" * 10_000,
+        "\u202e\u0623\u0647\u0644\u0627 right to left",
+        "🧶" * 40,
+        "{{7*7}}${7*7}",
+    )
     return [
         Made(
             2,
