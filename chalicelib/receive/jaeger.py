@@ -61,6 +61,7 @@ _TOLD_KEYS = frozenset(
     [b"span.kind", b"otel.status_code", b"error", b"http.status_code", *_TEXT_FIELDS]
 )
 _fixed64, _double = Struct("<Q").pack, Struct("<d").pack
+_DEBUG_ATTRIBUTE = field(1, DEBUG_KEY) + field(2, b"\x10\x01")
 _FLAG_SAMPLED = b"\x85\x01\x01\x00\x00\x00"
 
 
@@ -128,7 +129,7 @@ class _Writer:
         self._key_values: dict[tuple[Any, ...], bytes] = {}
 
     def resource(self, process: Fields) -> bytes:
-        name = self._key_value(b"service.name", _STRING, process.get(1) or b"")
+        name = _key_value(b"service.name", _STRING, process.get(1) or b"")
         tags = [self._tag(tag) for tag in process.get(2) or () if tag[_TAG_KEY] != b"service.name"]
         return b"".join([field(1, raw) for raw in (name, *tags)])
 
@@ -142,7 +143,7 @@ class _Writer:
         flags = span.get(7) or 0
         attributes = told.attributes
         if flags & _DEBUG:
-            attributes = [*attributes, self._key_value(DEBUG_KEY, _BOOL, True)]
+            attributes = [*attributes, _DEBUG_ATTRIBUTE]
         parts = [
             field(1, trace_id),
             field(2, _span_id(span[3])),
@@ -154,7 +155,7 @@ class _Writer:
             b"\x41" + _fixed64(end & _UINT64),
             *[field(9, raw) for raw in attributes],
             *[field(11, self._event(log)) for log in span.get(11) or ()],
-            *[field(13, self._link(*link)) for link in links],
+            *[field(13, link) for link in links],
             field(15, told.status) if told.status else b"",
             _FLAG_SAMPLED if flags & _SAMPLED else b"",
         ]
@@ -199,22 +200,22 @@ class _Writer:
         time = b"\x09" + _fixed64(max(0, log[1]) * _MICRO_NANO & _UINT64)
         return time + (field(2, name) if name else b"") + b"".join(attributes)
 
-    def _link(self, trace_id: bytes, span_id: bytes, ref_type: bytes) -> bytes:
-        attribute = self._key_value(REF_TYPE_KEY, _STRING, ref_type)
-        return field(1, trace_id) + field(2, span_id) + field(4, attribute)
-
     def _tag(self, tag: Fields) -> bytes:
-        return self._key_value(tag[_TAG_KEY], tag.get(_TAG_TYPE, 0), _value(tag))
-
-    def _key_value(self, key: bytes, kind: int, value: Any) -> bytes:
-        """The KeyValue message."""
-        # By its bytes, for 0.0 and -0.0 are equal, and encoded differently.
-        known = (key, kind, _double(value) if kind == _DOUBLE else value)
+        """Its KeyValue message."""
+        known = tuple(tag.items())
         found = self._key_values.get(known)
         if found is None:
-            found = field(1, _utf8(key)) + field(2, _any_value(kind, value))
-            self._key_values[known] = found
+            kind = tag.get(_TAG_TYPE, _STRING)
+            found = _key_value(tag[_TAG_KEY], kind, _value(tag))
+            # 0.0 and -0.0 are equal, and encoded differently.
+            if kind != _DOUBLE:
+                self._key_values[known] = found
         return found
+
+
+def _key_value(key: bytes, kind: int, value: Any) -> bytes:
+    """The KeyValue message."""
+    return field(1, _utf8(key)) + field(2, _any_value(kind, value))
 
 
 def _value(tag: Fields) -> Any:
@@ -255,10 +256,8 @@ def _trace_id(high: int | None, low: int) -> bytes:
     return _span_id(high or 0) + _span_id(low)
 
 
-def _parent_and_links(
-    span: Fields, trace_id: bytes
-) -> tuple[bytes, list[tuple[bytes, bytes, bytes]]]:
-    """The parent's id (empty for none), and (trace id, span id, reference type) of every other reference."""
+def _parent_and_links(span: Fields, trace_id: bytes) -> tuple[bytes, list[bytes]]:
+    """The parent's id (empty for none), and a Link message for every other reference."""
     parent = span.get(4) or 0
     links = []
     for ref in span.get(6) or ():
@@ -267,10 +266,13 @@ def _parent_and_links(
         if is_child and of_trace == trace_id and parent in (0, span_id):
             parent = span_id
         else:
-            links.append(
-                (of_trace, _span_id(span_id), b"child_of" if is_child else b"follows_from")
-            )
+            links.append(_link(of_trace, span_id, b"child_of" if is_child else b"follows_from"))
     return _span_id(parent) if parent else b"", links
+
+
+def _link(trace_id: bytes, span_id: int, ref_type: bytes) -> bytes:
+    attribute = _key_value(REF_TYPE_KEY, _STRING, ref_type)
+    return field(1, trace_id) + field(2, _span_id(span_id)) + field(4, attribute)
 
 
 def _is_http_error(status: int, kind: int) -> bool:

@@ -20,6 +20,10 @@ Fields = dict[int, Any]
 DEPTH_MAX = 16
 """Structs and lists in each other; Jaeger's and Zipkin's have no more than four."""
 _i16, _i32, _i64 = (Struct(f">{code}").unpack_from for code in "hiq")
+_head = Struct(">BHi").unpack_from
+"""A field's type and number, and the first four bytes of its value, or what follows it."""
+_PADDING_BYTES = 8
+"""Zeros behind the data, so that a head may be read at its very end: no field begins among them."""
 _double_big, _double_little = (Struct(code).unpack_from for code in (">d", "<d"))
 
 _STOP, _BOOL, _I8, _DOUBLE, _I16, _I32, _I64, _STRING, _STRUCT, _MAP, _SET, _LIST = (
@@ -55,11 +59,14 @@ def call(data: bytes) -> tuple[bytes, Fields]:
 
 def _read(data: bytes, at: int, read: Any) -> Any:
     try:
-        return read(data, at, DEPTH_MAX)[0]
+        found, end = read(data + bytes(_PADDING_BYTES), at, DEPTH_MAX)
     except _Malformed as error:
         raise InvalidPayload(f"the body is not Thrift: {error}") from error
     except (IndexError, StructError) as error:
         raise InvalidPayload("the body is not Thrift: it is cut short") from error
+    if end > len(data):
+        raise InvalidPayload("the body is not Thrift: it is cut short")
+    return found
 
 
 def _envelope(data: bytes) -> tuple[bytes, int, Any]:
@@ -95,26 +102,25 @@ def _binary_bytes(data: bytes, at: int) -> tuple[bytes, int]:
 def _binary_fields(data: bytes, at: int, depth: int) -> tuple[Fields, int]:
     """The fields of the struct at `at`, and where it ends. Written for speed: most of a batch are small structs."""
     found: Fields = {}
+    end = len(data) - _PADDING_BYTES
     while True:
-        kind = data[at]
-        if kind == _STOP:
-            return found, at + 1
-        number = data[at + 1] << 8 | data[at + 2]
-        at += 3
+        kind, number, word = _head(data, at)
         if kind == _STRING:
-            start = at + 4
-            at = start + int.from_bytes(data[at:start], "big")
-            if at > len(data):
+            start = at + 7
+            at = start + word
+            if not start <= at <= end:
                 raise _Malformed("a length leads beyond its end")
             found[number] = data[start:at]
-        elif kind == _I64:
-            found[number] = _i64(data, at)[0]
-            at += 8
+        elif kind == _STOP:
+            return found, at + 1
         elif kind == _I32:
-            found[number] = _i32(data, at)[0]
-            at += 4
+            found[number] = word
+            at += 7
+        elif kind == _I64:
+            found[number] = _i64(data, at + 3)[0]
+            at += 11
         else:
-            found[number], at = _binary_value(data, at, kind, depth)
+            found[number], at = _binary_value(data, at + 3, kind, depth)
 
 
 def _binary_value(data: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
