@@ -83,13 +83,18 @@ _CORS = CORSConfig(
 _View = Callable[..., Response]
 
 
-def _route(path: str, *methods: str, scope: Scope | None) -> Callable[[_View], _View]:
-    """A route for who has a token of this scope; for everyone if it is None."""
+def _route(
+    path: str, *methods: str, scope: Scope | None, in_plain_text: bool = False
+) -> Callable[[_View], _View]:
+    """A route for who has a token of this scope; for everyone if it is None.
+
+    Who is refused is told so in plain text, or in OTLP's or the native API's words.
+    """
 
     def register(view: _View) -> _View:
         @wraps(view)
         def guarded(**path_parameters: str) -> Response:
-            refused = _refused(scope) if scope else None
+            refused = _refused(scope, in_plain_text=in_plain_text) if scope else None
             return refused or view(**path_parameters)
 
         app.route(path, methods=list(methods), content_types=_ANY_TYPE, cors=_CORS)(guarded)
@@ -98,7 +103,7 @@ def _route(path: str, *methods: str, scope: Scope | None) -> Callable[[_View], _
     return register
 
 
-def _refused(scope: Scope) -> Response | None:
+def _refused(scope: Scope, *, in_plain_text: bool) -> Response | None:
     """What is answered to a request without a token of this scope; None if it has one, or none is wanted."""
     try:
         access = wiring.access()
@@ -106,22 +111,27 @@ def _refused(scope: Scope) -> Response | None:
     except Exception as error:
         # Never a 401, and never a 500: on either a sender would drop spans that it may well be allowed to send.
         _logger.warning("no telling who asks: %s", error)
-        return _refusal(scope, 503, "unavailable", "tokens cannot be checked now: try again")
+        message = "tokens cannot be checked now: try again"
+        return _refusal(scope, in_plain_text, 503, "unavailable", message)
     if decision is Decision.GRANTED:
         return None
     if decision is Decision.FORBIDDEN:
         message = f"this token is not for this: use one with the scope {scope.value!r}"
-        return _refusal(scope, 403, "forbidden", message)
+        return _refusal(scope, in_plain_text, 403, "forbidden", message)
     message = "a token is needed, as `Authorization: Bearer TOKEN` or `x-api-key: TOKEN`"
     if presented_in(_headers()):
         message = "this token is not known here, or was revoked"
-    response = _refusal(scope, 401, "unauthorized", message)
+    response = _refusal(scope, in_plain_text, 401, "unauthorized", message)
     response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 
-def _refusal(scope: Scope, status: int, code: str, message: str) -> Response:
+def _refusal(scope: Scope, in_plain_text: bool, status: int, code: str, message: str) -> Response:
     """In the words of those who send, or of those who ask."""
+    if in_plain_text:
+        from chalicelib.receive.plain_endpoint import text
+
+        return _response(text(status, message))
     if scope is Scope.INGEST:
         from chalicelib.receive.endpoint import refuse
 
@@ -213,6 +223,17 @@ def _tell_rejected(spans: int) -> None:
     from chalicelib.telemetry import emit
 
     emit("receive", {"spans_rejected": spans})
+
+
+@_route("/api/traces", "POST", scope=Scope.INGEST, in_plain_text=True)
+def post_jaeger_traces() -> Response:
+    from chalicelib.receive.jaeger import payload_from_binary
+    from chalicelib.receive.plain_endpoint import JAEGER_TYPES, receive_plain
+
+    readers = dict.fromkeys(JAEGER_TYPES, payload_from_binary)
+    send = wiring.sender().send
+    now = int(time.time())
+    return _response(receive_plain(_headers(), _body(), now, readers, send, _tell_rejected))
 
 
 @_route("/v1/metrics", "POST", scope=Scope.INGEST)

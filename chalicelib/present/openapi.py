@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib import config
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Json = dict[str, Any]
 
@@ -245,6 +248,26 @@ def _post(summary: str, request: str) -> Json:
     }
 
 
+def _post_plain(summary: str, description: str, media_types: Sequence[str]) -> Json:
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    answers = {
+        "202": "Accepted.",
+        "400": "Never send this again; plain text says why.",
+        "401": "A token is needed, or is not known.",
+        "403": "The token has not the scope `ingest`.",
+        "413": "Too large; send smaller batches.",
+        "503": "Send it again, after Retry-After.",
+    }
+    return {
+        "post": {
+            "summary": summary,
+            "description": description,
+            "requestBody": {"required": True, "content": dict.fromkeys(media_types, binary)},
+            "responses": {status: {"description": text} for status, text in answers.items()},
+        }
+    }
+
+
 def document() -> Json:
     """The OpenAPI document."""
     trace_id = _path(
@@ -268,6 +291,11 @@ def document() -> Json:
                     _SEARCH,
                 ),
             },
+            "/api/traces": _post_plain(
+                "Accept spans of Jaeger's clients.",
+                "A Jaeger Batch in Thrift's binary protocol; gzip and deflate are taken.",
+                ("application/x-thrift", "application/vnd.apache.thrift.binary"),
+            ),
             "/v1/metrics": _post("Answered, not stored.", "ExportMetricsServiceRequest"),
             "/v1/logs": _post("Answered, not stored.", "ExportLogsServiceRequest"),
             "/v1/traces/{trace_id}": _get(

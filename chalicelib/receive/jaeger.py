@@ -99,7 +99,7 @@ def _payload(batch: Fields) -> Normalised:
             by_scope[scope].append(field(2, raw))
     try:
         head = field(1, writer.resource(process))
-    except (TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InvalidPayload("the batch's process has a field of the wrong type") from error
     scopes = [field(2, scope + b"".join(of_scope)) for scope, of_scope in by_scope.items()]
     normalised = payload_from_protobuf(field(1, head + b"".join(scopes)))

@@ -9,7 +9,6 @@ Source: jaeger-idl, thrift/agent.thrift; the ports of Jaeger's all-in-one.
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -20,17 +19,14 @@ from chalicelib.receive.jaeger import payload_from_call
 from chalicelib.receive.split import messages_of
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Sequence
 
     from chalicelib.queue.message import Message
 
 _logger = logging.getLogger(__name__)
 
-PORTS = (5775, 6831, 6832)
-"""For the compact protocol, twice, and for the binary one; here each takes both."""
 _DATAGRAM_BYTES_MAX = 65_535
-_RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
-"""Datagrams wait here while a batch is sent on; what does not fit is lost, as with any agent."""
 _LOOK_SECONDS = 0.2
 _COMPLAIN_SECONDS = 60
 
@@ -86,16 +82,3 @@ class JaegerAgent:
         if time.monotonic() - self._complained_at >= _COMPLAIN_SECONDS:
             self._complained_at = time.monotonic()
             _logger.warning("%d datagrams to Jaeger's agent were lost: %s", self._lost, error)
-
-
-def datagram_socket(host: str, port: int) -> socket.socket:
-    """A bound UDP socket. Raises OSError, such as for a port that is taken."""
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-    bound = socket.socket(family, kind, protocol)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
-        bound.bind(address)
-    except OSError:
-        bound.close()
-        raise
-    return bound
