@@ -105,7 +105,7 @@ def open_sockets(settings: Settings) -> list[socket.socket]:
 
 
 def open_datagram_sockets(settings: Settings) -> list[socket.socket]:
-    """Those of Jaeger's agent, unless a token is wanted: datagrams have none. One that is taken is said, and left out."""
+    """Those of Jaeger's agent, unless a token is wanted: datagrams have none. One that is taken is said."""
     hosts = _compat_hosts(settings) if settings.compat_ports and settings.open else []
     return _opened(datagram_socket, [(host, port) for port in AGENT_PORTS for host in hosts])
 
