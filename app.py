@@ -193,6 +193,8 @@ def _query(ask: Callable[[], Any]) -> Response:
         return _response(json_answer(ask(), _headers()))
     except errors.InvalidQuery as error:
         return _query_error(400, "invalid_query", str(error), error.parameter)
+    except errors.InvalidPayload as error:
+        return _query_error(400, "invalid_body", str(error))
     except errors.NotFound as error:
         return _query_error(404, "not_found", str(error))
     except errors.StoreThrottled as error:
@@ -248,6 +250,52 @@ def post_logs() -> Response:
     from chalicelib.receive.endpoint import refuse_signal
 
     return _ingest(lambda: refuse_signal(_headers(), _body(), "logs"))
+
+
+@_route("/sampling", "GET", scope=Scope.INGEST, in_plain_text=True)
+def get_jaeger_sampling() -> Response:
+    return _sampling()
+
+
+@_route("/api/sampling", "GET", scope=Scope.INGEST, in_plain_text=True)
+def get_jaeger_collector_sampling() -> Response:
+    return _sampling()
+
+
+def _sampling() -> Response:
+    """What a client's remote sampler asks for, in Jaeger's words."""
+    from chalicelib.model.sampling import strategy_for
+    from chalicelib.present.respond import json_answer
+    from chalicelib.receive.plain_endpoint import text
+
+    services = _parameters().get("service", [])
+    if len(services) != 1:
+        return _response(text(400, "'service' parameter must be provided once"))
+    try:
+        strategy = strategy_for(wiring.strategies().document(), services[0])
+    except errors.StoreError as error:
+        _logger.warning("no telling what to sample: %s", error)
+        return _response(text(503, "the strategies cannot be read now: ask again"))
+    return _response(json_answer(strategy, _headers()))
+
+
+@_route("/v1/sampling", "GET", scope=Scope.READ)
+def get_sampling() -> Response:
+    return _query(lambda: wiring.strategies().document())
+
+
+@_route("/v1/sampling", "PUT", scope=Scope.CONFIGURE)
+def put_sampling() -> Response:
+    def replace() -> Any:
+        import orjson
+
+        try:
+            document = orjson.loads(_body())
+        except orjson.JSONDecodeError as error:
+            raise errors.InvalidPayload(f"the body is not JSON: {error}") from error
+        return wiring.strategies().replace(document)
+
+    return _query(replace)
 
 
 @_route("/v1/traces", "GET", scope=Scope.READ)

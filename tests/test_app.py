@@ -392,10 +392,13 @@ GUARDED = sorted(
     for method in methods
     if resource not in OPEN
 )
+SCOPE_OF_METHOD = {"POST": "ingest", "PUT": "configure"}
+ASKED_BY_SENDERS = {"/sampling", "/api/sampling"}
 KEYS = {
     "both": {"x-api-key": "a-token-for-both"},
     "ingest": {"Authorization": "Bearer a-token-to-ingest"},
     "read": {"Authorization": "Basic " + base64.b64encode(b"me:a-token-to-read").decode()},
+    "configure": {"x-api-key": "a-token-to-configure"},
 }
 
 
@@ -403,7 +406,7 @@ class TestAccess:
     @pytest.fixture(autouse=True)
     def tokens(self, aws, monkeypatch):
         monkeypatch.setattr(config, "ACCESS_OPEN", False)
-        for name in ("both", "ingest", "read"):
+        for name in KEYS:
             scopes = list(Scope) if name == "both" else [Scope(name)]
             text = "a-token-for-both" if name == "both" else f"a-token-to-{name}"
             make_token(wiring.store(), scopes, name, text)
@@ -411,7 +414,8 @@ class TestAccess:
     @pytest.mark.parametrize(("resource", "method"), GUARDED)
     def test_every_route(self, resource, method):
         """Every route but the open ones refuses who shows nothing, a stranger, and a token of the other scope."""
-        needed, other = ("ingest", "read") if method == "POST" else ("read", "ingest")
+        needed = SCOPE_OF_METHOD.get(method, "ingest" if resource in ASKED_BY_SENDERS else "read")
+        other = "read" if needed == "ingest" else "ingest"
         parameters = {"service": "cart", "trace_id": "1"}
 
         def status(**headers: str) -> int:

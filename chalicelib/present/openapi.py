@@ -70,6 +70,11 @@ _SCHEMAS: Json = {
         "required": ["resourceSpans"],
     },
     "Services": _object(services=_array(_TEXT)),
+    "Strategies": {
+        "type": "object",
+        "description": "Jaeger's strategies file: default_strategy and service_strategies, each with type, param and "
+        "operation_strategies.",
+    },
     "SpanNames": _object(span_names=_array(_object(name=_TEXT, kind=_KIND))),
     "Histogram": {
         **_object(
@@ -268,6 +273,21 @@ def _post_plain(summary: str, description: str, media_types: Sequence[str]) -> J
     }
 
 
+_SAMPLING: Json = {
+    "get": {
+        "summary": "What a service's remote sampler is to do, as Jaeger's clients ask.",
+        "parameters": [_query("service", "The service's name; once.")],
+        "responses": {
+            "200": {"description": "Jaeger's SamplingStrategyResponse."},
+            "400": {"description": "Plain text: the service is missing, or there are several."},
+            "401": {"description": "Plain text: a token is needed, or is not known."},
+            "403": {"description": "Plain text: the token has not the scope `ingest`."},
+            "503": {"description": "Plain text: ask again, after Retry-After."},
+        },
+    }
+}
+
+
 def document() -> Json:
     """The OpenAPI document."""
     trace_id = _path(
@@ -296,6 +316,25 @@ def document() -> Json:
                 "A Jaeger Batch in Thrift's binary protocol; gzip and deflate are taken.",
                 ("application/x-thrift", "application/vnd.apache.thrift.binary"),
             ),
+            "/sampling": _SAMPLING,
+            "/api/sampling": _SAMPLING,
+            "/v1/sampling": {
+                **_get("Which share of its traces each service is to send.", "Strategies", []),
+                "put": {
+                    "summary": "Replace the sampling strategies.",
+                    "requestBody": {
+                        "required": True,
+                        "content": {"application/json": {"schema": _schema("Strategies")}},
+                    },
+                    "responses": {
+                        "200": _json("As they now stand.", "Strategies"),
+                        "400": _json("The document is wrong; the message says where.", "Error"),
+                        "401": _json("A token is needed, or this one is not known.", "Error"),
+                        "403": _json("The token has not the scope `configure`.", "Error"),
+                        "503": _json("The store is busy: try again, after Retry-After.", "Error"),
+                    },
+                },
+            },
             "/v1/metrics": _post("Answered, not stored.", "ExportMetricsServiceRequest"),
             "/v1/logs": _post("Answered, not stored.", "ExportLogsServiceRequest"),
             "/v1/traces/{trace_id}": _get(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from infra.local.server import PortTaken, datagram_socket
 from infra.local.stack import LocalStack
-from tests.e2e.shop import get
+from tests.e2e.shop import get, http
 
 pytestmark = pytest.mark.slow
 
@@ -29,6 +30,17 @@ def stack():
         datagram_sockets=[agent], batch_window_seconds=0.05, run_schedules=False
     ) as started:
         yield started
+
+
+def test_remote_sampler(stack):
+    """A client that asks for its sampler is told what somebody has put at /v1/sampling."""
+    document = {"service_strategies": [{"service": "my-service", "param": 0.25}]}
+    body = json.dumps(document).encode()
+    assert http(f"{stack.url}/v1/sampling", "PUT", body).status == 200
+    program = Path(__file__).with_name("sampler_program.py")
+    port = stack.url.rpartition(":")[2]
+    done = subprocess.run([PYTHON, program, port], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "0.25", done.stderr
 
 
 def test_flask_with_nothing_configured(stack):
