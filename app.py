@@ -20,6 +20,7 @@ from chalice.app import Chalice, CORSConfig, Response
 
 from chalicelib import config, errors, wiring
 from chalicelib.access import Decision, presented_in
+from chalicelib.model.http import JAEGER_ROUTES
 from chalicelib.model.token import Scope
 from chalicelib.store.function import consumer
 from chalicelib.summarise.function import schedules
@@ -27,6 +28,7 @@ from chalicelib.summarise.function import schedules
 if TYPE_CHECKING:
     from chalice.app import Request
 
+    from chalicelib.answer.asked import Asked
     from chalicelib.model.http import Answer
 
 _logger = logging.getLogger(__name__)
@@ -390,6 +392,35 @@ def get_edges() -> Response:
         return edges_json(edges(wiring.store(), asked, now // 10**9))
 
     return _query(ask)
+
+
+def _answer_as_jaeger(route: str) -> None:
+    method, _, path = route.partition(" ")
+
+    @_route(path, method, scope=Scope.READ)
+    def answer(**path_parameters: str) -> Response:
+        from chalicelib.answer.jaeger import ANSWERS
+
+        return _response(ANSWERS[route](_asked(path_parameters)))
+
+
+def _asked(path_parameters: dict[str, str]) -> Asked:
+    from chalicelib.answer.asked import Asked
+
+    deadline = time.monotonic() + _SEARCH_SECONDS_MAX
+    return Asked(
+        wiring.store(),
+        {name: unquote(value) for name, value in path_parameters.items()},
+        _parameters(),
+        _headers(),
+        _body(),
+        time.time_ns(),
+        lambda: time.monotonic() < deadline,
+    )
+
+
+for _each in JAEGER_ROUTES:
+    _answer_as_jaeger(_each)
 
 
 @_route("/openapi.json", "GET", scope=None)

@@ -393,7 +393,8 @@ GUARDED = sorted(
     if resource not in OPEN
 )
 SCOPE_OF_METHOD = {"POST": "ingest", "PUT": "configure"}
-ASKED_BY_SENDERS = {"/sampling", "/api/sampling"}
+# Senders ask these, and askers send this.
+SCOPE_OF_RESOURCE = {"/sampling": "ingest", "/api/sampling": "ingest", "/api/transform": "read"}
 KEYS = {
     "both": {"x-api-key": "a-token-for-both"},
     "ingest": {"Authorization": "Bearer a-token-to-ingest"},
@@ -414,7 +415,8 @@ class TestAccess:
     @pytest.mark.parametrize(("resource", "method"), GUARDED)
     def test_every_route(self, resource, method):
         """Every route but the open ones refuses who shows nothing, a stranger, and a token of the other scope."""
-        needed = SCOPE_OF_METHOD.get(method, "ingest" if resource in ASKED_BY_SENDERS else "read")
+        by_method = SCOPE_OF_METHOD.get(method, "read")
+        needed = SCOPE_OF_RESOURCE.get(resource, by_method)
         other = "read" if needed == "ingest" else "ingest"
         parameters = {"service": "cart", "trace_id": "1"}
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import config
+from chalicelib.model.http import JAEGER_ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,9 +73,10 @@ _SCHEMAS: Json = {
     },
     "Services": _object(services=_array(_TEXT)),
     "Strategies": {
-        "type": "object",
-        "description": "Jaeger's strategies file: default_strategy and service_strategies, each with type, param and "
-        "operation_strategies.",
+        **_object(
+            default_strategy={"type": "object"}, service_strategies=_array({"type": "object"})
+        ),
+        "description": "Jaeger's strategies file: each strategy has type, param and operation_strategies.",
     },
     "SpanNames": _object(span_names=_array(_object(name=_TEXT, kind=_KIND))),
     "Histogram": {
@@ -273,6 +276,30 @@ def _post_plain(summary: str, description: str, media_types: Sequence[str]) -> J
     }
 
 
+def _dialect(name: str, routes: Sequence[str]) -> dict[str, Json]:
+    """Paths of another tracer's API: its own documentation describes what they take and answer."""
+    answers = {
+        "200": "As {0} answers.",
+        "400": "A parameter is wrong; in {0}'s own form.",
+        "401": "A token is needed, or this one is not known.",
+        "403": "The token has not the scope `read`.",
+        "404": "There is no such trace; in {0}'s own form.",
+        "500": "A fault of Clew's: its log says more.",
+        "503": "The store is busy: ask again.",
+    }
+    responses = {status: {"description": text.format(name)} for status, text in answers.items()}
+    paths: dict[str, Json] = {}
+    for route in routes:
+        method, _, path = route.partition(" ")
+        names = re.findall(r"{(\w+)}", path)
+        paths.setdefault(path, {})[method.lower()] = {
+            "summary": f"{name}'s {path.rpartition('/')[2].strip('{}').replace('_', ' ')}.",
+            "parameters": [_path(each, "Percent-encoded.") for each in names],
+            "responses": responses,
+        }
+    return paths
+
+
 _SAMPLING: Json = {
     "get": {
         "summary": "What a service's remote sampler is to do, as Jaeger's clients ask.",
@@ -290,6 +317,12 @@ _SAMPLING: Json = {
 
 def document() -> Json:
     """The OpenAPI document."""
+    jaeger = _dialect("Jaeger", JAEGER_ROUTES)
+    jaeger["/api/traces"] |= _post_plain(
+        "Accept spans of Jaeger's clients.",
+        "A Jaeger Batch in Thrift's binary protocol; gzip and deflate are taken.",
+        ("application/x-thrift", "application/vnd.apache.thrift.binary"),
+    )
     trace_id = _path(
         "trace_id", "32 hexadecimal digits; fewer are padded; X-Ray's 1-8-24 form too."
     )
@@ -311,13 +344,9 @@ def document() -> Json:
                     _SEARCH,
                 ),
             },
-            "/api/traces": _post_plain(
-                "Accept spans of Jaeger's clients.",
-                "A Jaeger Batch in Thrift's binary protocol; gzip and deflate are taken.",
-                ("application/x-thrift", "application/vnd.apache.thrift.binary"),
-            ),
             "/sampling": _SAMPLING,
             "/api/sampling": _SAMPLING,
+            **jaeger,
             "/v1/sampling": {
                 **_get("Which share of its traces each service is to send.", "Strategies", []),
                 "put": {
