@@ -185,6 +185,8 @@ class Search(NamedTuple):
     range: Range
     limit: int
     cursor: str | None
+    kind: int | None = None
+    """OTLP's number of the span's kind."""
 
 
 def search_from(values: Mapping[str, Sequence[str]], now_nano: int) -> Search:
