@@ -46,6 +46,8 @@ def _summary(summary: Summary) -> Json:
         "span_count": summary.span_count,
         "error_count": summary.error_count,
         "services": summary.services,
+        "service_span_counts": summary.service_span_counts,
+        "service_error_counts": summary.service_error_counts,
     }
 
 

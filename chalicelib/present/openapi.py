@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from chalicelib import config
+from chalicelib.present.columns import MEDIA_TYPE
 
 Json = dict[str, Any]
 
 _NANO: Json = {"type": "string", "pattern": "^[0-9]+$", "description": "Nanoseconds, in decimal."}
 _COUNT: Json = {"type": "integer", "minimum": 0}
 _TEXT: Json = {"type": "string"}
+_COUNTS: Json = {
+    "type": "object",
+    "additionalProperties": _COUNT,
+    "description": "A count for each service.",
+}
+_BASE64: Json = {"type": "string", "contentEncoding": "base64"}
 _WARNINGS: Json = {
     "type": "array",
     "items": _TEXT,
@@ -54,6 +61,8 @@ _SCHEMAS: Json = {
         span_count=_COUNT,
         error_count=_COUNT,
         services=_array(_TEXT),
+        service_span_counts=_COUNTS,
+        service_error_counts={**_COUNTS, "description": "Of services with errors only."},
     ),
     "Traces": _object(
         traces=_array(_schema("Summary")),
@@ -65,6 +74,36 @@ _SCHEMAS: Json = {
         "description": "OTLP/JSON TracesData: hexadecimal ids, integer enums, 64-bit integers as strings.",
         "properties": {"resourceSpans": _array({"type": "object"})},
         "required": ["resourceSpans"],
+    },
+    "Columns": {
+        **_object(
+            version={"const": 1},
+            trace_id=_TEXT,
+            start_time_unix_nano={
+                **_NANO,
+                "description": "The earliest start of the page's spans.",
+            },
+            next={**_or_null(_TEXT), "description": "The `cursor` of the next page."},
+            chunks=_array(_object(key=_TEXT, span_count=_COUNT)),
+            strings=_array(_TEXT),
+            scopes=_array(_object(service=_COUNT, scope_name=_COUNT, scope_version=_COUNT)),
+            columns=_object(
+                span_id=_BASE64,
+                parent=_BASE64,
+                foreign_ids=_BASE64,
+                start=_BASE64,
+                duration=_BASE64,
+                name=_BASE64,
+                scope=_BASE64,
+                kind=_BASE64,
+                flags=_BASE64,
+                status_message=_BASE64,
+            ),
+            events=_object(row=_BASE64, time=_BASE64, name=_BASE64, flags=_BASE64),
+            links=_object(row=_BASE64, trace_id=_BASE64, span_id=_BASE64),
+        ),
+        "description": "A page of a trace, a row a span, in little-endian arrays; docs/api.md says what each holds. "
+        "With `attributes=true` there is `attributes` too.",
     },
     "Services": _object(services=_array(_TEXT)),
     "SpanNames": _object(span_names=_array(_object(name=_TEXT, kind=_KIND))),
@@ -157,6 +196,25 @@ _END = _query(
 )
 _KEPT = [_query("start", "RFC 3339 or Unix seconds; default as long ago as spans are kept."), _END]
 _SERVICE = _path("service", "A service's name, percent-encoded.")
+_TRACE = [
+    _path("trace_id", "32 hexadecimal digits; fewer are padded; X-Ray's 1-8-24 form too."),
+    _query(
+        "chunk",
+        "Only these chunks: `key` of `chunks` in columns; repeatable.",
+        {**_array(_TEXT), "maxItems": config.CHUNKS_ASKED_MAX},
+        style="form",
+        explode=True,
+    ),
+    _query(
+        "span_id",
+        "Only spans with these ids; repeatable. Not for columns.",
+        {**_array(_TEXT), "maxItems": config.SPAN_IDS_ASKED_MAX},
+        style="form",
+        explode=True,
+    ),
+    _query("cursor", "`next` of the page before. For columns only."),
+    _query("attributes", "With the columns of attributes.", {"enum": ["true", "false"]}),
+]
 _SEARCH = [
     _query("service", "The span's service."),
     _query("span_name", "The span's name."),
@@ -186,8 +244,9 @@ _SEARCH = [
 ]
 
 
-def _json(description: str, schema: str) -> Json:
-    content = {"application/json": {"schema": _schema(schema)}}
+def _json(description: str, schema: str, **by_media_type: str) -> Json:
+    schemas = {"application/json": schema, **by_media_type}
+    content = {media_type: {"schema": _schema(name)} for media_type, name in schemas.items()}
     return {"description": description, "content": content}
 
 
@@ -247,9 +306,9 @@ def _post(summary: str, request: str) -> Json:
 
 def document() -> Json:
     """The OpenAPI document."""
-    trace_id = _path(
-        "trace_id", "32 hexadecimal digits; fewer are padded; X-Ray's 1-8-24 form too."
-    )
+    trace = _get("A trace's spans.", "TracesData", _TRACE, _404="There is no such trace, or span.")
+    answer = _json("A trace's spans, or a page of them.", "TracesData", **{MEDIA_TYPE: "Columns"})
+    trace["get"]["responses"]["200"] = answer
     return {
         "openapi": "3.1.0",
         "info": {
@@ -270,9 +329,7 @@ def document() -> Json:
             },
             "/v1/metrics": _post("Answered, not stored.", "ExportMetricsServiceRequest"),
             "/v1/logs": _post("Answered, not stored.", "ExportLogsServiceRequest"),
-            "/v1/traces/{trace_id}": _get(
-                "A trace's spans.", "TracesData", [trace_id], _404="There is no such trace."
-            ),
+            "/v1/traces/{trace_id}": trace,
             "/v1/services": _get(
                 "Services with spans in a range, in whole hours; default: all that is kept.",
                 "Services",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
 from chalicelib.errors import InvalidQuery
-from chalicelib.model.ids import trace_id_from_text
+from chalicelib.model.ids import span_id_from_text, trace_id_from_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,6 +65,32 @@ class Parameters:
             raise InvalidQuery(f"{name} may be given once", name)
         return values[0] if values else None
 
+    def several(self, name: str, count_max: int) -> list[str]:
+        """Every value of a parameter that may be repeated so often."""
+        values = self.texts(name)
+        if len(values) > count_max:
+            raise InvalidQuery(f"{name} may be given {count_max} times", name)
+        return values
+
+    def chunk_keys(self) -> list[str]:
+        """Every `chunk`."""
+        return self.several("chunk", config.CHUNKS_ASKED_MAX)
+
+    def span_ids(self) -> set[bytes]:
+        """Every `span_id`."""
+        texts = self.several("span_id", config.SPAN_IDS_ASKED_MAX)
+        try:
+            return set(map(span_id_from_text, texts))
+        except ValueError as error:
+            raise InvalidQuery(str(error), "span_id") from error
+
+    def flag(self, name: str) -> bool:
+        """`true` or `false`, which is what an absent one is."""
+        text = self.text(name)
+        if text not in (None, "true", "false"):
+            raise InvalidQuery(f"{name} must be true or false, not {text[:50]!r}", name)
+        return text == "true"
+
     def duration_nano(self, name: str) -> int | None:
         text = self.text(name)
         return None if text is None else duration_nano(text, name)
@@ -93,13 +119,11 @@ class Parameters:
     def attributes(self) -> list[tuple[str, str]]:
         """Every `attribute=key=value`."""
         found = []
-        for text in self.texts("attribute"):
+        for text in self.several("attribute", _ATTRIBUTES_MAX):
             key, equals, value = text.partition("=")
             if not key or not equals:
                 raise InvalidQuery(f"attribute must be key=value, not {text[:100]!r}", "attribute")
             found.append((key, value))
-        if len(found) > _ATTRIBUTES_MAX:
-            raise InvalidQuery(f"attribute may be given {_ATTRIBUTES_MAX} times", "attribute")
         return found
 
 
