@@ -318,6 +318,7 @@ class TestQueries:
             ("/v1/traces", [("limit", "")], "limit"),
             ("/v1/traces", [("attribute", "x")], "attribute"),
             ("/v1/traces", [("status", "bad")], "status"),
+            ("/v1/traces", [("link", "xyz")], "link"),
             ("/v1/traces", [("min_duration", "1")], "min_duration"),
             ("/v1/traces", [("min_duration", "2s"), ("max_duration", "1s")], "max_duration"),
             ("/v1/traces", [("start", "x")], "start"),

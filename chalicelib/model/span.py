@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chalicelib.model.attribute import texts_of
 from chalicelib.model.shadow_pb2 import Link as ShadowLink
 from chalicelib.model.shadow_pb2 import Resource as ShadowResource
-from chalicelib.model.shadow_pb2 import ResourceSpans, ScopeSpans, SpanLinks, TracesData
+from chalicelib.model.shadow_pb2 import ResourceSpans, ScopeSpans, TracesData
 from chalicelib.model.shadow_pb2 import Span as ShadowSpan
 from chalicelib.model.wire import Prefixes, field
 
@@ -34,7 +34,7 @@ _FLAGS_REMOTE_KNOWN_AND_TRUE = 0x300
 _SERVICE_NAME = b"service.name"
 _span_prefixes = Prefixes(2)
 _LINKS_PER_SPAN_MAX = 128
-"""OpenTelemetry SDKs' default limit; the rest of a span's links join no edge."""
+"""OpenTelemetry SDKs' default limit; the rest of a span's links join no edge, and no search finds them."""
 
 
 class Scope(NamedTuple):
@@ -66,12 +66,13 @@ class Span(NamedTuple):
     """The Span message's own wire bytes."""
     attributes: Sequence[bytes]
     """KeyValue wire bytes."""
+    raw_links: Sequence[bytes]
+    """Link wire bytes."""
 
     @property
     def links(self) -> list[tuple[bytes, bytes]]:
         """(trace id, span id) of the first links that have well-formed ids."""
-        raw_links = SpanLinks.FromString(self.raw).links[:_LINKS_PER_SPAN_MAX]
-        parsed = map(ShadowLink.FromString, raw_links)
+        parsed = map(ShadowLink.FromString, self.raw_links[:_LINKS_PER_SPAN_MAX])
         return [
             (link.trace_id, link.span_id)
             for link in parsed
@@ -160,6 +161,7 @@ def span_from(raw: bytes, scope: Scope) -> Span:
         scope,
         raw,
         shadow.attributes[:],
+        shadow.links[:],
     )
     # What Span(…) comes to, at half its price: this runs for every span.
     return tuple.__new__(Span, fields)

@@ -225,6 +225,7 @@ _SEARCH = [
         style="form",
         explode=True,
     ),
+    _query("link", "A trace's id: the span has a link to a span of that trace."),
     _query("status", "Only spans that failed.", {"enum": ["error"]}),
     _query("min_duration", "Of the span, such as 250ms or 1.5s."),
     _query("max_duration", "Of the span."),

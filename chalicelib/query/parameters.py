@@ -183,16 +183,16 @@ def _rfc3339_nano(text: str, name: str) -> int:
     return int(moment.timestamp()) * SECOND_NANO + int((parts[2] or "").ljust(9, "0"))
 
 
-def trace_id_parameter(text: str) -> bytes:
-    """The trace id in a path. Raises InvalidQuery."""
+def trace_id_parameter(text: str, name: str = "trace_id") -> bytes:
+    """A trace id, such as the one in a path. Raises InvalidQuery."""
     try:
         return trace_id_from_text(text)
     except ValueError as error:
-        raise InvalidQuery(str(error), "trace_id") from error
+        raise InvalidQuery(str(error), name) from error
 
 
 SEARCH_PARAMETERS = (
-    *("service", "span_name", "attribute", "status", "min_duration", "max_duration"),
+    *("service", "span_name", "attribute", "link", "status", "min_duration", "max_duration"),
     *("start", "end", "limit", "cursor"),
 )
 
@@ -209,12 +209,14 @@ class Search(NamedTuple):
     range: Range
     limit: int
     cursor: str | None
+    link: bytes | None = None
+    """The trace to which the span has a link."""
 
 
 def search_from(values: Mapping[str, Sequence[str]], now_nano: int) -> Search:
     """The search that query parameters ask for. Raises InvalidQuery."""
     parameters = Parameters(values, SEARCH_PARAMETERS)
-    status = parameters.text("status")
+    status, link = parameters.text("status"), parameters.text("link")
     if status not in (None, "error"):
         raise InvalidQuery(f"status must be error, not {status[:50]!r}", "status")
     low, high = parameters.duration_nano("min_duration"), parameters.duration_nano("max_duration")
@@ -230,4 +232,5 @@ def search_from(values: Mapping[str, Sequence[str]], now_nano: int) -> Search:
         parameters.time_range(now_nano),
         parameters.integer("limit", config.SEARCH_LIMIT_DEFAULT, 1, config.SEARCH_LIMIT_MAX),
         parameters.text("cursor"),
+        None if link is None else trace_id_parameter(link, "link"),
     )

@@ -17,7 +17,7 @@ from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.errors import InvalidQuery
-from chalicelib.model.attribute import attribute_hash, key_and_text
+from chalicelib.model.attribute import attribute_hash, key_and_text, link_hash
 from chalicelib.model.names import key_name
 from chalicelib.query.read_ahead import THREADS, ReadAhead
 from chalicelib.query.services import hours_of_services
@@ -73,6 +73,8 @@ class Conditions:
         self._span_name = key_name(search.span_name) if search.span_name else None
         self._attributes = [(key.encode(), text.encode()) for key, text in search.attributes]
         self._hashes = [attribute_hash(key, text) for key, text in self._attributes]
+        if search.link:
+            self._hashes.append(link_hash(search.link))
 
     def may_be_in(self, row: SearchRow) -> bool:
         """False only if no span of the row can meet the conditions."""
@@ -101,6 +103,7 @@ class Conditions:
             and (search.min_duration_nano or 0) <= span.duration_nano
             and (search.max_duration_nano is None or span.duration_nano <= search.max_duration_nano)
             and self._has_attributes(span)
+            and (search.link is None or any(search.link == linked for linked, _ in span.links))
         )
 
     def _has_attributes(self, span: Span) -> bool:
