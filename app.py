@@ -33,6 +33,8 @@ _logger = logging.getLogger(__name__)
 
 _SEARCH_SECONDS_MAX = 15
 """API Gateway waits 29 s, and the Lambda 25."""
+_SAMPLE_SECONDS_MAX = 5
+"""Somebody types meanwhile."""
 
 
 class Clew(Chalice):
@@ -319,6 +321,26 @@ def get_span_names(service: str) -> Response:
         asked = parameters.time_range(now, config.RETENTION_SECONDS * 10**9)
         name = checked_text(unquote(service), "service")
         return span_names_json(span_names(wiring.store(), name, asked, now // 10**9))
+
+    return _query(ask)
+
+
+@_route("/v1/services/{service}/attributes", "GET", scope=Scope.READ)
+def get_attributes(service: str) -> Response:
+    from chalicelib.present.native import attributes_json
+    from chalicelib.query.attributes import attributes_of_service
+    from chalicelib.query.parameters import Parameters, checked_text
+
+    deadline = time.monotonic() + _SAMPLE_SECONDS_MAX
+
+    def ask() -> Any:
+        now = time.time_ns()
+        asked = Parameters(_parameters(), ("start", "end")).time_range(now)
+        name = checked_text(unquote(service), "service")
+        sample = attributes_of_service(
+            wiring.store(), name, asked, now // 10**9, lambda: time.monotonic() < deadline
+        )
+        return attributes_json(sample)
 
     return _query(ask)
 

@@ -288,6 +288,27 @@ class TestQueries:
         }
         assert of_service("span_names", "nobody").json == {"span_names": []}
 
+    def test_attributes(self, aws):
+        """The attributes of a service's newest spans, with their values as a search compares them."""
+        got = of_service("attributes", SERVICE).json
+        of_key = {each["key"]: each for each in got["attributes"]}
+        assert of_key["n"] == {
+            "key": "n",
+            "span_count": 1,
+            "values": [{"value": "1", "span_count": 1}],
+        }
+        assert got["attributes"][0] == {
+            "key": "service.name",
+            "span_count": 2,
+            "values": [{"value": SERVICE, "span_count": 2}],
+        }
+        assert (got["trace_count"], got["warnings"]) == (1, [])
+        assert of_service("attributes", "nobody").json == {
+            "attributes": [],
+            "trace_count": 0,
+            "warnings": [],
+        }
+
     def test_statistics(self, aws):
         """Statistics of the last hour by default, in the steps asked for."""
         got = of_service("statistics", "cart", ("step", "5m")).json
@@ -334,6 +355,8 @@ class TestQueries:
             ("/v1/services/{service}/statistics", [("step", "1")], "step"),
             ("/v1/services/{service}/statistics", [("start", "0"), ("step", "1m")], "step"),
             ("/v1/services/{service}/span_names", [("start", "-1")], "start"),
+            ("/v1/services/{service}/attributes", [("start", "-1")], "start"),
+            ("/v1/services/{service}/attributes", [("limit", "1")], "limit"),
             ("/v1/traces/{trace_id}", [("raw", "1")], "raw"),
             ("/v1/traces/{trace_id}", [("cursor", "x")], "cursor"),
             ("/v1/traces/{trace_id}", [("chunk", "x")], "chunk"),

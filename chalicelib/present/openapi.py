@@ -107,6 +107,17 @@ _SCHEMAS: Json = {
     },
     "Services": _object(services=_array(_TEXT)),
     "SpanNames": _object(span_names=_array(_object(name=_TEXT, kind=_KIND))),
+    "Attributes": _object(
+        attributes=_array(
+            _object(
+                key=_TEXT,
+                span_count=_COUNT,
+                values=_array(_object(value=_TEXT, span_count=_COUNT)),
+            )
+        ),
+        trace_count={**_COUNT, "description": "Traces in the sample."},
+        warnings=_WARNINGS,
+    ),
     "Histogram": {
         **_object(
             scale={"const": 5},
@@ -340,6 +351,11 @@ def document() -> Json:
                 "A service's span names and kinds in a range, in whole days; default: all that is kept.",
                 "SpanNames",
                 [_SERVICE, *_KEPT],
+            ),
+            "/v1/services/{service}/attributes": _get(
+                "Attributes of a service's spans, most frequent first: a sample of its newest traces in a range.",
+                "Attributes",
+                [_SERVICE, _START, _END],
             ),
             "/v1/services/{service}/statistics": _get(
                 "A service's calls, errors and durations over time.",
