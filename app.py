@@ -35,6 +35,8 @@ _logger = logging.getLogger(__name__)
 
 _SEARCH_SECONDS_MAX = 15
 """API Gateway waits 29 s, and the Lambda 25."""
+_SAMPLE_SECONDS_MAX = 5
+"""Somebody types meanwhile."""
 
 
 class Clew(Chalice):
@@ -187,12 +189,14 @@ def _ingest(receive: Callable[[], Answer]) -> Response:
         return _response(unavailable(_headers(), _body()))
 
 
-def _query(ask: Callable[[], Any]) -> Response:
+def _query(
+    ask: Callable[[], Any], media_type: str = "application/json", vary: str = "Accept-Encoding"
+) -> Response:
     """The JSON of what `ask` returns, or of why it cannot be had."""
     from chalicelib.present.respond import json_answer
 
     try:
-        return _response(json_answer(ask(), _headers()))
+        return _response(json_answer(ask(), _headers(), media_type=media_type, vary=vary))
     except errors.InvalidQuery as error:
         return _query_error(400, "invalid_query", str(error), error.parameter)
     except errors.InvalidPayload as error:
@@ -321,16 +325,44 @@ def get_traces() -> Response:
 
 @_route("/v1/traces/{trace_id}", "GET", scope=Scope.READ)
 def get_trace(trace_id: str) -> Response:
+    from chalicelib.present.columns import MEDIA_TYPE
+    from chalicelib.present.respond import takes_media_type
+
+    vary = "Accept, Accept-Encoding"
+    if takes_media_type(_headers(), MEDIA_TYPE):
+        return _query(lambda: _trace_as_columns(trace_id), media_type=MEDIA_TYPE, vary=vary)
+    return _query(lambda: _trace_as_otlp(trace_id), vary=vary)
+
+
+def _trace_as_otlp(trace_id_text: str) -> Any:
     from chalicelib.present.otlp_json import traces_data_json
     from chalicelib.query.parameters import Parameters, trace_id_parameter
     from chalicelib.query.trace import trace_by_id
 
-    def ask() -> Any:
-        Parameters(_parameters(), ())
-        spans = trace_by_id(wiring.store(), trace_id_parameter(unquote(trace_id)), int(time.time()))
-        return traces_data_json(spans)
+    parameters = Parameters(_parameters(), ("chunk", "span_id"))
+    trace_id, now = trace_id_parameter(unquote(trace_id_text)), int(time.time())
+    chunk_keys, span_ids = parameters.chunk_keys(), parameters.span_ids()
+    return traces_data_json(trace_by_id(wiring.store(), trace_id, now, chunk_keys, span_ids))
 
-    return _query(ask)
+
+def _trace_as_columns(trace_id_text: str) -> Any:
+    from chalicelib.present.columns import columns_json
+    from chalicelib.query.parameters import Parameters, trace_id_parameter
+    from chalicelib.query.trace import trace_chunks, trace_page
+
+    parameters = Parameters(_parameters(), ("cursor", "chunk", "attributes"))
+    trace_id, now = trace_id_parameter(unquote(trace_id_text)), int(time.time())
+    cursor, chunk_keys = parameters.text("cursor"), parameters.chunk_keys()
+    with_attributes = parameters.flag("attributes")
+    if chunk_keys:
+        if cursor:
+            raise errors.InvalidQuery("cursor is for pages, not for chunks", "cursor")
+        page = trace_chunks(
+            wiring.store(), trace_id, now, chunk_keys, with_attributes=with_attributes
+        )
+    else:
+        page = trace_page(wiring.store(), trace_id, now, cursor, with_attributes=with_attributes)
+    return columns_json(page, with_attributes=with_attributes)
 
 
 @_route("/v1/services", "GET", scope=Scope.READ)
@@ -360,6 +392,26 @@ def get_span_names(service: str) -> Response:
         asked = parameters.time_range(now, config.RETENTION_SECONDS * 10**9)
         name = checked_text(unquote(service), "service")
         return span_names_json(span_names(wiring.store(), name, asked, now // 10**9))
+
+    return _query(ask)
+
+
+@_route("/v1/services/{service}/attributes", "GET", scope=Scope.READ)
+def get_attributes(service: str) -> Response:
+    from chalicelib.present.native import attributes_json
+    from chalicelib.query.attributes import attributes_of_service
+    from chalicelib.query.parameters import Parameters, checked_text
+
+    deadline = time.monotonic() + _SAMPLE_SECONDS_MAX
+
+    def ask() -> Any:
+        now = time.time_ns()
+        asked = Parameters(_parameters(), ("start", "end")).time_range(now)
+        name = checked_text(unquote(service), "service")
+        sample = attributes_of_service(
+            wiring.store(), name, asked, now // 10**9, lambda: time.monotonic() < deadline
+        )
+        return attributes_json(sample)
 
     return _query(ask)
 

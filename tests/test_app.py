@@ -27,6 +27,7 @@ from chalicelib.present.openapi import document
 from infra.local.fake_aws import Moto, client
 from infra.local.functions import context_of
 from infra.tokens import make_token
+from tests.columns import rows_in
 from tests.payloads import CLIENT, MILLI, Made, payload, trace_id
 from tests.query.committed import HOUR, SECOND, fold, put
 
@@ -38,6 +39,8 @@ TRACE = [
     Made(1, 2, SERVICE, 1, "call", CLIENT, AGO + 1, 20 * MILLI, attributes=(("n", 1), ("s", "x"))),
     Made(1, 3, "cart", 2, "GET /cart", start=AGO + 2, duration=10 * MILLI, is_error=True),
 ]
+TRACE_1 = {"trace_id": trace_id(1).hex()}
+COLUMNS = "application/vnd.clew.columns+json"
 
 
 class Got(NamedTuple):
@@ -102,6 +105,12 @@ def get(resource: str, *query: tuple[str, str], **more: Any) -> Got:
     return sent("GET", resource, query=list(query), **more)
 
 
+def columns(*query: tuple[str, str], **more: Any) -> Got:
+    """The trace of these tests as columns, unless more says otherwise."""
+    more = {"path_parameters": TRACE_1, "headers": {"Accept": COLUMNS}, **more}
+    return get("/v1/traces/{trace_id}", *query, **more)
+
+
 def of_service(resource: str, service: str, *query: tuple[str, str]) -> Got:
     parameters = {"service": quote(service, safe="")}
     return get(f"/v1/services/{{service}}/{resource}", *query, path_parameters=parameters)
@@ -149,6 +158,72 @@ class TestQueries:
         short = get("/v1/traces/{trace_id}", path_parameters={"trace_id": "1"})
         assert short.json == got.json
 
+    def test_a_trace_as_columns(self, aws):
+        """Who accepts columns gets them; every other Accept gets OTLP/JSON, and caches are told of both."""
+        got = columns()
+        assert got.status == 200
+        assert got.headers["content-type"] == "application/vnd.clew.columns+json"
+        assert got.headers["vary"] == "Accept, Accept-Encoding"
+        assert sorted(row.name for row in rows_in(got.json)) == ["GET /", "GET /cart", "call"]
+        assert "attributes" not in got.json
+        (call,) = [r for r in rows_in(columns(("attributes", "true")).json) if r.name == "call"]
+        assert {each["key"] for each in call.attributes} == {"n", "s"}
+        for accept in ("*/*", "application/*", f"{COLUMNS};q=0", "application/json"):
+            other = columns(headers={"Accept": accept})
+            assert other.headers["content-type"] == "application/json"
+            assert other.headers["vary"] == "Accept, Accept-Encoding"
+        for accept in (COLUMNS.upper(), f"application/json;q=0.5, {COLUMNS};q=0.9"):
+            assert columns(headers={"Accept": accept}).json == got.json
+
+    def test_pages_of_columns(self, aws, monkeypatch):
+        """Pages go on from `next`; the details of a span come by the key of its chunk."""
+        monkeypatch.setattr(config, "PAGE_SPANS", 1)
+        first = columns().json
+        second = columns(("cursor", first["next"])).json
+        assert second["next"] is None
+        names = [row.name for page in (first, second) for row in rows_in(page)]
+        assert sorted(names) == ["GET /", "GET /cart", "call"]
+        for page in (first, second):
+            (chunk,) = page["chunks"]
+            assert columns(("chunk", chunk["key"])).json["columns"] == page["columns"]
+            row = rows_in(page)[0]
+            asked = ("chunk", chunk["key"]), ("span_id", row.span_id.hex())
+            got = get("/v1/traces/{trace_id}", *asked, path_parameters=TRACE_1)
+            (of_resource,) = got.json["resourceSpans"]
+            (span,) = of_resource["scopeSpans"][0]["spans"]
+            assert (span["spanId"], span["name"]) == (row.span_id.hex(), row.name)
+            elsewhere = get(
+                "/v1/traces/{trace_id}", *asked[:1], ("span_id", "f" * 16), path_parameters=TRACE_1
+            )
+            assert elsewhere.status == 404
+
+    @pytest.mark.parametrize(
+        ("query", "parameter"),
+        [
+            ([("cursor", "x")], "cursor"),
+            ([("cursor", "")], "cursor"),
+            ([("chunk", "x")], "chunk"),
+            ([("chunk", "x")] * 101, "chunk"),
+            ([("attributes", "yes")], "attributes"),
+            ([("span_id", "1")], "span_id"),
+        ],
+    )
+    def test_wrong_columns(self, aws, query, parameter):
+        """What columns do not take is a 400 in JSON."""
+        got = columns(*query)
+        assert (got.status, got.json["error"]["parameter"]) == (400, parameter)
+        assert got.headers["content-type"] == "application/json"
+
+    def test_no_columns(self, aws):
+        """Columns of an unknown trace are a 404."""
+        assert columns(path_parameters={"trace_id": "f" * 32}).status == 404
+
+    def test_a_cursor_or_chunks(self, aws):
+        """A cursor and chunks together are refused: each says which rows."""
+        key = columns().json["chunks"][0]["key"]
+        got = columns(("chunk", key), ("cursor", key))
+        assert (got.status, got.json["error"]["parameter"]) == (400, "cursor")
+
     @pytest.mark.parametrize(
         ("trace", "status", "code", "parameter"),
         [
@@ -192,6 +267,8 @@ class TestQueries:
                     "span_count": 3,
                     "error_count": 1,
                     "services": sorted([SERVICE, "cart"]),
+                    "service_span_counts": {SERVICE: 2, "cart": 1},
+                    "service_error_counts": {"cart": 1},
                 }
             ],
             "next": None,
@@ -210,6 +287,27 @@ class TestQueries:
             ]
         }
         assert of_service("span_names", "nobody").json == {"span_names": []}
+
+    def test_attributes(self, aws):
+        """The attributes of a service's newest spans, with their values as a search compares them."""
+        got = of_service("attributes", SERVICE).json
+        of_key = {each["key"]: each for each in got["attributes"]}
+        assert of_key["n"] == {
+            "key": "n",
+            "span_count": 1,
+            "values": [{"value": "1", "span_count": 1}],
+        }
+        assert got["attributes"][0] == {
+            "key": "service.name",
+            "span_count": 2,
+            "values": [{"value": SERVICE, "span_count": 2}],
+        }
+        assert (got["trace_count"], got["warnings"]) == (1, [])
+        assert of_service("attributes", "nobody").json == {
+            "attributes": [],
+            "trace_count": 0,
+            "warnings": [],
+        }
 
     def test_statistics(self, aws):
         """Statistics of the last hour by default, in the steps asked for."""
@@ -241,6 +339,7 @@ class TestQueries:
             ("/v1/traces", [("limit", "")], "limit"),
             ("/v1/traces", [("attribute", "x")], "attribute"),
             ("/v1/traces", [("status", "bad")], "status"),
+            ("/v1/traces", [("link", "xyz")], "link"),
             ("/v1/traces", [("min_duration", "1")], "min_duration"),
             ("/v1/traces", [("min_duration", "2s"), ("max_duration", "1s")], "max_duration"),
             ("/v1/traces", [("start", "x")], "start"),
@@ -256,7 +355,13 @@ class TestQueries:
             ("/v1/services/{service}/statistics", [("step", "1")], "step"),
             ("/v1/services/{service}/statistics", [("start", "0"), ("step", "1m")], "step"),
             ("/v1/services/{service}/span_names", [("start", "-1")], "start"),
+            ("/v1/services/{service}/attributes", [("start", "-1")], "start"),
+            ("/v1/services/{service}/attributes", [("limit", "1")], "limit"),
             ("/v1/traces/{trace_id}", [("raw", "1")], "raw"),
+            ("/v1/traces/{trace_id}", [("cursor", "x")], "cursor"),
+            ("/v1/traces/{trace_id}", [("chunk", "x")], "chunk"),
+            ("/v1/traces/{trace_id}", [("span_id", "x" * 16)], "span_id"),
+            ("/v1/traces/{trace_id}", [("span_id", "1" * 16)] * 101, "span_id"),
         ],
     )
     def test_wrong_parameters(self, aws, resource, query, parameter):
