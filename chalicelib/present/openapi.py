@@ -393,8 +393,22 @@ def document() -> Json:
             "/": {
                 "get": {
                     **_FOR_EVERYONE,
-                    "summary": "A page for people.",
-                    "responses": {"200": {"description": "HTML."}},
+                    "summary": "The web UI, or a page of links where it is not built.",
+                    "responses": {
+                        "200": {"description": "HTML."},
+                        "304": {"description": "It has the ETag of If-None-Match."},
+                    },
+                }
+            },
+            "/assets/{name}": {
+                "get": {
+                    **_FOR_EVERYONE,
+                    "summary": "What the web UI's page loads.",
+                    "parameters": [_path("name", "A file's name, as the page has it.")],
+                    "responses": {
+                        "200": {"description": "The file; its name changes with its content."},
+                        "404": _json("There is no such asset.", "Error"),
+                    },
                 }
             },
         },

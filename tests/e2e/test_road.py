@@ -698,6 +698,8 @@ PATHS = [
     ("/v1/services", "/v1/services?start=x", 400),
     ("/v1/services/{service}/span_names", "/v1/services/shop-orders/span_names", 200),
     ("/v1/services/{service}/span_names", "/v1/services/nobody/span_names?end=x", 400),
+    ("/v1/services/{service}/attributes", "/v1/services/shop-orders/attributes", 200),
+    ("/v1/services/{service}/attributes", "/v1/services/nobody/attributes?end=x", 400),
     ("/v1/services/{service}/statistics", "/v1/services/shop-orders/statistics", 200),
     ("/v1/services/{service}/statistics", "/v1/services/nobody/statistics", 200),
     ("/v1/services/{service}/statistics", "/v1/services/nobody/statistics?step=x", 400),
@@ -705,6 +707,7 @@ PATHS = [
     ("/v1/edges", "/v1/edges?start=1000&end=2000", 200),
     ("/v1/edges", "/v1/edges?end=x", 400),
     ("/health", "/health", 200),
+    ("/assets/{name}", "/assets/none", 404),
 ]
 
 
