@@ -7,6 +7,8 @@ PY := $(VENV)/bin/python
 # Wheels alone: nothing is compiled on a laptop.
 PIP_INSTALL := $(PY) -m pip install -q --disable-pip-version-check --only-binary=:all:
 EMULATOR := .venv-emulator
+CLIENTS := .venv-clients
+CLIENTS_STAMP := $(CLIENTS)/.installed
 EMULATOR_STAMP := $(EMULATOR)/.installed
 RUN_STAMP := $(VENV)/.run-installed
 DEV_STAMP := $(VENV)/.dev-installed
@@ -38,7 +40,7 @@ undeploy: $(RUN_STAMP) ## delete functions and API (STAGE; DATA=delete: queue an
 check: lint ## format, lint, types and the fast tests
 	@$(PY) -m pytest -m 'not slow'
 
-test: lint ## format, lint, types and all tests
+test: lint $(CLIENTS_STAMP) ## format, lint, types and all tests
 	@$(PY) -m pytest
 
 faults: $(DEV_STAMP) ## every fault at every call of AWS
@@ -65,7 +67,7 @@ dictionary: $(DEV_STAMP) ## train the compression dictionary
 	@$(PY) -m infra.dictionary
 
 clean: ## remove what can be made again; the journal in .data stays
-	@rm -rf $(VENV) $(EMULATOR) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(EMULATOR) $(CLIENTS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps stand for what is installed: a start with nothing to install asks no network.
@@ -83,6 +85,13 @@ $(EMULATOR_STAMP): requirements-emulator.txt | $(PY)
 	@echo "Installing the emulator, once…"
 	@$(PY) -m venv $(EMULATOR)
 	@$(EMULATOR)/bin/python -m pip install -q --disable-pip-version-check --only-binary=:all: -r requirements-emulator.txt
+	@touch $@
+
+# Some of them are published as source alone; all of them are pure Python.
+$(CLIENTS_STAMP): requirements-clients.txt | $(PY)
+	@echo "Installing the clients of the tests, once…"
+	@$(PY) -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip install -q --disable-pip-version-check -r requirements-clients.txt
 	@touch $@
 
 # Without Java there is no stamp: the tests say that they were skipped, and why.

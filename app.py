@@ -20,6 +20,7 @@ from chalice.app import Chalice, CORSConfig, Response
 
 from chalicelib import config, errors, wiring
 from chalicelib.access import Decision, presented_in
+from chalicelib.model.http import JAEGER_ROUTES
 from chalicelib.model.token import Scope
 from chalicelib.store.function import consumer
 from chalicelib.summarise.function import schedules
@@ -27,6 +28,7 @@ from chalicelib.summarise.function import schedules
 if TYPE_CHECKING:
     from chalice.app import Request
 
+    from chalicelib.answer.asked import Asked
     from chalicelib.model.http import Answer
 
 _logger = logging.getLogger(__name__)
@@ -100,13 +102,18 @@ _CORS = CORSConfig(
 _View = Callable[..., Response]
 
 
-def _route(path: str, *methods: str, scope: Scope | None) -> Callable[[_View], _View]:
-    """A route for who has a token of this scope; for everyone if it is None."""
+def _route(
+    path: str, *methods: str, scope: Scope | None, in_plain_text: bool = False
+) -> Callable[[_View], _View]:
+    """A route for who has a token of this scope; for everyone if it is None.
+
+    Who is refused is told so in plain text, or in OTLP's or the native API's words.
+    """
 
     def register(view: _View) -> _View:
         @wraps(view)
         def guarded(**path_parameters: str) -> Response:
-            refused = _refused(scope) if scope else None
+            refused = _refused(scope, in_plain_text=in_plain_text) if scope else None
             return refused or view(**path_parameters)
 
         app.route(path, methods=list(methods), content_types=_ANY_TYPE, cors=_CORS)(guarded)
@@ -115,7 +122,7 @@ def _route(path: str, *methods: str, scope: Scope | None) -> Callable[[_View], _
     return register
 
 
-def _refused(scope: Scope) -> Response | None:
+def _refused(scope: Scope, *, in_plain_text: bool) -> Response | None:
     """What is answered to a request without a token of this scope; None if it has one, or none is wanted."""
     try:
         access = wiring.access()
@@ -123,22 +130,27 @@ def _refused(scope: Scope) -> Response | None:
     except Exception as error:
         # Never a 401, and never a 500: on either a sender would drop spans that it may well be allowed to send.
         _logger.warning("no telling who asks: %s", error)
-        return _refusal(scope, 503, "unavailable", "tokens cannot be checked now: try again")
+        message = "tokens cannot be checked now: try again"
+        return _refusal(scope, in_plain_text, 503, "unavailable", message)
     if decision is Decision.GRANTED:
         return None
     if decision is Decision.FORBIDDEN:
         message = f"this token is not for this: use one with the scope {scope.value!r}"
-        return _refusal(scope, 403, "forbidden", message)
+        return _refusal(scope, in_plain_text, 403, "forbidden", message)
     message = "a token is needed, as `Authorization: Bearer TOKEN` or `x-api-key: TOKEN`"
     if presented_in(_headers()):
         message = "this token is not known here, or was revoked"
-    response = _refusal(scope, 401, "unauthorized", message)
+    response = _refusal(scope, in_plain_text, 401, "unauthorized", message)
     response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 
-def _refusal(scope: Scope, status: int, code: str, message: str) -> Response:
+def _refusal(scope: Scope, in_plain_text: bool, status: int, code: str, message: str) -> Response:
     """In the words of those who send, or of those who ask."""
+    if in_plain_text:
+        from chalicelib.receive.plain_endpoint import text
+
+        return _response(text(status, message))
     if scope is Scope.INGEST:
         from chalicelib.receive.endpoint import refuse
 
@@ -202,6 +214,8 @@ def _query(
         return _response(json_answer(ask(), _headers(), media_type=media_type, vary=vary))
     except errors.InvalidQuery as error:
         return _query_error(400, "invalid_query", str(error), error.parameter)
+    except errors.InvalidPayload as error:
+        return _query_error(400, "invalid_body", str(error))
     except errors.NotFound as error:
         return _query_error(404, "not_found", str(error))
     except errors.StoreThrottled as error:
@@ -234,6 +248,17 @@ def _tell_rejected(spans: int) -> None:
     emit("receive", {"spans_rejected": spans})
 
 
+@_route("/api/traces", "POST", scope=Scope.INGEST, in_plain_text=True)
+def post_jaeger_traces() -> Response:
+    from chalicelib.receive.jaeger import payload_from_binary
+    from chalicelib.receive.plain_endpoint import JAEGER_TYPES, receive_plain
+
+    readers = dict.fromkeys(JAEGER_TYPES, payload_from_binary)
+    send = wiring.sender().send
+    now = int(time.time())
+    return _response(receive_plain(_headers(), _body(), now, readers, send, _tell_rejected))
+
+
 @_route("/v1/metrics", "POST", scope=Scope.INGEST)
 def post_metrics() -> Response:
     from chalicelib.receive.endpoint import refuse_signal
@@ -246,6 +271,52 @@ def post_logs() -> Response:
     from chalicelib.receive.endpoint import refuse_signal
 
     return _ingest(lambda: refuse_signal(_headers(), _body(), "logs"))
+
+
+@_route("/sampling", "GET", scope=Scope.INGEST, in_plain_text=True)
+def get_jaeger_sampling() -> Response:
+    return _sampling()
+
+
+@_route("/api/sampling", "GET", scope=Scope.INGEST, in_plain_text=True)
+def get_jaeger_collector_sampling() -> Response:
+    return _sampling()
+
+
+def _sampling() -> Response:
+    """What a client's remote sampler asks for, in Jaeger's words."""
+    from chalicelib.model.sampling import strategy_for
+    from chalicelib.present.respond import json_answer
+    from chalicelib.receive.plain_endpoint import text
+
+    services = _parameters().get("service", [])
+    if len(services) != 1:
+        return _response(text(400, "'service' parameter must be provided once"))
+    try:
+        strategy = strategy_for(wiring.strategies().document(), services[0])
+    except errors.StoreError as error:
+        _logger.warning("no telling what to sample: %s", error)
+        return _response(text(503, "the strategies cannot be read now: ask again"))
+    return _response(json_answer(strategy, _headers()))
+
+
+@_route("/v1/sampling", "GET", scope=Scope.READ)
+def get_sampling() -> Response:
+    return _query(lambda: wiring.strategies().document())
+
+
+@_route("/v1/sampling", "PUT", scope=Scope.CONFIGURE)
+def put_sampling() -> Response:
+    def replace() -> Any:
+        import orjson
+
+        try:
+            document = orjson.loads(_body())
+        except orjson.JSONDecodeError as error:
+            raise errors.InvalidPayload(f"the body is not JSON: {error}") from error
+        return wiring.strategies().replace(document)
+
+    return _query(replace)
 
 
 @_route("/v1/traces", "GET", scope=Scope.READ)
@@ -388,6 +459,35 @@ def get_edges() -> Response:
         return edges_json(edges(wiring.store(), asked, now // 10**9))
 
     return _query(ask)
+
+
+def _answer_as_jaeger(route: str) -> None:
+    method, _, path = route.partition(" ")
+
+    @_route(path, method, scope=Scope.READ)
+    def answer(**path_parameters: str) -> Response:
+        from chalicelib.answer.jaeger import ANSWERS
+
+        return _response(ANSWERS[route](_asked(path_parameters)))
+
+
+def _asked(path_parameters: dict[str, str]) -> Asked:
+    from chalicelib.answer.asked import Asked
+
+    deadline = time.monotonic() + _SEARCH_SECONDS_MAX
+    return Asked(
+        wiring.store(),
+        {name: unquote(value) for name, value in path_parameters.items()},
+        _parameters(),
+        _headers(),
+        _body(),
+        time.time_ns(),
+        lambda: time.monotonic() < deadline,
+    )
+
+
+for _each in JAEGER_ROUTES:
+    _answer_as_jaeger(_each)
 
 
 @_route("/openapi.json", "GET", scope=None)

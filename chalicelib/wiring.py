@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chalicelib.access import Access
     from chalicelib.store.dictionary import Dictionaries
     from chalicelib.store.dynamodb import DynamoStore
+    from chalicelib.store.sampling import Strategies
 
 # A Lambda behind API Gateway has 29 s; an SDK that retries longer than that loses the answer.
 # Only typed adapters make the parameters: checking them against botocore's model costs a third of a write's time.
@@ -87,6 +88,14 @@ def dictionaries() -> Dictionaries:
 
 
 @cache
+def strategies() -> Strategies:
+    """What clients are told of sampling."""
+    from chalicelib.store.sampling import Strategies
+
+    return Strategies(store())
+
+
+@cache
 def _access() -> Access:
     from chalicelib.access import Access
     from chalicelib.store.tokens import tokens_in
@@ -109,6 +118,7 @@ def forget() -> None:
         dead_letters,
         store,
         dictionaries,
+        strategies,
         _access,
     ):
         kept.cache_clear()

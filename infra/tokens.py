@@ -50,7 +50,8 @@ def first_tokens(store: ItemStore) -> dict[Scope, str]:
 
     if tokens_in(store):
         return {}
-    return {scope: make_token(store, [scope], "made with the tables") for scope in Scope}
+    needed = (Scope.INGEST, Scope.READ)
+    return {scope: make_token(store, [scope], "made with the tables") for scope in needed}
 
 
 def scopes_in(words: str) -> list[Scope]:

@@ -505,10 +505,14 @@ GUARDED = sorted(
     for method in methods
     if resource not in OPEN
 )
+SCOPE_OF_METHOD = {"POST": "ingest", "PUT": "configure"}
+# Senders ask these, and askers send this.
+SCOPE_OF_RESOURCE = {"/sampling": "ingest", "/api/sampling": "ingest", "/api/transform": "read"}
 KEYS = {
     "both": {"x-api-key": "a-token-for-both"},
     "ingest": {"Authorization": "Bearer a-token-to-ingest"},
     "read": {"Authorization": "Basic " + base64.b64encode(b"me:a-token-to-read").decode()},
+    "configure": {"x-api-key": "a-token-to-configure"},
 }
 
 
@@ -516,7 +520,7 @@ class TestAccess:
     @pytest.fixture(autouse=True)
     def tokens(self, aws, monkeypatch):
         monkeypatch.setattr(config, "ACCESS_OPEN", False)
-        for name in ("both", "ingest", "read"):
+        for name in KEYS:
             scopes = list(Scope) if name == "both" else [Scope(name)]
             text = "a-token-for-both" if name == "both" else f"a-token-to-{name}"
             make_token(wiring.store(), scopes, name, text)
@@ -524,7 +528,9 @@ class TestAccess:
     @pytest.mark.parametrize(("resource", "method"), GUARDED)
     def test_every_route(self, resource, method):
         """Every route but the open ones refuses who shows nothing, a stranger, and a token of the other scope."""
-        needed, other = ("ingest", "read") if method == "POST" else ("read", "ingest")
+        by_method = SCOPE_OF_METHOD.get(method, "read")
+        needed = SCOPE_OF_RESOURCE.get(resource, by_method)
+        other = "read" if needed == "ingest" else "ingest"
         parameters = {"service": "cart", "trace_id": "1"}
 
         def status(**headers: str) -> int:

@@ -27,6 +27,7 @@ STAGES = {
     "summarise": {"model", "store"},
     "query": {"model", "store", "summarise"},
     "present": {"model", "query"},
+    "answer": {"model", "receive", "store", "query", "present"},
 }
 """Stage → the stages that it may import from, beside itself."""
 EVERYWHERE = {"config", "errors"}

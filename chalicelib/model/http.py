@@ -9,3 +9,14 @@ class Answer(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
+
+
+JAEGER_ROUTES = (
+    *("GET /api/services", "GET /api/services/{service}/operations", "GET /api/operations"),
+    *("GET /api/traces", "GET /api/traces/{trace_id}", "GET /api/dependencies"),
+    *("GET /api/metrics/latencies", "GET /api/metrics/calls", "GET /api/metrics/errors"),
+    *("GET /api/metrics/minstep", "POST /api/transform"),
+    *("GET /api/v3/services", "GET /api/v3/operations", "GET /api/v3/traces"),
+    *("GET /api/v3/traces/{trace_id}", "GET /api/v3/trace-summaries", "GET /api/v3/dependencies"),
+)
+"""Method and path of each question in Jaeger's dialect."""

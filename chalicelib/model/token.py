@@ -18,6 +18,8 @@ class Scope(Enum):
     """To send spans."""
     READ = "read"
     """To ask."""
+    CONFIGURE = "configure"
+    """To change what everybody's clients are told, such as how much to sample."""
 
 
 class Token(NamedTuple):

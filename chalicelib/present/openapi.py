@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import TYPE_CHECKING, Any
 
 from chalicelib import config
+from chalicelib.model.http import JAEGER_ROUTES
 from chalicelib.present.columns import MEDIA_TYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Json = dict[str, Any]
 
@@ -106,6 +111,12 @@ _SCHEMAS: Json = {
         "With `attributes=true` there is `attributes` too.",
     },
     "Services": _object(services=_array(_TEXT)),
+    "Strategies": {
+        **_object(
+            default_strategy={"type": "object"}, service_strategies=_array({"type": "object"})
+        ),
+        "description": "Jaeger's strategies file: each strategy has type, param and operation_strategies.",
+    },
     "SpanNames": _object(span_names=_array(_object(name=_TEXT, kind=_KIND))),
     "Attributes": _object(
         attributes=_array(
@@ -316,11 +327,76 @@ def _post(summary: str, request: str) -> Json:
     }
 
 
+def _post_plain(summary: str, description: str, media_types: Sequence[str]) -> Json:
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    answers = {
+        "202": "Accepted.",
+        "400": "Never send this again; plain text says why.",
+        "401": "A token is needed, or is not known.",
+        "403": "The token has not the scope `ingest`.",
+        "413": "Too large; send smaller batches.",
+        "503": "Send it again, after Retry-After.",
+    }
+    return {
+        "post": {
+            "summary": summary,
+            "description": description,
+            "requestBody": {"required": True, "content": dict.fromkeys(media_types, binary)},
+            "responses": {status: {"description": text} for status, text in answers.items()},
+        }
+    }
+
+
+def _dialect(name: str, routes: Sequence[str]) -> dict[str, Json]:
+    """Paths of another tracer's API: its own documentation describes what they take and answer."""
+    answers = {
+        "200": "As {0} answers.",
+        "400": "A parameter is wrong; in {0}'s own form.",
+        "401": "A token is needed, or this one is not known.",
+        "403": "The token has not the scope `read`.",
+        "404": "There is no such trace; in {0}'s own form.",
+        "500": "A fault of Clew's: its log says more.",
+        "503": "The store is busy: ask again.",
+    }
+    responses = {status: {"description": text.format(name)} for status, text in answers.items()}
+    paths: dict[str, Json] = {}
+    for route in routes:
+        method, _, path = route.partition(" ")
+        names = re.findall(r"{(\w+)}", path)
+        paths.setdefault(path, {})[method.lower()] = {
+            "summary": f"{name}'s {path.rpartition('/')[2].strip('{}').replace('_', ' ')}.",
+            "parameters": [_path(each, "Percent-encoded.") for each in names],
+            "responses": responses,
+        }
+    return paths
+
+
+_SAMPLING: Json = {
+    "get": {
+        "summary": "What a service's remote sampler is to do, as Jaeger's clients ask.",
+        "parameters": [_query("service", "The service's name; once.")],
+        "responses": {
+            "200": {"description": "Jaeger's SamplingStrategyResponse."},
+            "400": {"description": "Plain text: the service is missing, or there are several."},
+            "401": {"description": "Plain text: a token is needed, or is not known."},
+            "403": {"description": "Plain text: the token has not the scope `ingest`."},
+            "503": {"description": "Plain text: ask again, after Retry-After."},
+        },
+    }
+}
+
+
 def document() -> Json:
     """The OpenAPI document."""
     trace = _get("A trace's spans.", "TracesData", _TRACE, _404="There is no such trace, or span.")
     answer = _json("A trace's spans, or a page of them.", "TracesData", **{MEDIA_TYPE: "Columns"})
     trace["get"]["responses"]["200"] = answer
+    jaeger = _dialect("Jaeger", JAEGER_ROUTES)
+    jaeger["/api/traces"] |= _post_plain(
+        "Accept spans of Jaeger's clients.",
+        "A Jaeger Batch in Thrift's binary protocol; gzip and deflate are taken.",
+        ("application/x-thrift", "application/vnd.apache.thrift.binary"),
+    )
     return {
         "openapi": "3.1.0",
         "info": {
@@ -338,6 +414,26 @@ def document() -> Json:
                     "Traces",
                     _SEARCH,
                 ),
+            },
+            "/sampling": _SAMPLING,
+            "/api/sampling": _SAMPLING,
+            **jaeger,
+            "/v1/sampling": {
+                **_get("Which share of its traces each service is to send.", "Strategies", []),
+                "put": {
+                    "summary": "Replace the sampling strategies.",
+                    "requestBody": {
+                        "required": True,
+                        "content": {"application/json": {"schema": _schema("Strategies")}},
+                    },
+                    "responses": {
+                        "200": _json("As they now stand.", "Strategies"),
+                        "400": _json("The document is wrong; the message says where.", "Error"),
+                        "401": _json("A token is needed, or this one is not known.", "Error"),
+                        "403": _json("The token has not the scope `configure`.", "Error"),
+                        "503": _json("The store is busy: try again, after Retry-After.", "Error"),
+                    },
+                },
             },
             "/v1/metrics": _post("Answered, not stored.", "ExportMetricsServiceRequest"),
             "/v1/logs": _post("Answered, not stored.", "ExportLogsServiceRequest"),

@@ -209,6 +209,8 @@ class Search(NamedTuple):
     range: Range
     limit: int
     cursor: str | None
+    kind: int | None = None
+    """OTLP's number of the span's kind."""
     link: bytes | None = None
     """The trace to which the span has a link."""
 
@@ -232,5 +234,5 @@ def search_from(values: Mapping[str, Sequence[str]], now_nano: int) -> Search:
         parameters.time_range(now_nano),
         parameters.integer("limit", config.SEARCH_LIMIT_DEFAULT, 1, config.SEARCH_LIMIT_MAX),
         parameters.text("cursor"),
-        None if link is None else trace_id_parameter(link, "link"),
+        link=None if link is None else trace_id_parameter(link, "link"),
     )

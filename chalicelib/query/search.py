@@ -113,6 +113,7 @@ class Conditions:
             and self._service in (None, key_name(span.scope.service))
             and self._span_name in (None, key_name(span.name))
             and (not search.only_errors or span.is_error)
+            and search.kind in (None, span.kind)
             and (search.min_duration_nano or 0) <= span.duration_nano
             and (search.max_duration_nano is None or span.duration_nano <= search.max_duration_nano)
             and self._has_attributes(span)

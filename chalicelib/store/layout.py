@@ -13,6 +13,7 @@ docs/item-layout.md is this module in prose. Attributes: `p` partition key, `s` 
                  e|SHARD           LEVEL|NUMBER            edges of a minute, hour or day
                  c|SHARD           DAY                     the catalogue of a day
                  t                 DIGEST                  an access token
+                 o                 sampling                the sampling strategies
                  (s, e and c)      …|PART                  the rest of a value over the item limit
 """
 
@@ -56,6 +57,9 @@ class Key(NamedTuple):
 
     partition: str
     sort: str
+
+
+SAMPLING_KEY = Key("o", "sampling")
 
 
 def index_partition(hour: int, service: str) -> str:

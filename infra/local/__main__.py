@@ -10,18 +10,20 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from infra.local.server import PortTaken, listening_socket
+from infra.local.server import PortTaken, datagram_socket, listening_socket
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from infra.local.stack import LocalStack
 
 HOST = "127.0.0.1"
 PORT = 8000
-OTLP_PORT = 4318
-"""Where OpenTelemetry's exporters send if nobody tells them otherwise."""
+COMPAT_PORTS = (4318, 9411, 14268, 16686, 5778)
+"""Where clients send and ask if nobody tells them otherwise: OTLP/HTTP; Zipkin; Jaeger's collector, query, sampling."""
+AGENT_PORTS = (6831, 6832, 5775)
+"""UDP, where Jaeger's clients send: the compact protocol, the binary one, and the compact of old; each takes both."""
 TOKEN_CHARACTERS_MIN = 16
 DATA_DIR = Path(__file__).parents[2] / ".data"
 
@@ -93,23 +95,37 @@ def open_sockets(settings: Settings) -> list[socket.socket]:
         raise Refused(f"{error}; set PORT to another") from error
     except OSError as error:
         raise Refused(f"cannot listen on {settings.host}:{settings.port}: {error}") from error
-    for host, port in _other_addresses(settings):
+    ports = [settings.port] if settings.port and settings.host == HOST else []
+    # Some clients try `localhost` as ::1 alone.
+    others = [("::1", port) for port in ports]
+    if settings.compat_ports:
+        ports = [port for port in COMPAT_PORTS if port != settings.port]
+        others += [(host, port) for port in ports for host in _compat_hosts(settings)]
+    return sockets + _opened(listening_socket, others)
+
+
+def open_datagram_sockets(settings: Settings) -> list[socket.socket]:
+    """Those of Jaeger's agent, unless a token is wanted: datagrams have none. One that is taken is said."""
+    hosts = _compat_hosts(settings) if settings.compat_ports and settings.open else []
+    return _opened(datagram_socket, [(host, port) for port in AGENT_PORTS for host in hosts])
+
+
+def _compat_hosts(settings: Settings) -> list[str]:
+    return [HOST, "::1"] if settings.loopback else [settings.host]
+
+
+def _opened(
+    open_socket: Callable[[str, int], socket.socket], addresses: Iterable[tuple[str, int]]
+) -> list[socket.socket]:
+    sockets = []
+    for host, port in addresses:
         try:
-            sockets.append(listening_socket(host, port))
+            sockets.append(open_socket(host, port))
         except PortTaken as error:
             _say_aside(f"{error}; going on without it")
         except OSError:
             pass  # no IPv6 on this machine
     return sockets
-
-
-def _other_addresses(settings: Settings) -> list[tuple[str, int]]:
-    # Some clients try `localhost` as ::1 alone.
-    ports = [settings.port] if settings.port and settings.host == HOST else []
-    addresses = [("::1", port) for port in ports]
-    if settings.compat_ports and settings.port != OTLP_PORT:
-        addresses += [(HOST, OTLP_PORT), ("::1", OTLP_PORT)]
-    return addresses
 
 
 def lines_for(settings: Settings, url: str) -> list[str]:
@@ -150,6 +166,7 @@ def main() -> int:
 
 def _started(settings: Settings) -> LocalStack:
     sockets = open_sockets(settings)
+    datagram_sockets = open_datagram_sockets(settings)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="clew: %(message)s")
     for library in ("botocore", "urllib3", "waitress", "moto"):
         logging.getLogger(library).setLevel(logging.ERROR)
@@ -167,7 +184,11 @@ def _started(settings: Settings) -> LocalStack:
     aws = fake_aws.Endpoint() if settings.endpoint_url else fake_aws.Moto()
     try:
         return LocalStack(
-            sockets=sockets, data_dir=settings.data_dir, aws=aws, token=settings.token
+            sockets=sockets,
+            datagram_sockets=datagram_sockets,
+            data_dir=settings.data_dir,
+            aws=aws,
+            token=settings.token,
         ).start()
     except JournalError as error:
         raise Refused(str(error)) from error

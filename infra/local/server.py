@@ -21,6 +21,8 @@ THREADS = 8
 BODY_BYTES_MAX = 64 * 1024 * 1024
 """waitress ends the connection above it. The gateway's limit is lower, so that its answer is the usual one."""
 CONNECTIONS_MAX = 1_000
+RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
+"""Datagrams wait there while a batch is sent on; what does not fit is lost, as with any agent."""
 FLUSH_SECONDS = 1.0
 """How long answers that are written may take to leave when the server ends."""
 
@@ -34,18 +36,30 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
     Raises PortTaken, or OSError for any other reason.
     """
-    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listening = socket.socket(family, kind, protocol)
+    listening = _bound_socket(host, port, socket.SOCK_STREAM, socket.SO_REUSEADDR, 1)
+    listening.listen(128)
+    return listening
+
+
+def datagram_socket(host: str, port: int) -> socket.socket:
+    """A bound UDP socket, with room for what arrives while nobody looks. Raises as `listening_socket` does."""
+    return _bound_socket(host, port, socket.SOCK_DGRAM, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+
+
+def _bound_socket(
+    host: str, port: int, type_: socket.SocketKind, option: int, value: int
+) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=type_)[0]
+    bound = socket.socket(family, kind, protocol)
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-        listening.listen(128)
+        bound.setsockopt(socket.SOL_SOCKET, option, value)
+        bound.bind(address)
     except OSError as error:
-        listening.close()
+        bound.close()
         if error.errno == errno.EADDRINUSE:
             raise PortTaken(f"port {port} of {host} is taken by another process") from error
         raise
-    return listening
+    return bound
 
 
 class Server:

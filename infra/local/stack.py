@@ -17,6 +17,7 @@ from infra.local import fake_aws
 from infra.local.event_source_mapping import EventSourceMapping, Source
 from infra.local.functions import context_of
 from infra.local.gateway import Gateway
+from infra.local.jaeger_agent import JaegerAgent
 from infra.local.journal import Journal, JournalledSender
 from infra.local.schedule import Clock, Schedule, seconds_from_rate
 from infra.local.server import Server, listening_socket
@@ -55,6 +56,7 @@ class LocalStack:
         app: Chalice | None = None,
         *,
         sockets: Sequence[socket.socket] = (),
+        datagram_sockets: Sequence[socket.socket] = (),
         data_dir: Path | None = None,
         aws: fake_aws.Aws | None = None,
         batch_window_seconds: float = BATCH_WINDOW_SECONDS,
@@ -66,6 +68,7 @@ class LocalStack:
 
         app: the Chalice application with its event functions registered; `app.app` by default.
         sockets: listening ones, which it then owns; a free port of 127.0.0.1 by default.
+        datagram_sockets: bound ones for Jaeger's agent, which it then owns; none by default.
         data_dir: the journal's folder; without it nothing is kept.
         parameters: of `stack.yaml`, beside Prefix.
         run_schedules: whether the clock runs; `summarise` works anyway.
@@ -73,6 +76,7 @@ class LocalStack:
         """
         self._app = app
         self._sockets = list(sockets)
+        self._datagram_sockets = list(datagram_sockets)
         self._data_dir = data_dir
         self._aws = aws or fake_aws.Moto()
         self._batch_window_seconds = batch_window_seconds
@@ -144,6 +148,9 @@ class LocalStack:
         app = self._app or _default_app()
         self._start_events(app)
         self._start_replay()
+        agent = JaegerAgent(self._datagram_sockets, lambda messages: wiring.sender().send(messages))
+        agent.start()
+        self._undo.append(agent.stop)
         if not self._sockets:
             self._sockets = [listening_socket("127.0.0.1", 0)]
         server = Server(Gateway(app), self._sockets)

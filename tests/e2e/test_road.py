@@ -709,6 +709,7 @@ PATHS = [
     ("/v1/edges", "/v1/edges", 200),
     ("/v1/edges", "/v1/edges?start=1000&end=2000", 200),
     ("/v1/edges", "/v1/edges?end=x", 400),
+    ("/v1/sampling", "/v1/sampling", 200),
     ("/health", "/health", 200),
 ]
 

@@ -29,7 +29,13 @@ def put(
     shards: int = 1,
 ) -> None:
     """Commit spans as one message that arrives at `now`."""
-    content = payload(spans)
+    put_payload(store, payload(spans), now, shards)
+
+
+def put_payload(
+    store: ItemStore, content: bytes, now: int = NOON_UNIX_SECONDS, shards: int = 1
+) -> None:
+    """Commit TracesData bytes as one message that arrives at `now`."""
     message = Counted(hashlib.sha256(content).digest(), now, content)
     commit(store, [message], now * SECOND, shards)
 

@@ -146,7 +146,7 @@ spans = st.builds(
     service=st.sampled_from(("shop", "cart", "s" * 300)),
     parent=st.integers(0, 3),
     name=st.sampled_from(("a", "b", "n" * 300)),
-    kind=st.just(SERVER),
+    kind=st.sampled_from((SERVER, SERVER, CLIENT)),
     start=st.sampled_from([NOON_NANO + step for step in (-2 * HOUR, -1, 0, 5, 7, HOUR)]),
     duration=st.integers(0, 4),
     is_error=st.booleans(),
@@ -172,6 +172,7 @@ searches = st.builds(
     limit=st.integers(1, 4),
     cursor=st.none(),
     link=st.sampled_from((None, None, None, trace_id(1), trace_id(9), trace_id(8))),
+    kind=st.sampled_from((None, None, SERVER)),
 )
 
 
@@ -187,6 +188,7 @@ def brute_force(batches: list[list[Made]], search: Search) -> list[int]:
             and texts.issuperset(search.attributes)
             and (search.link is None or search.link in {trace_id(trace) for trace, _ in made.links})
             and (made.is_error or not search.only_errors)
+            and search.kind in (None, made.kind)
             and (search.min_duration_nano or 0) <= made.duration
             and made.duration <= (search.max_duration_nano or 2**64)
             and search.range.start <= made.start < search.range.end

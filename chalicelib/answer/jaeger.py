@@ -1,0 +1,319 @@
+"""Jaeger's query API, first and third, as its UI and Grafana's data source ask it.
+
+The first comes in an envelope, `{"data": …, "errors": …}`; the third is plain. Statistics are Clew's own: the Monitor
+tab needs no Prometheus. Source: jaeger, http_handler.go, apiv3/http_gateway.go.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from chalicelib import config
+from chalicelib.errors import InvalidPayload, InvalidQuery, NotFound, StoreThrottled
+from chalicelib.model.measure import Measure, quantile_nano
+from chalicelib.model.span import KIND_NAMES, UNSPECIFIED, Scopes, spans_of
+from chalicelib.present import jaeger as present
+from chalicelib.present.otlp_json import traces_data_json
+from chalicelib.present.respond import json_answer
+from chalicelib.query import jaeger as query
+from chalicelib.query.parameters import Range, checked_text
+from chalicelib.query.read_ahead import THREADS
+from chalicelib.query.search import search_traces
+from chalicelib.query.services import hours_of_services
+from chalicelib.query.statistics import series_of, span_names, statistics
+from chalicelib.query.trace import summary_of, trace_by_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from chalicelib.answer.asked import Asked
+    from chalicelib.model.http import Answer
+    from chalicelib.model.span import Span
+    from chalicelib.model.statistics import Statistics
+    from chalicelib.query.parameters import Search
+    from chalicelib.query.statistics import ServiceStatistics
+
+_logger = logging.getLogger(__name__)
+
+_STEP_MILLISECONDS_MIN = 60_000
+
+
+def _kept(asked: Asked) -> Range:
+    return Range(asked.now_nano - config.RETENTION_SECONDS * 10**9, asked.now_nano + 1)
+
+
+def _services(asked: Asked) -> list[str]:
+    return sorted(hours_of_services(asked.store, _kept(asked), asked.now_unix_seconds))
+
+
+def _operations(asked: Asked, service: str) -> list[tuple[str, int]]:
+    name = checked_text(service, "service")
+    return span_names(asked.store, name, _kept(asked), asked.now_unix_seconds)
+
+
+def _named_operations(asked: Asked) -> list[dict[str, str]]:
+    service = asked.first("service")
+    if not service:
+        raise InvalidQuery("parameter 'service' is required", "service")
+    kind = query.kind_asked(asked.parameters)
+    # An unspecified kind is what OpenTelemetry calls internal where it must be one.
+    return [
+        {"name": name, "spanKind": "internal" if each == UNSPECIFIED else KIND_NAMES[each]}
+        for name, each in _operations(asked, service)
+        if kind in (None, each)
+    ]
+
+
+def _found(asked: Asked, search: Search) -> list[list[Span]]:
+    """The spans of every trace that a search finds, newest first."""
+    found = search_traces(asked.store, search, asked.now_unix_seconds, asked.has_time)
+    return [spans for _, spans in _read(asked, [each.trace_id for each in found.traces]) if spans]
+
+
+def _read(asked: Asked, trace_ids: Sequence[bytes]) -> Iterator[tuple[bytes, list[Span]]]:
+    with ThreadPoolExecutor(THREADS) as pool:
+        yield from zip(
+            trace_ids, pool.map(lambda each: _spans(asked, each), trace_ids), strict=True
+        )
+
+
+def _spans(asked: Asked, trace_id: bytes) -> list[Span]:
+    try:
+        return trace_by_id(asked.store, trace_id, asked.now_unix_seconds)
+    except NotFound:
+        return []
+
+
+def get_services(asked: Asked) -> Any:
+    return present.envelope(_services(asked))
+
+
+def get_operations_of(asked: Asked) -> Any:
+    names = {name for name, _ in _operations(asked, asked.path["service"])}
+    return present.envelope(sorted(names))
+
+
+def get_operations(asked: Asked) -> Any:
+    return present.envelope(_named_operations(asked))
+
+
+def get_traces(asked: Asked) -> Any:
+    is_raw = query.is_raw(asked.parameters)
+    if trace_ids := query.trace_ids(asked.parameters):
+        errors = []
+        traces = []
+        for trace_id, spans in _read(asked, trace_ids):
+            if spans:
+                traces.append(present.trace_json(spans, is_raw=is_raw))
+            else:
+                errors.append({"msg": "trace not found", "traceID": trace_id.hex()})
+        return present.envelope(traces, errors)
+    search = query.search_v1(asked.parameters, asked.now_nano)
+    if not search.service:
+        raise InvalidQuery("parameter 'service' is required", "service")
+    return present.envelope(
+        [present.trace_json(spans, is_raw=is_raw) for spans in _found(asked, search)]
+    )
+
+
+def get_trace(asked: Asked) -> Any:
+    spans = _spans(asked, query.trace_id(asked.path["trace_id"]))
+    if not spans:
+        raise NotFound("trace not found")
+    return present.envelope([present.trace_json(spans, is_raw=query.is_raw(asked.parameters))])
+
+
+def _call_counts(asked: Asked, within: Range) -> list[tuple[str, str, int]]:
+    from chalicelib.query.edges import edges
+
+    found = edges(asked.store, within, asked.now_unix_seconds).edges
+    measures = {key: edge.measure for key, edge in found.edges.items()}
+    return [(*pair, calls) for pair, calls in sorted(present.call_counts(measures).items())]
+
+
+def get_dependencies(asked: Asked) -> Any:
+    within = query.dependencies_range(asked.parameters, asked.now_nano)
+    service = asked.first("service")
+    return present.envelope(
+        [
+            {"parent": parent, "child": child, "callCount": calls}
+            for parent, child, calls in _call_counts(asked, within)
+            if service in ("", parent, child)
+        ]
+    )
+
+
+def post_transform(asked: Asked) -> Any:
+    """OTLP/JSON, whatever its content type says, as Jaeger's traces."""
+    from chalicelib.receive.otlp import payload_from_json
+
+    traces: dict[bytes, list[Span]] = {}
+    for span in spans_of(payload_from_json(asked.body).payload, Scopes()):
+        traces.setdefault(span.trace_id, []).append(span)
+    return present.envelope([present.trace_json(spans, is_raw=True) for spans in traces.values()])
+
+
+def get_latencies(asked: Asked) -> Any:
+    def quantile(question: query.MetricsQuestion) -> Callable[[Measure, int], float]:
+        return lambda measure, _: present.milliseconds(quantile_nano(measure, question.quantile))
+
+    return _metrics(asked, "latencies", "latency quantiles, in milliseconds", quantile)
+
+
+def get_calls(asked: Asked) -> Any:
+    return _metrics(asked, "call_rate", "calls a second", lambda _: _calls_per_second)
+
+
+def get_errors(asked: Asked) -> Any:
+    return _metrics(asked, "error_rate", "errors by calls", lambda _: _error_share)
+
+
+def _calls_per_second(measure: Measure, step_seconds: int) -> float:
+    return measure.calls / step_seconds
+
+
+def _error_share(measure: Measure, _: int) -> float:
+    return measure.errors / measure.calls if measure.calls else 0.0
+
+
+def _metrics(
+    asked: Asked,
+    name: str,
+    description: str,
+    figure: Callable[[query.MetricsQuestion], Callable[[Measure, int], float]],
+) -> Any:
+    question = query.metrics_question(
+        asked.parameters, asked.now_nano, wants_quantile=name == "latencies"
+    )
+    of_measure = figure(question)
+    series: list[tuple[Mapping[str, str], present.Points]] = []
+    for service in question.services:
+        found = statistics(
+            asked.store, service, question.range, question.step_nano, asked.now_unix_seconds
+        )
+        for operation, measures in _measures(found, question):
+            labels = {"service_name": service}
+            if question.by_operation:
+                labels["operation"] = operation
+            points = [(at, of_measure(each, found.step_seconds)) for at, each in measures.items()]
+            series.append((labels, points))
+    kind = "service_operation" if question.by_operation else "service"
+    return present.metric_family(f"{kind}_{name}", description, series)
+
+
+def _measures(
+    found: ServiceStatistics, question: query.MetricsQuestion
+) -> Iterator[tuple[str, dict[int, Measure]]]:
+    """(Operation, start second → measure) of the kinds asked for; all in one, under "", if not by operation."""
+    sums: dict[str, dict[int, Measure]] = {}
+    for key in _series(found.total):
+        name, kind = key
+        if kind in question.kinds:
+            of_operation = sums.setdefault(name if question.by_operation else "", {})
+            for second, measure in series_of(found.steps, key):
+                of_operation.setdefault(second, Measure()).add(measure)
+    for operation, measures in sorted(sums.items()):
+        yield operation, dict(sorted(measures.items()))
+
+
+def _series(total: Statistics) -> list[tuple[str, int]]:
+    return sorted(total.series)
+
+
+def get_minimum_step(asked: Asked) -> Any:
+    return {"data": _STEP_MILLISECONDS_MIN}
+
+
+def get_services_v3(asked: Asked) -> Any:
+    return {"services": _services(asked)}
+
+
+def get_operations_v3(asked: Asked) -> Any:
+    return {"operations": _named_operations(asked)}
+
+
+def get_trace_v3(asked: Asked) -> Any:
+    spans = _spans(asked, query.trace_id(asked.path["trace_id"]))
+    if not spans:
+        raise NotFound("trace not found")
+    return {"result": traces_data_json(spans)}
+
+
+def get_traces_v3(asked: Asked) -> Any:
+    traces = _found(asked, query.search_v3(asked.parameters))
+    if not traces:
+        raise NotFound("No traces found")
+    return {"result": traces_data_json([span for spans in traces for span in spans])}
+
+
+def get_summaries_v3(asked: Asked) -> Any:
+    traces = _found(asked, query.search_v3(asked.parameters))
+    return {"summaries": [present.summary_json(summary_of(spans), spans) for spans in traces]}
+
+
+def get_dependencies_v3(asked: Asked) -> Any:
+    within = Range(
+        query.moment(
+            asked.first("start_time", "startTime"), "start_time", asked.now_nano - 86_400 * 10**9
+        ),
+        query.moment(asked.first("end_time", "endTime"), "end_time", asked.now_nano),
+    )
+    return {
+        "dependencies": [
+            {"parent": parent, "child": child, "callCount": str(calls)}
+            for parent, child, calls in _call_counts(asked, within)
+        ]
+    }
+
+
+def _answering(
+    ask: Callable[[Asked], Any], error_of: Callable[[int, str], Any]
+) -> Callable[[Asked], Answer]:
+    """What `ask` returns as JSON, or what went wrong in the API's own form."""
+
+    def answer(asked: Asked) -> Answer:
+        try:
+            return json_answer(ask(asked), asked.headers)
+        except (InvalidQuery, InvalidPayload) as error:
+            status, message = 400, str(error)
+        except NotFound as error:
+            status, message = 404, str(error)
+        except StoreThrottled as error:
+            _logger.warning("query not answered: %s", error)
+            status, message = 503, "the store is busy: ask again"
+        except Exception:
+            _logger.exception("query not answered")
+            status, message = 500, "this is a fault of Clew's: its log says more"
+        return json_answer(error_of(status, message), asked.headers, status)
+
+    return answer
+
+
+_FIRST: dict[str, Callable[[Asked], Any]] = {
+    "GET /api/services": get_services,
+    "GET /api/services/{service}/operations": get_operations_of,
+    "GET /api/operations": get_operations,
+    "GET /api/traces": get_traces,
+    "GET /api/traces/{trace_id}": get_trace,
+    "GET /api/dependencies": get_dependencies,
+    "POST /api/transform": post_transform,
+    "GET /api/metrics/latencies": get_latencies,
+    "GET /api/metrics/calls": get_calls,
+    "GET /api/metrics/errors": get_errors,
+    "GET /api/metrics/minstep": get_minimum_step,
+}
+_THIRD: dict[str, Callable[[Asked], Any]] = {
+    "GET /api/v3/services": get_services_v3,
+    "GET /api/v3/operations": get_operations_v3,
+    "GET /api/v3/traces": get_traces_v3,
+    "GET /api/v3/traces/{trace_id}": get_trace_v3,
+    "GET /api/v3/trace-summaries": get_summaries_v3,
+    "GET /api/v3/dependencies": get_dependencies_v3,
+}
+ANSWERS: dict[str, Callable[[Asked], Answer]] = {
+    **{route: _answering(ask, present.error_envelope) for route, ask in _FIRST.items()},
+    **{route: _answering(ask, present.error_v3) for route, ask in _THIRD.items()},
+}
+"""Method and path, as `app.py` lists them → the answer. Nothing is raised."""

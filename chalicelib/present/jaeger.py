@@ -1,0 +1,271 @@
+"""Traces, edges and statistics as Jaeger's query service answers them.
+
+Source: opentelemetry-collector-contrib, pkg/translator/jaeger; jaeger, internal/uimodel; jaeger-ui, src/types.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
+
+from chalicelib.model.attribute import plain_value
+from chalicelib.model.span import CLIENT, KIND_NAMES, SERVER, STATUS_ERROR, UNSPECIFIED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from chalicelib.model.measure import Measure
+    from chalicelib.model.span import Scope, Span
+    from chalicelib.query.trace import Summary
+
+Json = dict[str, Any]
+
+_MICRO_NANO, _MILLI_NANO = 1_000, 1_000_000
+_SAFE_INTEGER_MAX = 2**53 - 1
+_STATUS_OK = 1
+_SAMPLED, _DEBUG = 1, 2
+_TYPES = {bool: "bool", int: "int64", float: "float64", bytes: "binary"}
+_REF_TYPE = "opentracing.ref_type"
+_DEBUG_KEY = "jaeger.debug"
+_SERVICE_NAME = "service.name"
+
+
+def envelope(data: Any, errors: Sequence[Json] = ()) -> Json:
+    """What every answer of the first API comes in."""
+    total = len(data) if isinstance(data, list) else 0
+    return {"data": data, "total": total, "limit": 0, "offset": 0, "errors": list(errors) or None}
+
+
+def error_envelope(status: int, message: str) -> Json:
+    return envelope(None, [{"code": status, "msg": message}])
+
+
+def error_v3(status: int, message: str) -> Json:
+    return {"error": {"httpCode": status, "message": message}}
+
+
+def trace_json(spans: Sequence[Span], *, is_raw: bool = False) -> Json:
+    """One trace (at least one span).
+
+    Unless it is raw, a server's half of a span that shares its client's id gets one of its own, as Jaeger does.
+    """
+    shared = {} if is_raw else _server_halves(spans)
+    processes: dict[Scope | bytes, str] = {}
+    tags_of_processes: dict[str, Json] = {}
+    attributes: dict[bytes, Json] = {}
+    found = []
+    for span in spans:
+        head = span.scope.resource_head
+        if head not in processes:
+            processes[head] = f"p{len(processes) + 1}"
+            tags_of_processes[processes[head]] = _process(span.scope)
+        found.append(_span(span, processes[head], attributes, shared))
+    trace_id = _trace_id(spans[0].trace_id)
+    return {"traceID": trace_id, "spans": found, "processes": tags_of_processes, "warnings": None}
+
+
+def _server_halves(spans: Sequence[Span]) -> dict[tuple[bytes, int], bytes]:
+    """(Shared id, SERVER) → the id that the server's half is shown with."""
+    clients = {span.span_id for span in spans if span.kind == CLIENT}
+    return {
+        (span.span_id, SERVER): hashlib.sha256(b"server" + span.span_id).digest()[:8]
+        for span in spans
+        if span.kind == SERVER and span.span_id in clients
+    }
+
+
+def _trace_id(trace_id: bytes) -> str:
+    """16 digits where the high half is zero, as Jaeger writes 64-bit ids."""
+    return trace_id[8:].hex() if trace_id.startswith(bytes(8)) else trace_id.hex()
+
+
+def _process(scope: Scope) -> Json:
+    resource = ResourceSpans.FromString(scope.resource_head).resource
+    tags = [_tag(each) for each in resource.attributes if each.key != _SERVICE_NAME]
+    return {"serviceName": scope.service, "tags": tags}
+
+
+def _span(
+    stored: Span,
+    process_id: str,
+    attributes: dict[bytes, Json],
+    shared: Mapping[tuple[bytes, int], bytes],
+) -> Json:
+    span = SpanMessage.FromString(stored.raw)
+    own_id = shared.get((stored.span_id, stored.kind))
+    parent = stored.span_id if own_id else _parent(stored, shared)
+    tags = [*_scope_tags(stored.scope), *(_known_tag(raw, attributes) for raw in stored.attributes)]
+    is_debug = any(tag["key"] == _DEBUG_KEY for tag in tags)
+    flags = (span.flags & _SAMPLED) | (_DEBUG if is_debug else 0)
+    return {
+        "traceID": _trace_id(stored.trace_id),
+        "spanID": (own_id or stored.span_id).hex(),
+        **({"flags": flags} if flags else {}),
+        "operationName": stored.name,
+        "references": _references(stored, parent, span.links),
+        "startTime": stored.start_time_unix_nano // _MICRO_NANO,
+        "duration": stored.duration_nano // _MICRO_NANO,
+        "tags": [*(tag for tag in tags if tag["key"] != _DEBUG_KEY), *_told_tags(stored, span)],
+        "logs": [_log(event) for event in span.events],
+        "processID": process_id,
+        "warnings": None,
+    }
+
+
+def _parent(span: Span, shared: Mapping[tuple[bytes, int], bytes]) -> bytes:
+    """What a server's half has called hangs below that half."""
+    own = shared.get((span.parent_span_id, SERVER))
+    return own if own and span.kind != SERVER else span.parent_span_id
+
+
+def _references(span: Span, parent: bytes, links: Iterable[SpanMessage.Link]) -> list[Json]:
+    references = []
+    if parent:
+        references.append(_reference("CHILD_OF", span.trace_id, parent))
+    for link in links:
+        texts = {each.key: each.value.string_value for each in link.attributes}
+        kind = "CHILD_OF" if texts.get(_REF_TYPE) == "child_of" else "FOLLOWS_FROM"
+        references.append(_reference(kind, link.trace_id, link.span_id))
+    return references
+
+
+def _reference(kind: str, trace_id: bytes, span_id: bytes) -> Json:
+    return {"refType": kind, "traceID": _trace_id(trace_id), "spanID": span_id.hex()}
+
+
+def _scope_tags(scope: Scope) -> list[Json]:
+    told = ScopeSpans.FromString(scope.scope_head).scope
+    names = (("otel.scope.name", told.name), ("otel.scope.version", told.version))
+    return [_text_tag(key, text) for key, text in names if text]
+
+
+def _told_tags(stored: Span, span: SpanMessage) -> list[Json]:
+    """Tags for what OpenTelemetry has fields for."""
+    tags = []
+    if stored.kind != UNSPECIFIED:
+        tags.append(_text_tag("span.kind", KIND_NAMES[stored.kind]))
+    if span.status.code == STATUS_ERROR:
+        tags.append(_text_tag("otel.status_code", "ERROR"))
+        tags.append({"key": "error", "type": "bool", "value": True})
+    elif span.status.code == _STATUS_OK:
+        tags.append(_text_tag("otel.status_code", "OK"))
+    if span.status.message:
+        tags.append(_text_tag("otel.status_description", span.status.message))
+    if span.trace_state:
+        tags.append(_text_tag("w3c.tracestate", span.trace_state))
+    return tags
+
+
+def _log(event: SpanMessage.Event) -> Json:
+    fields = [_tag(each) for each in event.attributes]
+    if event.name and not any(field["key"] == "event" for field in fields):
+        fields.insert(0, _text_tag("event", event.name))
+    return {"timestamp": event.time_unix_nano // _MICRO_NANO, "fields": fields}
+
+
+def _known_tag(raw: bytes, attributes: dict[bytes, Json]) -> Json:
+    found = attributes.get(raw)
+    if found is None:
+        found = attributes[raw] = _tag(KeyValue.FromString(raw))
+    return found
+
+
+def _text_tag(key: str, text: str) -> Json:
+    return {"key": key, "type": "string", "value": text}
+
+
+def _tag(attribute: KeyValue) -> Json:
+    plain = plain_value(attribute.value)
+    kind = _TYPES.get(type(plain))
+    if kind is None:
+        text = plain if isinstance(plain, str) else "" if plain is None else _json_text(plain)
+        return _text_tag(attribute.key, text)
+    return {"key": attribute.key, "type": kind, "value": _tag_value(plain)}
+
+
+def _tag_value(plain: Any) -> Any:
+    if isinstance(plain, bytes):
+        return base64.b64encode(plain).decode()
+    if isinstance(plain, float) and not math.isfinite(plain):
+        return str(plain)
+    is_unsafe = type(plain) is int and abs(plain) > _SAFE_INTEGER_MAX
+    return str(plain) if is_unsafe else plain
+
+
+def _json_text(plain: Any) -> str:
+    return orjson.dumps(plain, default=lambda value: base64.b64encode(value).decode()).decode()
+
+
+def summary_json(summary: Summary, spans: Sequence[Span]) -> Json:
+    """A line of the third API's trace summaries."""
+    ids = {span.span_id for span in spans}
+    services: dict[str, list[int]] = {}
+    for span in spans:
+        counts = services.setdefault(span.scope.service, [0, 0])
+        counts[0] += 1
+        counts[1] += span.is_error
+    orphans = sum(bool(s.parent_span_id) and s.parent_span_id not in ids for s in spans)
+    return {
+        "traceId": summary.trace_id.hex(),
+        "rootServiceName": summary.root_service,
+        "rootOperationName": summary.root_span_name,
+        "minStartTimeUnixNano": str(summary.start_time_unix_nano),
+        "maxEndTimeUnixNano": str(summary.start_time_unix_nano + summary.duration_nano),
+        "spanCount": summary.span_count,
+        "errorSpanCount": summary.error_count,
+        "orphanSpanCount": orphans,
+        "services": [
+            {"name": name, "spanCount": count, "errorSpanCount": errors}
+            for name, (count, errors) in sorted(services.items())
+        ],
+    }
+
+
+Points = list[tuple[int, float]]
+"""(Unix seconds, value)."""
+
+
+def metric_family(
+    name: str, description: str, series: Iterable[tuple[Mapping[str, str], Points]]
+) -> Json:
+    """Series by their labels, the service's first."""
+    return {
+        "name": name,
+        "type": "GAUGE",
+        "help": description,
+        "metrics": [
+            {
+                "labels": [{"name": key, "value": value} for key, value in labels.items()],
+                "metricPoints": [
+                    {"gaugeValue": {"doubleValue": value}, "timestamp": _rfc3339(second)}
+                    for second, value in points
+                ],
+            }
+            for labels, points in series
+        ],
+    }
+
+
+def _rfc3339(unix_seconds: int) -> str:
+    return datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def milliseconds(nano: float) -> float:
+    return nano / _MILLI_NANO
+
+
+def call_counts(edges: Mapping[tuple[str, str, int], Measure]) -> dict[tuple[str, str], int]:
+    """(Caller, callee) → calls, of whatever kind."""
+    counts: dict[tuple[str, str], int] = {}
+    for (caller, callee, _), measure in edges.items():
+        if measure.calls:
+            counts[caller, callee] = counts.get((caller, callee), 0) + measure.calls
+    return counts

@@ -1,0 +1,255 @@
+"""Jaeger's query parameters as Clew's searches and ranges. Source: jaeger, query_parser.go, apiv3/query_parser.go."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+from chalicelib import config
+from chalicelib.errors import InvalidQuery
+from chalicelib.model.ids import trace_id_from_text
+from chalicelib.query.parameters import (
+    TIME_NANO_MAX,
+    Range,
+    Search,
+    checked_text,
+    duration_nano,
+    time_nano,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Parameters = Mapping[str, Sequence[str]]
+
+_MICRO_NANO, _MILLI_NANO = 1_000, 1_000_000
+_LIMIT = 100
+_DAY_MILLISECONDS = 86_400_000
+_HOUR_MILLISECONDS = 3_600_000
+_TAGS_MAX = 20
+_INTEGER = re.compile(r"\d{1,19}", re.ASCII)
+_KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
+_KIND_KEY = "span.kind"
+"""OpenTelemetry has a field for it, and no tag."""
+_KIND_PREFIX = "SPAN_KIND_"
+
+
+def search_v1(parameters: Parameters, now_nano: int) -> Search:
+    """`GET /api/traces`: times in microseconds, durations as Go writes them. Raises InvalidQuery."""
+    end = _integer(parameters, "end", now_nano // _MICRO_NANO) * _MICRO_NANO + _MICRO_NANO
+    start = (
+        _integer(parameters, "start", max(0, end // _MICRO_NANO - 172_800_000_000)) * _MICRO_NANO
+    )
+    tags = [_colon_tag(text) for text in parameters.get("tag", ())]
+    for text in parameters.get("tags", ()):
+        tags += _json_tags(text, "tags")
+    return _search(
+        _first(parameters, "service"),
+        _first(parameters, "operation"),
+        tags,
+        (_duration(parameters, "minDuration"), _duration(parameters, "maxDuration")),
+        Range(start, min(end, TIME_NANO_MAX)),
+        _integer(parameters, "limit", _LIMIT),
+    )
+
+
+def search_v3(parameters: Parameters) -> Search:
+    """`GET /api/v3/traces`: `query.*`, in camel or snake case. Raises InvalidQuery."""
+    tags = _json_tags(_query(parameters, "attributes"), "query.attributes")
+    start, end = _query(parameters, "startTimeMin"), _query(parameters, "startTimeMax")
+    if not start or not end:
+        raise InvalidQuery("query.startTimeMin and query.startTimeMax are required")
+    durations = [_query(parameters, name) for name in ("durationMin", "durationMax")]
+    low, high = (
+        duration_nano(text, f"query.{name}") if text else None
+        for name, text in zip(("durationMin", "durationMax"), durations, strict=True)
+    )
+    depth = _query(parameters, "searchDepth") or _first(parameters, "query.num_traces")
+    return _search(
+        _query(parameters, "serviceName"),
+        _query(parameters, "operationName"),
+        tags,
+        (low, high),
+        Range(time_nano(start, "query.startTimeMin"), time_nano(end, "query.startTimeMax")),
+        _whole(depth, "query.searchDepth") if depth else _LIMIT,
+    )
+
+
+def _search(
+    service: str,
+    span_name: str,
+    tags: list[tuple[str, str]],
+    durations: tuple[int | None, int | None],
+    within: Range,
+    limit: int,
+) -> Search:
+    low, high = durations
+    if low is not None and high is not None and high < low:
+        raise InvalidQuery("maxDuration must not be less than minDuration", "maxDuration")
+    if within.start >= within.end:
+        raise InvalidQuery("the start must be before the end", "start")
+    if len(tags) > _TAGS_MAX:
+        raise InvalidQuery(f"there may be {_TAGS_MAX} tags", "tags")
+    kinds = {_kind(value) for key, value in tags if key == _KIND_KEY}
+    if len(kinds) > 1:
+        raise InvalidQuery(f"a span has one {_KIND_KEY}", "tags")
+    others = [tag for tag in tags if tag[0] != _KIND_KEY]
+    attributes = [tag for tag in others if not _asks_for_error(tag)]
+    return Search(
+        checked_text(service, "service") if service else None,
+        checked_text(span_name, "operation") if span_name else None,
+        attributes,
+        len(attributes) < len(others),
+        low,
+        high,
+        within,
+        min(max(limit, 1), config.SEARCH_LIMIT_MAX),
+        None,
+        kind=next(iter(kinds), None),
+    )
+
+
+def _asks_for_error(tag: tuple[str, str]) -> bool:
+    """What people type to find failed spans; OpenTelemetry has a status for it, and no tag."""
+    key, value = tag
+    return (key, value.lower()) in (("error", "true"), ("otel.status_code", "error"))
+
+
+def trace_ids(parameters: Parameters) -> list[bytes]:
+    """Every `traceID`. Raises InvalidQuery."""
+    return [trace_id(text) for text in parameters.get("traceID", ())]
+
+
+def trace_id(text: str) -> bytes:
+    try:
+        return trace_id_from_text(text)
+    except ValueError as error:
+        raise InvalidQuery(str(error), "traceID") from error
+
+
+def is_raw(parameters: Parameters) -> bool:
+    return _first(parameters, "raw").lower() in ("true", "1")
+
+
+def dependencies_range(parameters: Parameters, now_nano: int) -> Range:
+    """`endTs` and `lookback`, in milliseconds; a day by default. Raises InvalidQuery."""
+    return _lookback(parameters, now_nano, _DAY_MILLISECONDS)
+
+
+class MetricsQuestion(NamedTuple):
+    services: list[str]
+    kinds: frozenset[int]
+    by_operation: bool
+    range: Range
+    step_nano: int
+    quantile: float
+
+
+def metrics_question(
+    parameters: Parameters, now_nano: int, *, wants_quantile: bool
+) -> MetricsQuestion:
+    """Of `GET /api/metrics/…`. Raises InvalidQuery."""
+    # Jaeger's UI joins several services to `service=a,service=b`.
+    services = [
+        name.removeprefix("service=")
+        for text in parameters.get("service", ())
+        for name in text.split(",service=")
+    ]
+    if not services:
+        raise InvalidQuery("parameter 'service' is required", "service")
+    quantile = _first(parameters, "quantile")
+    if wants_quantile and not quantile:
+        raise InvalidQuery("parameter 'quantile' is required", "quantile")
+    return MetricsQuestion(
+        [checked_text(name, "service") for name in services],
+        frozenset(_kind(text) for text in parameters.get("spanKind", ["server"])),
+        _first(parameters, "groupByOperation").lower() in ("true", "1"),
+        _lookback(parameters, now_nano, _HOUR_MILLISECONDS),
+        max(1, _integer(parameters, "step", 60_000)) * _MILLI_NANO,
+        _share(quantile) if quantile else 0,
+    )
+
+
+def kind_asked(parameters: Parameters) -> int | None:
+    """`spanKind` of a list of operations; None for any. Raises InvalidQuery."""
+    text = _first(parameters, "spanKind") or _first(parameters, "span_kind")
+    return _kind(text) if text else None
+
+
+def _kind(text: str) -> int:
+    name = text.lower().removeprefix(_KIND_PREFIX.lower())
+    if name not in _KINDS:
+        raise InvalidQuery(f"unsupported span kind: {text[:50]!r}", "spanKind")
+    return _KINDS.index(name)
+
+
+def _share(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 1:
+        raise InvalidQuery(f"quantile must be from 0 to 1, not {text[:50]!r}", "quantile")
+    return value
+
+
+def moment(text: str, name: str, default_nano: int) -> int:
+    """Nanoseconds of RFC 3339; the default where there is no text. Raises InvalidQuery."""
+    return time_nano(text, name) if text else default_nano
+
+
+def _lookback(parameters: Parameters, now_nano: int, default_milliseconds: int) -> Range:
+    end = _integer(parameters, "endTs", now_nano // _MILLI_NANO) * _MILLI_NANO
+    width = _integer(parameters, "lookback", default_milliseconds) * _MILLI_NANO
+    if not width or end > TIME_NANO_MAX:
+        raise InvalidQuery("lookback must be more than nothing, and endTs before 2554", "lookback")
+    return Range(max(0, end - width), max(1, end))
+
+
+def _first(parameters: Parameters, name: str) -> str:
+    values = parameters.get(name)
+    return values[0] if values else ""
+
+
+def _query(parameters: Parameters, name: str) -> str:
+    snake = re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
+    return _first(parameters, f"query.{name}") or _first(parameters, f"query.{snake}")
+
+
+def _duration(parameters: Parameters, name: str) -> int | None:
+    text = _first(parameters, name)
+    return duration_nano(text, name) if text else None
+
+
+def _integer(parameters: Parameters, name: str, default: int) -> int:
+    text = _first(parameters, name)
+    return _whole(text, name) if text else default
+
+
+def _whole(text: str, name: str) -> int:
+    if not _INTEGER.fullmatch(text):
+        raise InvalidQuery(f"{name} must be a whole number, not {text[:50]!r}", name)
+    return int(text)
+
+
+def _colon_tag(text: str) -> tuple[str, str]:
+    key, colon, value = text.partition(":")
+    if not colon or not key:
+        raise InvalidQuery(
+            f"malformed 'tag' parameter, expecting key:value, received: {text[:100]}", "tag"
+        )
+    return key, value
+
+
+def _json_tags(text: str, name: str) -> list[tuple[str, str]]:
+    try:
+        tags = orjson.loads(text or "{}")
+    except orjson.JSONDecodeError:
+        tags = None
+    if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
+        raise InvalidQuery(
+            f"malformed {name!r} parameter, expecting a JSON object of strings", name
+        )
+    return list(tags.items())

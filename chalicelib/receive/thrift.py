@@ -1,0 +1,283 @@
+"""Thrift's binary and compact protocols, read without a schema: a struct is a dict of its fields by number.
+
+    bytes ──binary_struct / compact_struct──▶ {1: 42, 5: b"name", 10: [{1: b"key"}, …]}
+
+Strings and binaries are bytes; lists and sets are lists; maps are lists of pairs. No length is believed before it is
+compared with what is left, and nesting has a bound: thriftpy2, the library with a compiled core and wheels for Lambda,
+allocates whatever a length claims. Source: thrift, doc/specs/thrift-{binary,compact}-protocol.md.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from struct import error as StructError
+from typing import Any
+
+from chalicelib.errors import InvalidPayload
+
+Fields = dict[int, Any]
+
+DEPTH_MAX = 16
+"""Structs and lists in each other; Jaeger's and Zipkin's have no more than four."""
+_i16, _i32, _i64 = (Struct(f">{code}").unpack_from for code in "hiq")
+_head = Struct(">BHi").unpack_from
+"""A field's type and number, and the first four bytes of its value, or what follows it."""
+_PADDING_BYTES = 8
+"""Zeros behind the data, so that a head may be read at its very end: no field begins among them."""
+_double_big, _double_little = (Struct(code).unpack_from for code in (">d", "<d"))
+
+_STOP, _BOOL, _I8, _DOUBLE, _I16, _I32, _I64, _STRING, _STRUCT, _MAP, _SET, _LIST = (
+    *(0, 2, 3, 4, 6, 8, 10, 11, 12, 13, 14, 15),
+)
+_BINARY_VERSION = 0x80010000
+_COMPACT_MARK = 0x82
+_CALL_TYPES = (1, 4)
+"""A call, and a one-way call."""
+
+
+class _Malformed(Exception):
+    """What the bytes are not."""
+
+
+def binary_struct(data: bytes) -> Fields:
+    """The struct that `data` begins with, in the binary protocol. Raises InvalidPayload."""
+    found: Fields = _read(data, 0, _binary_fields)
+    return found
+
+
+def binary_list(data: bytes) -> list[Any]:
+    """The list that `data` begins with, in the binary protocol. Raises InvalidPayload."""
+    found: list[Any] = _read(data, 0, _binary_list)
+    return found
+
+
+def call(data: bytes) -> tuple[bytes, Fields]:
+    """Name and arguments of the call that `data` is, in either protocol. Raises InvalidPayload."""
+    name, at, read = _envelope(data)
+    return name, _read(data, at, read)
+
+
+def _read(data: bytes, at: int, read: Any) -> Any:
+    try:
+        found, end = read(data + bytes(_PADDING_BYTES), at, DEPTH_MAX)
+    except _Malformed as error:
+        raise InvalidPayload(f"the body is not Thrift: {error}") from error
+    except (IndexError, StructError) as error:
+        raise InvalidPayload("the body is not Thrift: it is cut short") from error
+    if end > len(data):
+        raise InvalidPayload("the body is not Thrift: it is cut short")
+    return found
+
+
+def _envelope(data: bytes) -> tuple[bytes, int, Any]:
+    try:
+        if data[0] == _COMPACT_MARK:
+            kind = data[1] >> 5
+            _, at = _varint(data, 2)
+            name, at = _compact_bytes(data, at)
+            read = _compact_fields
+        else:
+            head = int.from_bytes(data[:4], "big")
+            if head & 0xFFFF0000 != _BINARY_VERSION:
+                raise InvalidPayload("the body is not a Thrift call of a known protocol")
+            kind = head & 0xFF
+            name, at = _binary_bytes(data, 4)
+            at += 4
+            read = _binary_fields
+    except (IndexError, _Malformed) as error:
+        raise InvalidPayload("the body is not a Thrift call: it is cut short") from error
+    if kind not in _CALL_TYPES:
+        raise InvalidPayload("the body is Thrift, but not a call")
+    return name, at, read
+
+
+def _binary_bytes(data: bytes, at: int) -> tuple[bytes, int]:
+    start = at + 4
+    end = start + int.from_bytes(data[at:start], "big")
+    if end > len(data):
+        raise _Malformed("a length leads beyond its end")
+    return data[start:end], end
+
+
+def _binary_fields(data: bytes, at: int, depth: int) -> tuple[Fields, int]:
+    """The fields of the struct at `at`, and where it ends. Written for speed: most of a batch are small structs."""
+    found: Fields = {}
+    end = len(data) - _PADDING_BYTES
+    while True:
+        kind, number, word = _head(data, at)
+        if kind == _STRING:
+            start = at + 7
+            at = start + word
+            if not start <= at <= end:
+                raise _Malformed("a length leads beyond its end")
+            found[number] = data[start:at]
+        elif kind == _STOP:
+            return found, at + 1
+        elif kind == _I32:
+            found[number] = word
+            at += 7
+        elif kind == _I64:
+            found[number] = _i64(data, at + 3)[0]
+            at += 11
+        else:
+            found[number], at = _binary_value(data, at + 3, kind, depth)
+
+
+def _binary_value(data: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
+    match kind:
+        case 2:
+            return data[at] != 0, at + 1
+        case 3:
+            return (data[at] ^ 0x80) - 0x80, at + 1
+        case 4:
+            return _double_big(data, at)[0], at + 8
+        case 6:
+            return _i16(data, at)[0], at + 2
+        case 8:
+            return _i32(data, at)[0], at + 4
+        case 10:
+            return _i64(data, at)[0], at + 8
+        case 11:
+            return _binary_bytes(data, at)
+        case 12:
+            return _binary_fields(data, at, _deeper(depth))
+        case 13:
+            return _binary_map(data, at, _deeper(depth))
+        case 14 | 15:
+            return _binary_list(data, at, _deeper(depth))
+    raise _Malformed(f"there is no type {kind}")
+
+
+def _binary_list(data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
+    kind, count = data[at], _i32(data, at + 1)[0]
+    at += 5
+    _check_count(data, at, count)
+    found = []
+    if kind == _STRUCT:
+        depth = _deeper(depth)
+        for _ in range(count):
+            value, at = _binary_fields(data, at, depth)
+            found.append(value)
+        return found, at
+    for _ in range(count):
+        value, at = _binary_value(data, at, kind, depth)
+        found.append(value)
+    return found, at
+
+
+def _binary_map(data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
+    key_kind, value_kind, count = data[at], data[at + 1], _i32(data, at + 2)[0]
+    at += 6
+    _check_count(data, at, count)
+    found = []
+    for _ in range(count):
+        key, at = _binary_value(data, at, key_kind, depth)
+        value, at = _binary_value(data, at, value_kind, depth)
+        found.append((key, value))
+    return found, at
+
+
+def _check_count(data: bytes, at: int, count: int) -> None:
+    """Every element takes a byte at least."""
+    if not 0 <= count <= len(data) - at:
+        raise _Malformed("a count leads beyond its end")
+
+
+def _deeper(depth: int) -> int:
+    if not depth:
+        raise _Malformed(f"it is nested deeper than {DEPTH_MAX}")
+    return depth - 1
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+        shift += 7
+        if shift > 63:
+            raise _Malformed("an integer has more than 64 bits")
+
+
+def _zigzag(data: bytes, at: int) -> tuple[int, int]:
+    value, at = _varint(data, at)
+    return (value >> 1) ^ -(value & 1), at
+
+
+def _compact_bytes(data: bytes, at: int) -> tuple[bytes, int]:
+    length, start = _varint(data, at)
+    end = start + length
+    if end > len(data):
+        raise _Malformed("a length leads beyond its end")
+    return data[start:end], end
+
+
+def _compact_fields(data: bytes, at: int, depth: int) -> tuple[Fields, int]:
+    found: Fields = {}
+    number = 0
+    while True:
+        head = data[at]
+        at += 1
+        kind = head & 0x0F
+        if kind == _STOP:
+            return found, at
+        if head >> 4:
+            number += head >> 4
+        else:
+            number, at = _zigzag(data, at)
+        if kind <= 2:
+            found[number] = kind == 1
+        else:
+            found[number], at = _compact_value(data, at, kind, depth)
+
+
+def _compact_value(data: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
+    match kind:
+        case 1 | 2:
+            return data[at] == 1, at + 1
+        case 3:
+            return (data[at] ^ 0x80) - 0x80, at + 1
+        case 4 | 5 | 6:
+            return _zigzag(data, at)
+        case 7:
+            return _double_little(data, at)[0], at + 8
+        case 8:
+            return _compact_bytes(data, at)
+        case 9 | 10:
+            return _compact_list(data, at, _deeper(depth))
+        case 11:
+            return _compact_map(data, at, _deeper(depth))
+        case 12:
+            return _compact_fields(data, at, _deeper(depth))
+    raise _Malformed(f"there is no type {kind}")
+
+
+def _compact_list(data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
+    count, kind = data[at] >> 4, data[at] & 0x0F
+    at += 1
+    if count == 15:
+        count, at = _varint(data, at)
+    _check_count(data, at, count)
+    found = []
+    for _ in range(count):
+        value, at = _compact_value(data, at, kind, depth)
+        found.append(value)
+    return found, at
+
+
+def _compact_map(data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
+    count, at = _varint(data, at)
+    if not count:
+        return [], at
+    kinds = data[at]
+    at += 1
+    _check_count(data, at, count)
+    found = []
+    for _ in range(count):
+        key, at = _compact_value(data, at, kinds >> 4, depth)
+        value, at = _compact_value(data, at, kinds & 0x0F, depth)
+        found.append((key, value))
+    return found, at

@@ -1,0 +1,350 @@
+"""Jaeger's query API, asked as its UI and Grafana's data source ask, over spans that came in as OTLP and as Thrift."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+
+from chalicelib.answer.asked import Asked
+from chalicelib.answer.jaeger import ANSWERS
+from chalicelib.errors import StoreThrottled
+from chalicelib.model.http import JAEGER_ROUTES
+from chalicelib.present.otlp_json import traces_data_json
+from chalicelib.query.trace import trace_by_id
+from chalicelib.receive.jaeger import payload_from_call
+from tests.memory_store import MemoryStore
+from tests.payloads import CLIENT, MILLI, NOON_NANO, NOON_UNIX_SECONDS, SERVER, Made, trace_id
+from tests.query.committed import put, put_payload
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "jaeger" / "python-client-4.8-compact.bin"
+MICRO = 1_000
+START = NOON_NANO - 60 * 10**9
+TRACE = [
+    Made(
+        1, 1, "shop", 0, "GET /", SERVER, START, 30 * MILLI, attributes=(("n", 2**60), ("f", 0.5))
+    ),
+    Made(1, 2, "shop", 1, "call", CLIENT, START + MILLI, 20 * MILLI, links=((9, 7),)),
+    Made(1, 3, "cart", 2, "GET /cart", SERVER, START + 2 * MILLI, 10 * MILLI, is_error=True),
+]
+OTHER = [
+    Made(
+        2, 4, "shop", 0, "GET /other", SERVER, START - MILLI, 5 * MILLI, attributes=(("who", "me"),)
+    )
+]
+# Zipkin's way: both halves of a call under one id.
+SHARED = [
+    Made(3, 5, "shop", 0, "call", CLIENT, START - 5 * MILLI, 9 * MILLI),
+    Made(3, 5, "cart", 0, "call", SERVER, START - 4 * MILLI, 7 * MILLI),
+    Made(3, 6, "cart", 5, "below", 1, START - 3 * MILLI, MILLI),
+]
+
+
+@pytest.fixture(scope="module")
+def store():
+    found = MemoryStore()
+    for spans in (TRACE, OTHER, SHARED):
+        put(found, spans)
+    return found
+
+
+def asked(
+    store: Any, path: dict[str, str] | None = None, body: bytes = b"", **parameters: Any
+) -> Asked:
+    values = {
+        name.replace("__", "."): each if isinstance(each, list) else [str(each)]
+        for name, each in parameters.items()
+    }
+    return Asked(store, path or {}, values, {}, body, NOON_NANO, lambda: True)
+
+
+def answer(store: Any, route: str, *args: Any, **parameters: Any) -> tuple[int, Any]:
+    got = ANSWERS[route](asked(store, *args, **parameters))
+    return got.status, orjson.loads(got.body)
+
+
+def data(store: Any, route: str, *args: Any, **parameters: Any) -> Any:
+    status, got = answer(store, route, *args, **parameters)
+    assert (status, got["errors"]) == (200, None)
+    return got["data"]
+
+
+def test_every_route_has_an_answer():
+    """What the application lists is what this API answers."""
+    assert set(ANSWERS) == set(JAEGER_ROUTES)
+
+
+def test_services_and_operations(store):
+    """Names sorted, kinds in lower case; a kind narrows."""
+    assert data(store, "GET /api/services") == ["cart", "shop"]
+    assert data(store, "GET /api/services/{service}/operations", {"service": "shop"}) == [
+        "GET /",
+        "GET /other",
+        "call",
+    ]
+    assert data(store, "GET /api/operations", service="shop", spanKind="client") == [
+        {"name": "call", "spanKind": "client"}
+    ]
+    assert answer(store, "GET /api/v3/services")[1] == {"services": ["cart", "shop"]}
+    _, got = answer(store, "GET /api/v3/operations", service="cart")
+    assert {"name": "below", "spanKind": "internal"} in got["operations"]
+
+
+def test_trace(store):
+    """Processes by resource, references, tags by type, times in microseconds, the status as tags."""
+    (trace,) = data(store, "GET /api/traces/{trace_id}", {"trace_id": "1"})
+    assert trace["traceID"] == "0000000000000001"
+    names = {key: each["serviceName"] for key, each in trace["processes"].items()}
+    root, call, callee = trace["spans"]
+    assert [names[each["processID"]] for each in trace["spans"]] == ["shop", "shop", "cart"]
+    assert root["references"] == []
+    assert call["references"] == [
+        {"refType": "CHILD_OF", "traceID": "0000000000000001", "spanID": root["spanID"]},
+        {"refType": "FOLLOWS_FROM", "traceID": "0000000000000009", "spanID": "0000000000000007"},
+    ]
+    assert (root["startTime"], root["duration"]) == (START // MICRO, 30_000)
+    tags = {each["key"]: (each["type"], each["value"]) for each in root["tags"]}
+    assert tags["n"] == ("int64", str(2**60))
+    assert tags["f"] == ("float64", 0.5)
+    assert tags["span.kind"] == ("string", "server")
+    tags = {each["key"]: (each["type"], each["value"]) for each in callee["tags"]}
+    assert tags["error"] == ("bool", True)
+    assert tags["otel.status_code"] == ("string", "ERROR")
+
+
+def test_shared_ids(store):
+    """A server's half gets an id of its own, below its client's, and what it called hangs below it; raw leaves all."""
+    (trace,) = data(store, "GET /api/traces/{trace_id}", {"trace_id": "3"})
+    client, server, below = trace["spans"]
+    assert server["spanID"] != client["spanID"]
+    assert server["references"][0]["spanID"] == client["spanID"]
+    assert below["references"][0]["spanID"] == server["spanID"]
+    (raw,) = data(store, "GET /api/traces/{trace_id}", {"trace_id": "3"}, raw="true")
+    assert len({each["spanID"] for each in raw["spans"]}) == 2
+
+
+def test_unknown_trace(store):
+    """404, which Grafana wants: it looks into what a 200 holds without asking whether there is any."""
+    assert answer(store, "GET /api/traces/{trace_id}", {"trace_id": "77"}) == (
+        404,
+        {
+            "data": None,
+            "total": 0,
+            "limit": 0,
+            "offset": 0,
+            "errors": [{"code": 404, "msg": "trace not found"}],
+        },
+    )
+    status, got = answer(store, "GET /api/v3/traces/{trace_id}", {"trace_id": "77"})
+    assert (status, got["error"]["httpCode"]) == (404, 404)
+
+
+SEARCHES = [
+    ({"service": "shop"}, [1, 2, 3]),
+    ({"service": "shop", "operation": "GET /other"}, [2]),
+    ({"service": "shop", "tags": '{"who":"me"}'}, [2]),
+    ({"service": "shop", "tag": ["who:me"]}, [2]),
+    ({"service": "shop", "tag": ["who:you"]}, []),
+    ({"service": "cart", "tags": '{"error":"true"}'}, [1]),
+    ({"service": "shop", "tags": '{"error":"true"}'}, []),
+    ({"service": "cart", "tag": ["otel.status_code:ERROR"]}, [1]),
+    ({"service": "shop", "tag": ["span.kind:client"]}, [1, 3]),
+    ({"service": "shop", "minDuration": "25ms"}, [1]),
+    ({"service": "shop", "maxDuration": "6ms"}, [2]),
+    ({"service": "shop", "limit": 1}, [1]),
+    ({"service": "shop", "end": START // MICRO - 1_000}, [2, 3]),
+    ({"service": "shop", "start": START // MICRO}, [1]),
+    ({"service": "nobody"}, []),
+]
+
+
+@pytest.mark.parametrize(("parameters", "expected"), SEARCHES)
+def test_search(store, parameters, expected):
+    """Each condition narrows, alone and with the service; newest first."""
+    found = data(store, "GET /api/traces", **parameters)
+    assert [int(each["traceID"], 16) for each in found] == expected
+
+
+def test_traces_by_id(store):
+    """Those that are there, and an error for each that is not."""
+    status, got = answer(store, "GET /api/traces", traceID=["1", "77", "2"])
+    assert status == 200
+    assert [int(each["traceID"], 16) for each in got["data"]] == [1, 2]
+    assert got["errors"] == [{"msg": "trace not found", "traceID": trace_id(0x77).hex()}]
+
+
+TIMES = {
+    "query__startTimeMin": "2026-01-01T00:00:00Z",
+    "query__startTimeMax": "2026-01-02T00:00:00Z",
+}
+
+
+def test_third_api(store):
+    """Summaries by their 32 digits, times as decimal strings; traces are OTLP; none found is 404."""
+    status, got = answer(store, "GET /api/v3/trace-summaries", query__serviceName="cart", **TIMES)
+    assert status == 200
+    first = got["summaries"][0]
+    assert first["traceId"] == trace_id(1).hex()
+    assert (first["rootServiceName"], first["spanCount"], first["errorSpanCount"]) == ("shop", 3, 1)
+    assert first["minStartTimeUnixNano"] == str(START)
+    assert first["services"][0] == {"name": "cart", "spanCount": 1, "errorSpanCount": 1}
+    snake = {"query__service_name": "shop", "query__operation_name": "GET /other", **TIMES}
+    _, got = answer(store, "GET /api/v3/traces", **snake)
+    spans = trace_by_id(store, trace_id(2), NOON_UNIX_SECONDS)
+    assert got["result"] == traces_data_json(spans)
+    status, _ = answer(store, "GET /api/v3/traces", query__serviceName="nobody", **TIMES)
+    assert status == 404
+
+
+def test_dependencies(store):
+    """Calls by pair; a service narrows."""
+    found = data(store, "GET /api/dependencies", endTs=NOON_NANO // MILLI, lookback=3_600_000)
+    assert {"parent": "shop", "child": "cart", "callCount": 1} in found
+    assert data(store, "GET /api/dependencies", service="nobody") == []
+    _, got = answer(store, "GET /api/v3/dependencies")
+    assert {"parent": "shop", "child": "cart", "callCount": "1"} in got["dependencies"]
+
+
+def test_metrics(store):
+    """Latencies in milliseconds, calls a second, errors as a share, with zeros where there are calls and no errors."""
+    asked_for = {"service": ["cart", "shop"], "step": 60_000, "groupByOperation": "true"}
+    _, got = answer(store, "GET /api/metrics/latencies", quantile=0.95, **asked_for)
+    assert got["name"] == "service_operation_latencies"
+    labels = [tuple(label["value"] for label in each["labels"]) for each in got["metrics"]]
+    assert ("cart", "GET /cart") in labels
+    assert ("shop", "GET /other") in labels
+    (point,) = got["metrics"][labels.index(("cart", "GET /cart"))]["metricPoints"]
+    assert point["gaugeValue"]["doubleValue"] == pytest.approx(10, rel=0.02)
+    _, got = answer(store, "GET /api/metrics/errors", **asked_for)
+    values = [
+        point["gaugeValue"]["doubleValue"]
+        for each in got["metrics"]
+        for point in each["metricPoints"]
+    ]
+    assert sorted(set(values)) == [0, 1]
+    _, got = answer(store, "GET /api/metrics/calls", service="shop", step=60_000)
+    assert [label["value"] for label in got["metrics"][0]["labels"]] == ["shop"]
+    total = sum(p["gaugeValue"]["doubleValue"] for p in got["metrics"][0]["metricPoints"])
+    assert total * 60 == pytest.approx(2)
+
+
+def test_transform(store):
+    """OTLP/JSON becomes Jaeger's traces, whatever the store holds."""
+    spans = trace_by_id(store, trace_id(1), NOON_UNIX_SECONDS)
+    body = orjson.dumps(traces_data_json(spans))
+    (transformed,) = data(store, "POST /api/transform", {}, body)
+    (stored,) = data(store, "GET /api/traces/{trace_id}", {"trace_id": "1"}, raw="1")
+    assert transformed == stored
+
+
+def test_round_trip_of_thrift():
+    """What jaeger_client sent comes out with every tag, log and reference, under its own key and type."""
+    store = MemoryStore()
+    content = payload_from_call(GOLDEN.read_bytes()).payload
+    put_payload(store, content)
+    (scope_spans,) = TracesData.FromString(content).resource_spans[0].scope_spans
+    sent = scope_spans.spans[0].trace_id.hex()
+    (trace,) = data(store, "GET /api/traces/{trace_id}", {"trace_id": sent})
+    (process,) = trace["processes"].values()
+    assert process["serviceName"] == "my-service"
+    assert {tag["key"] for tag in process["tags"]} >= {"hostname", "ip", "jaeger.version"}
+    parent, child = trace["spans"]
+    tags = {tag["key"]: (tag["type"], tag["value"]) for tag in parent["tags"]}
+    assert tags == {
+        "sampler.type": ("string", "const"),
+        "sampler.param": ("bool", True),
+        "http.method": ("string", "GET"),
+        "n": ("int64", 5),
+        "f": ("float64", 0.5),
+        "b": ("bool", True),
+        "span.kind": ("string", "server"),
+    }
+    assert child["references"][0]["spanID"] == parent["spanID"]
+    fields = {tag["key"]: tag["value"] for tag in child["logs"][0]["fields"]}
+    assert fields == {"event": "error", "message": "no", "error.kind": "ValueError"}
+    assert (parent["flags"], child["flags"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("route", "parameters"),
+    [
+        ("GET /api/traces", {}),
+        ("GET /api/traces", {"service": "shop", "limit": "-1"}),
+        ("GET /api/traces", {"service": "shop", "tags": "[]"}),
+        ("GET /api/traces", {"service": "shop", "tags": '{"a":1}'}),
+        ("GET /api/traces", {"service": "shop", "tag": ["key"]}),
+        ("GET /api/traces", {"service": "shop", "tag": ["span.kind:odd"]}),
+        ("GET /api/traces", {"service": "shop", "minDuration": "5"}),
+        ("GET /api/traces", {"service": "shop", "minDuration": "2s", "maxDuration": "1s"}),
+        ("GET /api/traces", {"service": "shop", "start": 5, "end": 4}),
+        ("GET /api/traces", {"service": "shop", "start": "9" * 30}),
+        ("GET /api/traces", {"traceID": ["xyz"]}),
+        ("GET /api/operations", {}),
+        ("GET /api/operations", {"service": "shop", "spanKind": "odd"}),
+        ("GET /api/dependencies", {"lookback": "0"}),
+        ("GET /api/dependencies", {"endTs": "now"}),
+        ("GET /api/metrics/latencies", {"service": "shop"}),
+        ("GET /api/metrics/latencies", {"service": "shop", "quantile": "2"}),
+        ("GET /api/metrics/calls", {}),
+        ("POST /api/transform", {}),
+        ("GET /api/v3/traces", {}),
+        ("GET /api/v3/traces", {**TIMES, "query__startTimeMax": "2025-01-01T00:00:00Z"}),
+        ("GET /api/v3/traces", {**TIMES, "query__attributes": "{"}),
+        ("GET /api/v3/trace-summaries", {**TIMES, "query__durationMin": "fast"}),
+    ],
+)
+def test_bad_questions(store, route, parameters):
+    """A wrong parameter is a 400 that says what is wrong, in the API's own form."""
+    status, got = answer(store, route, {"trace_id": "x"}, **parameters)
+    assert status == 400
+    message = got["error"]["message"] if "/v3/" in route else got["errors"][0]["msg"]
+    assert message
+
+
+def test_a_busy_store(store, monkeypatch):
+    """A store that refuses for load is a 503; any other fault a 500 without its reason."""
+
+    def query(*_: Any, **__: Any) -> Any:
+        raise StoreThrottled("secret")
+
+    monkeypatch.setattr(store, "query", query)
+    status, got = answer(store, "GET /api/services")
+    assert (status, got["errors"][0]["code"]) == (503, 503)
+    assert "secret" not in str(got)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    route=st.sampled_from(JAEGER_ROUTES),
+    parameters=st.dictionaries(
+        st.sampled_from(
+            [
+                *("service", "operation", "start", "end", "limit", "tag", "tags", "traceID", "raw"),
+                *("minDuration", "spanKind", "quantile", "endTs", "lookback", "step"),
+                *(
+                    "query.serviceName",
+                    "query.startTimeMin",
+                    "query.startTimeMax",
+                    "query.attributes",
+                ),
+            ]
+        ),
+        st.lists(
+            st.text(max_size=30) | st.sampled_from(["1", "0", "shop", "-1", "1e9"]), min_size=1
+        ),
+        max_size=5,
+    ),
+    path=st.text(min_size=1, max_size=40),
+    body=st.binary(max_size=100),
+)
+def test_nothing_is_a_fault(store, route, parameters, path, body):
+    """Whatever is asked, the answer is an answer: never a 500."""
+    question = Asked(
+        store, {"service": path, "trace_id": path}, parameters, {}, body, NOON_NANO, lambda: True
+    )
+    assert ANSWERS[route](question).status in (200, 400, 404)

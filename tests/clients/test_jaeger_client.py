@@ -1,0 +1,63 @@
+"""Programs that were written for Jaeger send to Clew without a line changed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from infra.local.server import PortTaken, datagram_socket
+from infra.local.stack import LocalStack
+from tests.e2e.shop import get, http
+
+pytestmark = pytest.mark.slow
+
+PROJECT = Path(__file__).parents[2]
+PYTHON = PROJECT / ".venv-clients" / "bin" / "python"
+
+
+@pytest.fixture
+def stack():
+    if not PYTHON.exists():
+        pytest.skip("make test installs .venv-clients")
+    try:
+        agent = datagram_socket("127.0.0.1", 6831)
+    except PortTaken as error:
+        pytest.skip(str(error))
+    with LocalStack(
+        datagram_sockets=[agent], batch_window_seconds=0.05, run_schedules=False
+    ) as started:
+        yield started
+
+
+def test_remote_sampler(stack):
+    """A client that asks for its sampler is told what somebody has put at /v1/sampling."""
+    document = {"service_strategies": [{"service": "my-service", "param": 0.25}]}
+    body = json.dumps(document).encode()
+    assert http(f"{stack.url}/v1/sampling", "PUT", body).status == 200
+    program = Path(__file__).with_name("sampler_program.py")
+    port = stack.url.rpartition(":")[2]
+    done = subprocess.run([PYTHON, program, port], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "0.25", done.stderr
+
+
+def test_flask_with_nothing_configured(stack):
+    """`jaeger_client` with a sampler and a name alone: the request's spans show, with tags, logs and parent."""
+    program = Path(__file__).with_name("flask_program.py")
+    done = subprocess.run([PYTHON, program], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    stack.wait_until_stored()
+    (summary,) = get(stack.url, "/v1/traces", service="my-service", attribute="order.number=7")[
+        "traces"
+    ]
+    assert summary["root_span_name"] == "order"
+    (resource_spans,) = get(stack.url, f"/v1/traces/{summary['trace_id']}")["resourceSpans"]
+    (scope_spans,) = resource_spans["scopeSpans"]
+    spans = {span["name"]: span for span in scope_spans["spans"]}
+    assert spans["look it up"]["parentSpanId"] == spans["order"]["spanId"]
+    assert spans["order"]["kind"] == 2
+    (event,) = spans["look it up"]["events"]
+    assert event["name"] == "found"
+    assert event["attributes"] == [{"key": "where", "value": {"stringValue": "the shelf"}}]

@@ -1,0 +1,280 @@
+"""Jaeger's Thrift batches become OTLP with nothing lost; the golden bytes are those of a real client."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import thriftpy2
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+from thriftpy2.protocol import TBinaryProtocol, TCompactProtocol
+from thriftpy2.thrift import TMessageType
+from thriftpy2.transport import TMemoryBuffer
+
+from chalicelib.errors import InvalidPayload
+from chalicelib.receive.jaeger import payload_from_binary, payload_from_call
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "jaeger"
+idl = thriftpy2.load(str(Path(__file__).with_name("jaeger.thrift")), module_name="jaeger_thrift")
+STRING, DOUBLE, BOOL, LONG, BINARY = range(5)
+
+
+def batch_of(*spans, process=None):
+    return idl.Batch(process=process or idl.Process(serviceName="shop"), spans=list(spans))
+
+
+def span(**fields):
+    return idl.Span(**{"traceIdLow": 1, "spanId": 2, "startTime": 5, "duration": 7} | fields)
+
+
+def tag(key, kind, value):
+    return idl.Tag(
+        key=key, vType=kind, **{("vStr", "vDouble", "vBool", "vLong", "vBinary")[kind]: value}
+    )
+
+
+def binary(batch):
+    buffer = TMemoryBuffer()
+    TBinaryProtocol(buffer).write_struct(batch)
+    return buffer.getvalue()
+
+
+def datagram(batch, protocol):
+    buffer = TMemoryBuffer()
+    written = protocol(buffer)
+    written.write_message_begin("emitBatch", TMessageType.ONEWAY, 1)
+    written.write_struct(idl.Agent.emitBatch_args(batch=batch))
+    written.write_message_end()
+    return buffer.getvalue()
+
+
+def spans_of(normalised):
+    data = TracesData.FromString(normalised.payload)
+    return [
+        each for r in data.resource_spans for scope in r.scope_spans for each in scope.spans
+    ], normalised.rejected
+
+
+def spans_in(batch):
+    return spans_of(payload_from_binary(binary(batch)))
+
+
+def attributes_of(message):
+    return {each.key: getattr(each.value, each.value.WhichOneof("value")) for each in message}
+
+
+def test_what_jaeger_client_sends():
+    """A datagram of jaeger-client 4.8: two spans, with tags of every type, logs, an error and a parent."""
+    sent = (GOLDEN / "python-client-4.8-compact.bin").read_bytes()
+    (child, parent), rejected = spans_of(payload_from_call(sent))
+    assert not rejected
+    assert (child.name, parent.name) == ("child", "parent")
+    assert child.parent_span_id == parent.span_id
+    assert child.trace_id == parent.trace_id
+    assert child.status.code == 2
+    assert parent.kind == SpanMessage.SPAN_KIND_SERVER
+    assert attributes_of(parent.attributes) == {
+        "sampler.type": "const",
+        "sampler.param": True,
+        "http.method": "GET",
+        "n": 5,
+        "f": 0.5,
+        "b": True,
+    }
+    assert [event.name for event in child.events] == ["error"]
+    assert attributes_of(child.events[0].attributes) == {
+        "message": "no",
+        "error.kind": "ValueError",
+    }
+    assert parent.start_time_unix_nano < child.start_time_unix_nano < parent.end_time_unix_nano
+
+
+def test_process():
+    """A process's name and tags are the resource's; a `service.name` among the tags does not count."""
+    tags = [
+        tag("ip", LONG, 2130706433),
+        tag("service.name", STRING, "other"),
+    ]
+    batch = batch_of(span(), process=idl.Process(serviceName="shop", tags=tags))
+    (resource_spans,) = TracesData.FromString(
+        payload_from_binary(binary(batch)).payload
+    ).resource_spans
+    assert attributes_of(resource_spans.resource.attributes) == {
+        "service.name": "shop",
+        "ip": 2130706433,
+    }
+
+
+def test_ids_are_unsigned():
+    """Thrift's integers are signed, ids are not."""
+    ((found,), _) = spans_in(batch_of(span(traceIdHigh=-1, traceIdLow=-2, spanId=-3)))
+    assert found.trace_id.hex() == "fffffffffffffffffffffffffffffffe"
+    assert found.span_id.hex() == "fffffffffffffffd"
+
+
+@pytest.mark.parametrize(
+    ("tags", "code"),
+    [
+        ([tag("error", BOOL, True)], 2),
+        ([tag("error", BOOL, False)], 0),
+        ([tag("otel.status_code", STRING, "OK")], 1),
+        ([tag("otel.status_code", STRING, "ERROR")], 2),
+        ([tag("http.status_code", LONG, 404)], 2),
+        (
+            [
+                tag("http.status_code", LONG, 404),
+                tag("span.kind", STRING, "server"),
+            ],
+            0,
+        ),
+        (
+            [
+                tag("span.kind", STRING, "server"),
+                tag("http.status_code", LONG, 503),
+            ],
+            2,
+        ),
+    ],
+)
+def test_status(tags, code):
+    """The status is the tag that says so, else what HTTP's status means for the span's kind."""
+    ((found,), _) = spans_in(batch_of(span(tags=tags)))
+    assert found.status.code == code
+
+
+def test_references():
+    """The parent is the span's own field, or a child-of reference into its trace; all others are links."""
+    references = [
+        idl.SpanRef(refType=0, traceIdLow=1, traceIdHigh=0, spanId=9),
+        idl.SpanRef(refType=1, traceIdLow=1, traceIdHigh=0, spanId=8),
+        idl.SpanRef(refType=0, traceIdLow=77, traceIdHigh=0, spanId=7),
+    ]
+    ((found,), _) = spans_in(batch_of(span(references=references)))
+    assert found.parent_span_id.hex() == "0000000000000009"
+    assert [
+        (link.span_id[-1], attributes_of(link.attributes)["opentracing.ref_type"])
+        for link in found.links
+    ] == [(8, "follows_from"), (7, "child_of")]
+
+
+def test_scope_and_trace_state():
+    """Tags that OpenTelemetry's exporter wrote go back to the fields that they came from."""
+    tags = [
+        tag("otel.scope.name", STRING, "flask"),
+        tag("otel.library.version", STRING, "1.0"),
+        tag("w3c.tracestate", STRING, "a=b"),
+        tag("otel.status_description", STRING, "no"),
+    ]
+    payload = payload_from_binary(binary(batch_of(span(tags=tags)))).payload
+    ((scope_spans,),) = [each.scope_spans for each in TracesData.FromString(payload).resource_spans]
+    (found,) = scope_spans.spans
+    assert (scope_spans.scope.name, scope_spans.scope.version) == ("flask", "1.0")
+    assert (found.trace_state, found.status.message) == ("a=b", "no")
+    assert not found.attributes
+
+
+def test_neighbours_of_bad_spans_stay():
+    """A span without an id, or with an all-zero one, is counted; the others are stored."""
+    batch = batch_of(
+        idl.Span(spanId=1), span(spanId=0), span(traceIdLow=0), span(operationName="good")
+    )
+    found, rejected = spans_in(batch)
+    assert len(found) == 1
+    assert rejected.total() == 3
+
+
+def test_text_that_is_no_utf8():
+    """It is stored with what is broken replaced."""
+    body = binary(batch_of(span(operationName="name", tags=[tag("key", STRING, "value")])))
+    for text in (b"name", b"key", b"value"):
+        body = body.replace(text, b"\xff" + text[1:])
+    ((found,), _) = spans_of(payload_from_binary(body))
+    assert found.name == "\N{REPLACEMENT CHARACTER}ame"
+    assert attributes_of(found.attributes) == {
+        "\N{REPLACEMENT CHARACTER}ey": "\N{REPLACEMENT CHARACTER}alue"
+    }
+
+
+def test_no_process():
+    """A batch without a process has no service, and is refused."""
+    with pytest.raises(InvalidPayload, match="no process"):
+        payload_from_binary(binary(idl.Batch(spans=[span()])))
+
+
+values = st.one_of(
+    st.tuples(st.just(STRING), st.text(max_size=20)),
+    st.tuples(st.just(DOUBLE), st.floats(allow_nan=False)),
+    st.tuples(st.just(BOOL), st.booleans()),
+    st.tuples(st.just(LONG), st.integers(-(2**63), 2**63 - 1)),
+    st.tuples(st.just(BINARY), st.binary(max_size=20)),
+)
+
+
+@given(tags=st.dictionaries(st.text(max_size=10), values, max_size=6))
+def test_tags_keep_key_type_and_value(tags):
+    """Through Thrift's bytes, in either protocol, and OTLP's, a tag is the same attribute."""
+    tags = {f"x.{key}": value for key, value in tags.items()}
+    written = [tag(key, *value) for key, value in tags.items()]
+    batch = batch_of(span(tags=written, logs=[idl.Log(timestamp=6, fields=written)]))
+    expected = {key: value for key, (_, value) in tags.items()}
+    for normalised in (
+        payload_from_binary(binary(batch)),
+        payload_from_call(datagram(batch, TBinaryProtocol)),
+        payload_from_call(datagram(batch, TCompactProtocol)),
+    ):
+        ((found,), _) = spans_of(normalised)
+        assert attributes_of(found.attributes) == expected
+        assert attributes_of(found.events[0].attributes) == expected
+
+
+@given(st.binary(max_size=300))
+def test_garbage(body):
+    """Bytes that are no batch are refused, or empty of spans; nothing else happens."""
+    for read in (payload_from_binary, payload_from_call):
+        with suppress(InvalidPayload):
+            read(body)
+
+
+@given(at=st.integers(0, 2_000), value=st.integers(0, 255))
+def test_damaged(at, value):
+    """One byte of a real datagram changed: refused, or stored in part."""
+    damaged = bytearray((GOLDEN / "python-client-4.8-compact.bin").read_bytes())
+    damaged[at % len(damaged)] = value
+    with suppress(InvalidPayload):
+        payload_from_call(bytes(damaged))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x0c\x00\x63" * 1_000_000,
+        b"\x0f\x00\x02\x0c\x7f\xff\xff\xff",
+        b"\x0f\x00\x02\x0c\xff\xff\xff\xff",
+        b"\x0d\x00\x02\x0b\x0b\x7f\xff\xff\xff",
+        b"\x0b\x00\x63\x7f\xff\xff\xff" + bytes(100),
+        b"\x82\x81\x00\x09emitBatch" + b"\x1c" * 60_000,
+        b"\x82\x81\x00\x09emitBatch\x1c\x19\xfc\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
+        b"\x82\x81\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+    ],
+)
+def test_hostile_lengths_and_nesting(body):
+    """Lengths beyond the body, and nesting without end, are refused at once."""
+    for read in (payload_from_binary, payload_from_call):
+        with pytest.raises(InvalidPayload):
+            read(body)
+
+
+def test_wrong_types():
+    """A field of another type than its own costs its span, and not its neighbour."""
+    body = binary(batch_of(span(tags=[tag("key", LONG, 5)]), span(spanId=4)))
+    # The tag says that it is a string, and has an integer.
+    body = body.replace(
+        b"\x08\x00\x02\x00\x00\x00\x03\x0a\x00\x06", b"\x08\x00\x02\x00\x00\x00\x00\x0a\x00\x03"
+    )
+    found, rejected = spans_of(payload_from_binary(body))
+    assert [each.span_id[-1] for each in found] == [4]
+    assert rejected.total() == 1
