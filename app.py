@@ -45,15 +45,30 @@ class Clew(Chalice):
 
         Chalice answers them 400 *after the view has run*: spans would be stored, and their sender told that they were
         not. And whether API Gateway decodes a base64 answer to them is not said anywhere: what is text goes as text.
+        Whatever answers, a browser is told to make no more of it than it is.
         """
         if _accepts(event):
-            return super().__call__(event, context)
-        response = super().__call__(_accepting_all(event), context)
-        if response.get("isBase64Encoded"):
-            with suppress(UnicodeDecodeError):
-                text = base64.b64decode(response["body"]).decode()
-                return {**response, "body": text, "isBase64Encoded": False}
-        return response
+            response = super().__call__(event, context)
+        else:
+            response = _as_text(super().__call__(_accepting_all(event), context))
+        return {**response, "headers": {**_SECURITY_HEADERS, **response["headers"]}}
+
+
+_SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""Of every answer; the web UI, which runs, has a Content-Security-Policy of its own."""
+
+
+def _as_text(response: dict[str, Any]) -> dict[str, Any]:
+    """The same response, its body as text if it is that."""
+    if response.get("isBase64Encoded"):
+        with suppress(UnicodeDecodeError):
+            text = base64.b64decode(response["body"]).decode()
+            return {**response, "body": text, "isBase64Encoded": False}
+    return response
 
 
 def _accepts(event: dict[str, Any]) -> bool:
@@ -79,7 +94,7 @@ app.register_blueprint(schedules)
 _ANY_TYPE = ["*/*"]
 _CORS = CORSConfig(
     allow_origin="*",
-    allow_headers=["Content-Type", "Content-Encoding", "Authorization", "X-Api-Key"],
+    allow_headers=["Accept", "Content-Type", "Content-Encoding", "Authorization", "X-Api-Key"],
     max_age=600,
 )
 
@@ -491,5 +506,15 @@ def get_health() -> Response:
 def get_page() -> Response:
     from chalicelib.present.page import page
     from chalicelib.present.respond import html_answer
+    from chalicelib.present.ui import page_answer
 
-    return _response(html_answer(page(_request().context.get("path") or "/")))
+    path = _request().context.get("path") or "/"
+    return _response(page_answer(path, _headers()) or html_answer(page(path)))
+
+
+@_route("/assets/{name}", "GET", "HEAD", scope=None)
+def get_asset(name: str) -> Response:
+    from chalicelib.present.ui import asset_answer
+
+    answer = asset_answer(name, _headers())
+    return _response(answer) if answer else _query_error(404, "not_found", "there is no such asset")

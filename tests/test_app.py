@@ -23,12 +23,14 @@ from app import app
 from chalicelib import config, wiring
 from chalicelib.errors import StoreError, StoreThrottled
 from chalicelib.model.token import Scope
+from chalicelib.present import ui
 from chalicelib.present.openapi import document
 from infra.local.fake_aws import Moto, client
 from infra.local.functions import context_of
 from infra.tokens import make_token
 from tests.columns import rows_in
 from tests.payloads import CLIENT, MILLI, Made, payload, trace_id
+from tests.present.built import ASSETS, build
 from tests.query.committed import HOUR, SECOND, fold, put
 
 NOW = time.time_ns()
@@ -40,6 +42,7 @@ TRACE = [
     Made(1, 3, "cart", 2, "GET /cart", start=AGO + 2, duration=10 * MILLI, is_error=True),
 ]
 TRACE_1 = {"trace_id": trace_id(1).hex()}
+ACCEPTING_GZIP = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate, br"}
 COLUMNS = "application/vnd.clew.columns+json"
 
 
@@ -125,6 +128,11 @@ def aws():
     put(wiring.store(), TRACE[2:], NOW // SECOND)
     yield
     moto.stop()
+
+
+@pytest.fixture
+def built_ui(tmp_path, monkeypatch):
+    monkeypatch.setattr(ui, "FOLDER", build(tmp_path / "static"))
 
 
 @pytest.fixture(autouse=True)
@@ -490,7 +498,7 @@ class TestIngest:
         assert len(forget(logged)) <= 1
 
 
-OPEN = {"/", "/health", "/openapi.json"}
+OPEN = {"/", "/assets/{name}", "/health", "/openapi.json"}
 GUARDED = sorted(
     (resource, method)
     for resource, methods in app.routes.items()
@@ -545,9 +553,9 @@ class TestAccess:
         assert open_paths == OPEN
 
     @pytest.mark.parametrize("resource", sorted(OPEN))
-    def test_open_routes(self, resource):
+    def test_open_routes(self, resource, built_ui):
         """What says nothing of anybody's spans needs no token."""
-        assert get(resource).status == 200
+        assert get(resource, path_parameters={"name": "tiny-1.svg"}).status == 200
 
     @pytest.mark.parametrize(
         ("content_type", "parse"),
@@ -618,12 +626,43 @@ def test_a_slip_opens_nothing():
 
 
 class TestPages:
-    def test_the_page(self):
-        """The page's links lead on from the stage's path."""
+    def test_the_page(self, monkeypatch, tmp_path):
+        """Without a UI, the page's links lead on from the stage's path."""
+        monkeypatch.setattr(ui, "FOLDER", tmp_path / "none")
         got = get("/")
         assert got.status == 200
         assert got.headers["content-type"].startswith("text/html")
         assert b'<base href="/clew/">' in got.body
+
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    def test_the_ui(self, built_ui, method):
+        """The built UI's page leads on from the stage's path, runs what is its own, and is asked for again."""
+        got = sent(method, "/", headers={"Accept": "text/html,*/*;q=0.8"})
+        assert got.status == 200
+        assert b'<base href="/clew/">' in got.body
+        assert "script-src 'self'" in got.headers["content-security-policy"]
+        again = sent(method, "/", headers={"Accept": "*/*", "If-None-Match": got.headers["etag"]})
+        assert (again.status, again.body) == (304, b"")
+        assert again.headers["cache-control"] == got.headers["cache-control"] == "no-cache"
+
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    @pytest.mark.parametrize("name", sorted(ASSETS))
+    @pytest.mark.parametrize("headers", [{}, {"Accept": "*/*"}, ACCEPTING_GZIP])
+    def test_assets(self, built_ui, name, method, headers):
+        """An asset arrives byte for byte, text or not, gzipped or not, whatever the client accepts."""
+        got = sent(method, "/assets/{name}", path_parameters={"name": name}, headers=headers)
+        assert got.status == 200
+        is_gzipped = got.headers.get("content-encoding") == "gzip"
+        assert (gzip.decompress(got.body) if is_gzipped else got.body) == ASSETS[name]
+        assert "immutable" in got.headers["cache-control"]
+        assert "script-src 'self'" in got.headers["content-security-policy"]
+
+    @pytest.mark.parametrize("name", ["nothing.js", "..", "..%2Findex.html", "..%2Fsecret.txt"])
+    def test_no_asset(self, built_ui, name):
+        """What is no asset is a 404 that nobody keeps."""
+        got = get("/assets/{name}", path_parameters={"name": name})
+        assert (got.status, got.json["error"]["code"]) == (404, "not_found")
+        assert got.headers["cache-control"] == "no-store"
 
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
     def test_health(self, method):
@@ -632,15 +671,46 @@ class TestPages:
         assert (got.status, got.json) == (200, {"status": "ok"})
 
 
+@pytest.mark.parametrize(
+    ("method", "resource", "status"),
+    [
+        ("GET", "/health", 200),
+        ("GET", "/openapi.json", 200),
+        ("GET", "/v1/services", 200),
+        ("GET", "/v1/traces/{trace_id}", 404),
+        ("GET", "/v1/edges", 400),
+        ("POST", "/v1/traces", 200),
+        ("GET", "/assets/{name}", 404),
+        ("DELETE", "/v1/services", 405),
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, {"Accept": "*/*"}])
+def test_a_browser_runs_nothing_of_any_answer(aws, method, resource, status, headers):
+    """Every answer, Chalice's own too, may not be sniffed, run, framed, or tell whence one came."""
+    parameters = {"trace_id": "f" * 32, "name": "x"}
+    query = [("step", "x")] if status == 400 else []
+    got = sent(method, resource, parameters, query, headers)
+    assert got.status == status
+    assert got.headers["x-content-type-options"] == "nosniff"
+    assert got.headers["referrer-policy"] == "no-referrer"
+    policy = "default-src 'none'; frame-ancestors 'none'"
+    assert got.headers["content-security-policy"] == policy
+
+
 def test_every_browser_may_send_and_ask():
     """Every route under /v1 takes requests from pages of other origins, with the headers that exporters send."""
     for resource, methods in app.routes.items():
         for entry in methods.values():
             if resource.startswith("/v1/"):
                 allowed = entry.cors.get_access_control_headers()["Access-Control-Allow-Headers"]
-                assert {"Content-Type", "Content-Encoding", "Authorization", "X-Api-Key"} <= set(
-                    allowed.split(",")
-                )
+                wanted = {
+                    "Content-Type",
+                    "Content-Encoding",
+                    "Authorization",
+                    "X-Api-Key",
+                    "Accept",
+                }
+                assert wanted <= set(allowed.split(","))
 
 
 def test_sibling_resources_name_their_parameter_alike():

@@ -388,15 +388,15 @@ _SAMPLING: Json = {
 
 def document() -> Json:
     """The OpenAPI document."""
+    trace = _get("A trace's spans.", "TracesData", _TRACE, _404="There is no such trace, or span.")
+    answer = _json("A trace's spans, or a page of them.", "TracesData", **{MEDIA_TYPE: "Columns"})
+    trace["get"]["responses"]["200"] = answer
     jaeger = _dialect("Jaeger", JAEGER_ROUTES)
     jaeger["/api/traces"] |= _post_plain(
         "Accept spans of Jaeger's clients.",
         "A Jaeger Batch in Thrift's binary protocol; gzip and deflate are taken.",
         ("application/x-thrift", "application/vnd.apache.thrift.binary"),
     )
-    trace = _get("A trace's spans.", "TracesData", _TRACE, _404="There is no such trace, or span.")
-    answer = _json("A trace's spans, or a page of them.", "TracesData", **{MEDIA_TYPE: "Columns"})
-    trace["get"]["responses"]["200"] = answer
     return {
         "openapi": "3.1.0",
         "info": {
@@ -489,8 +489,22 @@ def document() -> Json:
             "/": {
                 "get": {
                     **_FOR_EVERYONE,
-                    "summary": "A page for people.",
-                    "responses": {"200": {"description": "HTML."}},
+                    "summary": "The web UI, or a page of links where it is not built.",
+                    "responses": {
+                        "200": {"description": "HTML."},
+                        "304": {"description": "It has the ETag of If-None-Match."},
+                    },
+                }
+            },
+            "/assets/{name}": {
+                "get": {
+                    **_FOR_EVERYONE,
+                    "summary": "What the web UI's page loads.",
+                    "parameters": [_path("name", "A file's name, as the page has it.")],
+                    "responses": {
+                        "200": {"description": "The file; its name changes with its content."},
+                        "404": _json("There is no such asset.", "Error"),
+                    },
                 }
             },
         },

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _GZIP_BYTES_MIN = 1_024
 _GZIP_LEVEL = 5
 _REFUSED = re.compile(r"q=0(\.0*)?")
-_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_HEADERS = {"Cache-Control": "no-store"}
 
 
 def json_answer(
@@ -72,12 +72,4 @@ def _too_large(body_bytes: int) -> Answer:
 
 
 def html_answer(page: bytes) -> Answer:
-    """A page that runs nothing and is framed by nobody."""
-    policy = "default-src 'none'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'"
-    headers = {
-        **_HEADERS,
-        "Content-Type": "text/html; charset=utf-8",
-        "Content-Security-Policy": policy,
-        "Referrer-Policy": "no-referrer",
-    }
-    return Answer(200, headers, page)
+    return Answer(200, {**_HEADERS, "Content-Type": "text/html; charset=utf-8"}, page)

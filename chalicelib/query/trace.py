@@ -73,12 +73,9 @@ class _Budget:
 
     def __init__(self, *, with_attributes: bool) -> None:
         self._spans = config.PAGE_SPANS
-        self._stored_bytes = (
-            config.PAGE_STORED_BYTES_WITH_ATTRIBUTES
-            if with_attributes
-            else config.PAGE_STORED_BYTES
-        )
-        self._content_bytes = config.PAGE_CONTENT_BYTES
+        share = config.PAGE_SHARE_WITH_ATTRIBUTES if with_attributes else 1
+        self._stored_bytes = config.PAGE_STORED_BYTES // share
+        self._content_bytes = config.PAGE_CONTENT_BYTES // share
 
     def take(self, chunk: StoredChunk, span_count: int) -> None:
         self._spans -= span_count
