@@ -265,7 +265,6 @@ function AttributeRows({ attributes, details }: { attributes: Attribute[]; detai
     <table class="attributes">
       <tbody>
         {attributes.map((each, at) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: a key may be there twice.
           <tr key={`${each.key} ${at}`}>
             <th scope="row">
               <bdi>{each.key}</bdi>
@@ -376,7 +375,6 @@ function Events({ trace, details }: { trace: Trace; details: SpanDetails }) {
   return (
     <ol class="plain-list events">
       {details.events.map((event, at) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: events have no id.
         <li key={at}>
           <div>
             <span class="number quiet">
@@ -405,9 +403,10 @@ function Elsewhere({ traceId, details }: { traceId: string; details: SpanDetails
     const found = [...details.attributes, ...details.resource].find((each) => each.key === key)
     return found && attributeText(found.value)
   }
-  const links = linkPatterns.value
-    .map((pattern) => ({ name: pattern.name, href: hrefOf(pattern, values) }))
-    .filter((each) => each.href !== undefined)
+  const links = linkPatterns.value.flatMap((pattern) => {
+    const href = hrefOf(pattern, values)
+    return href ? [{ name: pattern.name, href }] : []
+  })
   if (links.length === 0) return null
   return (
     <Section name="elsewhere" title={say().elsewhere}>

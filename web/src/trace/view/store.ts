@@ -40,6 +40,10 @@ export class TraceStore {
   readonly isFinding = signal(false)
   /** Asks the waterfall to bring a row into sight; a new object each time. */
   readonly wanted = signal<{ row: number; centres: boolean } | undefined>(undefined)
+  /** First and last place in sight, as shares of the list. */
+  readonly sight = signal<readonly [number, number]>([0, 1])
+  /** How many rows fit; the waterfall says. */
+  pageSize: () => number = () => 20
   collapsed = new Uint8Array(0)
   readonly openGroups = new Set<number>()
   private readonly shape = signal(0)
@@ -169,6 +173,22 @@ export class TraceStore {
     const [from, to] = this.range.peek()
     const by = (to - from) * share
     this.setZoom(from + by, to + by)
+  }
+
+  /** Centre a span's time; if it is there already, fit it. */
+  zoomToRow(row: number): void {
+    const columns = this.trace.peek()?.columns
+    if (!columns || row < 0) return
+    const shift = this.adjustsClocks.peek() ? (columns.shift[row] ?? 0) : 0
+    const start = (columns.start[row] ?? 0) + shift
+    const length = columns.duration[row] ?? 0
+    const [from, to] = this.range.peek()
+    const middle = start + length / 2
+    const isCentred = Math.abs((from + to) / 2 - middle) < (to - from) / 100
+    const half = isCentred || length > to - from ? length * 0.55 : (to - from) / 2
+    if (isCentred || from > 0 || to < (this.trace.peek()?.head.durationNano ?? 0))
+      this.setZoom(middle - half, middle + half)
+    else this.setZoom(middle - length * 0.55, middle + length * 0.55)
   }
 
   find(text: string): void {
