@@ -153,7 +153,7 @@ function useTraceKeys(store: TraceStore): void {
     const row = columns.criticalRow[(at + 1) % columns.criticalRow.length] ?? 0
     store.select(row, { brings: true, opens: false })
   }
-  const escape = () => {
+  const close = () => {
     if (store.showsPanel.peek()) store.showsPanel.value = false
     else if (store.findText.peek()) store.find('')
     else store.selected.value = -1
@@ -276,7 +276,7 @@ function useTraceKeys(store: TraceStore): void {
         },
       ),
       key(['x'], () => m().keyNextCritical, nextCritical),
-      key(['Escape'], () => m().keyEscape, escape),
+      key(['Escape'], () => m().keyEscape, close),
     ],
   })
 }

@@ -4,7 +4,7 @@ import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
 import { duration, exactTime, moment, percent, zone } from '../../language/format.ts'
 import { useAnswer } from '../../parts/answer.ts'
-import { copy } from '../../parts/copy.ts'
+import { CopyButton } from '../../parts/copy-button.tsx'
 import { Icon } from '../../parts/icon.tsx'
 import { Service } from '../../parts/service.tsx'
 import { Failed, Loading } from '../../parts/states.tsx'
@@ -343,32 +343,6 @@ function asJson(text: string): string | undefined {
   } catch {
     return undefined
   }
-}
-
-export function CopyButton({
-  text,
-  label,
-  icon = 'copy',
-}: {
-  text: string
-  label: string
-  icon?: 'copy' | 'plus' | 'link'
-}) {
-  const [isDone, setIsDone] = useState(false)
-  return (
-    <button
-      type="button"
-      class="plain icon"
-      aria-label={isDone ? say().copied : label}
-      title={label}
-      onClick={async () => {
-        setIsDone(await copy(text))
-        setTimeout(() => setIsDone(false), 1_500)
-      }}
-    >
-      <Icon name={isDone ? 'check' : icon} />
-    </button>
-  )
 }
 
 function Events({ trace, details }: { trace: Trace; details: SpanDetails }) {
