@@ -108,11 +108,15 @@ export interface TraceHead {
   groups: SiblingGroup[]
   rootCount: number
   errorCount: number
+  /** Spans that name a parent that is not there. */
   missingParentCount: number
   skewedCount: number
   cycleCount: number
+  /** Spans whose id an earlier one has; not the halves, client's and server's, of one call. */
   duplicateIdCount: number
   depthMax: number
+  /** Of a file that holds several traces: how many there are besides this one, which has the most spans. */
+  otherTraceCount?: number
   /** Why there is no critical path: the roots do not share one, or the trace is still arriving; undefined if there is one. */
   criticalPathMissing?: 'several_roots' | 'no_duration'
   /** False while pages are still on their way. */
@@ -223,7 +227,9 @@ export type Told =
   | { kind: 'details'; id: number; details: SpanDetails }
   /** Ascending. First by what is there (`isPartial`), then, once attributes have been fetched, by them too. */
   | { kind: 'find'; id: number; rows: Uint32Array; isPartial: boolean }
+  /** By time; the earliest 20,000. */
   | { kind: 'logs'; id: number; entries: LogEntry[] }
+  /** By falling total duration, the first 5,000. Spans without the attribute have the key ''. */
   | { kind: 'statistics'; id: number; groups: SpanGroup[] }
   | { kind: 'attributeKeys'; id: number; keys: string[] }
   | {

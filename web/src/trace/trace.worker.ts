@@ -2,17 +2,20 @@
 
 import { ask, COLUMNS_TYPE, type Server } from '../api/ask.ts'
 import { AskError, failureOf, isAbort } from '../api/failure.ts'
-import type { Attributes } from './model/attributes.ts'
-import { type ColumnsAnswer, rowsOf } from './model/columns.ts'
-import { open } from './model/file.ts'
-import { find, type Haystack, haystackOf, type Searched } from './model/find.ts'
+import { type ColumnsAnswer, columnsAnswer, rowsOf } from './model/columns.ts'
+import type { OtlpDocument } from './model/details.ts'
+import { open, readTrace } from './model/file.ts'
+import { Haystack, wordsIn } from './model/find.ts'
 import { joined, type Rows } from './model/rows.ts'
-import { type Source, sourceOfFile, sourceOfServer } from './model/source.ts'
+import { type Source, sourceOfDocument, sourceOfServer } from './model/source.ts'
 import { statistics } from './model/statistics.ts'
 import { type Built, buildTrace } from './model/tree.ts'
-import type { Ask, Told, Trace } from './protocol.ts'
+import type { Ask, GroupBy, SpanGroup, Told, Trace } from './protocol.ts'
 
 declare const self: DedicatedWorkerGlobalScope
+
+/** Between the first and the last page, so long at least from one picture of the trace to the next. */
+const TOLD_MILLISECONDS_MIN = 1_000
 
 interface Current {
   built: Built
@@ -21,152 +24,223 @@ interface Current {
   haystack?: Haystack
 }
 
-let current: Current | undefined
-let opening = new AbortController()
-let newestFind = 0
+/** A promise that is settled from outside. */
+interface Milestone {
+  promise: Promise<void>
+  resolve: () => void
+  reject: (reason: unknown) => void
+}
 
-self.addEventListener('message', (event: MessageEvent<Ask>) => {
-  const question = event.data
+/** What is being opened, or is open. */
+interface Session {
+  controller: AbortController
+  current?: Current
+  /** When there is something to ask about; and when all of it is here. */
+  first: Milestone
+  whole: Milestone
+}
+
+let session = newSession()
+let newestFind: { id: number; text: string } | undefined
+
+self.addEventListener('message', ({ data: question }: MessageEvent<Ask>) => {
   answer(question).catch((error: unknown) => {
     if (!isAbort(error)) tell({ kind: 'failure', id: question.id, failure: failureOf(error) })
   })
 })
 
 async function answer(question: Ask): Promise<void> {
-  const { id } = question
-  switch (question.kind) {
+  const { id, kind } = question
+  switch (kind) {
     case 'open':
-      return openTrace(id, question.server, question.traceId)
+      return inSession((own) => openTrace(own, id, question.server, question.traceId))
     case 'openFile':
-      return openFile(id, question.file)
+      return inSession((own) => openFile(own, id, question.file))
     case 'find':
+      newestFind = question
       return answerFind(id, question.text)
     case 'details': {
-      const { built, source } = opened()
-      const details = await source.details(built.source[question.row] ?? 0)
-      return tell({ kind: 'details', id, details })
+      const { built, source } = await opened()
+      const details = await source.details(built.source[question.row] ?? -1)
+      return tell({ kind, id, details })
     }
     case 'logs': {
-      const { built, source } = opened()
-      return tell({ kind: 'logs', id, entries: await source.logs(rowOfSource(built)) })
+      const { built, rows, source } = await whole()
+      return tell({ kind, id, entries: await source.logs(treeRowOf(built, rows)) })
     }
-    case 'statistics': {
-      const { built, source } = opened()
-      const { trace } = built
-      const { columns, head } = trace
-      const { groupBy } = question
-      if (groupBy.by === 'service') {
-        return tell({
-          kind: 'statistics',
-          id,
-          groups: statistics(trace, (row) => head.services[columns.service[row] ?? 0]?.name ?? ''),
-        })
-      }
-      if (groupBy.by === 'name') {
-        return tell({
-          kind: 'statistics',
-          id,
-          groups: statistics(trace, (row) => head.names[columns.name[row] ?? 0] ?? ''),
-        })
-      }
-      const attributes = await source.attributes()
-      const groups = statistics(
-        trace,
-        (row) => attributes.value(built.source[row] ?? 0, groupBy.key) ?? '',
-      )
-      return tell({ kind: 'statistics', id, groups })
-    }
+    case 'statistics':
+      return tell({ kind, id, groups: await groupsOf(question.groupBy) })
     case 'attributeKeys': {
-      const attributes = await opened().source.attributes()
-      return tell({ kind: 'attributeKeys', id, keys: attributes.allKeys() })
+      const attributes = await (await whole()).source.attributes()
+      return tell({ kind, id, keys: attributes.allKeys() })
     }
     case 'linkedFrom':
-      return tell({ kind: 'linkedFrom', id, traces: await opened().source.linkedFrom() })
-    case 'download': {
-      const { blob, fileName } = await opened().source.download()
-      return tell({ kind: 'download', id, blob, fileName })
-    }
+      return tell({ kind, id, traces: await (await opened()).source.linkedFrom() })
+    case 'download':
+      return tell({ kind, id, ...(await (await whole()).source.download()) })
   }
 }
 
-function opened(): Current {
-  if (!current) throw new AskError({ kind: 'not_found', message: 'no trace is open' })
-  return current
+function newSession(): Session {
+  return { controller: new AbortController(), first: milestone(), whole: milestone() }
 }
 
-async function openTrace(id: number, server: Server, traceId: string): Promise<void> {
-  opening.abort()
-  opening = new AbortController()
-  const { signal } = opening
+function milestone(): Milestone {
+  let settle: Pick<Milestone, 'resolve' | 'reject'> = { resolve: () => {}, reject: () => {} }
+  const promise = new Promise<void>((resolve, reject) => {
+    settle = { resolve, reject }
+  })
+  // Nobody may be waiting when it fails: that is told by other means.
+  promise.catch(() => {})
+  return { promise, ...settle }
+}
+
+/** End what is open, and begin anew. */
+async function inSession(act: (own: Session) => Promise<void>): Promise<void> {
+  session.controller.abort()
+  session.first.reject(session.controller.signal.reason)
+  session.whole.reject(session.controller.signal.reason)
+  const own = newSession()
+  session = own
+  newestFind = undefined
+  try {
+    await act(own)
+  } catch (error) {
+    own.first.reject(error)
+    own.whole.reject(error)
+    throw error
+  }
+}
+
+async function opened(): Promise<Current> {
+  const own = session
+  await own.first.promise
+  if (!own.current) throw new AskError({ kind: 'not_found', message: 'no trace is open' })
+  return own.current
+}
+
+async function whole(): Promise<Current> {
+  await session.whole.promise
+  return opened()
+}
+
+async function openTrace(own: Session, id: number, server: Server, traceId: string): Promise<void> {
+  const { signal } = own.controller
   const path = `v1/traces/${encodeURIComponent(traceId)}`
-  const pages: { rows: Rows; answer: ColumnsAnswer }[] = []
-  let cursor: string | null | undefined
+  const pages: Rows[] = []
+  const chunks: ColumnsAnswer['chunks'] = []
+  let cursor: string | null = ''
+  let nextTold = 0
   do {
-    const page: ColumnsAnswer = await ask(
+    const found: ColumnsAnswer | OtlpDocument = await ask(
       server,
       path,
-      { cursor: cursor ?? undefined },
+      { cursor },
       { signal, accept: COLUMNS_TYPE },
     )
-    pages.push({ rows: rowsOf(page), answer: page })
+    if ('resourceSpans' in found) return showDocument(own, id, server, found)
+    const page = columnsAnswer(found)
+    pages.push(rowsOf(page))
+    chunks.push(...page.chunks)
     cursor = page.next
-    if (pages.length === 1 || !cursor) {
-      const rows = joined(pages.map((each) => each.rows))
-      const built = buildTrace(rows, 'server', !cursor)
-      const chunks = pages.flatMap((each) => each.answer.chunks)
-      current = { built, rows, source: sourceOfServer(server, path, rows, built, chunks) }
-      tellTrace(id, built.trace)
-    }
+    const begun = performance.now()
+    if (cursor && begun < nextTold) continue
+    const rows = joined(pages)
+    const built = buildTrace(rows, 'server', !cursor)
+    const source = sourceOfServer({ server, signal }, rows, [...chunks])
+    show(own, id, { built, rows, source })
+    // Most of the time goes into fetching, however large the trace has become.
+    nextTold = performance.now() + Math.max(TOLD_MILLISECONDS_MIN, 4 * (performance.now() - begun))
   } while (cursor)
+  own.whole.resolve()
 }
 
-async function openFile(id: number, file: Blob): Promise<void> {
-  opening.abort()
+/** From a server that knows no columns. */
+function showDocument(own: Session, id: number, server: Server, document: OtlpDocument): void {
+  const text = JSON.stringify(document)
+  const found = readTrace(text)
+  const connection = { server, signal: own.controller.signal }
+  const file = new Blob([text], { type: 'application/json' })
+  const built = buildTrace(found.rows, 'server', true)
+  show(own, id, { built, rows: found.rows, source: sourceOfDocument(found, file, connection) })
+  own.whole.resolve()
+}
+
+async function openFile(own: Session, id: number, file: Blob): Promise<void> {
   const found = await open(file)
+  own.controller.signal.throwIfAborted()
   const built = buildTrace(found.rows, found.format, true)
-  current = { built, rows: found.rows, source: sourceOfFile(found, file) }
-  tellTrace(id, built.trace)
+  if (found.otherTraceCount) built.trace.head.otherTraceCount = found.otherTraceCount
+  show(own, id, { built, rows: found.rows, source: sourceOfDocument(found, file) })
+  own.whole.resolve()
 }
 
-async function answerFind(id: number, text: string): Promise<void> {
-  newestFind = id
-  const now = opened()
-  const { built, rows, source } = now
-  now.haystack ??= haystackOf(
-    built.trace,
-    built.source.map((from) => rows.statusMessage[from] ?? 0),
-    rows.strings,
-  )
-  const ready = source.readyAttributes()
-  const rowsFound = find(built.trace, now.haystack, ready && withRows(ready, built), text)
-  tell({ kind: 'find', id, rows: rowsFound, isPartial: !ready })
-  if (ready) return
-  const attributes = await source.attributes()
-  if (id !== newestFind || now !== current) return
-  tell({
-    kind: 'find',
-    id,
-    rows: find(built.trace, now.haystack, withRows(attributes, built), text),
-    isPartial: false,
-  })
-}
-
-/** Attributes by the trace's rows, where the source has them by its own. */
-function withRows(attributes: Attributes, built: Built): Searched {
-  return {
-    texts: attributes.texts,
-    has: (row: number, wanted: Uint8Array) => attributes.has(built.source[row] ?? 0, wanted),
+function show(own: Session, id: number, current: Current): void {
+  own.current = current
+  own.first.resolve()
+  tellTrace(id, current.built.trace)
+  // Rows have other numbers now.
+  if (newestFind) {
+    const { id: findId, text } = newestFind
+    answerFind(findId, text).catch((error: unknown) => {
+      if (!isAbort(error)) tell({ kind: 'failure', id: findId, failure: failureOf(error) })
+    })
   }
 }
 
-function rowOfSource(built: Built): (source: number) => number {
-  const rows = new Int32Array(
-    built.source.reduce((high, each) => Math.max(high, each), 0) + 1,
-  ).fill(-1)
-  built.source.forEach((from, row) => {
-    rows[from] = row
+/** First by what is here, then by attributes too; a newer question, or a newer picture of the trace, ends an older. */
+async function answerFind(id: number, text: string): Promise<void> {
+  const now = await opened()
+  const isOld = () => id !== newestFind?.id || now !== session.current
+  if (isOld()) return
+  const words = wordsIn(text)
+  now.haystack ??= new Haystack(now.rows)
+  const { haystack, built } = now
+  const tellFound = (isPartial: boolean) => {
+    const hits = haystack.find(words)
+    tell({ kind: 'find', id, rows: treeRows(built, hits), isPartial })
+  }
+  if (words.length === 0 || haystack.hasAttributes) return tellFound(false)
+  tellFound(true)
+  await session.whole.promise
+  if (isOld()) return
+  const attributes = await now.source.attributes()
+  if (isOld()) return
+  haystack.addAttributes(attributes)
+  tellFound(false)
+}
+
+async function groupsOf(groupBy: GroupBy): Promise<SpanGroup[]> {
+  const { built, source } = groupBy.by === 'attribute' ? await whole() : await opened()
+  const { columns, head } = built.trace
+  if (groupBy.by === 'name') {
+    return statistics(columns, (row) => columns.name[row] ?? 0, head.names)
+  }
+  if (groupBy.by === 'service') {
+    const names = head.services.map(({ name }) => name)
+    return statistics(columns, (row) => columns.service[row] ?? 0, names)
+  }
+  const attributes = await source.attributes()
+  const places = attributes.placesOf(groupBy.key)
+  return statistics(columns, (row) => places[built.source[row] ?? 0] ?? -1, attributes.values)
+}
+
+/** Rows of the tree, ascending, from marks on rows of the source. */
+function treeRows({ source }: Built, marks: Uint8Array): Uint32Array {
+  const rows = new Uint32Array(source.length)
+  let count = 0
+  source.forEach((from, row) => {
+    if (marks[from]) rows[count++] = row
   })
-  return (source) => rows[source] ?? -1
+  return rows.slice(0, count)
+}
+
+function treeRowOf(built: Built, rows: Rows): (row: number) => number {
+  const found = new Int32Array(rows.count).fill(-1)
+  built.source.forEach((from, row) => {
+    found[from] = row
+  })
+  return (row) => found[row] ?? -1
 }
 
 function tellTrace(id: number, trace: Trace): void {

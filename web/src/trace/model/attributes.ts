@@ -1,47 +1,93 @@
 /** The attributes of all spans: distinct ones once, and which span has which. */
 
-import { type AttributeColumns, bytesOf } from './columns.ts'
-import { type OtlpValue, textOf } from './value.ts'
+import { type AttributeColumns, type ColumnsAnswer, uint32 } from './columns.ts'
+import { attributeText, type OtlpKeyValue, plain, string } from './value.ts'
 
 export class Attributes {
-  /** `key=value` of each distinct attribute, in lower case. */
-  readonly texts: string[] = []
+  /** Key and text of each distinct attribute. */
   readonly keys: string[] = []
   readonly values: string[] = []
-  private readonly index = new Map<string, number>()
-  /** Row → its distinct attributes; a resource's are behind the span's own. */
-  private readonly ofRow: Uint32Array[]
+  private readonly places = new Map<string, number>()
+  private readonly rowCount: number
+  /** Row r has `own[ownFrom[r]] …`, so many as `ownCount` says; and those of its resource. */
+  private own = new Uint32Array(1_024)
+  private ownUsed = 0
+  private readonly ownFrom: Uint32Array
+  private readonly ownCount: Uint32Array
+  private readonly resourceOf: Int32Array
+  private readonly resources: Uint32Array[] = []
 
-  constructor(count: number) {
-    this.ofRow = new Array<Uint32Array>(count).fill(new Uint32Array(0))
+  constructor(rowCount: number) {
+    this.rowCount = rowCount
+    this.ownFrom = new Uint32Array(rowCount)
+    this.ownCount = new Uint32Array(rowCount)
+    this.resourceOf = new Int32Array(rowCount).fill(-1)
   }
 
-  distinct(key: string, value: string): number {
-    const text = `${key}=${value}`
-    const found = this.index.get(text)
+  /** The place of an attribute among the distinct ones. */
+  distinct({ key, value }: OtlpKeyValue): number {
+    const text = attributeText(plain(value))
+    // A key may hold any other separator.
+    const pair = `${string(key)}\0${text}`
+    const found = this.places.get(pair)
     if (found !== undefined) return found
-    this.index.set(text, this.texts.length)
-    this.keys.push(key)
-    this.values.push(value)
-    return this.texts.push(text.toLowerCase()) - 1
+    this.places.set(pair, this.keys.length)
+    this.values.push(text)
+    return this.keys.push(string(key)) - 1
   }
 
-  set(row: number, distinct: Uint32Array): void {
-    this.ofRow[row] = distinct
+  /** A resource that rows may name. */
+  resource(distinct: Uint32Array): number {
+    return this.resources.push(distinct) - 1
   }
 
-  /** Whether a row has one of those marked in `wanted`. */
-  has(row: number, wanted: Uint8Array): boolean {
-    const own = this.ofRow[row]
-    if (!own) return false
-    for (const each of own) if (wanted[each]) return true
-    return false
+  set(row: number, distinct: Uint32Array, resource: number): void {
+    if (row < 0 || row >= this.rowCount) return
+    const end = this.ownUsed + distinct.length
+    if (end > this.own.length) {
+      const larger = new Uint32Array(Math.max(end, 2 * this.own.length))
+      larger.set(this.own)
+      this.own = larger
+    }
+    this.own.set(distinct, this.ownUsed)
+    this.ownFrom[row] = this.ownUsed
+    this.ownCount[row] = distinct.length
+    this.resourceOf[row] = resource
+    this.ownUsed = end
   }
 
-  /** The value of a key; undefined where the span has none. */
-  value(row: number, key: string): string | undefined {
-    for (const each of this.ofRow[row] ?? []) if (this.keys[each] === key) return this.values[each]
-    return undefined
+  /** 1 for each row that has one of those marked in `wanted`. */
+  having(wanted: Uint8Array): Uint8Array {
+    const { own, ownFrom, ownCount, resourceOf } = this
+    const ofResource = this.resources.map((all) => (all.some((each) => wanted[each] === 1) ? 1 : 0))
+    const rows = new Uint8Array(this.rowCount)
+    for (let row = 0; row < rows.length; row++) {
+      let hit = ofResource[resourceOf[row] ?? -1] ?? 0
+      const end = (ownFrom[row] ?? 0) + (ownCount[row] ?? 0)
+      for (let at = ownFrom[row] ?? 0; at < end && !hit; at++) hit = wanted[own[at] ?? 0] ?? 0
+      rows[row] = hit
+    }
+    return rows
+  }
+
+  /** Row → place of its attribute of a key, the span's own before its resource's; -1 where it has none. */
+  placesOf(key: string): Int32Array {
+    const { own, ownFrom, ownCount, resourceOf } = this
+    const isWanted = Uint8Array.from(this.keys, (each) => (each === key ? 1 : 0))
+    const ofResource = this.resources.map((all) => all.find((each) => isWanted[each] === 1) ?? -1)
+    const places = new Int32Array(this.rowCount)
+    for (let row = 0; row < places.length; row++) {
+      let place = ofResource[resourceOf[row] ?? -1] ?? -1
+      const end = (ownFrom[row] ?? 0) + (ownCount[row] ?? 0)
+      for (let at = ownFrom[row] ?? 0; at < end; at++) {
+        if (isWanted[own[at] ?? 0]) {
+          place = own[at] ?? -1
+          break
+        }
+      }
+      places[row] = place
+    }
+    return places
   }
 
   /** Every key, sorted. */
@@ -50,37 +96,28 @@ export class Attributes {
   }
 }
 
-/** Add a part of the columnar answer; `rowAt` says which row each span of it is, -1 for none. */
-export function addColumns(
+/** Add a page of the columnar answer; `rowAt` says which row each span of it is, -1 for none. */
+export function addPage(
   attributes: Attributes,
-  part: AttributeColumns,
-  scopes: Uint32Array,
+  page: ColumnsAnswer & { attributes: AttributeColumns },
   rowAt: (place: number) => number,
 ): void {
-  const distinct = part.distinct.map(({ key, value }) =>
-    attributes.distinct(key, textOf(value as OtlpValue)),
+  const part = page.attributes
+  const distinct = Uint32Array.from(part.distinct, (each) => attributes.distinct(each))
+  const resources = split(part.scope_counts, part.scope_index, distinct).map((all) =>
+    attributes.resource(all),
   )
-  const numbers = (base64: string) => new Uint32Array(bytesOf(base64).buffer)
-  const ofScopes = split(numbers(part.scope_counts), numbers(part.scope_index), distinct)
-  split(numbers(part.counts), numbers(part.index), distinct).forEach((own, place) => {
-    const row = rowAt(place)
-    if (row < 0) return
-    const resource = ofScopes[scopes[place] ?? 0] ?? new Uint32Array(0)
-    const all = new Uint32Array(own.length + resource.length)
-    all.set(own)
-    all.set(resource, own.length)
-    attributes.set(row, all)
+  const scope = uint32(page.columns.scope)
+  split(part.counts, part.index, distinct).forEach((own, place) => {
+    attributes.set(rowAt(place), own, resources[scope[place] ?? 0] ?? -1)
   })
 }
 
-function split(
-  counts: Uint32Array,
-  index: Uint32Array,
-  distinct: readonly number[],
-): Uint32Array[] {
+function split(counts: string, index: string, distinct: Uint32Array): Uint32Array[] {
+  const all = uint32(index).map((each) => distinct[each] ?? 0)
   let at = 0
-  return Array.from(counts, (count) => {
+  return Array.from(uint32(counts), (count) => {
     at += count
-    return index.slice(at - count, at).map((each) => distinct[each] ?? 0)
+    return all.subarray(at - count, at)
   })
 }

@@ -1,6 +1,8 @@
 /** Pages of the columnar answer as rows. The format is in docs/api.md, `GET /v1/traces/{trace_id}`. */
 
-import { RowFlag, type Rows } from './rows.ts'
+import { AskError } from '../../api/failure.ts'
+import type { Rows } from './rows.ts'
+import type { OtlpKeyValue } from './value.ts'
 
 export interface ColumnsAnswer {
   version: number
@@ -29,11 +31,18 @@ export interface ColumnsAnswer {
 }
 
 export interface AttributeColumns {
-  distinct: { key: string; value: Record<string, unknown> }[]
+  distinct: OtlpKeyValue[]
   counts: string
   index: string
   scope_counts: string
   scope_index: string
+}
+
+/** The answer, if it is one. Raises AskError. */
+export function columnsAnswer(answer: unknown): ColumnsAnswer {
+  const { version, columns, strings } = (answer ?? {}) as Partial<ColumnsAnswer>
+  if (version === 1 && columns && Array.isArray(strings)) return answer as ColumnsAnswer
+  throw new AskError({ kind: 'broken', message: `version ${version} of columns is not known` })
 }
 
 export function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
@@ -48,7 +57,7 @@ export function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
   return bytes
 }
 
-const uint32 = (base64: string) => new Uint32Array(bytesOf(base64).buffer)
+export const uint32 = (base64: string) => new Uint32Array(bytesOf(base64).buffer)
 const int32 = (base64: string) => new Int32Array(bytesOf(base64).buffer)
 
 /** 64-bit integers as numbers: exact to 2^53, which is 104 days in nanoseconds. */
@@ -119,8 +128,4 @@ function parentIds(
     to[2 * row + 1] = from[2 * place + 1] ?? 0
   }
   return ids
-}
-
-export function isCopy(rows: Rows, row: number): boolean {
-  return ((rows.flags[row] ?? 0) & RowFlag.COPY) !== 0
 }

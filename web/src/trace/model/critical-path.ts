@@ -8,7 +8,7 @@
 
 import { Flag, type TraceColumns } from '../protocol.ts'
 
-type Times = Pick<TraceColumns, 'count' | 'start' | 'duration' | 'subtree' | 'parent' | 'flags'>
+type Times = Pick<TraceColumns, 'count' | 'start' | 'duration' | 'subtree' | 'flags'>
 
 export interface Path {
   /** In time order. */
@@ -33,11 +33,9 @@ export function criticalPath(columns: Times): Path {
 }
 
 /** The one root, or the one that names no absent parent; -1 if there are several. */
-function onlyRoot({ count, parent, subtree, flags }: Times): number {
+function onlyRoot({ count, subtree, flags }: Times): number {
   const roots: number[] = []
-  for (let row = 0; row < count && roots.length < 1_000; row += subtree[row] ?? 1) {
-    if ((parent[row] ?? -1) < 0) roots.push(row)
-  }
+  for (let row = 0; row < count; row += subtree[row] ?? 1) roots.push(row)
   if (roots.length === 1) return roots[0] ?? -1
   const whole = roots.filter((row) => !((flags[row] ?? 0) & (Flag.MISSING_PARENT | Flag.CYCLE)))
   return whole.length === 1 ? (whole[0] ?? -1) : -1

@@ -1,7 +1,13 @@
 /** One span in full, from OTLP/JSON. */
 
 import type { SpanDetails } from '../protocol.ts'
-import { attributesOf, type OtlpKeyValue } from './value.ts'
+import { attributesOf, type OtlpKeyValue, objects, string } from './value.ts'
+
+export interface OtlpEvent {
+  timeUnixNano?: string | number
+  name?: string
+  attributes?: OtlpKeyValue[]
+}
 
 export interface OtlpSpan {
   traceId?: string
@@ -13,9 +19,9 @@ export interface OtlpSpan {
   startTimeUnixNano?: string | number
   endTimeUnixNano?: string | number
   attributes?: OtlpKeyValue[]
-  events?: { timeUnixNano?: string | number; name?: string; attributes?: OtlpKeyValue[] }[]
+  events?: OtlpEvent[]
   links?: { traceId?: string; spanId?: string; traceState?: string; attributes?: OtlpKeyValue[] }[]
-  status?: { code?: number | string; message?: string }
+  status?: { code?: number | string; message?: string } | null
   droppedAttributesCount?: number
   droppedEventsCount?: number
   droppedLinksCount?: number
@@ -42,15 +48,27 @@ export interface OtlpDocument {
   resourceSpans?: OtlpResourceSpans[]
 }
 
-interface OtlpResourceSpans {
-  resource?: OtlpResource
-  scopeSpans?: { scope?: OtlpScope; spans?: OtlpSpan[] }[]
+export interface OtlpResourceSpans {
+  resource?: OtlpResource | null
+  scopeSpans?: OtlpScopeSpans[]
+  /** What `scopeSpans` was until OTLP 0.15. */
+  instrumentationLibrarySpans?: OtlpScopeSpans[]
 }
 
-export function spansIn(document: OtlpDocument): Placed[] {
-  return (document.resourceSpans ?? []).flatMap(({ resource = {}, scopeSpans = [] }) =>
-    scopeSpans.flatMap(({ scope = {}, spans = [] }) =>
-      spans.map((span) => ({ span, resource, scope })),
+interface OtlpScopeSpans {
+  scope?: OtlpScope | null
+  instrumentationLibrary?: OtlpScope | null
+  spans?: OtlpSpan[]
+}
+
+export function spansIn({ resourceSpans }: OtlpDocument): Placed[] {
+  return objects(resourceSpans).flatMap((each) =>
+    objects(each.scopeSpans ?? each.instrumentationLibrarySpans).flatMap((of) =>
+      objects(of.spans).map((span) => ({
+        span,
+        resource: each.resource ?? {},
+        scope: of.scope ?? of.instrumentationLibrary ?? {},
+      })),
     ),
   )
 }
@@ -59,8 +77,9 @@ const KINDS = ['UNSPECIFIED', 'INTERNAL', 'SERVER', 'CLIENT', 'PRODUCER', 'CONSU
 
 /** OTLP's number, of a number or of a name such as `SPAN_KIND_SERVER`. */
 export function kindOf(kind: number | string | undefined): number {
-  if (typeof kind === 'number') return kind >= 0 && kind < KINDS.length ? kind : 0
-  return Math.max(0, KINDS.indexOf(String(kind ?? '').replace('SPAN_KIND_', '')))
+  const place =
+    typeof kind === 'number' ? kind : KINDS.indexOf(string(kind).replace('SPAN_KIND_', ''))
+  return KINDS[place] ? place : 0
 }
 
 export function statusOf(code: number | string | undefined): 0 | 1 | 2 {
@@ -69,17 +88,34 @@ export function statusOf(code: number | string | undefined): 0 | 1 | 2 {
 }
 
 export function serviceOf(resource: OtlpResource): string {
-  const found = resource.attributes?.find(({ key }) => key === 'service.name')
-  return found?.value?.stringValue || 'unknown_service'
+  const found = objects(resource.attributes).find(({ key }) => key === 'service.name')
+  return string(found?.value?.stringValue) || 'unknown_service'
 }
 
 /** Nanoseconds; 0 for what is none. */
-export function nano(value: string | number | undefined): bigint {
+export function nano(value: unknown): bigint {
   try {
-    return BigInt(value ?? 0)
+    const found = typeof value === 'string' || typeof value === 'number' ? BigInt(value) : 0n
+    return found > 0n ? found : 0n
   } catch {
     return 0n
   }
+}
+
+export function isException(event: OtlpEvent): boolean {
+  return (
+    event.name === 'exception' ||
+    objects(event.attributes).some(({ key }) => key === 'exception.type')
+  )
+}
+
+/** How many attributes, events and links the sender left out. */
+export function droppedCount(span: OtlpSpan): number {
+  const { droppedAttributesCount, droppedEventsCount, droppedLinksCount } = span
+  return [droppedAttributesCount, droppedEventsCount, droppedLinksCount].reduce<number>(
+    (sum, count) => sum + (Number(count) || 0),
+    0,
+  )
 }
 
 export function detailsOf(
@@ -87,38 +123,45 @@ export function detailsOf(
   raw: unknown = { resource, scope, span },
 ): SpanDetails {
   return {
-    spanId: span.spanId ?? '',
-    parentSpanId: span.parentSpanId ?? '',
-    name: span.name ?? '',
+    spanId: string(span.spanId),
+    parentSpanId: string(span.parentSpanId),
+    name: string(span.name),
     service: serviceOf(resource),
     kind: kindOf(span.kind),
     startUnixNano: String(nano(span.startTimeUnixNano)),
     endUnixNano: String(nano(span.endTimeUnixNano)),
     statusCode: statusOf(span.status?.code),
-    statusMessage: span.status?.message ?? '',
-    traceState: span.traceState ?? '',
+    statusMessage: string(span.status?.message),
+    traceState: string(span.traceState),
     attributes: attributesOf(span.attributes),
     resource: attributesOf(resource.attributes),
-    scopeName: scope.name ?? '',
-    scopeVersion: scope.version ?? '',
+    scopeName: string(scope.name),
+    scopeVersion: string(scope.version),
     scope: attributesOf(scope.attributes),
-    events: (span.events ?? [])
-      .map((event) => ({
-        timeUnixNano: String(nano(event.timeUnixNano)),
-        name: event.name ?? '',
+    events: objects(span.events)
+      .map((event) => ({ at: nano(event.timeUnixNano), event }))
+      .sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0))
+      .map(({ at, event }) => ({
+        timeUnixNano: String(at),
+        name: string(event.name),
         attributes: attributesOf(event.attributes),
-      }))
-      .sort((a, b) => (BigInt(a.timeUnixNano) < BigInt(b.timeUnixNano) ? -1 : 1)),
-    links: (span.links ?? []).map((link) => ({
-      traceId: link.traceId ?? '',
-      spanId: link.spanId ?? '',
-      traceState: link.traceState ?? '',
+      })),
+    links: objects(span.links).map((link) => ({
+      traceId: string(link.traceId),
+      spanId: string(link.spanId),
+      traceState: string(link.traceState),
       attributes: attributesOf(link.attributes),
     })),
-    droppedCount:
-      (span.droppedAttributesCount ?? 0) +
-      (span.droppedEventsCount ?? 0) +
-      (span.droppedLinksCount ?? 0),
-    raw: JSON.stringify(raw, null, 2),
+    droppedCount: droppedCount(span),
+    raw: indented(raw),
+  }
+}
+
+function indented(value: unknown): string {
+  try {
+    return JSON.stringify(value, null, 2)
+  } catch {
+    // Nested deeper than the stack goes.
+    return ''
   }
 }

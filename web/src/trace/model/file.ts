@@ -1,29 +1,41 @@
 /** A file that somebody dropped: OTLP, Jaeger or Zipkin JSON, as one trace. */
 
-import { AskError } from '../../api/failure.ts'
+import { AskError, failureOf } from '../../api/failure.ts'
 import type { Trace } from '../protocol.ts'
 import {
+  droppedCount,
+  isException,
   kindOf,
   nano,
   type OtlpDocument,
+  type OtlpResourceSpans,
+  type OtlpSpan,
   type Placed,
   serviceOf,
   spansIn,
   statusOf,
 } from './details.ts'
-import { isJaeger, jaegerSpans } from './jaeger.ts'
-import { RowFlag, type Rows, RowWriter } from './rows.ts'
+import { grouped } from './grouped.ts'
+import { jaegerSpans, jaegerTraces } from './jaeger.ts'
+import { hexId, RowFlag, type Rows, RowWriter } from './rows.ts'
+import { objects, string } from './value.ts'
 import { isZipkin, zipkinSpans } from './zipkin.ts'
 
 const BYTES_MAX = 200_000_000
+/** Longer integers are not exact as numbers: 64 bits of an attribute, nanoseconds of a time. */
+const LONG_INTEGER = /(?<![\w.+-])-?(?:\d{17,}|9\d{15})(?![\w.])/
+const STRING_OR_LONG_INTEGER = new RegExp(
+  `"[^"\\\\]*(?:\\\\.[^"\\\\]*)*"|${LONG_INTEGER.source}`,
+  'gs',
+)
 
 export interface Opened {
   format: Exclude<Trace['head']['source'], 'server'>
   rows: Rows
   /** By row. */
-  spans: Placed[]
-  /** By row: the span as the file has it. */
-  originals: unknown[]
+  spans: Read[]
+  /** Of the other traces in the file. */
+  otherTraceCount: number
 }
 
 /** A span as OTLP has it, and as it was in the file. */
@@ -34,112 +46,158 @@ export interface Read extends Placed {
 /** Raises AskError of the kind `file`, with what was found instead. */
 export async function open(file: Blob): Promise<Opened> {
   if (file.size > BYTES_MAX) throw wrong(`it has ${file.size} bytes; the limit is ${BYTES_MAX}`)
-  return readTrace(await textOf(file))
+  try {
+    return readTrace(await textOf(file))
+  } catch (error) {
+    throw error instanceof AskError ? error : wrong(failureOf(error).message)
+  }
 }
 
 async function textOf(file: Blob): Promise<string> {
   const [first, second] = new Uint8Array(await file.slice(0, 2).arrayBuffer())
-  if (first !== 0x1f || second !== 0x8b) return file.text()
-  const stream = file.stream().pipeThrough(new DecompressionStream('gzip'))
-  return new Response(stream).text().catch(() => {
-    throw wrong('its compression is damaged')
+  return first === 0x1f && second === 0x8b ? unzipped(file) : file.text()
+}
+
+/** A small file may hold more than there is memory. */
+async function unzipped(file: Blob): Promise<string> {
+  let size = 0
+  const bounded = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
+    transform(piece, controller) {
+      size += piece.length
+      if (size > BYTES_MAX) throw wrong(`unpacked it has more than ${BYTES_MAX} bytes, the limit`)
+      controller.enqueue(piece)
+    },
   })
+  const stream = file.stream().pipeThrough(new DecompressionStream('gzip')).pipeThrough(bounded)
+  try {
+    return await new Response(stream).text()
+  } catch (error) {
+    throw size > BYTES_MAX ? error : wrong('its compression is damaged, or it is cut off')
+  }
 }
 
 export function readTrace(text: string): Opened {
   const document = parsed(text)
   const [format, read] = spansOf(document)
-  if (read.length === 0) throw wrong('it is JSON, but holds no span of OTLP, Jaeger or Zipkin')
+  if (read.length === 0) {
+    throw wrong(
+      `it is ${described(document)}; wanted are OTLP (resourceSpans), Jaeger (data) or Zipkin (a list of spans)`,
+    )
+  }
   return largestTrace(format, read)
 }
 
 /** One document, or one a line, as the Collector's file exporter writes them. */
 function parsed(text: string): unknown {
+  if (!text.trim()) throw wrong('it is empty')
+  const exact = LONG_INTEGER.test(text) ? withLongIntegersQuoted(text) : text
   try {
-    return JSON.parse(text)
+    return JSON.parse(exact)
   } catch (error) {
-    const lines = text.split('\n').filter((line) => line.trim())
+    const lines = exact.split('\n').filter((line) => line.trim())
     try {
       if (lines.length > 1) return lines.map((line) => JSON.parse(line) as unknown)
     } catch {
-      // Neither: the first error says where it ends or what it is.
+      // Neither: the first error says where it ends, or what it is.
     }
-    throw wrong(error instanceof Error ? error.message : 'it is not JSON')
+    throw wrong(`it is no whole JSON: ${failureOf(error).message}, of ${text.length} characters`)
   }
+}
+
+function withLongIntegersQuoted(text: string): string {
+  return text.replace(STRING_OR_LONG_INTEGER, (found) =>
+    found.startsWith('"') || Number.isSafeInteger(Number(found)) ? found : `"${found}"`,
+  )
+}
+
+function described(document: unknown): string {
+  if (Array.isArray(document)) {
+    return document.length ? `a list that begins with ${described(document[0])}` : 'an empty list'
+  }
+  if (document === null || typeof document !== 'object') return `JSON of ${String(document)}`
+  const names = Object.keys(document)
+  return names.length ? `an object with ${names.slice(0, 5).join(', ')}` : 'an empty object'
 }
 
 function spansOf(document: unknown): [Opened['format'], Read[]] {
-  if (isJaeger(document)) return ['jaeger', jaegerSpans(document)]
-  if (isZipkin(document)) return ['zipkin', zipkinSpans(document)]
-  const documents = Array.isArray(document) ? document : [document]
-  const spans = documents.flatMap((each: unknown) => {
-    const { resourceSpans, batches } = (each ?? {}) as OtlpDocument & {
-      batches?: OtlpDocument['resourceSpans']
-    }
-    const list = resourceSpans ?? batches
-    return Array.isArray(list) ? spansIn({ resourceSpans: list }) : []
-  })
-  return ['otlp', spans.map((each) => ({ ...each, original: each }))]
+  const documents = objects([document].flat(2) as object[])
+  const traces = documents.flatMap(jaegerTraces)
+  if (traces.length) return ['jaeger', traces.flatMap(jaegerSpans)]
+  const otlp = documents.flatMap((each) => spansIn({ resourceSpans: resourceSpansOf(each) }))
+  if (otlp.length) return ['otlp', otlp.map((each) => ({ ...each, original: each }))]
+  return ['zipkin', zipkinSpans(documents.filter(isZipkin))]
+}
+
+/** Of OTLP itself; of Tempo, which names them `batches`; of an answer of Jaeger's or Tempo's API around either. */
+function resourceSpansOf(document: object): OtlpResourceSpans[] {
+  const { result, trace } = document as { result?: OtlpDocument; trace?: OtlpDocument }
+  const inner = (result ?? trace ?? document) as OtlpDocument & { batches?: OtlpResourceSpans[] }
+  return objects(inner.resourceSpans ?? inner.batches)
 }
 
 function largestTrace(format: Opened['format'], read: readonly Read[]): Opened {
-  const byTrace = new Map<string, Read[]>()
-  for (const each of read) {
-    const id = String(each.span.traceId ?? '')
-    const found = byTrace.get(id)
-    if (found) found.push(each)
-    else byTrace.set(id, [each])
-  }
-  const [traceId, spans] = [...byTrace].sort((a, b) => b[1].length - a[1].length)[0] ?? ['', []]
+  const byTrace = grouped(read.map(withHexIds), ({ span }) => span.traceId ?? '')
+  const [traceId, spans] = [...byTrace].reduce((best, each) =>
+    each[1].length > best[1].length ? each : best,
+  )
   const writer = new RowWriter()
   for (const each of spans) write(writer, each)
-  return {
-    format,
-    rows: writer.rows(traceId),
-    spans,
-    originals: spans.map((each) => each.original),
+  return { format, rows: writer.rows(traceId), spans, otherTraceCount: byTrace.size - 1 }
+}
+
+function withHexIds(read: Read): Read {
+  const { span } = read
+  const ids = {
+    traceId: hexId(span.traceId, 16),
+    spanId: hexId(span.spanId, 8),
+    parentSpanId: hexId(span.parentSpanId, 8),
+    links: objects(span.links).map((link) => ({
+      ...link,
+      traceId: hexId(link.traceId, 16),
+      spanId: hexId(link.spanId, 8),
+    })),
   }
+  return { ...read, span: { ...span, ...ids } }
 }
 
 function write(writer: RowWriter, { span, resource, scope }: Placed): void {
   const start = nano(span.startTimeUnixNano)
-  const status = statusOf(span.status?.code)
-  const dropped =
-    (span.droppedAttributesCount ?? 0) +
-    (span.droppedEventsCount ?? 0) +
-    (span.droppedLinksCount ?? 0)
-  const kind = kindOf(span.kind)
-  const isEntry = kind === 2 || kind === 5 || !span.parentSpanId
   writer.add({
-    spanId: span.spanId ?? '',
-    parentSpanId: span.parentSpanId ?? '',
-    name: span.name ?? '',
-    statusMessage: span.status?.message ?? '',
+    spanId: string(span.spanId),
+    parentSpanId: string(span.parentSpanId),
+    name: string(span.name),
+    statusMessage: string(span.status?.message),
     startUnixNano: start,
     durationNano: Number(nano(span.endTimeUnixNano) - start),
     scope: writer.scope({
       service: serviceOf(resource),
-      name: scope.name ?? '',
-      version: scope.version ?? '',
+      name: string(scope.name),
+      version: string(scope.version),
     }),
-    kind,
-    flags:
-      (status === 2 ? RowFlag.ERROR : 0) |
-      (status === 1 ? RowFlag.OK : 0) |
-      (isEntry ? RowFlag.ENTRY : 0) |
-      (dropped ? RowFlag.DROPPED : 0),
-    events: (span.events ?? []).map((event) => ({
+    kind: kindOf(span.kind),
+    flags: flagsOf(span),
+    events: objects(span.events).map((event) => ({
       timeUnixNano: nano(event.timeUnixNano),
-      name: event.name ?? '',
-      isException:
-        event.name === 'exception' ||
-        !!event.attributes?.some(({ key }) => key === 'exception.type'),
+      name: string(event.name),
+      isException: isException(event),
     })),
-    links: (span.links ?? []).map((link) => ({
-      traceId: link.traceId ?? '',
-      spanId: link.spanId ?? '',
+    links: objects(span.links).map((link) => ({
+      traceId: string(link.traceId),
+      spanId: string(link.spanId),
     })),
   })
+}
+
+const STATUS_FLAGS = [0, RowFlag.OK, RowFlag.ERROR]
+
+function flagsOf(span: OtlpSpan): number {
+  const kind = kindOf(span.kind)
+  const isEntry = kind === 2 || kind === 5 || !span.parentSpanId
+  return (
+    (STATUS_FLAGS[statusOf(span.status?.code)] ?? 0) |
+    (isEntry ? RowFlag.ENTRY : 0) |
+    (droppedCount(span) ? RowFlag.DROPPED : 0)
+  )
 }
 
 function wrong(message: string): AskError {

@@ -1,79 +1,138 @@
 /** Finding in a trace: every word must be in a span's own texts, or in one of its attributes. */
 
-import type { Trace } from '../protocol.ts'
-import { spanIdOf } from './tree.ts'
+import type { Attributes } from './attributes.ts'
+import { hexOf, type Rows } from './rows.ts'
 
-/** The texts of a trace in lower case, once for each distinct one; made at the first search. */
-export interface Haystack {
-  names: string[]
-  services: string[]
-  /** Row → index of `messages`. */
-  message: Uint32Array
-  messages: string[]
-}
-
-/** The attributes that are looked through, by the trace's rows. */
-export interface Searched {
-  texts: readonly string[]
-  has(row: number, wanted: Uint8Array): boolean
-}
+/** Shorter words would meet the beginning of some id by chance. */
+const ID_DIGITS_MIN = 4
+/** Of one text that is searched at once: far below what a string may have. */
+const BLOCK_CHARACTERS = 8_000_000
 
 /** Words, or phrases in quotes; lower case. */
 export function wordsIn(text: string): string[] {
-  const found = text.toLowerCase().match(/"[^"]*"?|\S+/g) ?? []
+  const found = normal(text).match(/"[^"]*"?|\S+/g) ?? []
   return found.map((word) => word.replace(/^"|"$/g, '')).filter(Boolean)
 }
 
-export function haystackOf(
-  trace: Trace,
-  statusMessages: Uint32Array,
-  strings: readonly string[],
-): Haystack {
-  const lower = strings.map((text) => text.toLowerCase())
-  return {
-    names:
-      trace.head.names === strings ? lower : trace.head.names.map((name) => name.toLowerCase()),
-    services: trace.head.services.map(({ name }) => name.toLowerCase()),
-    message: statusMessages,
-    messages: lower,
-  }
+/** As texts are compared. A NUL stands between them, and so is in none. */
+function normal(text: string): string {
+  return text.normalize('NFC').toLowerCase().replaceAll('\0', ' ')
 }
 
-/** Rows that have all words; ascending. Without attributes, by what is there. */
-export function find(
-  trace: Trace,
-  haystack: Haystack,
-  attributes: Searched | undefined,
-  text: string,
-): Uint32Array {
-  const words = wordsIn(text)
-  if (words.length === 0) return new Uint32Array(0)
-  const { columns } = trace
-  const hits = new Uint8Array(columns.count).fill(1)
-  for (const word of words) {
-    const names = having(haystack.names, word)
-    const services = having(haystack.services, word)
-    const messages = having(haystack.messages, word)
-    const pairs = attributes && having(attributes.texts, word)
-    const isId = /^[0-9a-f]{4,16}$/.test(word)
-    for (let row = 0; row < columns.count; row++) {
-      if (!hits[row]) continue
-      const hit =
-        names[columns.name[row] ?? 0] ||
-        services[columns.service[row] ?? 0] ||
-        messages[haystack.message[row] ?? 0] ||
-        (pairs && attributes.has(row, pairs)) ||
-        (isId && spanIdOf(columns, row).startsWith(word))
-      if (!hit) hits[row] = 0
+/** Many texts that are searched as few long ones: one call for each hit, not for each text. */
+export class Texts {
+  private readonly count: number
+  private readonly blocks: { text: string; first: number; starts: Uint32Array }[] = []
+
+  constructor(texts: Iterable<string>) {
+    let [pieces, starts, length, count]: [string[], number[], number, number] = [[], [], 0, 0]
+    const close = () => {
+      if (starts.length === 0) return
+      const first = count - starts.length
+      this.blocks.push({ text: pieces.join('\0'), first, starts: Uint32Array.from(starts) })
+      ;[pieces, starts, length] = [[], [], 0]
     }
+    for (const text of texts) {
+      const piece = normal(text)
+      if (length + piece.length > BLOCK_CHARACTERS) close()
+      starts.push(length)
+      pieces.push(piece)
+      length += piece.length + 1
+      count++
+    }
+    close()
+    this.count = count
   }
-  const rows = new Uint32Array(columns.count)
-  let count = 0
-  for (let row = 0; row < columns.count; row++) if (hits[row]) rows[count++] = row
-  return rows.slice(0, count)
+
+  /** 1 for each text that has the word. */
+  having(word: string): Uint8Array {
+    const marks = new Uint8Array(this.count)
+    for (const { text, first, starts } of this.blocks) {
+      let at = 0
+      for (let from = text.indexOf(word); from >= 0; from = text.indexOf(word, starts[at])) {
+        at = placeOf(starts, from, at)
+        marks[first + at] = 1
+        at++
+        if (at === starts.length) break
+      }
+    }
+    return marks
+  }
 }
 
-/** Which of the texts have a word: 1 for each that does. */
-function having(texts: readonly string[], word: string): Uint8Array {
-  return Uint8Array.from(texts, (text) => (text.includes(word) ? 1 : 0))
+/** The last of `starts`, from `low` on, that is not beyond `position`. */
+function placeOf(starts: Uint32Array, position: number, low: number): number {
+  // Hits are mostly close to each other: look ahead in growing steps, then between.
+  let step = 1
+  while ((starts[low + step] ?? Number.POSITIVE_INFINITY) <= position) {
+    low += step
+    step *= 2
+  }
+  let high = Math.min(low + step, starts.length)
+  while (high - low > 1) {
+    const middle = (low + high) >> 1
+    if ((starts[middle] ?? 0) <= position) low = middle
+    else high = middle
+  }
+  return low
+}
+
+/** What a trace is searched in; made at the first question. */
+export class Haystack {
+  private readonly rows: Rows
+  private readonly strings: Texts
+  private readonly services: Texts
+  private attributes: { all: Attributes; pairs: Texts } | undefined
+
+  constructor(rows: Rows) {
+    this.rows = rows
+    this.strings = new Texts(rows.strings)
+    this.services = new Texts(rows.scopes.map(({ service }) => service))
+  }
+
+  addAttributes(all: Attributes): void {
+    if (this.attributes) return
+    const pairs = new Texts(all.keys.map((key, at) => `${key}=${all.values[at] ?? ''}`))
+    this.attributes = { all, pairs }
+  }
+
+  get hasAttributes(): boolean {
+    return this.attributes !== undefined
+  }
+
+  /** 1 for each of `Rows` that has all words. */
+  find(words: readonly string[]): Uint8Array {
+    const { count, name, statusMessage, scope } = this.rows
+    const hits = new Uint8Array(count).fill(words.length ? 1 : 0)
+    for (const word of words) {
+      const strings = this.strings.having(word)
+      const services = this.services.having(word)
+      const ofAttributes = this.rowsWithAttribute(word)
+      const isId = word.length >= ID_DIGITS_MIN && /^[0-9a-f]{1,16}$/.test(word)
+      for (let row = 0; row < count; row++) {
+        if (!hits[row]) continue
+        hits[row] =
+          strings[name[row] ?? 0] ||
+          services[scope[row] ?? 0] ||
+          strings[statusMessage[row] ?? 0] ||
+          ofAttributes?.[row] ||
+          (isId && this.hasId(row, word) ? 1 : 0)
+      }
+    }
+    return hits
+  }
+
+  private rowsWithAttribute(word: string): Uint8Array | undefined {
+    const marks = this.attributes?.pairs.having(word)
+    return marks?.includes(1) ? this.attributes?.all.having(marks) : undefined
+  }
+
+  private hasId(row: number, digits: string): boolean {
+    const { spanId } = this.rows
+    const first = (spanId[8 * row] ?? 0) >> 4
+    // Most ids differ in their first digit: no text is made of those.
+    return (
+      first === Number.parseInt(digits[0] ?? '', 16) && hexOf(spanId, row, 8).startsWith(digits)
+    )
+  }
 }

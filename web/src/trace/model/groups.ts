@@ -1,6 +1,7 @@
 /** Repeated siblings: five or more children of one span with the same service and name. */
 
 import { Flag, type SiblingGroup, type TraceColumns } from '../protocol.ts'
+import { grouped } from './grouped.ts'
 
 const SIBLINGS_MIN = 5
 
@@ -13,14 +14,16 @@ export function siblingGroups(columns: TraceColumns): SiblingGroup[] {
 }
 
 function groupsBelow(columns: TraceColumns, parent: number): SiblingGroup[] {
-  const byKind = new Map<number, number[]>()
+  const children: number[] = []
   const end = parent + (columns.subtree[parent] ?? 1)
   for (let child = parent + 1; child < end; child += columns.subtree[child] ?? 1) {
-    const key = (columns.name[child] ?? 0) * 65_536 + (columns.service[child] ?? 0)
-    const rows = byKind.get(key)
-    if (rows) rows.push(child)
-    else byKind.set(key, [child])
+    children.push(child)
   }
+  if (children.length < SIBLINGS_MIN) return []
+  const byKind = grouped(
+    children,
+    (child) => (columns.name[child] ?? 0) * 65_536 + (columns.service[child] ?? 0),
+  )
   return [...byKind.values()]
     .filter((rows) => rows.length >= SIBLINGS_MIN)
     .map((rows) => {

@@ -1,7 +1,7 @@
 /** Jaeger's JSON, as its UI and its API write it, as OTLP. */
 
 import type { Read } from './file.ts'
-import type { OtlpKeyValue, OtlpValue } from './value.ts'
+import { type OtlpKeyValue, type OtlpValue, objects, string } from './value.ts'
 
 interface Tag {
   key: string
@@ -9,26 +9,31 @@ interface Tag {
   value?: unknown
 }
 
+interface Reference {
+  refType?: string
+  traceID?: string
+  spanID?: string
+}
+
 interface JaegerSpan {
   traceID: string
   spanID: string
   operationName?: string
-  references?: { refType?: string; traceID?: string; spanID?: string }[]
+  references?: Reference[]
   startTime?: number
   duration?: number
   tags?: Tag[]
   logs?: { timestamp?: number; fields?: Tag[] }[]
   processID?: string
+  /** Before there were references. */
+  parentSpanID?: string
+  warnings?: string[] | null
 }
 
-interface JaegerTrace {
+export interface JaegerTrace {
   traceID?: string
-  spans: JaegerSpan[]
+  spans?: JaegerSpan[]
   processes?: Record<string, { serviceName?: string; tags?: Tag[] }>
-}
-
-interface JaegerDocument {
-  data: JaegerTrace[]
 }
 
 const KINDS: Readonly<Record<string, number>> = {
@@ -39,34 +44,33 @@ const KINDS: Readonly<Record<string, number>> = {
   consumer: 5,
 }
 
-export function isJaeger(document: unknown): document is JaegerDocument {
-  const data = (document as Partial<JaegerDocument> | null)?.data
-  return (
-    Array.isArray(data) &&
-    data.every((trace) => Array.isArray((trace as Partial<JaegerTrace>)?.spans))
+/** Of the API's answer (`data`), or of one trace of it. */
+export function jaegerTraces(document: object): JaegerTrace[] {
+  const { data } = document as { data?: JaegerTrace[] }
+  const traces = Array.isArray(data) ? objects(data) : [document as JaegerTrace]
+  return traces.filter(
+    ({ spans }) => Array.isArray(spans) && spans.some((each) => typeof each?.traceID === 'string'),
   )
 }
 
-export function jaegerSpans({ data }: JaegerDocument): Read[] {
-  return data.flatMap((trace) => trace.spans.map((span) => read(trace, span)))
+export function jaegerSpans(trace: JaegerTrace): Read[] {
+  return objects(trace.spans).map((span) => read(trace, span))
 }
 
 function read(trace: JaegerTrace, span: JaegerSpan): Read {
   const process = trace.processes?.[span.processID ?? '']
-  const references = span.references ?? []
-  const parent = references.find(
-    (each) => each.refType === 'CHILD_OF' && each.traceID === span.traceID,
-  )
-  const tags = span.tags ?? []
-  const text = (key: string) => String(tags.find((tag) => tag.key === key)?.value ?? '')
+  const references = objects(span.references)
+  const parent = parentOf(span, references)
+  const tags = objects(span.tags)
+  const text = (key: string) => scalar(tags.find((tag) => tag.key === key)?.value)
   const isError = text('error') === 'true' || text('otel.status_code') === 'ERROR'
-  const start = BigInt(Math.round(span.startTime ?? 0)) * 1_000n
+  const start = nanoOfMicro(span.startTime)
   return {
     original: span,
     resource: {
       attributes: [
-        { key: 'service.name', value: { stringValue: process?.serviceName ?? '' } },
-        ...(process?.tags ?? []).map(attribute),
+        { key: 'service.name', value: { stringValue: string(process?.serviceName) } },
+        ...objects(process?.tags).map(attribute),
       ],
     },
     scope: {
@@ -76,32 +80,48 @@ function read(trace: JaegerTrace, span: JaegerSpan): Read {
     span: {
       traceId: span.traceID,
       spanId: span.spanID,
-      parentSpanId: parent?.spanID ?? '',
-      name: span.operationName ?? '',
+      parentSpanId: parent?.spanID ?? span.parentSpanID ?? '',
+      name: string(span.operationName),
       kind: KINDS[text('span.kind')] ?? 0,
       startTimeUnixNano: String(start),
-      endTimeUnixNano: String(start + BigInt(Math.round(span.duration ?? 0)) * 1_000n),
-      attributes: tags.map(attribute),
+      endTimeUnixNano: String(start + nanoOfMicro(span.duration)),
+      attributes: [...tags.map(attribute), ...warningsOf(span)],
       status: {
         code: isError ? 2 : text('otel.status_code') === 'OK' ? 1 : 0,
         message: text('otel.status_description'),
       },
-      events: (span.logs ?? []).map((log) => {
-        const fields = log.fields ?? []
+      events: objects(span.logs).map((log) => {
+        const fields = objects(log.fields)
         const named = fields.find((field) => field.key === 'event')
         return {
-          timeUnixNano: String(BigInt(Math.round(log.timestamp ?? 0)) * 1_000n),
-          name: String(
-            named?.value ?? fields.find((field) => field.key === 'message')?.value ?? '',
-          ),
+          timeUnixNano: String(nanoOfMicro(log.timestamp)),
+          name: scalar((named ?? fields.find((field) => field.key === 'message'))?.value),
           attributes: fields.filter((field) => field !== named).map(attribute),
         }
       }),
       links: references
         .filter((each) => each !== parent)
-        .map((each) => ({ traceId: each.traceID ?? '', spanId: each.spanID ?? '' })),
+        .map((each) => ({ traceId: string(each.traceID), spanId: string(each.spanID) })),
     },
   }
+}
+
+/** What it is a child of, or else what it follows from: the same trace's. */
+function parentOf(span: JaegerSpan, references: readonly Reference[]): Reference | undefined {
+  const own = references.filter((each) => each.traceID === span.traceID)
+  return own.find((each) => each.refType === 'CHILD_OF') ?? own[0]
+}
+
+function warningsOf({ warnings }: JaegerSpan): OtlpKeyValue[] {
+  if (!Array.isArray(warnings) || warnings.length === 0) return []
+  const values = warnings.map((each) => ({ stringValue: string(each) }))
+  return [{ key: 'jaeger.warnings', value: { arrayValue: { values } } }]
+}
+
+/** Nanoseconds of what should be a whole number of microseconds; 0 for what is none. */
+export function nanoOfMicro(value: unknown): bigint {
+  const micro = Math.round(Number(value))
+  return Number.isFinite(micro) && micro > 0 ? BigInt(micro) * 1_000n : 0n
 }
 
 function attribute({ key, type, value }: Tag): OtlpKeyValue {
@@ -109,9 +129,13 @@ function attribute({ key, type, value }: Tag): OtlpKeyValue {
 }
 
 function typedValue(type: string | undefined, value: unknown): OtlpValue {
-  if (type === 'bool' || typeof value === 'boolean') return { boolValue: String(value) === 'true' }
-  if (type === 'int64') return { intValue: String(value) }
-  if (type === 'float64' || typeof value === 'number') return { doubleValue: Number(value) }
-  if (type === 'binary') return { bytesValue: String(value) }
-  return { stringValue: String(value ?? '') }
+  if (type === 'bool' || typeof value === 'boolean') return { boolValue: scalar(value) === 'true' }
+  if (type === 'int64') return { intValue: scalar(value) }
+  if (type === 'float64' || typeof value === 'number') return { doubleValue: Number(scalar(value)) }
+  if (type === 'binary') return { bytesValue: scalar(value) }
+  return { stringValue: scalar(value) }
+}
+
+function scalar(value: unknown): string {
+  return typeof value === 'boolean' ? String(value) : string(value)
 }

@@ -160,16 +160,57 @@ class Interned {
   }
 }
 
-/** Hexadecimal ids as bytes, padded on the left; what is no id is all zero. */
+/** Hexadecimal ids as bytes, padded on the left; what is none is all zero. */
 function idBytes(ids: readonly string[], width: number): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(ids.length * width)
   ids.forEach((id, row) => {
-    const digits = /^[0-9a-f]*$/i.test(id) ? id.slice(-2 * width).padStart(2 * width, '0') : ''
+    const digits = isHex(id) ? id.slice(-2 * width).padStart(2 * width, '0') : ''
     for (let at = 0; at < digits.length / 2; at++) {
       bytes[row * width + at] = Number.parseInt(digits.slice(2 * at, 2 * at + 2), 16)
     }
   })
   return bytes
+}
+
+function isHex(text: string): boolean {
+  return /^[0-9a-f]*$/i.test(text)
+}
+
+/**
+ * An id of a file as hexadecimal digits; '' for none.
+ *
+ * Files have hexadecimal digits, perhaps fewer; or base64, as protobuf's own JSON does. Any other text is no id of a
+ * standard, but still tells spans apart.
+ */
+export function hexId(id: unknown, width: number): string {
+  if (typeof id !== 'string' || /^0*$/.test(id)) return ''
+  if (isHex(id))
+    return id
+      .toLowerCase()
+      .slice(-2 * width)
+      .padStart(2 * width, '0')
+  const decoded = decodedBase64(id)
+  const bytes = decoded?.length === width ? decoded : hashed(id, width)
+  const digits = hexOf(bytes, 0, width)
+  return /^0*$/.test(digits) ? '' : digits
+}
+
+function decodedBase64(text: string): Uint8Array | undefined {
+  try {
+    return Uint8Array.from(atob(text), (each) => each.charCodeAt(0))
+  } catch {
+    return undefined
+  }
+}
+
+/** FNV-1a, going on for each byte. */
+function hashed(text: string, width: number): Uint8Array {
+  let hash = 0x811c9dc5
+  return new Uint8Array(width).map(() => {
+    for (let at = 0; at < text.length; at++)
+      hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193)
+    return hash >>> 24
+  })
 }
 
 export function hexOf(bytes: Uint8Array, row: number, width: number): string {
@@ -180,7 +221,7 @@ export function hexOf(bytes: Uint8Array, row: number, width: number): string {
   return text
 }
 
-/** One trace's rows after another's; strings and scopes are not made one. Times keep their moments. */
+/** The pages of one trace as one. Times keep their moments; equal strings become one, as within a page. */
 export function joined(parts: readonly Rows[]): Rows {
   const [first] = parts
   if (!first || parts.length === 1) return first as Rows
@@ -189,15 +230,16 @@ export function joined(parts: readonly Rows[]): Rows {
     first.startUnixNano,
   )
   const at = {
-    rows: offsets(parts, (p) => p.count),
-    strings: offsets(parts, (p) => p.strings.length),
-    scopes: offsets(parts, (p) => p.scopes.length),
+    rows: offsets(parts, (part) => part.count),
+    scopes: offsets(parts, (part) => part.scopes.length),
   }
+  const strings = new Interned()
+  const places = parts.map((part) => Uint32Array.from(part.strings, (text) => strings.of(text)))
   const shifts = parts.map((part) => Number(part.startUnixNano - base))
   const floats = (of: (part: Rows) => Float64Array) =>
     concat(Float64Array, parts, (part, i) => of(part).map((value) => value + (shifts[i] ?? 0)))
-  const indices = (of: (part: Rows) => Uint32Array, from: number[]) =>
-    concat(Uint32Array, parts, (part, i) => of(part).map((value) => value + (from[i] ?? 0)))
+  const texts = (of: (part: Rows) => Uint32Array) =>
+    concat(Uint32Array, parts, (part, i) => of(part).map((value) => places[i]?.[value] ?? 0))
   const rowsOf = (of: (part: Rows) => Int32Array) =>
     concat(Int32Array, parts, (part, i) => of(part).map((value) => value + (at.rows[i] ?? 0)))
   return {
@@ -208,17 +250,19 @@ export function joined(parts: readonly Rows[]): Rows {
     parentId: concat(Uint8Array, parts, (part) => part.parentId),
     start: floats((part) => part.start),
     duration: concat(Float64Array, parts, (part) => part.duration),
-    name: indices((part) => part.name, at.strings),
-    statusMessage: indices((part) => part.statusMessage, at.strings),
-    scope: indices((part) => part.scope, at.scopes),
+    name: texts((part) => part.name),
+    statusMessage: texts((part) => part.statusMessage),
+    scope: concat(Uint32Array, parts, (part, i) =>
+      part.scope.map((value) => value + (at.scopes[i] ?? 0)),
+    ),
     kind: concat(Uint8Array, parts, (part) => part.kind),
     flags: concat(Uint8Array, parts, (part) => part.flags),
-    strings: parts.flatMap((part) => part.strings),
+    strings: strings.list,
     scopes: parts.flatMap((part) => part.scopes),
     events: {
       row: rowsOf((part) => part.events.row),
       time: floats((part) => part.events.time),
-      name: indices((part) => part.events.name, at.strings),
+      name: texts((part) => part.events.name),
       flags: concat(Uint8Array, parts, (part) => part.events.flags),
     },
     links: {

@@ -7,9 +7,19 @@
 
 import type { TraceColumns } from '../protocol.ts'
 
-type Times = Pick<TraceColumns, 'count' | 'start' | 'duration' | 'parent' | 'service'>
+type Times = Pick<TraceColumns, 'count' | 'start' | 'duration' | 'parent' | 'service' | 'kind'>
 
-export function clockShifts({ count, start, duration, parent, service }: Times): Float64Array {
+const PRODUCER = 4
+const CONSUMER = 5
+
+export function clockShifts({
+  count,
+  start,
+  duration,
+  parent,
+  service,
+  kind,
+}: Times): Float64Array {
   const shifts = new Float64Array(count)
   for (let row = 0; row < count; row++) {
     const above = parent[row] ?? -1
@@ -23,8 +33,11 @@ export function clockShifts({ count, start, duration, parent, service }: Times):
     const own = duration[row] ?? 0
     const inherited = (start[row] ?? 0) + (shifts[above] ?? 0)
     const isWithin = (at: number) => at >= parentStart && at + own <= parentStart + parentDuration
+    // A message may wait in its queue long after it was sent.
+    const isMessage = kind[row] === CONSUMER || kind[above] === PRODUCER
     // What only outlives its parent, as asynchronous work does, began at a moment that both agree on.
-    const isLater = (at: number) => at >= parentStart && at <= parentStart + parentDuration
+    const isLater = (at: number) =>
+      at >= parentStart && (isMessage || at <= parentStart + parentDuration)
     if (isWithin(start[row] ?? 0) || isLater(start[row] ?? 0)) shifts[row] = 0
     else if (isLater(inherited)) shifts[row] = shifts[above] ?? 0
     else {

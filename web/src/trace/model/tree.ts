@@ -32,7 +32,7 @@ export function buildTrace(
   const cycleCount = cutCycles(parents, flags)
   const order = treeOrder(rows, kept, parents)
   const columns = columnsOf(rows, kept, parents, flags, order)
-  const names = rows.strings
+  const names = namesOf(rows, columns)
   const services = servicesOf(rows, columns, kept, order)
   columns.shift.set(clockShifts(columns))
   markSkew(columns)
@@ -207,9 +207,12 @@ function parentsOf(rows: Rows, kept: Uint32Array): Parents {
   for (let place = 0; place < count; place++) {
     const row = kept[place] ?? 0
     if (kindOf(place) === SERVER && (flags[place] ?? 0) & Flag.DUPLICATE_ID) {
-      // As Zipkin has it: a server's half has its client's id, and hangs below it.
+      // As Zipkin has it: a server's half has its client's id, and hangs below it. That is no irregularity.
       parents[place] = clientOf(place)
-      if ((parents[place] ?? -1) >= 0) continue
+      if ((parents[place] ?? -1) >= 0) {
+        duplicateCount--
+        continue
+      }
     }
     const high = parentIds[2 * row] ?? 0
     const low = parentIds[2 * row + 1] ?? 0
@@ -395,6 +398,17 @@ function markSkew(columns: TraceColumns): void {
       columns.flags[row] = (columns.flags[row] ?? 0) | Flag.SKEWED
     }
   }
+}
+
+/** The names that spans have, each once; the column is told their places. */
+function namesOf(rows: Rows, columns: TraceColumns): string[] {
+  const names: string[] = []
+  const places = new Int32Array(rows.strings.length).fill(-1)
+  columns.name.forEach((string, row) => {
+    if ((places[string] ?? -1) < 0) places[string] = names.push(rows.strings[string] ?? '') - 1
+    columns.name[row] = places[string] ?? 0
+  })
+  return names
 }
 
 function servicesOf(

@@ -1,7 +1,8 @@
 /** Zipkin's JSON, version 2, as OTLP. */
 
 import type { Read } from './file.ts'
-import type { OtlpKeyValue } from './value.ts'
+import { nanoOfMicro } from './jaeger.ts'
+import { type OtlpKeyValue, objects, string } from './value.ts'
 
 interface Endpoint {
   serviceName?: string
@@ -27,21 +28,43 @@ interface ZipkinSpan {
 
 const KINDS: Readonly<Record<string, number>> = { SERVER: 2, CLIENT: 3, PRODUCER: 4, CONSUMER: 5 }
 
-/** A list of spans, or a list of traces that are lists. */
-export function isZipkin(document: unknown): document is ZipkinSpan[] | ZipkinSpan[][] {
-  if (!Array.isArray(document) || document.length === 0) return false
-  return document.flat().every((each: unknown) => {
-    const span = each as Partial<ZipkinSpan> | null
-    return typeof span?.traceId === 'string' && typeof span.id === 'string'
-  })
+export function isZipkin(span: object): span is ZipkinSpan {
+  const { traceId, id } = span as Partial<ZipkinSpan>
+  return typeof traceId === 'string' && typeof id === 'string'
 }
 
-export function zipkinSpans(document: ZipkinSpan[] | ZipkinSpan[][]): Read[] {
-  return document.flat().map(read)
+export function zipkinSpans(spans: readonly ZipkinSpan[]): Read[] {
+  const times = new Times(spans)
+  return spans.map((span) => read(span, times.startOf(span)))
 }
 
-function read(span: ZipkinSpan): Read {
-  const start = micro(span.timestamp)
+/** A server's half may have no time of its own: then its client's, its parent's, or its trace's holds. */
+class Times {
+  private readonly known = new Map<string, bigint>()
+
+  constructor(spans: readonly ZipkinSpan[]) {
+    for (const span of spans) {
+      const time = nanoOfMicro(span.timestamp)
+      if (time === 0n) continue
+      for (const key of [span.traceId, `${span.traceId} ${span.id}`]) {
+        const known = this.known.get(key)
+        if (known === undefined || time < known) this.known.set(key, time)
+      }
+    }
+  }
+
+  startOf({ traceId, id, parentId, timestamp }: ZipkinSpan): bigint {
+    return (
+      nanoOfMicro(timestamp) ||
+      this.known.get(`${traceId} ${id}`) ||
+      this.known.get(`${traceId} ${parentId}`) ||
+      this.known.get(traceId) ||
+      0n
+    )
+  }
+}
+
+function read(span: ZipkinSpan, start: bigint): Read {
   const error = span.tags?.error
   return {
     original: span,
@@ -53,14 +76,14 @@ function read(span: ZipkinSpan): Read {
     },
     scope: {},
     span: {
-      traceId: span.traceId.padStart(32, '0'),
+      traceId: span.traceId,
       spanId: span.id,
       // A server's half has its client's id; the tree is told by the kinds.
       parentSpanId: span.parentId ?? '',
-      name: span.name ?? '',
+      name: string(span.name),
       kind: KINDS[span.kind ?? ''] ?? 0,
       startTimeUnixNano: String(start),
-      endTimeUnixNano: String(start + micro(span.duration)),
+      endTimeUnixNano: String(start + nanoOfMicro(span.duration)),
       attributes: [
         ...Object.entries(span.tags ?? {}).map(([key, value]) => text(key, value)),
         ...(span.remoteEndpoint?.serviceName
@@ -68,17 +91,13 @@ function read(span: ZipkinSpan): Read {
           : []),
         ...address('net.peer', span.remoteEndpoint),
       ],
-      status: error === undefined ? {} : { code: 2, message: String(error) },
-      events: (span.annotations ?? []).map((each) => ({
-        timeUnixNano: String(micro(each.timestamp)),
-        name: each.value ?? '',
+      status: error === undefined ? {} : { code: 2, message: string(error) },
+      events: objects(span.annotations).map((each) => ({
+        timeUnixNano: String(nanoOfMicro(each.timestamp)),
+        name: string(each.value),
       })),
     },
   }
-}
-
-function micro(value: number | undefined): bigint {
-  return BigInt(Math.round(value ?? 0)) * 1_000n
 }
 
 function address(prefix: string, endpoint: Endpoint | undefined): OtlpKeyValue[] {
@@ -92,5 +111,5 @@ function address(prefix: string, endpoint: Endpoint | undefined): OtlpKeyValue[]
 }
 
 function text(key: string, value: unknown): OtlpKeyValue {
-  return { key, value: { stringValue: String(value) } }
+  return { key, value: { stringValue: string(value) } }
 }
