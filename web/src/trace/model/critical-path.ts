@@ -3,7 +3,8 @@
  *
  * From the root's end backwards: the child that ended last before this moment was waited for; where there is none, the
  * span itself was at work; at its start, go on in its parent. Children count as far as they lie within their parent.
- * The same as Jaeger UI's (CriticalPath/index.tsx).
+ * As Jaeger UI's (CriticalPath/index.tsx), but that a child which ends exactly where the next begins was waited for, too:
+ * clocks of milliseconds let many touch. tests/golden/critical_path.json has cases.
  */
 
 import { Flag, type TraceColumns } from '../protocol.ts'

@@ -1,6 +1,8 @@
 /** Seeded traces of any size, for tests and benchmarks. */
 
+import type { ColumnsAnswer } from './columns.ts'
 import { RowFlag, type Rows, RowWriter } from './rows.ts'
+import type { OtlpKeyValue } from './value.ts'
 
 /** Numbers from 0 to 1 that are the same for the same seed. Source: mulberry32, public domain. */
 export function random(seed: number): () => number {
@@ -13,30 +15,49 @@ export function random(seed: number): () => number {
   }
 }
 
-/** A trace whose spans lie within their parents' time, in an order that says nothing. */
-export function generated(count: number, seed = 1): Rows {
+export interface Shape {
+  seed?: number
+  /** How many of the latest spans a new one may be a child of: fewer make a deeper tree. */
+  reach?: number
+  services?: number
+  errorShare?: number
+  eventShare?: number
+}
+
+const REPEATED = 8
+
+/** A trace whose spans lie within their parents' time, some repeated under one parent, in an order that says nothing. */
+export function generated(count: number, shape: Shape = {}): Rows {
+  const { seed = 1, reach = 40, services = 8, errorShare = 0.02, eventShare = 0.05 } = shape
   const next = random(seed)
   const below = (limit: number) => Math.floor(next() * limit)
   const writer = new RowWriter()
   const spans: { start: number; duration: number; id: string }[] = []
-  const order = Array.from({ length: count }, (_, at) => at)
-  const made = order.map((at) => {
-    const parent = at === 0 ? undefined : spans[Math.max(0, at - 1 - below(Math.min(at, 40)))]
+  const made = Array.from({ length: count }, (_, at) => {
+    // One span in so many has a row of equal children.
+    const isRepeated = at > REPEATED && at % (10 * REPEATED) < REPEATED
+    const back = isRepeated ? (at % (10 * REPEATED)) + 1 : 1 + below(Math.min(at, reach))
+    const parent = spans[at - back]
     const start = parent ? parent.start + below(parent.duration + 1) : 0
     const duration = parent ? below(parent.start + parent.duration - start + 1) : 1_000_000_000
     const id = (at + 1).toString(16).padStart(16, '0')
     spans.push({ start, duration, id })
+    const startUnixNano = 1_790_000_000_000_000_000n + BigInt(start)
+    const hasEvent = next() < eventShare
+    const service = `service-${isRepeated ? 0 : below(services)}`
     return {
       spanId: id,
       parentSpanId: parent?.id ?? '',
-      name: `step ${below(12)}`,
+      name: isRepeated ? 'repeated' : `step ${below(12)}`,
       statusMessage: '',
-      startUnixNano: 1_790_000_000_000_000_000n + BigInt(start),
+      startUnixNano,
       durationNano: duration,
-      scope: writer.scope({ service: `service-${below(8)}`, name: '', version: '' }),
+      scope: writer.scope({ service, name: '', version: '' }),
       kind: 1 + below(5),
-      flags: next() < 0.02 ? RowFlag.ERROR : 0,
-      events: [],
+      flags: next() < errorShare ? RowFlag.ERROR : 0,
+      events: hasEvent
+        ? [{ timeUnixNano: startUnixNano, name: 'exception', isException: true }]
+        : [],
       links: [],
     }
   })
@@ -48,4 +69,91 @@ export function generated(count: number, seed = 1): Rows {
   }
   for (const span of made) writer.add(span)
   return writer.rows('00000000000000000000000000000001')
+}
+
+/** Rows as the server's page of them, in chunks of so many; with attributes, if `attributesOf` a row is given. */
+export function pageOf(
+  rows: Rows,
+  chunkSpans = rows.count,
+  attributesOf?: (row: number) => OtlpKeyValue[],
+): ColumnsAnswer {
+  const own = Array.from({ length: rows.count }, (_, row) => attributesOf?.(row) ?? [])
+  const services = rows.scopes.map(({ service }) => service)
+  const strings = [...rows.strings, ...services]
+  return {
+    version: 1,
+    trace_id: rows.traceId,
+    start_time_unix_nano: String(rows.startUnixNano),
+    next: null,
+    chunks: Array.from({ length: Math.ceil(rows.count / chunkSpans) }, (_, at) => ({
+      key: `chunk-${at}`,
+      span_count: Math.min(chunkSpans, rows.count - at * chunkSpans),
+    })),
+    strings,
+    scopes: services.map((_, at) => ({
+      service: rows.strings.length + at,
+      scope_name: 0,
+      scope_version: 0,
+    })),
+    columns: {
+      span_id: base64(rows.spanId),
+      ...parentColumns(rows),
+      start: base64(uint64(rows.start)),
+      duration: base64(uint64(rows.duration)),
+      name: base64(rows.name),
+      scope: base64(rows.scope),
+      kind: base64(rows.kind),
+      flags: base64(rows.flags),
+      status_message: base64(rows.statusMessage),
+    },
+    events: {
+      row: base64(rows.events.row),
+      time: base64(uint64(rows.events.time)),
+      name: base64(rows.events.name),
+      flags: base64(rows.events.flags),
+    },
+    links: {
+      row: base64(rows.links.row),
+      trace_id: base64(rows.links.traceId),
+      span_id: base64(rows.links.spanId),
+    },
+    ...(attributesOf && {
+      attributes: {
+        distinct: own.flat(),
+        counts: base64(Uint32Array.from(own, (each) => each.length)),
+        index: base64(Uint32Array.from(own.flat().keys())),
+        scope_counts: base64(new Uint32Array(services.length)),
+        scope_index: '',
+      },
+    }),
+  }
+}
+
+function parentColumns(rows: Rows): { parent: string; foreign_ids: string } {
+  const ids = new BigUint64Array(rows.spanId.buffer)
+  const places = new Map<bigint, number>()
+  ids.forEach((id, row) => {
+    if (!places.has(id)) places.set(id, row)
+  })
+  const foreign: bigint[] = []
+  const parent = Int32Array.from(new BigUint64Array(rows.parentId.buffer), (id) => {
+    if (id === 0n) return -1
+    const known = places.get(id)
+    if (known !== undefined) return known
+    places.set(id, rows.count + foreign.length)
+    return rows.count + foreign.push(id) - 1
+  })
+  return { parent: base64(parent), foreign_ids: base64(BigUint64Array.from(foreign)) }
+}
+
+function uint64(values: Float64Array): BigUint64Array {
+  return BigUint64Array.from(values, BigInt)
+}
+
+function base64({ buffer, byteOffset, byteLength }: ArrayBufferView): string {
+  let binary = ''
+  for (const byte of new Uint8Array(buffer, byteOffset, byteLength)) {
+    binary += String.fromCharCode(byte)
+  }
+  return btoa(binary)
 }

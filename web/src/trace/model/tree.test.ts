@@ -129,6 +129,37 @@ describe('the tree', () => {
     expect(buildTrace(rows(same), 'otlp', true).trace.columns.count).toBe(50_000)
   })
 
+  test('takes a message that waited in its queue for no difference of clocks', () => {
+    const { head } = tree([
+      { id: 'a', kind: 4 },
+      { id: 'b', parent: 'a', kind: 5, service: 'mail', start: 5_000 },
+    ])
+    expect(head.skewedCount).toBe(0)
+  })
+
+  test('counts spans with an id that another has, but not the halves of one call', () => {
+    const halves = [
+      { id: 'b', kind: 2, service: 'cart' },
+      { id: 'b', kind: 3 },
+    ]
+    expect(tree(halves).head.duplicateIdCount).toBe(0)
+    expect(tree([...halves, { id: 'b', start: 1 }]).head.duplicateIdCount).toBe(1)
+  })
+
+  test('names each name once, and groups repeated siblings', () => {
+    const repeated = Array.from({ length: 5 }, (_, at) => ({
+      id: `b${at}`,
+      parent: 'a',
+      name: 'query',
+      start: at,
+    }))
+    const { head, columns } = tree([{ id: 'a' }, { id: 'c', parent: 'a', start: 2 }, ...repeated])
+    expect(head.names).toEqual(['work', 'query'])
+    expect(head.groups).toMatchObject([{ parent: 0, errorCount: 0, totalNano: 50, maxNano: 10 }])
+    expect([...columns.group].filter((group) => group === 0)).toHaveLength(5)
+    expect(tree([{ id: 'a' }, ...repeated.slice(1)]).head.groups).toEqual([])
+  })
+
   test('marks clocks that differ between services, not what only outlives its parent', () => {
     const { has, columns } = tree([
       { id: 'a', duration: 100 },
@@ -145,7 +176,7 @@ describe('the tree', () => {
 test.each([1, 2, 3, 4, 5])(
   'a generated trace (%d) is the same as one made with objects',
   (seed) => {
-    const input = generated(300, seed)
+    const input = generated(300, { seed })
     const { columns } = buildTrace(input, 'otlp', true).trace
     for (let row = 0; row < columns.count; row++) {
       const children = Array.from({ length: columns.count }, (_, at) => at).filter(
@@ -181,7 +212,7 @@ function union(intervals: [number, number][]): number {
 
 test('every moment of the root is on its critical path exactly once', () => {
   for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
-    const { columns } = buildTrace(generated(500, seed), 'otlp', true).trace
+    const { columns } = buildTrace(generated(500, { seed }), 'otlp', true).trace
     let reached = columns.start[0] ?? 0
     columns.criticalRow.forEach((row, at) => {
       expect(columns.criticalFrom[at]).toBeCloseTo(reached, 3)
