@@ -84,6 +84,8 @@ export default function SearchView() {
     }
   }
   const { start, end } = secondsOf(search.range)
+  // What a page leaves out began earlier: the plot shows the time of what there is.
+  const oldest = Math.min(...traces.map((trace) => Number(trace.start_time_unix_nano) / 1e9))
   return (
     <div class="search">
       <h1 class="visually-hidden">{say().title}</h1>
@@ -117,7 +119,12 @@ export default function SearchView() {
               </select>
             </label>
           </div>
-          <ScatterPlot traces={traces} start={start} end={end} onNarrow={change} />
+          <ScatterPlot
+            traces={traces}
+            start={next ? Math.max(start, oldest - (end - oldest) * 0.03) : start}
+            end={end}
+            onNarrow={change}
+          />
           {page?.warnings.map((warning) => (
             <p key={warning} class="notice">
               <Icon name="warning" size={14} /> {warning}
@@ -143,7 +150,8 @@ function freshOf(
   page: Page | undefined,
 ): ReadonlySet<string> {
   const ids = new Set(page?.traces.map((trace) => trace.trace_id))
-  if (known.key !== key || page?.key !== key) {
+  if (page?.key !== key) return new Set()
+  if (known.key !== key) {
     Object.assign(known, { key, ids })
     return new Set()
   }
