@@ -7,6 +7,7 @@
 import { Flag, type Trace, type TraceColumns } from '../protocol.ts'
 import { criticalPath } from './critical-path.ts'
 import { siblingGroups } from './groups.ts'
+import { orderOf } from './order.ts'
 import { hexOf, RowFlag, type Rows } from './rows.ts'
 import { selfTimes } from './self-time.ts'
 import { clockShifts } from './skew.ts'
@@ -250,10 +251,7 @@ function cutCycles(parents: Int32Array, flags: Uint32Array): number {
 /** Places in `kept`, each parent before its children, siblings by start. */
 function treeOrder(rows: Rows, kept: Uint32Array, parents: Int32Array): Uint32Array {
   const count = kept.length
-  const starts = Float64Array.from(kept, (row) => rows.start[row] ?? 0)
-  const byStart = Uint32Array.from(kept.keys()).sort(
-    (a, b) => (starts[a] ?? 0) - (starts[b] ?? 0) || a - b,
-  )
+  const byStart = orderOf(Float64Array.from(kept, (row) => rows.start[row] ?? 0))
   // Children of p are `children[from[p + 1]] …`, of which the roots are those of -1.
   const from = new Uint32Array(count + 2)
   for (const parent of parents) from[parent + 2] = (from[parent + 2] ?? 0) + 1
@@ -316,6 +314,8 @@ function columnsOf(
     criticalFrom: new Float64Array(0),
     criticalTo: new Float64Array(0),
   }
+  const toIds = new Uint32Array(columns.spanId.buffer)
+  const fromIds = new Uint32Array(rows.spanId.buffer, rows.spanId.byteOffset, 2 * rows.count)
   for (let row = 0; row < count; row++) {
     const place = order[row] ?? 0
     const from = kept[place] ?? 0
@@ -328,7 +328,8 @@ function columnsOf(
     columns.name[row] = rows.name[from] ?? 0
     columns.kind[row] = rows.kind[from] ?? 0
     columns.flags[row] = (cutFlags[place] ?? 0) | rowFlags(rows.flags[from] ?? 0)
-    columns.spanId.set(rows.spanId.subarray(8 * from, 8 * from + 8), 8 * row)
+    toIds[2 * row] = fromIds[2 * from] ?? 0
+    toIds[2 * row + 1] = fromIds[2 * from + 1] ?? 0
   }
   for (let row = count - 1; row > 0; row--) {
     const parent = columns.parent[row] ?? -1
