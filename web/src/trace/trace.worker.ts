@@ -4,15 +4,20 @@ import { ask, COLUMNS_TYPE, type Server } from '../api/ask.ts'
 import { AskError, failureOf, isAbort } from '../api/failure.ts'
 import { type ColumnsAnswer, columnsAnswer, rowsOf } from './model/columns.ts'
 import type { OtlpDocument } from './model/details.ts'
-import { open, readTrace } from './model/file.ts'
-import { Haystack, wordsIn } from './model/find.ts'
+import type { Opened } from './model/file.ts'
+import type { Haystack } from './model/find.ts'
 import { joined, type Rows } from './model/rows.ts'
-import { type Source, sourceOfDocument, sourceOfServer } from './model/source.ts'
-import { statistics } from './model/statistics.ts'
+import type { Connection, Source } from './model/source.ts'
 import { type Built, buildTrace } from './model/tree.ts'
 import type { Ask, GroupBy, SpanGroup, Told, Trace } from './protocol.ts'
 
 declare const self: DedicatedWorkerGlobalScope
+
+// What the first rows do without is loaded when it is first wanted.
+const files = () => import('./model/file.ts')
+const finding = () => import('./model/find.ts')
+const sources = () => import('./model/source.ts')
+const counting = () => import('./model/statistics.ts')
 
 /** Between the first and the last page, so long at least from one picture of the trace to the next. */
 const TOLD_MILLISECONDS_MIN = 1_000
@@ -20,7 +25,7 @@ const TOLD_MILLISECONDS_MIN = 1_000
 interface Current {
   built: Built
   rows: Rows
-  source: Source
+  source: () => Promise<Source>
   haystack?: Haystack
 }
 
@@ -61,23 +66,28 @@ async function answer(question: Ask): Promise<void> {
       return answerFind(id, question.text)
     case 'details': {
       const { built, source } = await opened()
-      const details = await source.details(built.source[question.row] ?? -1)
+      const details = await (await source()).details(built.source[question.row] ?? -1)
       return tell({ kind, id, details })
     }
     case 'logs': {
       const { built, rows, source } = await whole()
-      return tell({ kind, id, entries: await source.logs(treeRowOf(built, rows)) })
+      return tell({ kind, id, entries: await (await source()).logs(treeRowOf(built, rows)) })
     }
     case 'statistics':
       return tell({ kind, id, groups: await groupsOf(question.groupBy) })
     case 'attributeKeys': {
-      const attributes = await (await whole()).source.attributes()
+      const { source } = await whole()
+      const attributes = await (await source()).attributes()
       return tell({ kind, id, keys: attributes.allKeys() })
     }
-    case 'linkedFrom':
-      return tell({ kind, id, traces: await (await opened()).source.linkedFrom() })
-    case 'download':
-      return tell({ kind, id, ...(await (await whole()).source.download()) })
+    case 'linkedFrom': {
+      const { source } = await opened()
+      return tell({ kind, id, traces: await (await source()).linkedFrom() })
+    }
+    case 'download': {
+      const { source } = await whole()
+      return tell({ kind, id, ...(await (await source()).download()) })
+    }
   }
 }
 
@@ -147,7 +157,10 @@ async function openTrace(own: Session, id: number, server: Server, traceId: stri
     if (cursor && begun < nextTold) continue
     const rows = joined(pages)
     const built = buildTrace(rows, 'server', !cursor)
-    const source = sourceOfServer({ server, signal }, rows, [...chunks])
+    const known = [...chunks]
+    const source = once(async () =>
+      (await sources()).sourceOfServer({ server, signal }, rows, known),
+    )
     show(own, id, { built, rows, source })
     // Most of the time goes into fetching, however large the trace has become.
     nextTold = performance.now() + Math.max(TOLD_MILLISECONDS_MIN, 4 * (performance.now() - begun))
@@ -156,23 +169,46 @@ async function openTrace(own: Session, id: number, server: Server, traceId: stri
 }
 
 /** From a server that knows no columns. */
-function showDocument(own: Session, id: number, server: Server, document: OtlpDocument): void {
+async function showDocument(
+  own: Session,
+  id: number,
+  server: Server,
+  document: OtlpDocument,
+): Promise<void> {
   const text = JSON.stringify(document)
-  const found = readTrace(text)
-  const connection = { server, signal: own.controller.signal }
   const file = new Blob([text], { type: 'application/json' })
-  const built = buildTrace(found.rows, 'server', true)
-  show(own, id, { built, rows: found.rows, source: sourceOfDocument(found, file, connection) })
-  own.whole.resolve()
+  const found = (await files()).readTrace(text)
+  const { signal } = own.controller
+  await showOpened(own, id, 'server', found, file, { server, signal })
 }
 
 async function openFile(own: Session, id: number, file: Blob): Promise<void> {
-  const found = await open(file)
+  const found = await (await files()).open(file)
+  await showOpened(own, id, found.format, found, file)
+}
+
+async function showOpened(
+  own: Session,
+  id: number,
+  origin: Trace['head']['source'],
+  found: Opened,
+  file: Blob,
+  connection?: Connection,
+): Promise<void> {
+  const source = (await sources()).sourceOfDocument(found, file, connection)
   own.controller.signal.throwIfAborted()
-  const built = buildTrace(found.rows, found.format, true)
+  const built = buildTrace(found.rows, origin, true)
   if (found.otherTraceCount) built.trace.head.otherTraceCount = found.otherTraceCount
-  show(own, id, { built, rows: found.rows, source: sourceOfDocument(found, file) })
+  show(own, id, { built, rows: found.rows, source: async () => source })
   own.whole.resolve()
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
 }
 
 function show(own: Session, id: number, current: Current): void {
@@ -192,6 +228,7 @@ function show(own: Session, id: number, current: Current): void {
 async function answerFind(id: number, text: string): Promise<void> {
   const now = await opened()
   const isOld = () => id !== newestFind?.id || now !== session.current
+  const { Haystack, wordsIn } = await finding()
   if (isOld()) return
   const words = wordsIn(text)
   now.haystack ??= new Haystack(now.rows)
@@ -204,7 +241,7 @@ async function answerFind(id: number, text: string): Promise<void> {
   tellFound(true)
   await session.whole.promise
   if (isOld()) return
-  const attributes = await now.source.attributes()
+  const attributes = await (await now.source()).attributes()
   if (isOld()) return
   haystack.addAttributes(attributes)
   tellFound(false)
@@ -213,6 +250,7 @@ async function answerFind(id: number, text: string): Promise<void> {
 async function groupsOf(groupBy: GroupBy): Promise<SpanGroup[]> {
   const { built, source } = groupBy.by === 'attribute' ? await whole() : await opened()
   const { columns, head } = built.trace
+  const { statistics } = await counting()
   if (groupBy.by === 'name') {
     return statistics(columns, (row) => columns.name[row] ?? 0, head.names)
   }
@@ -220,7 +258,7 @@ async function groupsOf(groupBy: GroupBy): Promise<SpanGroup[]> {
     const names = head.services.map(({ name }) => name)
     return statistics(columns, (row) => columns.service[row] ?? 0, names)
   }
-  const attributes = await source.attributes()
+  const attributes = await (await source()).attributes()
   const places = attributes.placesOf(groupBy.key)
   return statistics(columns, (row) => places[built.source[row] ?? 0] ?? -1, attributes.values)
 }

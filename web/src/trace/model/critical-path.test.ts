@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { criticalPath } from './critical-path.ts'
 import { generated } from './generate.ts'
-import { hexOf, RowWriter } from './rows.ts'
+import { RowWriter } from './row-writer.ts'
+import { hexOf } from './rows.ts'
 import { buildTrace } from './tree.ts'
 
 interface Golden {

@@ -17,7 +17,8 @@ import {
 } from './details.ts'
 import { grouped } from './grouped.ts'
 import { jaegerSpans, jaegerTraces } from './jaeger.ts'
-import { hexId, RowFlag, type Rows, RowWriter } from './rows.ts'
+import { hexId, RowWriter } from './row-writer.ts'
+import { RowFlag, type Rows } from './rows.ts'
 import { objects, string } from './value.ts'
 import { isZipkin, zipkinSpans } from './zipkin.ts'
 

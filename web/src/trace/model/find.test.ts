@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { Attributes } from './attributes.ts'
 import { Haystack, Texts, wordsIn } from './find.ts'
 import { random } from './generate.ts'
-import { RowWriter } from './rows.ts'
+import { RowWriter } from './row-writer.ts'
 import type { OtlpKeyValue } from './value.ts'
 
 const SPANS = [

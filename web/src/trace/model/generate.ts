@@ -1,7 +1,8 @@
 /** Seeded traces of any size, for tests and benchmarks. */
 
 import type { ColumnsAnswer } from './columns.ts'
-import { RowFlag, type Rows, RowWriter } from './rows.ts'
+import { RowWriter } from './row-writer.ts'
+import { RowFlag, type Rows } from './rows.ts'
 import type { OtlpKeyValue } from './value.ts'
 
 /** Numbers from 0 to 1 that are the same for the same seed. Source: mulberry32, public domain. */

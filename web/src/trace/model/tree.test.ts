@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { Flag } from '../protocol.ts'
 import { generated } from './generate.ts'
-import { type Rows, RowWriter } from './rows.ts'
+import { RowWriter } from './row-writer.ts'
+import type { Rows } from './rows.ts'
 import { buildTrace, spanIdOf } from './tree.ts'
 
 interface Sketch {
