@@ -53,7 +53,6 @@ export function Chart({
   const palette = colours.value
   const shape = `${lines.map((line) => line.name).join()} ${palette.paper} ${language.value} ${zone()} ${isLogarithmic}`
   const data = [seconds, ...lines.map((line) => line.values)] as uPlot.AlignedData
-  // biome-ignore lint/correctness/useExhaustiveDependencies: `shape` names what makes another chart of it.
   useEffect(() => {
     const element = place.current
     if (!element) return
