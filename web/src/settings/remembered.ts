@@ -40,3 +40,13 @@ function attempt<T>(act: () => T): T | undefined {
     return undefined
   }
 }
+
+/** Forget everything of Clew's, in this tab and on this machine. */
+export function forgetAll(): void {
+  for (const storage of [() => localStorage, () => sessionStorage]) {
+    attempt(() => {
+      const kept = storage()
+      for (const key of Object.keys(kept)) if (key.startsWith(PREFIX)) kept.removeItem(key)
+    })
+  }
+}

@@ -31,8 +31,7 @@ const OVERVIEW_EDGES_MAX = 120
 
 export function narrow(graph: Graph, narrowing: Narrowing): Shown {
   const wanted = graph.edges.filter(
-    ({ kind, errors }) =>
-      narrowing.kinds.has(kind) && (!narrowing.onlyErrors || errors > 0),
+    ({ kind, errors }) => narrowing.kinds.has(kind) && (!narrowing.onlyErrors || errors > 0),
   )
   const near = narrowing.focus ? around(wanted, narrowing.focus, narrowing) : wanted
   const isOverview =
