@@ -120,7 +120,7 @@ function TokenSettings() {
       >
         <input
           class="token mono"
-          type={isShown ? 'text' : 'password'}
+          {...(isShown ? { type: 'text' } : { type: 'password' })}
           autocomplete="off"
           spellcheck={false}
           aria-label={say().token}
