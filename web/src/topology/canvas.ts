@@ -34,7 +34,7 @@ const MARKS: Readonly<Record<NodeKind, string>> = {
 }
 
 export function nodeWidth(name: string): number {
-  return Math.min(260, 44 + name.length * 7.4)
+  return Math.min(280, 56 + name.length * 8)
 }
 
 export class GraphCanvas {

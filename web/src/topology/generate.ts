@@ -10,7 +10,8 @@ export function generatedEdges(nodes: number, edges: number, seed = 1): Edge[] {
   while (found.size < edges) {
     // The first few are hubs; most calls go onwards, some back.
     const caller = next() < 0.15 ? below(Math.min(5, nodes)) : below(nodes)
-    const callee = next() < 0.93 ? caller + 1 + below(Math.max(1, nodes - caller - 1)) : below(nodes)
+    const callee =
+      next() < 0.93 ? caller + 1 + below(Math.max(1, nodes - caller - 1)) : below(nodes)
     if (callee === caller || callee >= nodes) continue
     const isDatabase = callee % 9 === 8
     const calls = 1 + Math.floor(10 ** (next() * 5))
