@@ -367,7 +367,7 @@ class TestSettings:
         page = open_page("#/settings")
         page.get_by_label("Language").select_option("zh")
         expect(page.get_by_role("heading", name="设置")).to_be_visible()
-        page.get_by_label("主题", exact=True).select_option("dark")
+        page.locator("label", has_text="主题").locator("select").select_option("dark")
         page.reload()
         expect(page.get_by_role("heading", name="设置")).to_be_visible()
         assert page.evaluate("document.documentElement.dataset.theme") == "dark"

@@ -3,13 +3,16 @@
 import dagre from '@dagrejs/dagre'
 import { type Layout, type LayoutAsk, type LayoutTold, simpleLayout } from './layout.ts'
 
+/** Beyond, the library takes many seconds for a picture that nobody can follow anyway. */
+const EDGES_MAX = 400
+
 declare const self: DedicatedWorkerGlobalScope
 
 self.addEventListener('message', (event: MessageEvent<LayoutAsk>) => {
   const { id, nodes, edges } = event.data
   let layout: Layout
   try {
-    layout = layered(nodes, edges)
+    layout = edges.length > EDGES_MAX ? simpleLayout(nodes, edges) : layered(nodes, edges)
   } catch {
     // A graph that the library fails on is still shown.
     layout = simpleLayout(nodes, edges)
