@@ -187,6 +187,9 @@ export class Waterfall {
   private resize(): void {
     this.height = this.scroller.clientHeight
     this.stage.style.height = `${this.height}px`
+    // The axis above ends where the bars do.
+    const bar = this.scroller.offsetWidth - this.scroller.clientWidth
+    this.scroller.parentElement?.style.setProperty('--scrollbar', `${bar}px`)
     this.draw()
   }
 
