@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from chalicelib.answer.asked import Asked
     from chalicelib.model.http import Answer
+    from chalicelib.receive.otlp import Normalised
 
 _logger = logging.getLogger(__name__)
 
@@ -235,6 +236,28 @@ def post_jaeger_traces() -> Response:
     from chalicelib.receive.plain_endpoint import JAEGER_TYPES, receive_plain
 
     readers = dict.fromkeys(JAEGER_TYPES, payload_from_binary)
+    send = wiring.sender().send
+    now = int(time.time())
+    return _response(receive_plain(_headers(), _body(), now, readers, send, _tell_rejected))
+
+
+@_route("/api/v2/spans", "POST", scope=Scope.INGEST, in_plain_text=True)
+def post_zipkin_spans() -> Response:
+    from chalicelib.receive.zipkin import payload_from_json, payload_from_proto
+
+    return _zipkin_spans({"application/x-protobuf": payload_from_proto, "*/*": payload_from_json})
+
+
+@_route("/api/v1/spans", "POST", scope=Scope.INGEST, in_plain_text=True)
+def post_zipkin_v1_spans() -> Response:
+    from chalicelib.receive.zipkin_v1 import payload_from_json, payload_from_thrift
+
+    return _zipkin_spans({"application/x-thrift": payload_from_thrift, "*/*": payload_from_json})
+
+
+def _zipkin_spans(readers: dict[str, Callable[[bytes], Normalised]]) -> Response:
+    from chalicelib.receive.plain_endpoint import receive_plain
+
     send = wiring.sender().send
     now = int(time.time())
     return _response(receive_plain(_headers(), _body(), now, readers, send, _tell_rejected))

@@ -344,6 +344,16 @@ def document() -> Json:
                     _SEARCH,
                 ),
             },
+            "/api/v2/spans": _post_plain(
+                "Accept spans of Zipkin's clients.",
+                "A JSON array of Zipkin's spans, or a ListOfSpans in protobuf; gzip and deflate are taken.",
+                ("application/json", "application/x-protobuf"),
+            ),
+            "/api/v1/spans": _post_plain(
+                "Accept spans of Zipkin's older clients.",
+                "A JSON array of spans of Zipkin's first model, or a list in Thrift's binary protocol.",
+                ("application/json", "application/x-thrift"),
+            ),
             "/sampling": _SAMPLING,
             "/api/sampling": _SAMPLING,
             **jaeger,
