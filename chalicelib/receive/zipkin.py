@@ -119,7 +119,8 @@ def _span_from_proto(span: proto.Span) -> Json:
             for each in span.annotations
             if each.timestamp
         ],
-        "tags": dict(span.tags),
+        # A protobuf map has no order: the same bytes must make the same payload.
+        "tags": dict(sorted(span.tags.items())),
         "debug": span.debug,
         "shared": span.shared,
     }
