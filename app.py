@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from http import HTTPStatus
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -20,7 +21,7 @@ from chalice.app import Chalice, CORSConfig, Response
 
 from chalicelib import config, errors, wiring
 from chalicelib.access import Decision, presented_in
-from chalicelib.model.http import JAEGER_ROUTES
+from chalicelib.model.http import JAEGER_ROUTES, ZIPKIN_CONFIG_PATHS, ZIPKIN_ROUTES
 from chalicelib.model.token import Scope
 from chalicelib.store.function import consumer
 from chalicelib.summarise.function import schedules
@@ -258,9 +259,17 @@ def post_zipkin_v1_spans() -> Response:
 def _zipkin_spans(readers: dict[str, Callable[[bytes], Normalised]]) -> Response:
     from chalicelib.receive.plain_endpoint import receive_plain
 
-    send = wiring.sender().send
     now = int(time.time())
-    return _response(receive_plain(_headers(), _body(), now, readers, send, _tell_rejected))
+    return _response(
+        receive_plain(
+            _headers(),
+            _body(),
+            now,
+            readers,
+            lambda messages: wiring.sender().send(messages),
+            _tell_rejected,
+        )
+    )
 
 
 @_route("/v1/metrics", "POST", scope=Scope.INGEST)
@@ -417,14 +426,14 @@ def get_edges() -> Response:
     return _query(ask)
 
 
-def _answer_as_jaeger(route: str) -> None:
+def _answer_as(dialect: str, route: str, *, in_plain_text: bool) -> None:
+    """A route that one of `chalicelib/answer` answers."""
     method, _, path = route.partition(" ")
 
-    @_route(path, method, scope=Scope.READ)
+    @_route(path, method, scope=Scope.READ, in_plain_text=in_plain_text)
     def answer(**path_parameters: str) -> Response:
-        from chalicelib.answer.jaeger import ANSWERS
-
-        return _response(ANSWERS[route](_asked(path_parameters)))
+        answers = import_module(f"chalicelib.answer.{dialect}").ANSWERS
+        return _response(answers[route](_asked(path_parameters)))
 
 
 def _asked(path_parameters: dict[str, str]) -> Asked:
@@ -443,7 +452,19 @@ def _asked(path_parameters: dict[str, str]) -> Asked:
 
 
 for _each in JAEGER_ROUTES:
-    _answer_as_jaeger(_each)
+    _answer_as("jaeger", _each, in_plain_text=False)
+for _each in ZIPKIN_ROUTES:
+    _answer_as("zipkin", _each, in_plain_text=True)
+
+
+def _get_zipkin_config() -> Response:
+    from chalicelib.present.zipkin import UI_CONFIG
+
+    return _query(lambda: UI_CONFIG)
+
+
+for _each in ZIPKIN_CONFIG_PATHS:
+    _route(_each, "GET", scope=None)(_get_zipkin_config)
 
 
 @_route("/openapi.json", "GET", scope=None)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import config
-from chalicelib.model.http import JAEGER_ROUTES
+from chalicelib.model.http import JAEGER_ROUTES, ZIPKIN_CONFIG_PATHS, ZIPKIN_ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -315,6 +315,15 @@ _SAMPLING: Json = {
 }
 
 
+_ZIPKIN_CONFIG: Json = {
+    "get": {
+        **_FOR_EVERYONE,
+        "summary": "How Zipkin's UI is to be.",
+        "responses": {"200": {"description": "As Zipkin's server answers."}},
+    }
+}
+
+
 def document() -> Json:
     """The OpenAPI document."""
     jaeger = _dialect("Jaeger", JAEGER_ROUTES)
@@ -322,6 +331,12 @@ def document() -> Json:
         "Accept spans of Jaeger's clients.",
         "A Jaeger Batch in Thrift's binary protocol; gzip and deflate are taken.",
         ("application/x-thrift", "application/vnd.apache.thrift.binary"),
+    )
+    zipkin = _dialect("Zipkin", ZIPKIN_ROUTES)
+    zipkin["/api/v2/spans"] |= _post_plain(
+        "Accept spans of Zipkin's clients.",
+        "A JSON array of Zipkin's spans, or a ListOfSpans in protobuf; gzip and deflate are taken.",
+        ("application/json", "application/x-protobuf"),
     )
     trace_id = _path(
         "trace_id", "32 hexadecimal digits; fewer are padded; X-Ray's 1-8-24 form too."
@@ -344,11 +359,6 @@ def document() -> Json:
                     _SEARCH,
                 ),
             },
-            "/api/v2/spans": _post_plain(
-                "Accept spans of Zipkin's clients.",
-                "A JSON array of Zipkin's spans, or a ListOfSpans in protobuf; gzip and deflate are taken.",
-                ("application/json", "application/x-protobuf"),
-            ),
             "/api/v1/spans": _post_plain(
                 "Accept spans of Zipkin's older clients.",
                 "A JSON array of spans of Zipkin's first model, or a list in Thrift's binary protocol.",
@@ -357,6 +367,8 @@ def document() -> Json:
             "/sampling": _SAMPLING,
             "/api/sampling": _SAMPLING,
             **jaeger,
+            **zipkin,
+            **dict.fromkeys(ZIPKIN_CONFIG_PATHS, _ZIPKIN_CONFIG),
             "/v1/sampling": {
                 **_get("Which share of its traces each service is to send.", "Strategies", []),
                 "put": {

@@ -14,7 +14,7 @@ import struct
 from bisect import bisect_left, insort
 from heapq import heappop, heappush, nsmallest
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from chalicelib.errors import InvalidQuery
 from chalicelib.model.attribute import attribute_hash, key_and_text
@@ -27,7 +27,7 @@ from chalicelib.store.traces import read_rows, read_spans
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from chalicelib.model.span import Span
     from chalicelib.query.parameters import Search
@@ -64,6 +64,19 @@ class Found(NamedTuple):
     warnings: list[str]
 
 
+class TraceConditions(Protocol):
+    """Which traces are wanted, and what the index must show of them."""
+
+    def want_service(self, service: str) -> bool:
+        """False only if rows of a service (as `key_name` bounds it) lead to no trace that is wanted."""
+
+    def may_be_in(self, row: SearchRow) -> bool:
+        """False only if the row need not lead to its trace: it is not wanted, or another row leads to it."""
+
+    def are_met_by(self, spans: Sequence[Span]) -> bool:
+        """Whether a trace with these spans is wanted."""
+
+
 class Conditions:
     """What one span must meet, and what a row must show for a span in it to be able to."""
 
@@ -73,6 +86,12 @@ class Conditions:
         self._span_name = key_name(search.span_name) if search.span_name else None
         self._attributes = [(key.encode(), text.encode()) for key, text in search.attributes]
         self._hashes = [attribute_hash(key, text) for key, text in self._attributes]
+
+    def want_service(self, service: str) -> bool:
+        return self._service in (None, service)
+
+    def are_met_by(self, spans: Sequence[Span]) -> bool:
+        return any(map(self.met_by, spans))
 
     def may_be_in(self, row: SearchRow) -> bool:
         """False only if no span of the row can meet the conditions."""
@@ -134,13 +153,19 @@ class Searcher:
     """One search, as it goes."""
 
     def __init__(
-        self, store: ItemStore, search: Search, now_unix_seconds: int, has_time: Callable[[], bool]
+        self,
+        store: ItemStore,
+        search: Search,
+        now_unix_seconds: int,
+        has_time: Callable[[], bool],
+        conditions: TraceConditions | None = None,
     ) -> None:
+        """The search's own conditions, unless others are given."""
         self._store = store
         self._search = search
         self._now = now_unix_seconds
         self._has_time = has_time
-        self._conditions = Conditions(search)
+        self._conditions = conditions or Conditions(search)
         self._cursor = _cursor_from(search.cursor) if search.cursor else _FIRST_PAGE
         self._seen: set[bytes] = set()
         self._missing = 0
@@ -198,10 +223,9 @@ class Searcher:
     def _hours(self) -> dict[int, set[str]]:
         """Hour → services in it that the search is about."""
         hours: dict[int, set[str]] = {}
-        wanted = key_name(self._search.service) if self._search.service else None
         of_services = hours_of_services(self._store, self._search.range, self._now)
         for service, of_service in of_services.items():
-            if wanted in (None, service):
+            if self._conditions.want_service(service):
                 for hour in of_service:
                     hours.setdefault(hour, set()).add(service)
         return hours
@@ -251,7 +275,7 @@ class Searcher:
         spans = ahead.of(row.trace_id, [each for each in soon if each not in self._seen])
         if not spans:
             self._missing += 1
-        elif any(map(self._conditions.met_by, spans)):
+        elif self._conditions.are_met_by(spans):
             summary = summary_of(spans)
             start = summary.start_time_unix_nano
             hit = Hit(start, summary.trace_id, row.first_start_time_unix_nano, summary)

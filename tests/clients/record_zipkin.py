@@ -86,11 +86,12 @@ def senders(url):
         yield name, lambda name=name, made=made: send_opentelemetry(made(), name)
 
 
-class Recorder(BaseHTTPRequestHandler):
-    bodies = []
+BODIES = []
 
+
+class Recorder(BaseHTTPRequestHandler):
     def do_POST(self):
-        self.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+        BODIES.append(self.rfile.read(int(self.headers["Content-Length"])))
         self.send_response(202)
         self.end_headers()
 
@@ -103,7 +104,7 @@ def record(folder):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     for name, send in senders(f"http://127.0.0.1:{server.server_port}"):
         send()
-        (folder / f"{name}.bin").write_bytes(Recorder.bodies.pop())
+        (folder / f"{name}.bin").write_bytes(BODIES.pop())
     server.shutdown()
 
 
