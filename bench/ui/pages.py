@@ -102,7 +102,9 @@ def use_trace(browser: Browser, url: str, trace_id: str) -> dict[str, Any]:
     page = context.new_page()
     page.add_init_script(_WATCH)
     page.goto(f"{url}/#/trace/{trace_id}")
-    page.wait_for_function("() => performance.getEntriesByName('clew:complete').length", timeout=60_000)
+    page.wait_for_function(
+        "() => performance.getEntriesByName('clew:complete').length", timeout=60_000
+    )
     page.keyboard.press("]")
     page.wait_for_timeout(300)
     found: dict[str, Any] = {}
