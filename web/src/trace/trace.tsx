@@ -4,17 +4,19 @@ import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { server } from '../api/server.ts'
 import { Icon } from '../parts/icon.tsx'
 import { type Key, useKeys } from '../parts/keys.ts'
+import { lazy } from '../parts/lazy.tsx'
 import { Empty, Failed, Loading } from '../parts/states.tsx'
 import { navigate, route } from '../route.ts'
 import { droppedFile } from './dropped.ts'
 import { errorRows, Header } from './view/header.tsx'
-import { Logs } from './view/logs.tsx'
 import { say } from './view/messages.ts'
-import { TraceStatistics } from './view/statistics.tsx'
 import { TraceStore } from './view/store.ts'
 import { Timeline } from './view/timeline.tsx'
 import { firstRow, placeOf } from './view/visible.ts'
 import './view/trace.css'
+
+const Logs = lazy(async () => (await import('./view/logs.tsx')).Logs)
+const TraceStatistics = lazy(async () => (await import('./view/statistics.tsx')).TraceStatistics)
 
 const FILE = 'file'
 const RETRY_MILLISECONDS = 3_000

@@ -252,6 +252,7 @@ export function Chips({ store, trace }: { store: TraceStore; trace: Trace }) {
   const filters = store.filters.value
   const { services, errorCount } = trace.head
   const self = services.reduce((sum, each) => sum + each.selfNano, 0) || 1
+  const critical = services.reduce((sum, each) => sum + each.criticalNano, 0)
   const shown = [...services].sort((a, b) => b.selfNano - a.selfNano).slice(0, 24)
   const set = (changes: Partial<typeof filters>) => {
     store.filters.value = { ...filters, ...changes }
@@ -268,13 +269,17 @@ export function Chips({ store, trace }: { store: TraceStore; trace: Trace }) {
   }
   return (
     <div class="chips">
-      {shown.map(({ name, spanCount, errorCount: errors, selfNano }) => (
+      {shown.map(({ name, spanCount, errorCount: errors, selfNano, criticalNano }) => (
         <button
           key={name}
           type="button"
           class={filters.hidden.includes(name) ? 'chip is-hidden' : 'chip'}
           aria-pressed={filters.services.includes(name)}
-          title={`${say().solo(name)}\n${say().share(percent(selfNano / self))}`}
+          title={[
+            say().solo(name),
+            say().share(percent(selfNano / self)),
+            critical > 0 ? say().shareOfCritical(percent(criticalNano / critical)) : '',
+          ].join('\n')}
           onClick={(event) => solo(name, event.altKey)}
         >
           <Service name={name}>

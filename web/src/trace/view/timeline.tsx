@@ -3,17 +3,19 @@
 import { effect } from '@preact/signals'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { duration } from '../../language/format.ts'
+import { lazy } from '../../parts/lazy.tsx'
 import { remember, rememberedText } from '../../settings/remembered.ts'
 import { colours } from '../../theme/tokens.ts'
 import type { Trace } from '../protocol.ts'
 import { Chips } from './header.tsx'
 import { say } from './messages.ts'
 import { Minimap } from './minimap.ts'
-import { Panel } from './panel.tsx'
 import { ticks } from './scale.ts'
 import type { TraceStore } from './store.ts'
 import { placeOf } from './visible.ts'
 import { Waterfall } from './waterfall.ts'
+
+const Panel = lazy(async () => (await import('./panel.tsx')).Panel)
 
 export function Timeline({ store, trace }: { store: TraceStore; trace: Trace }) {
   const row = store.selected.value

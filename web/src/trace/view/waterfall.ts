@@ -187,6 +187,9 @@ export class Waterfall {
   private resize(): void {
     this.height = this.scroller.clientHeight
     this.stage.style.height = `${this.height}px`
+    // The axis above ends where the bars do.
+    const bar = this.scroller.offsetWidth - this.scroller.clientWidth
+    this.scroller.parentElement?.style.setProperty('--scrollbar', `${bar}px`)
     this.draw()
   }
 
@@ -371,6 +374,7 @@ export class Waterfall {
       }
     }
     if (entry >= 0) {
+      if (flags & Flag.OUTLIVES) this.drawOutliving(context, shown, row, top, x, shift)
       if (shown.showsCritical) this.drawCritical(context, shown, row, top, x, shift)
       this.drawEvents(context, shown, row, top, x, shift)
     }
@@ -382,6 +386,28 @@ export class Waterfall {
       [left, right],
       top,
     )
+  }
+
+  /** From where the parent ended: work that it did not wait for, drawn hollow. */
+  private drawOutliving(
+    context: CanvasRenderingContext2D,
+    { trace, colours }: Shown,
+    row: number,
+    top: number,
+    x: (nano: number) => number,
+    shift: number,
+  ): void {
+    const { columns } = trace
+    const parent = columns.parent[row] ?? -1
+    const end = (columns.start[row] ?? 0) + (columns.duration[row] ?? 0) + shift
+    const parentEnd = Math.max(
+      (columns.start[row] ?? 0) + shift,
+      (columns.start[parent] ?? 0) + (columns.duration[parent] ?? 0),
+    )
+    const [left, right] = [Math.max(-4, x(parentEnd)), Math.min(this.width + 4, x(end))]
+    if (right - left < 2) return
+    context.fillStyle = colours.paper
+    context.fillRect(left, top + 7, right - left - 1, ROW_PIXELS - 15)
   }
 
   private drawCritical(
