@@ -34,6 +34,7 @@ export function useKeys(group: KeyGroup): void {
     const listen = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return
       if (isTyping(event.target) || document.querySelector('dialog[open]')) return
+      if (event.key.startsWith('Arrow') && isMovedByArrows(event.target)) return
       const found = current.current.keys.find(({ keys }) => keys.includes(event.key))
       if (found) {
         event.preventDefault()
@@ -46,6 +47,11 @@ export function useKeys(group: KeyGroup): void {
       keyGroups.value = keyGroups.peek().filter((each) => each !== shown)
     }
   }, [])
+}
+
+/** A slider, or one of several choices. */
+function isMovedByArrows(target: EventTarget | null): boolean {
+  return target instanceof HTMLInputElement && ['range', 'radio'].includes(target.type)
 }
 
 export function isTyping(target: EventTarget | null): boolean {

@@ -1,105 +1,114 @@
-/** Edges of the API as a graph of services and of what they call. */
+/** The directed graph of calls, from the edges that the API answers. */
 
-import type { Edge } from '../api/answers.ts'
+import type { Edge as Call, EdgesAnswer } from '../api/answers.ts'
 
 export type NodeKind = 'service' | 'database' | 'queue' | 'external'
+export type CallKind = Call['kind']
+export const CALL_KINDS: readonly CallKind[] = ['rpc', 'messaging', 'database', 'external']
 
-export interface Node {
-  name: string
-  kind: NodeKind
-  /** Calls that come in. */
+export interface Sum {
   calls: number
   errors: number
 }
 
-export interface Graph {
-  /** By name. */
-  nodes: Map<string, Node>
-  edges: Edge[]
+export interface Node {
+  /** A service's name; of others `database:orders`: they may have the name of a service. */
+  key: string
+  name: string
+  kind: NodeKind
+  /** What is called: by whom, how often. */
+  incoming: Sum
+  outgoing: Sum
 }
 
-export type EdgeKind = Edge['kind']
-export const EDGE_KINDS: readonly EdgeKind[] = ['rpc', 'messaging', 'database', 'external']
-const KINDS_OF_CALLEES: Readonly<Partial<Record<EdgeKind, NodeKind>>> = {
+export interface Edge {
+  key: string
+  caller: Node
+  callee: Node
+  kind: CallKind
+  calls: number
+  errors: number
+  p50Nano: number
+  p95Nano: number
+  p99Nano: number
+  exemplarTraceId: string | undefined
+}
+
+export interface Graph {
+  nodes: readonly Node[]
+  /** Those with most calls first. */
+  edges: readonly Edge[]
+  /** Of the range that the answer is of; a rate is calls by this. */
+  seconds: number
+}
+
+const VIRTUAL_KINDS: Readonly<Record<CallKind, NodeKind>> = {
+  rpc: 'service',
+  messaging: 'queue',
   database: 'database',
   external: 'external',
 }
 
-/** A callee that calls nobody, and is called as a database or as a stranger, is one; names that call are services. */
-export function graphOf(edges: readonly Edge[]): Graph {
+/**
+ * `services` are the names of those that sent spans: whatever else is called has the name that its callers give it.
+ *
+ * A callee of a call by RPC has sent a span; one of a message is a service or a queue; a database is no service even if
+ * it has the name of one.
+ */
+export function graphFrom(answer: EdgesAnswer, services: readonly string[] = []): Graph {
+  const known = new Set([...services, ...answer.edges.map(({ caller }) => caller)])
   const nodes = new Map<string, Node>()
-  const node = (name: string): Node => {
-    const found = nodes.get(name) ?? { name, kind: 'service' as const, calls: 0, errors: 0 }
-    nodes.set(name, found)
+  const node = (kind: NodeKind, name: string): Node => {
+    const key = keyOf(kind, name)
+    const found = nodes.get(key) ?? { key, name, kind, incoming: none(), outgoing: none() }
+    nodes.set(key, found)
     return found
   }
-  const callers = new Set(edges.map((edge) => edge.caller))
-  for (const edge of edges) {
-    node(edge.caller)
-    const callee = node(edge.callee)
-    callee.calls += edge.calls
-    callee.errors += edge.errors
-    const kind = KINDS_OF_CALLEES[edge.kind]
-    if (kind && !callers.has(edge.callee)) callee.kind = kind
-  }
-  return { nodes, edges: [...edges] }
+  const edges = answer.edges
+    .filter((call) => call.calls > 0)
+    .map((call): Edge => {
+      const isService = call.kind !== 'database' && known.has(call.callee)
+      const caller = node('service', call.caller)
+      const callee = node(isService ? 'service' : VIRTUAL_KINDS[call.kind], call.callee)
+      add(caller.outgoing, call)
+      add(callee.incoming, call)
+      return {
+        key: JSON.stringify([caller.key, callee.key, call.kind]),
+        caller,
+        callee,
+        kind: call.kind,
+        calls: call.calls,
+        errors: call.errors,
+        p50Nano: Number(call.p50_nano),
+        p95Nano: Number(call.p95_nano),
+        p99Nano: Number(call.p99_nano),
+        exemplarTraceId: call.exemplar_trace_id ?? undefined,
+      }
+    })
+    .filter(({ caller, callee }) => caller !== callee)
+    .sort((one, other) => other.calls - one.calls || (one.key < other.key ? -1 : 1))
+  const nano = BigInt(answer.end_time_unix_nano) - BigInt(answer.start_time_unix_nano)
+  return { nodes: [...nodes.values()], edges, seconds: Math.max(1, Number(nano) / 1e9) }
 }
 
-export interface Wanted {
-  /** Only edges of these kinds; all if empty. */
-  kinds: readonly EdgeKind[]
-  /** Edges below this share of the calls of the busiest edge are left out. */
-  leastShare: number
-  onlyErrors: boolean
-  /** Only what is within `depth` calls of this service, either way. */
-  focus: string
-  depth: number
+export function keyOf(kind: NodeKind, name: string): string {
+  return kind === 'service' ? name : `${kind}:${name}`
 }
 
-export function wantedEdges(edges: readonly Edge[], wanted: Wanted): Edge[] {
-  const most = edges.reduce((high, edge) => Math.max(high, edge.calls), 0)
-  const kept = edges.filter(
-    (edge) =>
-      (wanted.kinds.length === 0 || wanted.kinds.includes(edge.kind)) &&
-      edge.calls >= wanted.leastShare * most &&
-      (!wanted.onlyErrors || edge.errors > 0),
-  )
-  return wanted.focus ? around(kept, wanted.focus, wanted.depth) : kept
+export function errorShare({ calls, errors }: Sum): number {
+  return calls > 0 ? errors / calls : 0
 }
 
-/** Edges on paths of at most `depth` calls that lead to or from a service. */
-export function around(edges: readonly Edge[], focus: string, depth: number): Edge[] {
-  const kept = new Set<Edge>()
-  for (const [from, to] of [
-    ['caller', 'callee'],
-    ['callee', 'caller'],
-  ] as const) {
-    let reached = new Set([focus])
-    for (let step = 0; step < depth; step++) {
-      const next = edges.filter((edge) => reached.has(edge[from]) && !kept.has(edge))
-      for (const edge of next) kept.add(edge)
-      reached = new Set(next.map((edge) => edge[to]))
-    }
-  }
-  return edges.filter((edge) => kept.has(edge))
+/** What a node does: what it is asked, or, if nobody asks it, what it asks. */
+export function workOf(node: Node): Sum {
+  return node.incoming.calls > 0 ? node.incoming : node.outgoing
 }
 
-/** How many of the busiest edges are shown at first of a graph that is too big to read. */
-export const EDGES_AT_FIRST = 120
-
-/** The share below which edges are left out, so that at most `most` are left. */
-export function shareFor(edges: readonly Edge[], most: number): number {
-  if (edges.length <= most) return 0
-  const calls = edges.map((edge) => edge.calls).sort((a, b) => b - a)
-  // The first that goes may have as many calls as the last that would stay: then both go.
-  return Math.min(1, ((calls[most] ?? 0) + 1) / (calls[0] ?? 1))
+function none(): Sum {
+  return { calls: 0, errors: 0 }
 }
 
-export function errorShare({ calls, errors }: { calls: number; errors: number }): number {
-  return calls ? errors / calls : 0
-}
-
-/** 1 to 7 pixels, by the logarithm of the calls. */
-export function edgeWidth(calls: number, most: number): number {
-  return most <= 1 ? 2 : 1 + 6 * (Math.log1p(calls) / Math.log1p(most))
+function add(sum: Sum, { calls, errors }: Sum): void {
+  sum.calls += calls
+  sum.errors += errors
 }
