@@ -185,7 +185,7 @@ class _Writer:
         """By the local endpoint as sent."""
         self._remotes: dict[tuple[Any, ...], bytes] = {}
         self._ids: dict[str, bytes] = {}
-        self._names: dict[str, bytes] = {}
+        self._names: dict[Any, bytes] = {}
         self._tags: dict[tuple[str, Any], bytes] = {}
 
     def payload(self) -> bytes:
@@ -254,7 +254,7 @@ class _Writer:
                 parts += (b"\x22\x08", parent_id)
         tags = get("tags") or _NO_TAGS
         parts += (
-            self._names.get(get("name") or "") or self._name(get("name")),
+            self._names.get(get("name")) or self._name(get("name")),
             _KIND_FIELDS[kind],
             _times(_START_TAG, start * _MICRO_NANO, _END_TAG, end * _MICRO_NANO),
         )
@@ -267,7 +267,7 @@ class _Writer:
         for tag in tags.items():
             parts.append(known.get(tag) or self._tag(tag, place))
         if annotations := get("annotations"):
-            parts += [_event(each, place) for each in annotations]
+            parts += [_event(each, (place, nth)) for nth, each in enumerate(annotations)]
         parts.append(_status(tags))
         self._put(b"".join(parts), len(tags), get("localEndpoint"))
 
@@ -312,8 +312,8 @@ class _Writer:
         found = self._ids[text] = field(1, _trace_id(text))
         return found
 
-    def _name(self, name: str | None) -> bytes:
-        found = self._names[name or ""] = field(5, name.lower().encode()) if name else field(5, b"")
+    def _name(self, name: Any) -> bytes:
+        found = self._names[name] = field(5, _text(name or "").lower().encode())
         return found
 
     def _tag(self, tag: tuple[str, Any], place: int) -> bytes:
@@ -365,7 +365,7 @@ def whole(value: Any) -> int:
             return int(value)
     except (ValueError, OverflowError):
         pass
-    raise Fault(f"Expected a long but was {value!s:.64}")
+    raise Fault(f'For input string: "{value!s:.64}"')
 
 
 def _annotation_times(span: Json) -> Iterator[int]:
@@ -440,12 +440,18 @@ _NO_TIMESTAMP = _attribute(model.NO_TIMESTAMP, _TRUE)
 _TAGS_FOLLOW = _attribute(model.TAGS, _TRUE)
 
 
-def _event(annotation: Json, place: int) -> bytes:
+def _event(annotation: Json, place: tuple[int, int]) -> bytes:
     time, value = annotation.get("timestamp"), annotation.get("value")
     if time is None or value is None:
-        raise Fault(f"Incomplete annotation at $[{place}].annotations")
+        raise incomplete_annotation(annotation, *place)
     content = b"\x09" + _fixed64(_time(time) * _MICRO_NANO) + field(2, _text(value).encode())
     return field(11, content)
+
+
+def incomplete_annotation(annotation: Json, span: int, place: int) -> Fault:
+    """In the words of Zipkin, which name the last member that it has read."""
+    last = next(reversed(annotation), "")
+    return Fault(f"Incomplete annotation at $[{span}].annotations[{place}].{last:.64}")
 
 
 def _status(tags: Mapping[str, Any]) -> bytes:

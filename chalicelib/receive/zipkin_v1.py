@@ -21,6 +21,7 @@ from chalicelib.receive.zipkin import (
     address_text,
     check_span_count,
     endpoint_of,
+    incomplete_annotation,
     json_list,
     payload_of,
     whole,
@@ -109,10 +110,10 @@ def _payload(spans: Sequence[Any], read: Callable[[Any, int], V1Span], form: str
 
 def _span_from_json(span: Json, place: int) -> V1Span:
     annotations = []
-    for each in span.get("annotations") or ():
+    for nth, each in enumerate(span.get("annotations") or ()):
         time, value = each.get("timestamp"), each.get("value")
         if time is None or value is None:
-            raise Fault(f"Incomplete annotation at $[{place}].annotations")
+            raise incomplete_annotation(each, place, nth)
         annotations.append(Annotation(whole(time), str(value), _endpoint(each.get("endpoint"))))
     binary = []
     for each in span.get("binaryAnnotations") or ():

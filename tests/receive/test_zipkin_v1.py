@@ -296,7 +296,7 @@ def test_thrift_is_json():
     ("span", "message"),
     [
         ({}, "Missing : traceId id"),
-        ({"annotations": [{"value": "a"}]}, "Incomplete annotation at $[0].annotations"),
+        ({"annotations": [{"value": "a"}]}, "Incomplete annotation at $[0].annotations[0].value"),
         ({"binaryAnnotations": [{"value": "a"}]}, "No key at $[0].binaryAnnotations"),
         ({"binaryAnnotations": 5}, "Malformed"),
         (5, "Malformed"),
