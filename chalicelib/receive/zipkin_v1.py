@@ -37,6 +37,8 @@ _BOOL, _STRING = 0, 6
 _ADDRESSES = ("ca", "sa", "ma")
 _NO_ENDPOINT = Endpoint("", "", "", 0)
 _UINT64 = 2**64 - 1
+_SERVICES_MAX = 16
+"""Beside the first. Real spans have one other; each annotation looks through all of them."""
 _KINDS = {
     "cs": "CLIENT",
     "cr": "CLIENT",
@@ -259,6 +261,8 @@ class _Converter:
         return self._fork(endpoint)
 
     def _fork(self, endpoint: Endpoint | None) -> Json:
+        if len(self._others) >= _SERVICES_MAX:
+            raise Fault(f"a span may have parts in {_SERVICES_MAX} services")
         span = self._new(endpoint)
         self._others.append(span)
         return span

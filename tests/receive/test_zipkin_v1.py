@@ -312,6 +312,16 @@ def test_bad_spans(span, message):
     assert (found.span_count, found.rejected.total()) == (1, 1)
 
 
+def test_many_services():
+    """A span with parts in very many services is refused before that costs much."""
+    annotations = [
+        {"timestamp": 1, "value": "a", "endpoint": {"serviceName": str(n)}} for n in range(100_000)
+    ]
+    span = {"traceId": "a", "id": "b", "annotations": annotations}
+    with pytest.raises(InvalidPayload, match="a span may have parts in 16 services"):
+        payload_from_json(orjson.dumps([span]))
+
+
 def test_second_model():
     """Spans of the second model are refused by name; text that looks like it is text."""
     with pytest.raises(
