@@ -14,16 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from chalicelib.errors import InvalidPayload
 from chalicelib.receive.otlp import Normalised
 from chalicelib.receive.thrift import binary_list
-from chalicelib.receive.zipkin import (
+from chalicelib.receive.zipkin import Json, check_span_count, json_list, payload_of
+from chalicelib.receive.zipkin_fields import (
     Endpoint,
     Fault,
-    Json,
     address_text,
-    check_span_count,
     endpoint_of,
     incomplete_annotation,
-    json_list,
-    payload_of,
     whole,
 )
 

@@ -15,7 +15,7 @@ from thriftpy2.thrift import TType
 from thriftpy2.transport import TMemoryBuffer
 
 from chalicelib.errors import InvalidPayload
-from chalicelib.receive.zipkin import Endpoint
+from chalicelib.receive.zipkin_fields import Endpoint
 from chalicelib.receive.zipkin_v1 import (
     Annotation,
     BinaryAnnotation,
