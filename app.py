@@ -253,29 +253,26 @@ def _tell_rejected(spans: int) -> None:
 @_route("/api/traces", "POST", scope=Scope.INGEST, in_plain_text=True)
 def post_jaeger_traces() -> Response:
     from chalicelib.receive.jaeger import payload_from_binary
-    from chalicelib.receive.plain_endpoint import JAEGER_TYPES, receive_plain
+    from chalicelib.receive.plain_endpoint import JAEGER_TYPES
 
-    readers = dict.fromkeys(JAEGER_TYPES, payload_from_binary)
-    send = wiring.sender().send
-    now = int(time.time())
-    return _response(receive_plain(_headers(), _body(), now, readers, send, _tell_rejected))
+    return _plain_spans(dict.fromkeys(JAEGER_TYPES, payload_from_binary))
 
 
 @_route("/api/v2/spans", "POST", scope=Scope.INGEST, in_plain_text=True)
-def post_zipkin_spans() -> Response:
+def post_plain_spans() -> Response:
     from chalicelib.receive.zipkin import payload_from_json, payload_from_proto
 
-    return _zipkin_spans({"application/x-protobuf": payload_from_proto, "*/*": payload_from_json})
+    return _plain_spans({"application/x-protobuf": payload_from_proto, "*/*": payload_from_json})
 
 
 @_route("/api/v1/spans", "POST", scope=Scope.INGEST, in_plain_text=True)
 def post_zipkin_v1_spans() -> Response:
     from chalicelib.receive.zipkin_v1 import payload_from_json, payload_from_thrift
 
-    return _zipkin_spans({"application/x-thrift": payload_from_thrift, "*/*": payload_from_json})
+    return _plain_spans({"application/x-thrift": payload_from_thrift, "*/*": payload_from_json})
 
 
-def _zipkin_spans(readers: dict[str, Callable[[bytes], Normalised]]) -> Response:
+def _plain_spans(readers: dict[str, Callable[[bytes], Normalised]]) -> Response:
     from chalicelib.receive.plain_endpoint import receive_plain
 
     now = int(time.time())

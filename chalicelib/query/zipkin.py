@@ -177,8 +177,7 @@ def terms_of(annotation_query: str) -> dict[str, str]:
 
 def dependencies_range(parameters: Parameters) -> Range:
     """`endTs`, which is required, and `lookback`: milliseconds. Raises InvalidQuery."""
-    if not first(parameters, "endTs"):
-        raise InvalidQuery("endTs is required", "endTs")
+    required(parameters, "endTs")
     end = _long(parameters, "endTs", 0)
     lookback = _long(parameters, "lookback", _LOOKBACK_MILLISECONDS)
     for name, value in (("endTs", end), ("lookback", lookback)):
@@ -193,7 +192,7 @@ def dependencies_range(parameters: Parameters) -> Range:
 def required(parameters: Parameters, name: str) -> str:
     """Raises InvalidQuery for a parameter that is not there."""
     if not parameters.get(name):
-        raise InvalidQuery(f"{name} is required", name)
+        raise InvalidQuery(f"Mandatory parameter/header/attribute is missing: {name}", name)
     return first(parameters, name)
 
 
@@ -239,5 +238,5 @@ def _long(parameters: Parameters, name: str, default: int) -> int:
     if not text:
         return default
     if not _INTEGER.fullmatch(text) or abs(int(text)) > _INT64_MAX:
-        raise InvalidQuery(f"{name} must be a whole number, not {text[:50]!a}", name)
+        raise InvalidQuery(f'For input string: "{ascii(text[:50])[1:-1]}"', name)
     return int(text)

@@ -5,14 +5,13 @@
     v1 (JSON, Thrift) ─zipkin_v1▶ dicts ──┴──payload_of──▶ Normalised(payload, span_count, rejected)
 
 What OpenTelemetry has no field for is kept as `model/zipkin.py` says. A bad span is rejected alone, in the words of
-Zipkin; a request without a good one is refused with the words of its first. Source: openzipkin/zipkin, Span.java,
-Endpoint.java, internal/V2SpanReader.java, internal/Proto3ZipkinFields.java.
+Zipkin; a request without a good one is refused with the words of its first. Source: openzipkin/zipkin,
+internal/V2SpanReader.java, internal/Proto3ZipkinFields.java.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,6 +25,19 @@ from chalicelib.model import zipkin_spans_pb2 as proto
 from chalicelib.model.span import CLIENT, CONSUMER, PRODUCER, SERVER, STATUS_ERROR
 from chalicelib.model.wire import Prefixes, field, varint
 from chalicelib.receive.otlp import Normalised
+from chalicelib.receive.zipkin_fields import (
+    TIME_MICRO_MAX,
+    ZERO_ID,
+    Fault,
+    address_text,
+    endpoint_of,
+    flag_of,
+    incomplete_annotation,
+    span_id_of,
+    text_of,
+    time_of,
+    trace_id_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,8 +45,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _MICRO_NANO = 1_000
-_TIME_MICRO_MAX = (2**64 - 1) // _MICRO_NANO
-_PORT_MAX = 0xFFFF
 _STATUS_OK = 1
 _MALFORMED = "Malformed"
 _SCOPE = field(1, field(1, model.SCOPE_NAME.encode()))
@@ -50,11 +60,6 @@ _times = Struct("<BQBQ").pack
 _START_TAG, _END_TAG = 7 << 3 | 1, 8 << 3 | 1
 _fixed64 = Struct("<Q").pack
 _span_prefixes = Prefixes(2)
-_NOTHING = Normalised(b"", 0, Counter())
-
-
-class Fault(ValueError):
-    """Why a span cannot be stored, in Zipkin's words."""
 
 
 def payload_from_json(body: bytes) -> Normalised:
@@ -63,7 +68,7 @@ def payload_from_json(body: bytes) -> Normalised:
     Raises InvalidPayload if it is none, or holds no good span; PayloadTooLarge for too many.
     """
     if not body:
-        return _NOTHING
+        return Normalised(b"", 0, Counter())
     spans = json_list(body, "JSON_V2")
     if b'yAnnotations"' in body and any("binaryAnnotations" in each for each in _dicts(spans)):
         raise InvalidPayload("Expected a JSON_V2 encoded list, but received: JSON_V1")
@@ -137,11 +142,6 @@ def _endpoint_from_proto(endpoint: proto.Endpoint) -> Json | None:
     }
 
 
-def address_text(address: bytes) -> str | None:
-    """Of 4 or 16 bytes; None for any other number."""
-    return str(ip_address(address)) if len(address) in (4, 16) else None
-
-
 def payload_of(spans: Sequence[Any], form: str, rejected: Counter[str] | None = None) -> Normalised:
     """Of spans as Zipkin's second JSON has them. `rejected` were found to be bad before.
 
@@ -185,7 +185,7 @@ class _Writer:
         """By the local endpoint as sent."""
         self._remotes: dict[tuple[Any, ...], bytes] = {}
         self._ids: dict[str, bytes] = {}
-        self._names: dict[str, bytes] = {}
+        self._names: dict[Any, bytes] = {}
         self._tags: dict[tuple[str, Any], bytes] = {}
 
     def payload(self) -> bytes:
@@ -200,7 +200,7 @@ class _Writer:
     def add(self, span: Any, place: int) -> None:
         """`place` is that in the list, for error messages."""
         try:
-            start = _time(span.get("timestamp"))
+            start = time_of(span.get("timestamp"))
             if start:
                 self._write(span, place, start, is_timed=True)
             elif start := min(filter(None, _annotation_times(span)), default=0):
@@ -219,7 +219,7 @@ class _Writer:
         firsts: dict[Any, int] = {}
         for span in _dicts(spans):
             start, trace_id = span.get("timestamp"), span.get("traceId")
-            if type(start) is int and 0 < start <= _TIME_MICRO_MAX and isinstance(trace_id, str):
+            if type(start) is int and 0 < start <= TIME_MICRO_MAX and isinstance(trace_id, str):
                 firsts[trace_id] = min(start, firsts.get(trace_id, start))
         first = min(firsts.values(), default=0)
         for span, place in self._untimed:
@@ -234,8 +234,8 @@ class _Writer:
 
     def _write(self, span: Json, place: int, start: int, *, is_timed: bool) -> None:
         get = span.get
-        end = start + _time(get("duration"))
-        if end > _TIME_MICRO_MAX:
+        end = start + time_of(get("duration"))
+        if end > TIME_MICRO_MAX:
             raise Fault("the span ends after 2554")
         kind = get("kind")
         if kind not in _KIND_FIELDS:
@@ -244,21 +244,21 @@ class _Writer:
         if trace_id is None or span_id is None:
             missing = (" traceId" if trace_id is None else "") + (" id" if span_id is None else "")
             raise Fault(f"Missing :{missing}")
-        own_id = _span_id(span_id, "id")
+        own_id = span_id_of(span_id, "id")
         parts = [self._ids.get(trace_id) or self._trace_id(trace_id), b"\x12\x08", own_id]
         parent = get("parentId")
         if parent is not None:
-            parent_id = _span_id(parent, "parentId")
+            parent_id = span_id_of(parent, "parentId")
             # As Zipkin does: a span is not its own parent.
-            if parent_id not in (own_id, _ZERO_ID):
+            if parent_id not in (own_id, ZERO_ID):
                 parts += (b"\x22\x08", parent_id)
         tags = get("tags") or _NO_TAGS
         parts += (
-            self._names.get(get("name") or "") or self._name(get("name")),
+            self._names.get(get("name")) or self._name(get("name")),
             _KIND_FIELDS[kind],
             _times(_START_TAG, start * _MICRO_NANO, _END_TAG, end * _MICRO_NANO),
         )
-        parts += self._own_attributes(span, is_shared=kind != "CLIENT" and _flag(get("shared")))
+        parts += self._own_attributes(span, is_shared=kind != "CLIENT" and flag_of(get("shared")))
         if not is_timed:
             parts.append(_NO_TIMESTAMP)
         if not model.OWN_KEYS.isdisjoint(tags):
@@ -267,7 +267,7 @@ class _Writer:
         for tag in tags.items():
             parts.append(known.get(tag) or self._tag(tag, place))
         if annotations := get("annotations"):
-            parts += [_event(each, place) for each in annotations]
+            parts += [_event(each, (place, nth)) for nth, each in enumerate(annotations)]
         parts.append(_status(tags))
         self._put(b"".join(parts), len(tags), get("localEndpoint"))
 
@@ -302,18 +302,18 @@ class _Writer:
             if found is None:
                 found = self._remotes[key] = _remote(remote)
             parts.append(found)
-        if _flag(span.get("debug")):
+        if flag_of(span.get("debug")):
             parts.append(_DEBUG)
         if is_shared:
             parts.append(_SHARED)
         return parts
 
     def _trace_id(self, text: str) -> bytes:
-        found = self._ids[text] = field(1, _trace_id(text))
+        found = self._ids[text] = field(1, trace_id_of(text))
         return found
 
-    def _name(self, name: str | None) -> bytes:
-        found = self._names[name or ""] = field(5, name.lower().encode()) if name else field(5, b"")
+    def _name(self, name: Any) -> bytes:
+        found = self._names[name] = field(5, text_of(name or "").lower().encode())
         return found
 
     def _tag(self, tag: tuple[str, Any], place: int) -> bytes:
@@ -323,100 +323,14 @@ class _Writer:
             return found
         if value is None:
             raise Fault(f"No value at $[{place}].tags.{key:.64}")
-        return _text_attribute(key, _text(value))
-
-
-def _text(value: Any) -> str:
-    """A string, or a number as its text: JSON's readers in Java make no difference. Raises Fault."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Fault(f"Expected a string but was {type(value).__name__}")
-    return str(value)
-
-
-def _flag(value: Any) -> bool:
-    if value is not None and value is not True and value is not False:
-        raise Fault(f"Expected a boolean but was {type(value).__name__}")
-    return bool(value)
-
-
-def _time(value: Any) -> int:
-    """Microseconds; 0 for none. A negative one is none. Raises Fault."""
-    if type(value) is int:
-        if value > _TIME_MICRO_MAX:
-            raise Fault(f"{value} microseconds are after 2554")
-        return value if value > 0 else 0
-    if value is None:
-        return 0
-    if isinstance(value, str | float):
-        return _time(whole(value))
-    raise Fault(f"Expected a long but was {type(value).__name__}")
-
-
-def whole(value: Any) -> int:
-    """As Java's reader takes it: an integer, its text, or a number without a fraction. Raises Fault."""
-    if type(value) is int:
-        return value
-    try:
-        if isinstance(value, str):
-            return int(value) if len(value) <= 20 else 2**64
-        if isinstance(value, float) and value.is_integer():
-            return int(value)
-    except (ValueError, OverflowError):
-        pass
-    raise Fault(f"Expected a long but was {value!s:.64}")
+        return _text_attribute(key, text_of(value))
 
 
 def _annotation_times(span: Json) -> Iterator[int]:
     for each in span.get("annotations") or ():
-        yield _time(each.get("timestamp"))
+        yield time_of(each.get("timestamp"))
 
 
-def _trace_id(text: str) -> bytes:
-    """16 bytes. Raises Fault."""
-    if len(text) == 32 or len(text) == 16:
-        with_high = text if len(text) == 32 else _HIGH_ZEROS + text
-        try:
-            found = bytes.fromhex(with_high)
-        except ValueError:
-            found = b""
-        if found.hex() == with_high and any(found):
-            return found
-    if not text:
-        raise Fault("traceId is empty")
-    if len(text) > 32:
-        raise Fault("traceId.length > 32")
-    if not _LOWER_HEX.issuperset(text):
-        raise Fault(f"{text} should be lower-hex encoded with no prefix")
-    if not text.strip("0"):
-        raise Fault("traceId is all zeros")
-    return bytes.fromhex(text.zfill(32))
-
-
-def _span_id(text: str, name: str) -> bytes:
-    """8 bytes; of a parent they may be zeros. Raises Fault."""
-    if len(text) == 16:
-        try:
-            found = bytes.fromhex(text)
-        except ValueError:
-            found = b""
-        if found.hex() == text and (found != _ZERO_ID or name != "id"):
-            return found
-    if not text:
-        raise Fault(f"{name} is empty")
-    if len(text) > 16:
-        raise Fault(f"{name}.length > 16")
-    if not _LOWER_HEX.issuperset(text):
-        raise Fault(f"{text} should be lower-hex encoded with no prefix")
-    if name == "id" and not text.strip("0"):
-        raise Fault("id is all zeros")
-    return bytes.fromhex(text.zfill(16))
-
-
-_HIGH_ZEROS = "0" * 16
-_ZERO_ID = bytes(8)
-_LOWER_HEX = frozenset("0123456789abcdef")
 _NO_TAGS: Json = {}
 
 
@@ -440,62 +354,24 @@ _NO_TIMESTAMP = _attribute(model.NO_TIMESTAMP, _TRUE)
 _TAGS_FOLLOW = _attribute(model.TAGS, _TRUE)
 
 
-def _event(annotation: Json, place: int) -> bytes:
+def _event(annotation: Json, place: tuple[int, int]) -> bytes:
     time, value = annotation.get("timestamp"), annotation.get("value")
     if time is None or value is None:
-        raise Fault(f"Incomplete annotation at $[{place}].annotations")
-    content = b"\x09" + _fixed64(_time(time) * _MICRO_NANO) + field(2, _text(value).encode())
+        raise incomplete_annotation(annotation, *place)
+    content = b"\x09" + _fixed64(time_of(time) * _MICRO_NANO) + field(2, text_of(value).encode())
     return field(11, content)
 
 
 def _status(tags: Mapping[str, Any]) -> bytes:
     """An `error` of whatever value is one, for Zipkin; its value is the message."""
     if "error" in tags:
-        text = _text(tags["error"])
+        text = text_of(tags["error"])
         message = field(2, text.encode()) if text not in ("", "true") else b""
         return field(15, message + b"\x18" + varint(STATUS_ERROR))
     code = tags.get("otel.status_code")
     if code == "ERROR":
         return field(15, b"\x18" + varint(STATUS_ERROR))
     return field(15, b"\x18" + varint(_STATUS_OK)) if code == "OK" else b""
-
-
-class Endpoint(NamedTuple):
-    """As Zipkin normalises it; "" and 0 are absent."""
-
-    service_name: str
-    ipv4: str
-    ipv6: str
-    port: int
-
-
-def endpoint_of(sent: Mapping[str, Any]) -> Endpoint:
-    """Of an endpoint as JSON has it. Raises Fault; AttributeError or TypeError for what is none."""
-    name = _text(sent.get("serviceName") or "").lower()
-    addresses: dict[type, str] = {}
-    for key in ("ipv4", "ipv6"):
-        if text := sent.get(key):
-            address = _address(_text(text))
-            addresses.setdefault(type(address), str(address))
-    port = whole(sent.get("port") or 0)
-    if port > _PORT_MAX:
-        raise Fault(f"invalid port {port}")
-    return Endpoint(
-        name, addresses.get(IPv4Address, ""), addresses.get(IPv6Address, ""), max(0, port)
-    )
-
-
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """None for what is no address, which Zipkin leaves out. An IPv4 address within an IPv6 one is what it is."""
-    try:
-        address = ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address):
-        low = int(address)
-        is_compatible = 1 < low < 2**32
-        return address.ipv4_mapped or (IPv4Address(low) if is_compatible else address)
-    return address
 
 
 def _endpoint_attributes(

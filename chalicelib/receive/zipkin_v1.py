@@ -14,26 +14,28 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from chalicelib.errors import InvalidPayload
 from chalicelib.receive.otlp import Normalised
 from chalicelib.receive.thrift import binary_list
-from chalicelib.receive.zipkin import (
+from chalicelib.receive.zipkin import Json, check_span_count, json_list, payload_of
+from chalicelib.receive.zipkin_fields import (
     Endpoint,
     Fault,
-    Json,
     address_text,
-    check_span_count,
     endpoint_of,
-    json_list,
-    payload_of,
+    incomplete_annotation,
     whole,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from chalicelib.receive.thrift import Fields
+
 _BOOL, _STRING = 0, 6
 """zipkinCore.thrift, AnnotationType."""
 _ADDRESSES = ("ca", "sa", "ma")
 _NO_ENDPOINT = Endpoint("", "", "", 0)
 _UINT64 = 2**64 - 1
+_SERVICES_MAX = 16
+"""Beside the first. Real spans have one other; each annotation looks through all of them."""
 _KINDS = {
     "cs": "CLIENT",
     "cr": "CLIENT",
@@ -80,7 +82,7 @@ def payload_from_json(body: bytes) -> Normalised:
     )
     if is_second:
         raise InvalidPayload("Expected a JSON_V1 encoded list, but received: JSON_V2")
-    return _payload(spans, _span_from_json, "json")
+    return _payload(spans, _span_from_json, _Endpoints(_endpoint), "json")
 
 
 _SECOND_KEYS = ("localEndpoint", "remoteEndpoint", "tags")
@@ -90,16 +92,39 @@ def payload_from_thrift(body: bytes) -> Normalised:
     """Of a list of spans in Thrift's binary protocol. Raises as `zipkin.payload_from_json` does."""
     if not body:
         return Normalised(b"", 0, Counter())
-    return _payload(binary_list(body), _span_from_thrift, "thrift")
+    return _payload(
+        binary_list(body), _span_from_thrift, _Endpoints(_endpoint_from_thrift), "thrift"
+    )
 
 
-def _payload(spans: Sequence[Any], read: Callable[[Any, int], V1Span], form: str) -> Normalised:
+class _Endpoints:
+    """Endpoints as sent → as they are, remembered within a request: every annotation of a span has one."""
+
+    def __init__(self, read: Callable[[Any], Endpoint | None]) -> None:
+        self._read = read
+        self._known: dict[tuple[Any, ...], Endpoint | None] = {}
+
+    def of(self, sent: Any) -> Endpoint | None:
+        if not sent:
+            return None
+        key = tuple(sent.items())
+        if key not in self._known:
+            self._known[key] = self._read(sent)
+        return self._known[key]
+
+
+def _payload(
+    spans: Sequence[Any],
+    read: Callable[[Any, int, _Endpoints], V1Span],
+    endpoints: _Endpoints,
+    form: str,
+) -> Normalised:
     check_span_count(len(spans))
     rejected: Counter[str] = Counter()
     found: list[Json] = []
     for place, span in enumerate(spans):
         try:
-            found += converted(read(span, place))
+            found += converted(read(span, place, endpoints))
         except Fault as fault:
             rejected[str(fault)] += 1
         except (AttributeError, TypeError, KeyError, ValueError, OverflowError):
@@ -107,16 +132,20 @@ def _payload(spans: Sequence[Any], read: Callable[[Any, int], V1Span], form: str
     return payload_of(found, form, rejected)
 
 
-def _span_from_json(span: Json, place: int) -> V1Span:
+def _span_from_json(span: Json, place: int, endpoints: _Endpoints) -> V1Span:
     annotations = []
-    for each in span.get("annotations") or ():
+    for nth, each in enumerate(span.get("annotations") or ()):
         time, value = each.get("timestamp"), each.get("value")
         if time is None or value is None:
-            raise Fault(f"Incomplete annotation at $[{place}].annotations")
-        annotations.append(Annotation(whole(time), str(value), _endpoint(each.get("endpoint"))))
+            raise incomplete_annotation(each, place, nth)
+        annotations.append(Annotation(whole(time), str(value), endpoints.of(each.get("endpoint"))))
     binary = []
     for each in span.get("binaryAnnotations") or ():
-        key, value, endpoint = each.get("key"), each.get("value"), _endpoint(each.get("endpoint"))
+        key, value, endpoint = (
+            each.get("key"),
+            each.get("value"),
+            endpoints.of(each.get("endpoint")),
+        )
         if key is None:
             raise Fault(f"No key at $[{place}].binaryAnnotations")
         # What is neither text nor an address, Zipkin leaves out.
@@ -133,12 +162,12 @@ def _span_from_json(span: Json, place: int) -> V1Span:
     )
 
 
-def _endpoint(sent: Any) -> Endpoint | None:
-    found = endpoint_of(sent) if sent is not None else _NO_ENDPOINT
+def _endpoint(sent: Json) -> Endpoint | None:
+    found = endpoint_of(sent)
     return None if found == _NO_ENDPOINT else found
 
 
-def _span_from_thrift(span: dict[int, Any], _: int) -> V1Span:
+def _span_from_thrift(span: Fields, _: int, endpoints: _Endpoints) -> V1Span:
     high = span.get(12) or 0
     trace_id = (f"{high & _UINT64:016x}" if high else "") + f"{span[1] & _UINT64:016x}"
     parent = span.get(5) or 0
@@ -154,19 +183,21 @@ def _span_from_thrift(span: dict[int, Any], _: int) -> V1Span:
         max(0, span.get(10) or 0),
         max(0, span.get(11) or 0),
         [
-            Annotation(each[1], _decoded(each[2]), _endpoint_from_thrift(each.get(3)))
+            Annotation(each[1], _decoded(each[2]), endpoints.of(each.get(3)))
             for each in span.get(6) or ()
             if each.get(1) and 2 in each
         ],
-        list(_binary_from_thrift(span.get(8) or ())),
+        list(_binary_from_thrift(span.get(8) or (), endpoints)),
     )
 
 
-def _binary_from_thrift(annotations: Sequence[dict[int, Any]]) -> Iterator[BinaryAnnotation]:
+def _binary_from_thrift(
+    annotations: Sequence[Fields], endpoints: _Endpoints
+) -> Iterator[BinaryAnnotation]:
     """Text and addresses; what has another type, Zipkin leaves out."""
     for each in annotations:
         key, value, kind = _decoded(each.get(1)), each.get(2), each.get(3)
-        endpoint = _endpoint_from_thrift(each.get(4))
+        endpoint = endpoints.of(each.get(4))
         is_address = kind == _BOOL and value == b"\x01" and endpoint and key in _ADDRESSES
         if 1 in each and value is not None and (kind == _STRING or is_address):
             yield BinaryAnnotation(key, "true" if is_address else _decoded(value), endpoint)
@@ -177,9 +208,7 @@ def _decoded(text: bytes | None) -> str:
     return (text or b"").decode(errors="replace")
 
 
-def _endpoint_from_thrift(endpoint: dict[int, Any] | None) -> Endpoint | None:
-    if endpoint is None:
-        return None
+def _endpoint_from_thrift(endpoint: Fields) -> Endpoint | None:
     ipv4 = (endpoint.get(1) or 0) & 0xFFFFFFFF
     return _endpoint(
         {
@@ -229,6 +258,8 @@ class _Converter:
         return self._fork(endpoint)
 
     def _fork(self, endpoint: Endpoint | None) -> Json:
+        if len(self._others) >= _SERVICES_MAX:
+            raise Fault(f"a span may have parts in {_SERVICES_MAX} services")
         span = self._new(endpoint)
         self._others.append(span)
         return span

@@ -304,12 +304,12 @@ def test_cache(monkeypatch):
 @pytest.mark.parametrize(
     ("route", "path", "parameters", "message"),
     [
-        ("spans", "", {}, "serviceName is required"),
-        ("remoteServices", "", {}, "serviceName is required"),
-        ("dependencies", "", {}, "endTs is required"),
+        ("spans", "", {}, "Mandatory parameter/header/attribute is missing: serviceName"),
+        ("remoteServices", "", {}, "Mandatory parameter/header/attribute is missing: serviceName"),
+        ("dependencies", "", {}, "Mandatory parameter/header/attribute is missing: endTs"),
         ("dependencies", "", {"endTs": 0}, "endTs <= 0"),
         ("dependencies", "", {"endTs": 5, "lookback": -1}, "lookback <= 0"),
-        ("autocompleteValues", "", {}, "key is required"),
+        ("autocompleteValues", "", {}, "Mandatory parameter/header/attribute is missing: key"),
         ("traces", "", {"limit": 0}, "limit <= 0"),
         ("traces", "", {"limit": -1}, "limit <= 0"),
         ("traces", "", {"endTs": -5}, "endTs <= 0"),
@@ -317,7 +317,7 @@ def test_cache(monkeypatch):
         ("traces", "", {"minDuration": 0}, "minDuration <= 0"),
         ("traces", "", {"maxDuration": 5}, "maxDuration is only valid with minDuration"),
         ("traces", "", {"minDuration": 5, "maxDuration": 4}, "maxDuration < minDuration"),
-        ("traces", "", {"limit": "x"}, "limit must be a whole number, not 'x'"),
+        ("traces", "", {"limit": "x"}, 'For input string: "x"'),
         ("traceMany", "", {"traceIds": ""}, "traceIds parameter is empty"),
         ("traceMany", "", {"traceIds": "a,b,a"}, "redundant traceId: a"),
         (

@@ -15,7 +15,7 @@ from thriftpy2.thrift import TType
 from thriftpy2.transport import TMemoryBuffer
 
 from chalicelib.errors import InvalidPayload
-from chalicelib.receive.zipkin import Endpoint
+from chalicelib.receive.zipkin_fields import Endpoint
 from chalicelib.receive.zipkin_v1 import (
     Annotation,
     BinaryAnnotation,
@@ -296,7 +296,7 @@ def test_thrift_is_json():
     ("span", "message"),
     [
         ({}, "Missing : traceId id"),
-        ({"annotations": [{"value": "a"}]}, "Incomplete annotation at $[0].annotations"),
+        ({"annotations": [{"value": "a"}]}, "Incomplete annotation at $[0].annotations[0].value"),
         ({"binaryAnnotations": [{"value": "a"}]}, "No key at $[0].binaryAnnotations"),
         ({"binaryAnnotations": 5}, "Malformed"),
         (5, "Malformed"),
@@ -310,6 +310,16 @@ def test_bad_spans(span, message):
     good = {"traceId": "a", "id": "b"}
     found = payload_from_json(orjson.dumps([good, span]))
     assert (found.span_count, found.rejected.total()) == (1, 1)
+
+
+def test_many_services():
+    """A span with parts in very many services is refused before that costs much."""
+    annotations = [
+        {"timestamp": 1, "value": "a", "endpoint": {"serviceName": str(n)}} for n in range(100_000)
+    ]
+    span = {"traceId": "a", "id": "b", "annotations": annotations}
+    with pytest.raises(InvalidPayload, match="a span may have parts in 16 services"):
+        payload_from_json(orjson.dumps([span]))
 
 
 def test_second_model():
