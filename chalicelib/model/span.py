@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.attribute import texts_of
+from chalicelib.model.shadow_pb2 import Event as ShadowEvent
 from chalicelib.model.shadow_pb2 import Link as ShadowLink
 from chalicelib.model.shadow_pb2 import Resource as ShadowResource
 from chalicelib.model.shadow_pb2 import ResourceSpans, ScopeSpans, TracesData
@@ -66,8 +67,16 @@ class Span(NamedTuple):
     """The Span message's own wire bytes."""
     attributes: Sequence[bytes]
     """KeyValue wire bytes."""
+    raw_events: Sequence[bytes]
+    """Event wire bytes."""
     raw_links: Sequence[bytes]
     """Link wire bytes."""
+
+    @property
+    def events(self) -> list[tuple[str, Sequence[bytes]]]:
+        """(Name, attributes as KeyValue wire bytes) of each event."""
+        parsed = map(ShadowEvent.FromString, self.raw_events)
+        return [(event.name, event.attributes) for event in parsed]
 
     @property
     def links(self) -> list[tuple[bytes, bytes]]:
@@ -161,6 +170,7 @@ def span_from(raw: bytes, scope: Scope) -> Span:
         scope,
         raw,
         shadow.attributes[:],
+        shadow.events[:],
         shadow.links[:],
     )
     # What Span(…) comes to, at half its price: this runs for every span.

@@ -103,6 +103,11 @@ def trace_by_id(
         spans = [span for span in spans if span.span_id in span_ids]
     if not spans:
         raise _not_found(trace_id, is_narrowed=bool(chunk_keys or span_ids))
+    return in_order(spans)
+
+
+def in_order(spans: Iterable[Span]) -> list[Span]:
+    """By start."""
     return sorted(spans, key=lambda span: (span.start_time_unix_nano, span.span_id))
 
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.model.attribute import AttributeHashes, link_hash
+from chalicelib.model.attribute import AttributeHashes, event_hash, link_hash
 from chalicelib.model.clew_pb2 import SearchBlock
 from chalicelib.model.frame import message_in, seal
 from chalicelib.model.names import key_name
@@ -51,7 +51,10 @@ class SearchRow(NamedTuple):
     has_error: bool
     span_names: frozenset[str]
     attribute_hashes: array[int]
-    """Ascending; of span and resource attributes, and of the traces that spans link to."""
+    """Ascending; of the attributes of spans, resources and events, of events' names, and of the traces that spans
+    link to."""
+    has_event_hashes: bool = True
+    """False for rows of older blocks: they say nothing of events."""
 
 
 class Block(NamedTuple):
@@ -99,6 +102,7 @@ def _row(trace_id: bytes, service: str, spans: Sequence[Span]) -> SearchRow:
         *[map(hash_of, span.attributes) for span in spans],
         *map(_resource_hashes, resources),
         [link_hash(id_) for span in spans if span.raw_links for id_, _ in span.links],
+        *[_event_hashes(name, of) for span in spans if span.raw_events for name, of in span.events],
     )
     return SearchRow(
         trace_id,
@@ -110,6 +114,10 @@ def _row(trace_id: bytes, service: str, spans: Sequence[Span]) -> SearchRow:
         frozenset([key_name(name) for name in {span.name for span in spans}]),
         array("H", sorted(hashes)),
     )
+
+
+def _event_hashes(name: str, attributes: Iterable[bytes]) -> set[int]:
+    return {event_hash(name), *map(_hashes.__getitem__, attributes)}
 
 
 @lru_cache(maxsize=1_000)
@@ -176,6 +184,7 @@ def _encode(rows: Sequence[SearchRow]) -> bytes:
         ],
         attribute_hash_counts=[len(row.attribute_hashes) for row in rows],
         attribute_hashes=b"".join(_little_endian(row.attribute_hashes) for row in rows),
+        has_event_hashes=True,
     ).SerializeToString(deterministic=True)
 
 
@@ -212,6 +221,7 @@ def rows_in(value: bytes) -> list[SearchRow]:
             bool(error),
             frozenset(names[place] for place in name_indices[names_start:names_end]),
             hashes[hashes_start:hashes_end],
+            block.has_event_hashes,
         )
         for i, (
             service,
