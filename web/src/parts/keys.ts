@@ -34,6 +34,7 @@ export function useKeys(group: KeyGroup): void {
     const listen = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return
       if (isTyping(event.target) || document.querySelector('dialog[open]')) return
+      if (isOperated(event)) return
       const found = current.current.keys.find(({ keys }) => keys.includes(event.key))
       if (found) {
         event.preventDefault()
@@ -46,6 +47,15 @@ export function useKeys(group: KeyGroup): void {
       keyGroups.value = keyGroups.peek().filter((each) => each !== shown)
     }
   }, [])
+}
+
+/** Enter and space are for the button, link or summary that has the focus. */
+function isOperated({ key, target }: KeyboardEvent): boolean {
+  return (
+    (key === 'Enter' || key === ' ') &&
+    target instanceof Element &&
+    target.closest('button, a[href], summary, [role="option"]') !== null
+  )
 }
 
 export function isTyping(target: EventTarget | null): boolean {
