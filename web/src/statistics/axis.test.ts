@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { durationAxis, linearAxis, logTicks, placeOf, ticks, timeTicks } from './axis.ts'
+import { bare, durationAxis, linearAxis, logTicks, placeOf, ticks, timeTicks } from './axis.ts'
 
 const at = (text: string) => Date.parse(text) / 1e3
 const texts = (found: number[]) =>
@@ -62,4 +62,15 @@ test('a logarithmic axis has 1, 2 and 5, and only powers where that is too much'
 test('places go from 0 to 1', () => {
   expect(placeOf({ low: 0, high: 8, isLogarithmic: false }, 2)).toBe(0.25)
   expect(placeOf({ low: 1, high: 100, isLogarithmic: true }, 10)).toBeCloseTo(0.5)
+})
+
+test('a tick shows no zeros that say nothing', () => {
+  expect(['1.00 s', '1.50 s', '20.0 ms', '100 ms', '0.25/min', '5 min'].map(bare)).toEqual([
+    '1 s',
+    '1.5 s',
+    '20 ms',
+    '100 ms',
+    '0.25/min',
+    '5 min',
+  ])
 })

@@ -38,6 +38,11 @@ function wallSeconds(seconds: number, zoneName: string): number {
   return Date.parse(`${wallClockOf(seconds, zoneName)}Z`) / 1e3
 }
 
+/** `1.50 s` as `1.5 s`: at a tick, further digits say nothing. */
+export function bare(text: string): string {
+  return text.replace(/(\.\d*?)0+(?= )/, '$1').replace('. ', ' ')
+}
+
 export interface Axis {
   low: number
   high: number

@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 export const HEIGHT = 190
 /** What lies around the plot, in pixels: all charts have the same, so that their times stand below each other. */
 export const LEFT = 66
-export const RIGHT = 14
+export const RIGHT = 22
 export const BOTTOM = 24
 export const TOP = 8
 

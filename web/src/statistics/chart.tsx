@@ -7,7 +7,7 @@ import { shortMoment, zone } from '../language/format.ts'
 import { language } from '../language/language.ts'
 import { hrefTo, navigate } from '../route.ts'
 import { colours } from '../theme/tokens.ts'
-import { type Axis, timeText, timeTicks } from './axis.ts'
+import { type Axis, bare, timeText, timeTicks } from './axis.ts'
 import type { Brush } from './brush.ts'
 import { BOTTOM, HEIGHT, LEFT, RIGHT, TOP } from './canvas.tsx'
 import type { Exemplar } from './exemplars.ts'
@@ -45,6 +45,7 @@ export function Chart(props: Props) {
   const { title, steps, lines, axis, format, exemplars, brush } = props
   const place = useRef<HTMLDivElement>(null)
   const legend = useRef<HTMLDivElement>(null)
+  const moment = useRef<HTMLSpanElement>(null)
   const chart = useRef<uPlot | undefined>(undefined)
   const latest = useRef(props)
   latest.current = props
@@ -53,8 +54,9 @@ export function Chart(props: Props) {
   const data = [steps.seconds, ...lines.map((line) => line.values)] as uPlot.AlignedData
   useEffect(() => {
     const element = place.current
-    if (!element || !legend.current) return
-    const made = new uPlot(optionsOf(element, legend.current, palette, latest), data, element)
+    if (!element) return
+    const read = (step: number | undefined) => readOut(step, legend.current, moment.current, latest)
+    const made = new uPlot(optionsOf(element, read, palette, latest), data, element)
     chart.current = made
     const observer = new ResizeObserver(() => {
       if (element.clientWidth !== made.width) {
@@ -74,7 +76,10 @@ export function Chart(props: Props) {
   useEffect(() => chart.current?.redraw(false), [exemplars, brush?.from, brush?.to])
   return (
     <section class="chart">
-      <h2>{title}</h2>
+      <div class="chart-head">
+        <h2>{title}</h2>
+        <span ref={moment} class="quiet number" aria-hidden="true" />
+      </div>
       <div ref={legend} class="legend" aria-hidden="true">
         {lines.map((line) => (
           <span key={line.name}>
@@ -82,10 +87,9 @@ export function Chart(props: Props) {
             <b class="number" />
           </span>
         ))}
-        <b class="number moment" />
       </div>
-      <div ref={place} class="plot" role="img" aria-label={labelOf(title, lines, format)} />
-      <Twin table={() => <Table {...props} />} />
+      <div ref={place} class="lines" role="img" aria-label={labelOf(title, lines, format)} />
+      <Twin title={title} table={() => <Table {...props} />} />
     </section>
   )
 }
@@ -154,7 +158,7 @@ type Palette = typeof colours.value
 
 function optionsOf(
   element: HTMLElement,
-  legend: HTMLElement,
+  read: (step: number | undefined) => void,
   palette: Palette,
   latest: Latest,
 ): uPlot.Options {
@@ -201,7 +205,7 @@ function optionsOf(
         size: LEFT,
         splits: () => latest.current.axis.ticks,
         filter: (_, ticks) => ticks,
-        values: (_, ticks) => ticks.map((tick) => (tick ? latest.current.format(tick) : '0')),
+        values: (_, ticks) => ticks.map((tick) => (tick ? bare(latest.current.format(tick)) : '0')),
       },
     ],
     series: [
@@ -222,7 +226,7 @@ function optionsOf(
       drawClear: [(plot) => drawBrush(plot, latest.current.brush, palette)],
       draw: [(plot) => drawExemplars(plot, latest.current.exemplars ?? [], palette)],
       setSelect: [(plot) => choose(plot, latest)],
-      setCursor: [(plot) => readOut(plot, legend, latest)],
+      setCursor: [(plot) => read(stepAt(plot))],
       ready: [(plot) => listen(plot, latest)],
     },
     plugins: [tooltip(latest)],
@@ -331,17 +335,25 @@ function listen(plot: uPlot, latest: Latest): void {
   })
 }
 
-/** Values at the pointer, wherever among the charts it is. */
-function readOut(plot: uPlot, legend: HTMLElement, latest: Latest): void {
+/** The step under the pointer, wherever among the charts it is. */
+function stepAt(plot: uPlot): number | undefined {
   const { idx, left = -1 } = plot.cursor
-  const isThere = idx !== null && idx !== undefined && left >= 0
-  const places = legend.querySelectorAll('b')
-  latest.current.lines.forEach((line, at) => {
+  return left >= 0 ? (idx ?? undefined) : undefined
+}
+
+function readOut(
+  step: number | undefined,
+  legend: HTMLElement | null,
+  moment: HTMLElement | null,
+  latest: Latest,
+): void {
+  const { lines, steps, format } = latest.current
+  const places = legend?.querySelectorAll('b') ?? []
+  lines.forEach((line, at) => {
     const place = places[at]
-    if (place) place.textContent = isThere ? textOf(line.values[idx], latest.current.format) : ''
+    if (place) place.textContent = step === undefined ? '' : textOf(line.values[step], format)
   })
-  const moment = places[latest.current.lines.length]
-  if (moment) moment.textContent = isThere ? shortMoment(plot.data[0][idx] ?? 0) : ''
+  if (moment) moment.textContent = step === undefined ? '' : shortMoment(steps.seconds[step] ?? 0)
 }
 
 /** Names the trace under the pointer, or what a click finds. */

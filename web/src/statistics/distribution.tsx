@@ -5,7 +5,7 @@ import { duration, number, percent, zone } from '../language/format.ts'
 import { language } from '../language/language.ts'
 import { hrefTo } from '../route.ts'
 import { colours } from '../theme/tokens.ts'
-import { linearAxis, logTicks, placeOf } from './axis.ts'
+import { bare, linearAxis, logTicks, placeOf } from './axis.ts'
 import { type Brush, searchOf } from './brush.ts'
 import { type Box, Canvas, type Rectangle } from './canvas.tsx'
 import { type Buckets, bound, sum } from './histogram.ts'
@@ -72,7 +72,7 @@ export function Distribution(props: Props) {
           })
         }}
       />
-      <Twin table={() => <Table {...props} />} />
+      <Twin title={say().distribution} table={() => <Table {...props} />} />
     </section>
   )
 }
@@ -142,7 +142,7 @@ function draw(
   const [low, high] = [bound(buckets, 0), bound(buckets, counts.length)]
   for (const tick of logTicks(low, high, box.width / TICK_PIXELS)) {
     const x = box.left + (Math.log(tick / low) / Math.log(high / low)) * box.width
-    context.fillText(duration(tick), x, box.top + box.height + 13)
+    context.fillText(bare(duration(tick)), x, box.top + box.height + 13)
   }
 }
 

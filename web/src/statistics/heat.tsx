@@ -5,7 +5,7 @@ import { clockTime, duration, number, shortMoment, zone } from '../language/form
 import { language } from '../language/language.ts'
 import { hrefTo } from '../route.ts'
 import { colours } from '../theme/tokens.ts'
-import { logTicks, timeText, timeTicks } from './axis.ts'
+import { bare, logTicks, timeText, timeTicks } from './axis.ts'
 import { type Brush, searchOf, spanText } from './brush.ts'
 import { type Box, Canvas, type Rectangle } from './canvas.tsx'
 import { coarse, type HeatMap, shade } from './heat-map.ts'
@@ -39,10 +39,7 @@ export function Heat(props: Props) {
     <section class="chart">
       <h2>{say().heat}</h2>
       <div class="legend">
-        <span>
-          1 <i class="shades" /> {say().calls(map.most)}
-        </span>
-        {over && (
+        {over ? (
           <span class="number" aria-hidden="true">
             {shortMoment(steps.seconds[over.column] ?? 0)} ·{' '}
             {say().ofDurations(
@@ -50,6 +47,10 @@ export function Heat(props: Props) {
               duration(bound(map.rows, over.row + 1)),
             )}
             : <b>{say().calls(count)}</b>
+          </span>
+        ) : (
+          <span>
+            1 <i class="shades" /> {say().calls(map.most)}
           </span>
         )}
       </div>
@@ -76,7 +77,7 @@ export function Heat(props: Props) {
           })
         }}
       />
-      <Twin table={() => <Table {...props} />} />
+      <Twin title={say().heat} table={() => <Table {...props} />} />
     </section>
   )
 }
@@ -153,7 +154,7 @@ function draw(
   const [low, high] = [bound(map.rows, 0), bound(map.rows, rows)]
   for (const tick of logTicks(low, high, TICKS_MAX)) {
     const share = Math.log(tick / low) / Math.log(high / low)
-    context.fillText(duration(tick), box.left - 6, box.top + box.height * (1 - share))
+    context.fillText(bare(duration(tick)), box.left - 6, box.top + box.height * (1 - share))
   }
   context.textAlign = 'center'
   const most = (box.left + box.width) / TICK_PIXELS

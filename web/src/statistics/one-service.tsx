@@ -76,7 +76,7 @@ export function OneService({
     <div class={asked.isWaiting ? 'waiting' : ''}>
       {failure && <Failed failure={failure} again={again} />}
       {answer.warnings.map((warning) => (
-        <p key={warning} class="notice">
+        <p key={warning} class="statistics-notice">
           <Icon name="warning" size={14} /> {warning}
         </p>
       ))}
@@ -104,7 +104,7 @@ export function OneService({
         <span class="quiet">{say().step(duration(Number(answer.step_nano)))}</span>
       </p>
       {spanName && !chosen && (
-        <p class="notice">
+        <p class="statistics-notice">
           <Icon name="warning" size={14} /> {say().operationAway(spanName.slice(0, 200))}
         </p>
       )}
@@ -182,7 +182,7 @@ function Charts({
   return (
     <>
       <Tiles figures={figures} halves={halves} />
-      <div class="brush-place" role="status">
+      <div class="brush-place" data-chosen={brush !== undefined} role="status">
         {brush ? (
           <BrushBar brush={brush} service={service} spanName={spanName} />
         ) : (

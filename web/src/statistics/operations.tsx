@@ -87,10 +87,10 @@ export function Operations({
                 <td class="number">{duration(Number(each.total.p95_nano))}</td>
                 <td class="number">{duration(Number(each.total.p99_nano))}</td>
                 <td class="number">
-                  <span class="share">
+                  <span class="time-share">
                     <i style={{ width: `${(shares.get(each) ?? 0) * 100}%` }} />
                   </span>{' '}
-                  <span class="share-text">{percent(shares.get(each) ?? 0)}</span>
+                  <span class="time-share-text">{percent(shares.get(each) ?? 0)}</span>
                 </td>
               </tr>
             ))}

@@ -4,14 +4,14 @@ import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
 import { say } from './messages.ts'
 
-export function Twin({ table }: { table: () => ComponentChildren }) {
+export function Twin({ title, table }: { title: string; table: () => ComponentChildren }) {
   const [isOpen, setOpen] = useState(false)
   return (
     <details class="twin" onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>{say().asTable}</summary>
       {/* It scrolls, so the keyboard must reach it. */}
       {isOpen && (
-        <section class="twin-table" tabIndex={0} aria-label={say().asTable}>
+        <section class="twin-table" tabIndex={0} aria-label={say().tableOf(title)}>
           {table()}
         </section>
       )}
