@@ -1,26 +1,22 @@
 /** A trace: by its id from the server, or from a file that was dropped. */
 
 import { computed } from '@preact/signals'
-import { useEffect, useMemo, useRef } from 'preact/hooks'
-import type { Failure } from '../api/failure.ts'
+import { useEffect, useMemo } from 'preact/hooks'
 import { server } from '../api/server.ts'
-import { Icon } from '../parts/icon.tsx'
-import { Empty, Failed, Loading } from '../parts/states.tsx'
-import { navigate, route } from '../route.ts'
-import { droppedFile } from './dropped.ts'
+import { later } from '../parts/later.tsx'
+import { Failed, Loading } from '../parts/states.tsx'
+import { route } from '../route.ts'
+import { droppedFile, FILE } from './dropped.ts'
 import { Header } from './view/header.tsx'
 import { useTraceKeys } from './view/keys.ts'
-import { Logs } from './view/logs.tsx'
-import { say } from './view/messages.ts'
-import { TraceStatistics } from './view/statistics.tsx'
 import { TraceStore } from './view/store.ts'
 import { Timeline } from './view/timeline.tsx'
 import './view/trace.css'
 
-const FILE = 'file'
-const RETRY_MILLISECONDS = 3_000
-const RETRIES_MAX = 10
-const RETENTION_DAYS = 14
+const DropZone = later(async () => (await import('./view/opening.tsx')).DropZone)
+const NotOpened = later(async () => (await import('./view/opening.tsx')).NotOpened)
+const Logs = later(async () => (await import('./view/logs.tsx')).Logs)
+const TraceStatistics = later(async () => (await import('./view/statistics.tsx')).TraceStatistics)
 
 /** What of the route decides which trace it is: the rest changes with every step of the zoom. */
 const subject = computed(() => route.value.subject)
@@ -35,34 +31,6 @@ export default function TraceView() {
       traceId={traceId}
       file={file}
     />
-  )
-}
-
-function DropZone() {
-  const field = useRef<HTMLInputElement>(null)
-  return (
-    <div class="drop-zone">
-      <Empty title={say().noTrace}>
-        <p>{say().noTraceHint}</p>
-        <input
-          ref={field}
-          type="file"
-          class="visually-hidden"
-          tabIndex={-1}
-          aria-label={say().chooseFile}
-          accept=".json,.gz,.jsonl,application/json"
-          onChange={(event) => {
-            const [file] = event.currentTarget.files ?? []
-            if (!file) return
-            droppedFile.value = file
-            navigate('trace', FILE)
-          }}
-        />
-        <button type="button" class="primary" onClick={() => field.current?.click()}>
-          <Icon name="upload" /> {say().chooseFile}
-        </button>
-      </Empty>
-    </div>
   )
 }
 
@@ -94,37 +62,5 @@ function Opened({ traceId, file }: { traceId: string; file: File | undefined }) 
       {tab === 'logs' && <Logs store={store} trace={trace} />}
       {tab === 'statistics' && <TraceStatistics store={store} trace={trace} />}
     </div>
-  )
-}
-
-/** What is not stored may be on its way: it is looked for again, for half a minute. */
-function NotOpened({
-  failure,
-  open,
-  again,
-}: {
-  failure: Failure
-  open: () => void
-  again: () => void
-}) {
-  const isMissing = failure.kind === 'not_found'
-  const count = useRef(0)
-  useEffect(() => {
-    if (!isMissing || count.current >= RETRIES_MAX) return
-    const timer = setTimeout(() => {
-      count.current++
-      open()
-    }, RETRY_MILLISECONDS)
-    return () => clearTimeout(timer)
-  }, [failure])
-  if (!isMissing) return <Failed failure={failure} again={again} />
-  const isOver = count.current >= RETRIES_MAX
-  return (
-    <Failed failure={failure} again={again} title={say().notStored}>
-      <p class="quiet">{say().notStoredHint(RETENTION_DAYS)}</p>
-      <p class="quiet" role="status">
-        {isOver ? say().notLookedFor : say().lookedFor}
-      </p>
-    </Failed>
   )
 }

@@ -1,20 +1,25 @@
 /** Above the timeline: what the trace is, what is odd about it, and what one can do with it. */
 
-import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
 import { type Failure, failureOf } from '../../api/failure.ts'
 import { duration, moment, zone } from '../../language/format.ts'
 import { copy } from '../../parts/copy.ts'
 import { Icon, type IconName } from '../../parts/icon.tsx'
+import { later } from '../../parts/later.tsx'
 import { Service } from '../../parts/service.tsx'
 import { writeAddress } from '../../route.ts'
-import type { Trace } from '../protocol.ts'
+import type { Trace, TraceHead } from '../protocol.ts'
+import { isFresh } from './fresh.ts'
 import { say } from './messages.ts'
 import type { Tab, TraceStore } from './store.ts'
 
+/** Most traces have nothing odd about them. */
+const Notices = later(
+  async () => (await import('./notices.tsx')).Notices,
+  () => <div class="notices" />,
+)
+
 const TABS: readonly Tab[] = ['timeline', 'logs', 'statistics']
-/** A trace whose last span ended less than this ago may get more. */
-const FRESH_MILLISECONDS = 60_000
 const COPIED_MILLISECONDS = 1_500
 const URL_KEPT_MILLISECONDS = 10_000
 
@@ -53,7 +58,12 @@ export function Header({
           )}
           <span class="quiet">{say().depth(head.depthMax + 1)}</span>
         </p>
-        <Notices store={store} trace={trace} again={again} />
+        {!head.isComplete && (
+          <span class="arriving" role="status">
+            {say().arriving}
+          </span>
+        )}
+        {hasNotices(head) && <Notices store={store} trace={trace} again={again} />}
       </div>
       <div class="trace-tools">
         <div class="tabs" role="tablist" aria-label={say().tabs}>
@@ -79,107 +89,15 @@ export function Header({
   )
 }
 
-function Notices({
-  store,
-  trace: { head },
-  again,
-}: {
-  store: TraceStore
-  trace: Trace
-  again: () => void
-}) {
-  const reload = (
-    <button type="button" onClick={again}>
-      <Icon name="reload" size={14} /> {say().reload}
-    </button>
-  )
-  const end = Number(BigInt(head.startUnixNano) / 1_000_000n) + head.durationNano / 1e6
-  const isFresh = head.source === 'server' && Date.now() - end < FRESH_MILLISECONDS
+function hasNotices(head: TraceHead): boolean {
   return (
-    <div class="notices">
-      {!head.isComplete && (
-        <span class="arriving" role="status">
-          {say().arriving}
-        </span>
-      )}
-      {head.isComplete && isFresh && (
-        <Notice title={say().fresh} text={say().freshHint}>
-          {reload}
-        </Notice>
-      )}
-      {head.missingParentCount > 0 && (
-        <Notice
-          title={say().missingParents(head.missingParentCount)}
-          text={say().missingParentsHint}
-        >
-          {head.source === 'server' && reload}
-        </Notice>
-      )}
-      {head.skewedCount > 0 && (
-        <Notice title={say().skewed(head.skewedCount)} text={say().skewedHint}>
-          <label class="row">
-            <input
-              type="checkbox"
-              checked={store.adjustsClocks.value}
-              onChange={(event) => {
-                store.adjustsClocks.value = event.currentTarget.checked
-              }}
-            />
-            {say().adjust}
-          </label>
-        </Notice>
-      )}
-      {head.cycleCount > 0 && (
-        <Notice title={say().cycles(head.cycleCount)} text={say().cyclesHint} />
-      )}
-      {head.duplicateIdCount > 0 && (
-        <Notice title={say().duplicates(head.duplicateIdCount)} text={say().duplicatesHint} />
-      )}
-      {head.rootCount > 1 && (
-        <Notice
-          title={say().roots(head.rootCount)}
-          text={`${say().rootsHint} ${head.criticalPathMissing === 'several_roots' ? say().criticalMissing : ''}`}
-        />
-      )}
-      {(head.otherTraceCount ?? 0) > 0 && (
-        <Notice title={say().others(head.otherTraceCount ?? 0)} text={say().othersHint} />
-      )}
-    </div>
-  )
-}
-
-/** A chip that explains itself when it is opened, and closes when one goes elsewhere. */
-function Notice({
-  title,
-  text,
-  children,
-}: {
-  title: string
-  text: string
-  children?: ComponentChildren
-}) {
-  return (
-    <details
-      class="notice"
-      onFocusOut={(event) => {
-        if (!event.currentTarget.contains(event.relatedTarget as Node | null))
-          event.currentTarget.open = false
-      }}
-      onKeyDown={(event) => {
-        if (event.key !== 'Escape' || !event.currentTarget.open) return
-        event.preventDefault()
-        event.currentTarget.open = false
-        event.currentTarget.querySelector('summary')?.focus()
-      }}
-    >
-      <summary class="chip">
-        <Icon name="warning" size={13} /> {title}
-      </summary>
-      <div tabIndex={-1}>
-        <p>{text}</p>
-        {children}
-      </div>
-    </details>
+    head.missingParentCount > 0 ||
+    head.skewedCount > 0 ||
+    head.cycleCount > 0 ||
+    head.duplicateIdCount > 0 ||
+    head.rootCount > 1 ||
+    (head.otherTraceCount ?? 0) > 0 ||
+    isFresh(head)
   )
 }
 

@@ -7,9 +7,10 @@ import { Icon } from '../../parts/icon.tsx'
 import { Service } from '../../parts/service.tsx'
 import { Empty, Failed, Loading } from '../../parts/states.tsx'
 import type { LogEntry, Trace } from '../protocol.ts'
-import { say } from './messages.ts'
+import { say } from './panel-messages.ts'
 import { clipped } from './shown.ts'
 import type { TraceStore } from './store.ts'
+import './panel.css'
 
 /** The worker's limit, which it keeps without a word. */
 const LOGS_MAX = 20_000

@@ -15,8 +15,9 @@ import { linkPatterns } from '../../settings/state.ts'
 import { spanIdOf } from '../model/tree.ts'
 import { attributeText } from '../model/value.ts'
 import type { Attribute, SpanDetails, Trace } from '../protocol.ts'
-import { say } from './messages.ts'
+import { say } from './panel-messages.ts'
 import type { TraceStore } from './store.ts'
+import './panel.css'
 
 const SETTLED_MILLISECONDS = 60
 

@@ -3,6 +3,7 @@
 import { effect } from '@preact/signals'
 import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { Icon } from '../../parts/icon.tsx'
+import { later } from '../../parts/later.tsx'
 import { remember, rememberedText } from '../../settings/remembered.ts'
 import { colours } from '../../theme/tokens.ts'
 import type { Trace } from '../protocol.ts'
@@ -10,12 +11,17 @@ import { TICK_APART_PIXELS } from './bars.ts'
 import { Chips } from './chips.tsx'
 import { derivedFrom } from './derived.ts'
 import { say } from './messages.ts'
-import { Minimap } from './minimap.ts'
-import { Panel } from './panel.tsx'
 import { clockText, Scale, tickText } from './scale.ts'
 import type { TraceStore } from './store.ts'
 import { NO_FILTERS } from './visible.ts'
 import { Waterfall } from './waterfall.ts'
+
+/** Below the names and bars in importance: it comes after them. */
+const Overview = later(
+  async () => (await import('./overview.tsx')).Overview,
+  () => <div class="minimap" />,
+)
+const Panel = later(async () => (await import('./panel.tsx')).Panel)
 
 const DRAG_PIXELS_MIN = 3
 
@@ -129,37 +135,6 @@ function Divider({ label, width, sign }: { label: string; width: Width; sign: 1 
       }}
     />
   )
-}
-
-function Overview({ store }: { store: TraceStore }) {
-  const place = useRef<HTMLDivElement>(null)
-  useLayoutEffect(() => {
-    if (!place.current) return
-    const map = new Minimap(
-      place.current,
-      (from, to) => store.setZoom(from, to),
-      () => {
-        store.zoom.value = undefined
-      },
-    )
-    const stop = effect(() => {
-      const trace = store.trace.value
-      if (!trace) return
-      map.show({
-        trace,
-        range: store.range.value,
-        hits: store.hits.value,
-        adjustsClocks: store.adjustsClocks.value,
-        colours: colours.value,
-        sight: store.sight.value,
-      })
-    })
-    return () => {
-      stop()
-      map.close()
-    }
-  }, [store])
-  return <div ref={place} class="minimap" />
 }
 
 /** The times above the bars; dragging across them zooms. */
