@@ -38,7 +38,7 @@ interface Props {
 
 const SYNC = 'statistics'
 const REACH_PIXELS = 9
-const TICK_PIXELS = 96
+const TICK_PIXELS = 80
 const DASHES = { dashed: [7, 4], dotted: [2, 3] }
 
 export function Chart(props: Props) {

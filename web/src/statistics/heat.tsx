@@ -14,7 +14,7 @@ import { say } from './messages.ts'
 import type { Steps } from './series.ts'
 import { Twin } from './twin.tsx'
 
-const TICK_PIXELS = 96
+const TICK_PIXELS = 80
 const TICKS_MAX = 6
 const TABLE_COLUMNS_MAX = 8
 const TABLE_ROWS_MAX = 12

@@ -23,6 +23,8 @@ const AT_ONCE = 4
 
 type Found = ReadonlyMap<string, StatisticsAnswer | Failure>
 
+const NONE: Found = new Map()
+
 export function Overview({
   range,
   turn,
@@ -40,8 +42,10 @@ export function Overview({
   const all = services.answer?.services ?? []
   const names = all.slice(0, SERVICES_MAX)
   const found = useEach(names, key, range)
-  if (services.failure) return <Failed failure={services.failure} again={services.again} />
-  if (!services.answer) return <Loading rows={8} />
+  if (!services.answer) {
+    if (services.failure) return <Failed failure={services.failure} again={services.again} />
+    return <Loading rows={8} />
+  }
   if (all.length === 0) return <Nothing service="" />
   const order = orderIn(sort, 'name.asc')
   const value = (name: string): number | string => {
@@ -55,6 +59,7 @@ export function Overview({
   }
   return (
     <>
+      {services.failure && <Failed failure={services.failure} again={services.again} />}
       <div class="wide-table">
         <table class="overview-table">
           <thead>
@@ -102,27 +107,34 @@ function bounds(range: Range): { start: string; end: string } {
   return { start: start.toFixed(0), end: end.toFixed(0) }
 }
 
-/** The statistics of each, as they come; what was found before stays until then. */
+/** The statistics of each, as they come; what is there of the same range stays until then, and when asking fails. */
 function useEach(names: readonly string[], key: string, range: Range): Found {
-  const [found, setFound] = useState<Found>(new Map())
+  const of = JSON.stringify(range)
+  const [state, setState] = useState<{ of: string; found: Found }>({ of, found: NONE })
   useEffect(() => {
     const controller = new AbortController()
+    const keep = (name: string, answer: StatisticsAnswer | Failure) =>
+      setState((before) => {
+        const found = before.of === of ? before.found : NONE
+        const isWorse = 'kind' in answer && found.has(name)
+        return isWorse ? before : { of, found: new Map(found).set(name, answer) }
+      })
     inTurns(names, AT_ONCE, async (name) => {
       const answer = await question<StatisticsAnswer>(
         `v1/services/${encodeURIComponent(name)}/statistics`,
         bounds(range),
         controller.signal,
       ).catch((error: unknown) => {
-        if (isAbort(error)) throw error
+        if (controller.signal.aborted || isAbort(error)) throw error
         return failureOf(error)
       })
-      setFound((before) => new Map(before).set(name, answer))
+      keep(name, answer)
     }).catch(() => {
       // The view was left, or something newer was asked.
     })
     return () => controller.abort()
   }, [names.join('\n'), key])
-  return found
+  return state.of === of ? state.found : NONE
 }
 
 function Row({ answer }: { answer: StatisticsAnswer | Failure | undefined }) {
