@@ -13,6 +13,7 @@ EMULATOR_STAMP := $(EMULATOR)/.installed
 RUN_STAMP := $(VENV)/.run-installed
 DEV_STAMP := $(VENV)/.dev-installed
 DYNAMODB_LOCAL := $(EMULATOR)/dynamodb-local
+ZIPKIN_SERVER := $(EMULATOR)/zipkin-server
 # Node is Clew's own, whatever the machine has.
 NODE_STAMP := $(VENV)/.node-installed
 NPM := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" npm --loglevel=error
@@ -59,7 +60,7 @@ faults: $(DEV_STAMP) ## every fault at every call of AWS
 deploy-check: $(DEV_STAMP) $(EMULATOR_STAMP) ## deploy to an emulator, with everything that belongs to it
 	@EMULATOR_PYTHON="$(CURDIR)/$(EMULATOR)/bin/python" $(PY) -m pytest -v tests/deploy
 
-contract: $(DEV_STAMP) $(EMULATOR_STAMP) $(DYNAMODB_LOCAL)/.installed ## the contract kit on moto, ministack and DynamoDB Local
+contract: $(DEV_STAMP) $(EMULATOR_STAMP) $(DYNAMODB_LOCAL)/.installed $(ZIPKIN_SERVER)/.installed ## the contract kit on moto, ministack and DynamoDB Local; Zipkin's own server
 	@CLEW_CONTRACT=1 $(PY) -m pytest tests/contract -rs
 
 screenshots: $(DEV_STAMP) $(UI) $(CHROMIUM_STAMP) ## each view of the web UI, into docs/screenshots
@@ -140,6 +141,12 @@ $(DYNAMODB_LOCAL)/.installed: tests/contract/dynamodb_local/pom.xml | $(EMULATOR
 	@if command -v javac >/dev/null && command -v mvn >/dev/null; then \
 		echo "Installing DynamoDB Local, once…"; \
 		mvn -q -B -Dstyle.color=never -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(DYNAMODB_LOCAL) && touch $@; \
+	fi
+
+$(ZIPKIN_SERVER)/.installed: tests/contract/zipkin_server/pom.xml | $(EMULATOR_STAMP)
+	@if command -v java >/dev/null && command -v mvn >/dev/null; then \
+		echo "Installing Zipkin's server, once…"; \
+		mvn -q -B -Dstyle.color=never -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(ZIPKIN_SERVER) && touch $@; \
 	fi
 
 $(PY):

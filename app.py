@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from http import HTTPStatus
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -20,7 +21,7 @@ from chalice.app import Chalice, CORSConfig, Response
 
 from chalicelib import config, errors, wiring
 from chalicelib.access import Decision, presented_in
-from chalicelib.model.http import JAEGER_ROUTES
+from chalicelib.model.http import JAEGER_ROUTES, ZIPKIN_CONFIG_PATHS, ZIPKIN_ROUTES
 from chalicelib.model.token import Scope
 from chalicelib.store.function import consumer
 from chalicelib.summarise.function import schedules
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from chalicelib.answer.asked import Asked
     from chalicelib.model.http import Answer
+    from chalicelib.receive.otlp import Normalised
 
 _logger = logging.getLogger(__name__)
 
@@ -251,12 +253,39 @@ def _tell_rejected(spans: int) -> None:
 @_route("/api/traces", "POST", scope=Scope.INGEST, in_plain_text=True)
 def post_jaeger_traces() -> Response:
     from chalicelib.receive.jaeger import payload_from_binary
-    from chalicelib.receive.plain_endpoint import JAEGER_TYPES, receive_plain
+    from chalicelib.receive.plain_endpoint import JAEGER_TYPES
 
-    readers = dict.fromkeys(JAEGER_TYPES, payload_from_binary)
-    send = wiring.sender().send
+    return _plain_spans(dict.fromkeys(JAEGER_TYPES, payload_from_binary))
+
+
+@_route("/api/v2/spans", "POST", scope=Scope.INGEST, in_plain_text=True)
+def post_plain_spans() -> Response:
+    from chalicelib.receive.zipkin import payload_from_json, payload_from_proto
+
+    return _plain_spans({"application/x-protobuf": payload_from_proto, "*/*": payload_from_json})
+
+
+@_route("/api/v1/spans", "POST", scope=Scope.INGEST, in_plain_text=True)
+def post_zipkin_v1_spans() -> Response:
+    from chalicelib.receive.zipkin_v1 import payload_from_json, payload_from_thrift
+
+    return _plain_spans({"application/x-thrift": payload_from_thrift, "*/*": payload_from_json})
+
+
+def _plain_spans(readers: dict[str, Callable[[bytes], Normalised]]) -> Response:
+    from chalicelib.receive.plain_endpoint import receive_plain
+
     now = int(time.time())
-    return _response(receive_plain(_headers(), _body(), now, readers, send, _tell_rejected))
+    return _response(
+        receive_plain(
+            _headers(),
+            _body(),
+            now,
+            readers,
+            lambda messages: wiring.sender().send(messages),
+            _tell_rejected,
+        )
+    )
 
 
 @_route("/v1/metrics", "POST", scope=Scope.INGEST)
@@ -461,14 +490,14 @@ def get_edges() -> Response:
     return _query(ask)
 
 
-def _answer_as_jaeger(route: str) -> None:
+def _answer_as(dialect: str, route: str, *, in_plain_text: bool) -> None:
+    """A route that one of `chalicelib/answer` answers."""
     method, _, path = route.partition(" ")
 
-    @_route(path, method, scope=Scope.READ)
+    @_route(path, method, scope=Scope.READ, in_plain_text=in_plain_text)
     def answer(**path_parameters: str) -> Response:
-        from chalicelib.answer.jaeger import ANSWERS
-
-        return _response(ANSWERS[route](_asked(path_parameters)))
+        answers = import_module(f"chalicelib.answer.{dialect}").ANSWERS
+        return _response(answers[route](_asked(path_parameters)))
 
 
 def _asked(path_parameters: dict[str, str]) -> Asked:
@@ -487,7 +516,19 @@ def _asked(path_parameters: dict[str, str]) -> Asked:
 
 
 for _each in JAEGER_ROUTES:
-    _answer_as_jaeger(_each)
+    _answer_as("jaeger", _each, in_plain_text=False)
+for _each in ZIPKIN_ROUTES:
+    _answer_as("zipkin", _each, in_plain_text=True)
+
+
+def _get_zipkin_config() -> Response:
+    from chalicelib.present.zipkin import UI_CONFIG
+
+    return _query(lambda: UI_CONFIG)
+
+
+for _each in ZIPKIN_CONFIG_PATHS:
+    _route(_each, "GET", scope=None)(_get_zipkin_config)
 
 
 @_route("/openapi.json", "GET", scope=None)

@@ -71,6 +71,12 @@ ROLL_UP_DELAY_SECONDS = 600
 # Answers.
 SEARCH_LIMIT_DEFAULT = 20
 SEARCH_LIMIT_MAX = 1_000
+ZIPKIN_AUTOCOMPLETE_KEYS = [
+    key.strip()
+    for key in os.environ.get("CLEW_ZIPKIN_AUTOCOMPLETE_KEYS", "").split(",")
+    if key.strip()
+]
+"""Tags that Zipkin's UI offers to search by; separated by commas."""
 RESPONSE_BYTES_MAX = 4_400_000
 """Lambda returns at most 6 MB of JSON, in which a body is base64."""
 CHUNKS_ASKED_MAX = SPAN_IDS_ASKED_MAX = 100

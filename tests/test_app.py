@@ -498,7 +498,102 @@ class TestIngest:
         assert len(forget(logged)) <= 1
 
 
-OPEN = {"/", "/assets/{name}", "/health", "/openapi.json"}
+ZIPKIN_SPAN = b'{"traceId":"a","id":"b","timestamp":1472470996199000}'
+
+
+class TestZipkin:
+    @pytest.mark.parametrize(
+        ("headers", "body"),
+        [
+            ({}, b"[%b]" % ZIPKIN_SPAN),
+            ({"Content-Type": "application/json; charset=utf-8"}, b" [%b]" % ZIPKIN_SPAN),
+            ({"Content-Type": "application/x-www-form-urlencoded"}, b"[%b]" % ZIPKIN_SPAN),
+            ({"Content-Encoding": "gzip"}, gzip.compress(b"[%b]" % ZIPKIN_SPAN)),
+            (
+                {"Content-Type": "application/x-protobuf"},
+                b"\x0a\x14\x0a\x08aaaaaaaa\x1a\x08bbbbbbbb",
+            ),
+        ],
+    )
+    def test_spans_reach_the_queue(self, aws, headers, body):
+        """Whatever is not protobuf is JSON; 202 without a body, and the spans are in the queue."""
+        got = sent("POST", "/api/v2/spans", headers=headers, body=body)
+        assert (got.status, got.body) == (202, b"")
+        url = wiring.queue_url(config.SPAN_QUEUE)
+        received = client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+        (message,) = received["Messages"]
+        assert json.loads(message["Body"])["span_count"] == 1
+        client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+    @pytest.mark.parametrize("path", ["/api/v1/spans", "/api/v2/spans"])
+    @pytest.mark.parametrize("body", [b"", b"[]"])
+    def test_nothing(self, aws, path, body):
+        """No spans are no error."""
+        assert sent("POST", path, body=body).status == 202
+
+    @pytest.mark.parametrize(
+        ("path", "headers", "body", "status", "message"),
+        [
+            ("v2", {}, b"{}", 400, b"Expected a JSON_V2 encoded list"),
+            ("v1", {}, b"[5]", 400, b"Malformed reading List<Span> from json"),
+            (
+                "v2",
+                {"Content-Type": "application/x-protobuf"},
+                b"[]",
+                400,
+                b"Malformed reading List<Span> from proto3",
+            ),
+            (
+                "v1",
+                {"Content-Type": "application/x-thrift"},
+                b"[]",
+                400,
+                b"the body is not Thrift",
+            ),
+            (
+                "v2",
+                {},
+                gzip.compress(b"[" + b" " * 16_000_000 + b"]"),
+                413,
+                b"the body has more than",
+            ),
+            (
+                "v2",
+                {"Content-Encoding": "gzip"},
+                b"\x1f\x8bxx",
+                400,
+                b"the compressed body is damaged",
+            ),
+        ],
+    )
+    def test_bad_bodies(self, aws, path, headers, body, status, message):
+        """They are told as a line of text."""
+        got = sent("POST", f"/api/{path}/spans", headers=headers, body=body)
+        assert (got.status, got.body[: len(message)]) == (status, message)
+        assert got.headers["content-type"].startswith("text/plain")
+
+    def test_a_queue_in_trouble(self, monkeypatch, logged):
+        """503 with Retry-After, as long as the queue does not take them."""
+
+        def broken() -> Any:
+            raise StoreError("x")
+
+        monkeypatch.setattr(wiring, "sender", broken)
+        got = sent("POST", "/api/v2/spans", body=b"[%b]" % ZIPKIN_SPAN)
+        assert (got.status, int(got.headers["retry-after"]) > 0) == (503, True)
+        forget(logged)
+
+    def test_answers(self, aws):
+        """A trace that came as OTLP, by the id in the path; what Zipkin's UI asks first; another page may ask."""
+        got = get("/api/v2/trace/{trace_id}", path_parameters={"trace_id": "1"})
+        assert [span["name"] for span in got.json] == ["get /", "call", "get /cart"]
+        assert get("/zipkin/config.json").json["queryLimit"] == 10
+        got = get("/api/v2/trace/{trace_id}", path_parameters={"trace_id": "%C3%A4"})
+        assert got.status == 400
+        assert got.headers["access-control-allow-origin"] == "*"
+
+
+OPEN = {"/", "/assets/{name}", "/health", "/openapi.json", "/config.json", "/zipkin/config.json"}
 GUARDED = sorted(
     (resource, method)
     for resource, methods in app.routes.items()

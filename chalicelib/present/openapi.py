@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import config
-from chalicelib.model.http import JAEGER_ROUTES
+from chalicelib.model.http import JAEGER_ROUTES, ZIPKIN_CONFIG_PATHS, ZIPKIN_ROUTES
 from chalicelib.present.columns import MEDIA_TYPE
 
 if TYPE_CHECKING:
@@ -386,6 +386,15 @@ _SAMPLING: Json = {
 }
 
 
+_ZIPKIN_CONFIG: Json = {
+    "get": {
+        **_FOR_EVERYONE,
+        "summary": "How Zipkin's UI is to be.",
+        "responses": {"200": {"description": "As Zipkin's server answers."}},
+    }
+}
+
+
 def document() -> Json:
     """The OpenAPI document."""
     trace = _get("A trace's spans.", "TracesData", _TRACE, _404="There is no such trace, or span.")
@@ -396,6 +405,12 @@ def document() -> Json:
         "Accept spans of Jaeger's clients.",
         "A Jaeger Batch in Thrift's binary protocol; gzip and deflate are taken.",
         ("application/x-thrift", "application/vnd.apache.thrift.binary"),
+    )
+    zipkin = _dialect("Zipkin", ZIPKIN_ROUTES)
+    zipkin["/api/v2/spans"] |= _post_plain(
+        "Accept spans of Zipkin's clients.",
+        "A JSON array of Zipkin's spans, or a ListOfSpans in protobuf; gzip and deflate are taken.",
+        ("application/json", "application/x-protobuf"),
     )
     return {
         "openapi": "3.1.0",
@@ -415,9 +430,16 @@ def document() -> Json:
                     _SEARCH,
                 ),
             },
+            "/api/v1/spans": _post_plain(
+                "Accept spans of Zipkin's older clients.",
+                "A JSON array of spans of Zipkin's first model, or a list in Thrift's binary protocol.",
+                ("application/json", "application/x-thrift"),
+            ),
             "/sampling": _SAMPLING,
             "/api/sampling": _SAMPLING,
             **jaeger,
+            **zipkin,
+            **dict.fromkeys(ZIPKIN_CONFIG_PATHS, _ZIPKIN_CONFIG),
             "/v1/sampling": {
                 **_get("Which share of its traces each service is to send.", "Strategies", []),
                 "put": {

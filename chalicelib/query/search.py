@@ -14,7 +14,7 @@ import struct
 from bisect import bisect_left, insort
 from heapq import heappop, heappush, nsmallest
 from itertools import count
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from chalicelib.errors import InvalidQuery
 from chalicelib.model.attribute import attribute_hash, key_and_text, link_hash
@@ -27,7 +27,7 @@ from chalicelib.store.traces import read_rows, read_spans
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from chalicelib.model.span import Span
     from chalicelib.query.parameters import Search
@@ -77,6 +77,19 @@ class Found(NamedTuple):
     warnings: list[str]
 
 
+class TraceConditions(Protocol):
+    """Which traces are wanted, and what the index must show of them."""
+
+    def want_service(self, service: str) -> bool:
+        """False only if rows of a service (as `key_name` bounds it) lead to no trace that is wanted."""
+
+    def may_be_in(self, row: SearchRow) -> bool:
+        """False only if the row need not lead to its trace: it is not wanted, or another row leads to it."""
+
+    def are_met_by(self, spans: Sequence[Span]) -> bool:
+        """Whether a trace with these spans is wanted."""
+
+
 class Conditions:
     """What one span must meet, and what a row must show for a span in it to be able to."""
 
@@ -88,6 +101,12 @@ class Conditions:
         self._hashes = [attribute_hash(key, text) for key, text in self._attributes]
         if search.link:
             self._hashes.append(link_hash(search.link))
+
+    def want_service(self, service: str) -> bool:
+        return self._service in (None, service)
+
+    def are_met_by(self, spans: Sequence[Span]) -> bool:
+        return any(map(self.met_by, spans))
 
     def may_be_in(self, row: SearchRow) -> bool:
         """False only if no span of the row can meet the conditions."""
@@ -156,14 +175,18 @@ class Searcher(Generic[Answer]):
         now_unix_seconds: int,
         has_time: Callable[[], bool],
         answer_of: Callable[[list[Span]], Answer],
+        conditions: TraceConditions | None = None,
     ) -> None:
-        """`answer_of` makes what is wanted of a trace that matches, from all its spans."""
+        """`answer_of` makes what is wanted of a trace that matches, from all its spans.
+
+        The search's own conditions, unless others are given.
+        """
         self._store = store
         self._search = search
         self._now = now_unix_seconds
         self._has_time = has_time
         self._answer_of = answer_of
-        self._conditions = Conditions(search)
+        self._conditions = conditions or Conditions(search)
         self._cursor = _cursor_from(search.cursor) if search.cursor else _FIRST_PAGE
         self._seen: set[bytes] = set()
         self._missing = 0
@@ -214,10 +237,9 @@ class Searcher(Generic[Answer]):
     def _hours(self) -> dict[int, set[str]]:
         """Hour → services in it that the search is about."""
         hours: dict[int, set[str]] = {}
-        wanted = key_name(self._search.service) if self._search.service else None
         of_services = hours_of_services(self._store, self._search.range, self._now)
         for service, of_service in of_services.items():
-            if wanted in (None, service):
+            if self._conditions.want_service(service):
                 for hour in of_service:
                     hours.setdefault(hour, set()).add(service)
         return hours
@@ -267,7 +289,7 @@ class Searcher(Generic[Answer]):
         spans = ahead.of(row.trace_id, [each for each in soon if each not in self._seen])
         if not spans:
             self._missing += 1
-        elif any(map(self._conditions.met_by, spans)):
+        elif self._conditions.are_met_by(spans):
             start = min(span.start_time_unix_nano for span in spans)
             if (start, row.trace_id) < self._cursor.after:
                 answer = self._answer_of(spans)
@@ -288,11 +310,16 @@ def search_traces(
     Raises InvalidQuery for a cursor that is not one of ours.
     """
     result = Searcher(store, search, now_unix_seconds, has_time, summary_of).run()
+    return Found(result.answers, result.next_cursor, search_warnings(result))
+
+
+def search_warnings(result: Result[Any]) -> list[str]:
+    """What a result leaves out."""
     warnings = missing_warnings(result.missing)
     if result.ran_out:
         advice = "go on with next, or narrow it" if result.next_cursor else "narrow its time range"
         warnings.append(f"the search stopped at its limit of work: {advice}")
-    return Found(result.answers, result.next_cursor, warnings)
+    return warnings
 
 
 def missing_warnings(missing: int) -> list[str]:

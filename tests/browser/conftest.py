@@ -30,7 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
-@pytest.fixture(scope="session")
+# Of the package, not of the session: the tests that come later start a Clew of their own in this process.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     if not PROGRAM.exists():
         pytest.skip(f"no Chromium at {PROGRAM}: make test installs it, on Linux on x86-64")
@@ -38,7 +39,7 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(browser: Browser) -> Iterator[Site]:
     with running_site() as running:
         yield running

@@ -23,7 +23,7 @@ def fragment_of(site, view):
 def test_view(open_page, violations_of, site, view, language, theme):
     """It has the language's title, no text of the other language in its frame, and no violation of WCAG 2.2 AA."""
     page = open_page(fragment_of(site, view), language, theme)
-    page.wait_for_function(f"document.title.startsWith({TITLES[view][language]!r})")
+    page.wait_for_function(f"() => document.title.startsWith({TITLES[view][language]!r})")
     page.wait_for_load_state("networkidle")
     assert page.locator("html").get_attribute("lang") == {"en": "en-GB", "zh": "zh-CN"}[language]
     assert violations_of(page) == []

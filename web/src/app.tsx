@@ -1,14 +1,11 @@
 /** The frame around every view: the navigation, the language, the theme, the help sheet, a dropped file. */
 
-import { signal } from '@preact/signals'
 import type { ComponentType } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
-import { failureOf } from './api/failure.ts'
 import { language, languageChoice, messages } from './language/language.ts'
-import { Help } from './parts/help.tsx'
 import { Icon, type IconName } from './parts/icon.tsx'
 import { useKeys } from './parts/keys.ts'
-import { Failed, Loading } from './parts/states.tsx'
+import { later } from './parts/later.tsx'
 import { hrefTo, navigate, route, type View } from './route.ts'
 import { theme } from './settings/state.ts'
 import { isDark } from './theme/tokens.ts'
@@ -52,16 +49,15 @@ const say = messages(
   },
 )
 
-type ViewModule = { default: ComponentType }
-
-/** Each view is a part of its own, loaded when it is first shown. */
-const MODULES: Readonly<Record<View, () => Promise<ViewModule>>> = {
-  search: () => import('./search/search.tsx'),
-  trace: () => import('./trace/trace.tsx'),
-  statistics: () => import('./statistics/statistics.tsx'),
-  topology: () => import('./topology/topology.tsx'),
-  settings: () => import('./settings/settings.tsx'),
+/** Each view is a part of its own, fetched when it is first shown. */
+const VIEWS: Readonly<Record<View, ComponentType>> = {
+  search: later(async () => (await import('./search/search.tsx')).default),
+  trace: later(async () => (await import('./trace/trace.tsx')).default),
+  statistics: later(async () => (await import('./statistics/statistics.tsx')).default),
+  topology: later(async () => (await import('./topology/topology.tsx')).default),
+  settings: later(async () => (await import('./settings/settings.tsx')).default),
 }
+const Help = later(async () => (await import('./parts/help.tsx')).Help)
 const TABS: readonly [View, IconName][] = [
   ['search', 'search'],
   ['statistics', 'statistics'],
@@ -69,10 +65,9 @@ const TABS: readonly [View, IconName][] = [
   ['settings', 'settings'],
 ]
 
-const loaded = signal<Partial<Record<View, ComponentType>>>({})
-
 export function App() {
   const { view } = route.value
+  const Shown = VIEWS[view]
   const [hasHelp, setHasHelp] = useState(false)
   const isDropping = useDrop()
   useKeys({
@@ -139,7 +134,7 @@ export function App() {
         </button>
       </header>
       <main id="main" tabIndex={-1}>
-        <Shown view={view} />
+        <Shown key={view} />
       </main>
       {hasHelp && <Help onClose={() => setHasHelp(false)} />}
       {isDropping && (
@@ -149,21 +144,6 @@ export function App() {
       )}
     </>
   )
-}
-
-function Shown({ view }: { view: View }) {
-  const [error, setError] = useState<unknown>()
-  const [turn, setTurn] = useState(0)
-  const Found = loaded.value[view]
-  useEffect(() => {
-    setError(undefined)
-    if (loaded.peek()[view]) return
-    MODULES[view]().then((module) => {
-      loaded.value = { ...loaded.peek(), [view]: module.default }
-    }, setError)
-  }, [view, turn])
-  if (error) return <Failed failure={failureOf(error)} again={() => setTurn(turn + 1)} />
-  return Found ? <Found /> : <Loading />
 }
 
 /** A trace is found by its id alone, from everywhere. */

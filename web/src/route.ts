@@ -61,7 +61,8 @@ let amending: ReturnType<typeof setTimeout> | undefined
 
 /** Change parameters of the view where one is; undefined and '' remove. The address follows a moment later. */
 export function amend(changes: Readonly<Record<string, string | undefined>>): void {
-  const now = route.value
+  // Not `.value`: an effect that writes the address must not run because the address changed.
+  const now = route.peek()
   const parameters = present({ ...now.parameters, ...changes })
   if (fragmentOf({ ...now, parameters }) === fragmentOf(now)) return
   route.value = { ...now, parameters }

@@ -18,6 +18,7 @@ export function Combobox({
   placeholder,
   onChange,
   onCommit,
+  goesOn,
 }: {
   label: string
   value: string
@@ -27,6 +28,8 @@ export function Combobox({
   onChange: (value: string) => void
   /** When an option is chosen, Enter is pressed, or the field is left. */
   onCommit?: (value: string) => void
+  /** Whether a choice is only a beginning: the list stays open, with what may follow. */
+  goesOn?: (value: string) => boolean
 }) {
   const id = useId()
   const field = useRef<HTMLInputElement>(null)
@@ -44,6 +47,11 @@ export function Combobox({
   }
   const choose = (chosen: string) => {
     onChange(chosen)
+    if (goesOn?.(chosen)) {
+      setIsTyped(true)
+      setActive(-1)
+      return
+    }
     onCommit?.(chosen)
     close()
   }

@@ -1,6 +1,6 @@
 /** Icons, 16 px, in the colour of the text. They are decoration: the control that has one names itself. */
 
-const PATHS = {
+export const PATHS = {
   search: 'M7 2.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9M10.5 10.5l3.5 3.5',
   trace: 'M2 3.5h9M5 8h9M7 12.5h4',
   statistics: 'M2 13.5h12M3.5 11l3-4 3 2 4-6',

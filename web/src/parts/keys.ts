@@ -49,15 +49,13 @@ export function useKeys(group: KeyGroup): void {
   }, [])
 }
 
-/** Enter and space are for the button, link or summary that has the focus. */
+/** The focused element's own keys: Enter and space of what can be pressed, arrows of a slider or of several choices. */
 function isOperated({ key, target }: KeyboardEvent): boolean {
-  return (
-    (key === 'Enter' || key === ' ') &&
-    target instanceof Element &&
-    target.closest('button, a[href], summary, [role="option"]') !== null
-  )
+  if (!(target instanceof Element)) return false
+  if (key === 'Enter' || key === ' ')
+    return target.closest('button, a[href], summary, [role="option"]') !== null
+  return key.startsWith('Arrow') && target.matches('input:is([type="range"], [type="radio"])')
 }
-
 export function isTyping(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false
   if (target instanceof HTMLInputElement)

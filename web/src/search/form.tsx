@@ -229,6 +229,7 @@ function AttributeField({
         placeholder={say().attributeHint}
         onChange={setText}
         onCommit={add}
+        goesOn={(chosen) => split(chosen)[1] === ''}
       />
       {search.attributes.map((each) => (
         <button

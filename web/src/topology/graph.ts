@@ -4,7 +4,6 @@ import type { Edge as Call, EdgesAnswer } from '../api/answers.ts'
 
 export type NodeKind = 'service' | 'database' | 'queue' | 'external'
 export type CallKind = Call['kind']
-export const NODE_KINDS: readonly NodeKind[] = ['service', 'database', 'queue', 'external']
 export const CALL_KINDS: readonly CallKind[] = ['rpc', 'messaging', 'database', 'external']
 
 export interface Sum {
@@ -13,7 +12,7 @@ export interface Sum {
 }
 
 export interface Node {
-  /** `service:checkout`: a database may have the name of a service. */
+  /** A service's name; of others `database:orders`: they may have the name of a service. */
   key: string
   name: string
   kind: NodeKind
@@ -93,13 +92,7 @@ export function graphFrom(answer: EdgesAnswer, services: readonly string[] = [])
 }
 
 export function keyOf(kind: NodeKind, name: string): string {
-  return `${kind}:${name}`
-}
-
-/** A node by its key, or a service by its name alone, as other views link to it. */
-export function nodeOf(nodes: readonly Node[], text: string): Node | undefined {
-  const key = keyOf('service', text)
-  return nodes.find((node) => node.key === text) ?? nodes.find((node) => node.key === key)
+  return kind === 'service' ? name : `${kind}:${name}`
 }
 
 export function errorShare({ calls, errors }: Sum): number {

@@ -66,7 +66,12 @@ function distances(
   from: 'caller' | 'callee',
   to: 'caller' | 'callee',
 ): Map<Node, number> {
-  const next = Map.groupBy(edges, (edge) => edge[from])
+  const next = new Map<Node, Edge[]>()
+  for (const edge of edges) {
+    const known = next.get(edge[from])
+    if (known) known.push(edge)
+    else next.set(edge[from], [edge])
+  }
   const found = new Map([[focus, 0]])
   // A map lists what is added while it is walked: nearer ones come first.
   for (const [node, distance] of found) {

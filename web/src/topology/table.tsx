@@ -1,85 +1,109 @@
-/** The graph as a table. */
+/** The graph as a table, for those who see no canvas, and for those who sort. */
 
 import { useState } from 'preact/hooks'
-import type { Edge } from '../api/answers.ts'
-import { duration, percent, rate } from '../language/format.ts'
+import { duration, rate } from '../language/format.ts'
 import { Icon } from '../parts/icon.tsx'
-import { Service } from '../parts/service.tsx'
 import { hrefTo } from '../route.ts'
-import { errorShare } from './graph.ts'
+import { ErrorShare, NodeName } from './figures.tsx'
+import type { Edge, Node } from './graph.ts'
 import { say } from './messages.ts'
+import { type Column, type Order, reordered, sorted } from './sort.ts'
 
-type Column = 'calls' | 'errors' | 'p50' | 'p95' | 'p99'
-const VALUES: Readonly<Record<Column, (edge: Edge) => number>> = {
-  calls: (edge) => edge.calls,
-  errors: errorShare,
-  p50: (edge) => Number(edge.p50_nano),
-  p95: (edge) => Number(edge.p95_nano),
-  p99: (edge) => Number(edge.p99_nano),
-}
+const ROWS = 200
+const COLUMNS: readonly Column[] = [
+  'caller',
+  'callee',
+  'kind',
+  'calls',
+  'errors',
+  'p50',
+  'p95',
+  'p99',
+]
+const NAMES: readonly Column[] = ['caller', 'callee', 'kind']
 
 export function EdgeTable({
   edges,
   seconds,
-  range,
+  selected,
+  onSelect,
 }: {
-  edges: Edge[]
+  edges: readonly Edge[]
   seconds: number
-  range: Record<string, string | undefined>
+  selected: string
+  onSelect: (key: string) => void
 }) {
-  const [column, setColumn] = useState<Column>('calls')
-  const sorted = [...edges].sort((a, b) => VALUES[column](b) - VALUES[column](a))
-  const head = (each: Column, title: string) => (
-    <th class="number" aria-sort={column === each ? 'descending' : 'none'}>
-      <button type="button" class="plain link" onClick={() => setColumn(each)}>
-        {title} {column === each && '▾'}
-      </button>
-    </th>
+  const [order, setOrder] = useState<Order>({ column: 'calls', isDescending: true })
+  const [rows, setRows] = useState(ROWS)
+  const end = (node: Node) => (
+    <button type="button" class="plain link" onClick={() => onSelect(node.key)}>
+      <NodeName node={node} />
+    </button>
   )
   return (
+    // What scrolls must be within the keyboard's reach.
     <div class="edge-table" tabIndex={0} role="region" aria-label={say().table}>
       <table>
         <thead>
           <tr>
-            <th>{say().caller}</th>
-            <th>{say().callee}</th>
-            <th>{say().kindHead}</th>
-            {head('calls', say().rate)}
-            {head('errors', say().errors)}
-            {head('p50', 'p50')}
-            {head('p95', 'p95')}
-            {head('p99', 'p99')}
+            {COLUMNS.map((column) => (
+              <Head
+                key={column}
+                column={column}
+                order={order}
+                onClick={() => setOrder(reordered(order, column))}
+              />
+            ))}
+            <th>{say().example}</th>
           </tr>
         </thead>
         <tbody>
-          {sorted.map((edge) => (
-            <tr key={`${edge.caller} ${edge.callee} ${edge.kind}`}>
-              <td>
-                <a href={hrefTo('statistics', '', { service: edge.caller, ...range })}>
-                  <Service name={edge.caller} />
-                </a>
-              </td>
-              <td>
-                <Service name={edge.callee} />
-              </td>
-              <td class="quiet">{say().kind(edge.kind)}</td>
-              <td class="number">{rate(edge.calls / seconds)}</td>
-              <td class="number">
-                {edge.errors > 0 ? (
-                  <span class="error-text">
-                    <Icon name="error" size={12} /> {percent(errorShare(edge))}
-                  </span>
-                ) : (
-                  percent(0)
-                )}
-              </td>
-              <td class="number">{duration(Number(edge.p50_nano))}</td>
-              <td class="number">{duration(Number(edge.p95_nano))}</td>
-              <td class="number">{duration(Number(edge.p99_nano))}</td>
-            </tr>
-          ))}
+          {sorted(edges, order)
+            .slice(0, rows)
+            .map((edge) => (
+              <tr
+                key={edge.key}
+                class={[edge.key, edge.caller.key].includes(selected) ? 'is-selected' : ''}
+              >
+                <td>{end(edge.caller)}</td>
+                <td>{end(edge.callee)}</td>
+                <td class="quiet">{say().kind(edge.kind)}</td>
+                <td class="number">{rate(edge.calls / seconds)}</td>
+                <td class="number">
+                  <ErrorShare of={edge} />
+                </td>
+                <td class="number">{duration(edge.p50Nano)}</td>
+                <td class="number">{duration(edge.p95Nano)}</td>
+                <td class="number">{duration(edge.p99Nano)}</td>
+                <td>
+                  {edge.exemplarTraceId && (
+                    <a class="example" href={hrefTo('trace', edge.exemplarTraceId)}>
+                      <Icon name="trace" size={13} /> {edge.exemplarTraceId.slice(0, 8)}
+                    </a>
+                  )}
+                </td>
+              </tr>
+            ))}
         </tbody>
       </table>
+      {rows < edges.length && (
+        <button type="button" class="more" onClick={() => setRows(edges.length)}>
+          {say().allRows(edges.length)}
+        </button>
+      )}
     </div>
+  )
+}
+
+function Head({ column, order, onClick }: { column: Column; order: Order; onClick: () => void }) {
+  const isOrder = order.column === column
+  const direction = order.isDescending ? 'descending' : 'ascending'
+  return (
+    <th class={NAMES.includes(column) ? '' : 'number'} aria-sort={isOrder ? direction : undefined}>
+      <button type="button" class="plain link" onClick={onClick}>
+        {say().column(column)}
+        {isOrder && <Icon name={order.isDescending ? 'down' : 'up'} size={12} />}
+      </button>
+    </th>
   )
 }

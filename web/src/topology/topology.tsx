@@ -1,368 +1,305 @@
 /** Who calls whom: a directed graph, and the same as a table. */
 
+import type { ComponentChildren } from 'preact'
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import type { Edge, EdgesAnswer } from '../api/answers.ts'
+import type { EdgesAnswer, ServicesAnswer } from '../api/answers.ts'
 import { question } from '../api/server.ts'
-import { duration, percent } from '../language/format.ts'
+import { duration } from '../language/format.ts'
 import { useAnswer } from '../parts/answer.ts'
-import { Combobox } from '../parts/combobox.tsx'
 import { Icon } from '../parts/icon.tsx'
 import { useKeys } from '../parts/keys.ts'
-import { rangeIn, rangeParameters, secondsOf } from '../parts/range.ts'
+import { rangeParameters, secondsOf } from '../parts/range.ts'
 import { Empty, Failed, Loading } from '../parts/states.tsx'
-import { TimeRange } from '../parts/time-range.tsx'
 import { amend, hrefTo, route } from '../route.ts'
-import { colours } from '../theme/tokens.ts'
-import { GraphCanvas, NODE_HEIGHT, nodeWidth, type Selected } from './canvas.ts'
-import {
-  EDGE_KINDS,
-  EDGES_AT_FIRST,
-  type EdgeKind,
-  type Graph,
-  graphOf,
-  shareFor,
-  wantedEdges,
-} from './graph.ts'
-import type { Layout, LayoutTold } from './layout.ts'
+import { GraphCanvas } from './canvas.tsx'
+import { CALL_KINDS, type Graph, graphFrom } from './graph.ts'
+import { type Drafted, draft, type Layout } from './layout.ts'
+import { Layouter } from './layouter.ts'
 import { say } from './messages.ts'
-import { Details } from './panel.tsx'
+import { narrow, type Shown } from './narrow.ts'
+import { Panel } from './panel.tsx'
+import { parametersOf, type View, viewIn } from './query.ts'
+import { type Scene, sceneOf } from './scene.ts'
 import { EdgeTable } from './table.tsx'
+import { Tools } from './tools.tsx'
 import './topology.css'
 
 const LIVE_MILLISECONDS = 15_000
-const SHARES = [0, 0.0001, 0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25] as const
 const WIDER_NANO = [6, 24, 7 * 24].map((hours) => hours * 3_600e9)
+const UNFILTERED = {
+  focus: '',
+  hidePercent: 0,
+  kinds: new Set(CALL_KINDS),
+  onlyErrors: false,
+} as const satisfies Partial<View>
+
+interface Answer {
+  edges: EdgesAnswer
+  services: readonly string[]
+}
 
 export default function TopologyView() {
   const { parameters } = route.value
-  const range = rangeIn(parameters)
+  const view = viewIn(parameters)
   const [turn, setTurn] = useState(0)
   const [isLive, setLive] = useState(false)
+  const [found, setFound] = useState<ReadonlySet<string>>()
+  const [wanted, setWanted] = useState<{ key: string }>()
   const again = () => setTurn((before) => before + 1)
+  useLive(isLive, again)
+  const rangeKey = JSON.stringify(view.range)
+  const asked = useAnswer(`${rangeKey} ${turn}`, (signal) => askFor(view, signal))
+  const { answer } = asked
+  const graph = useMemo(() => answer && graphFrom(answer.edges, answer.services), [answer])
+  const narrowKey = JSON.stringify([...fitParts(view)])
+  const shown = useMemo(
+    () => graph && narrow(graph, { ...view, focus: nodeIn(graph, view.focus) }),
+    [graph, narrowKey],
+  )
+  const picture = useScene(shown)
+  const change = (changes: Partial<View>) =>
+    amend({ ...parametersOf({ ...view, ...changes }), camera: undefined })
+  const select = (selected: string) => amend({ selected })
+  const selected = graph && selectedIn(graph, view.selected)
+  useViewKeys({
+    again,
+    toggleLive: () => setLive(!isLive),
+    toggleTab: () => change({ tab: view.tab === 'graph' ? 'table' : 'graph' }),
+    close: () => (view.selected ? select('') : change({ focus: '' })),
+  })
+  const look = (key: string) => {
+    // What is hidden now is shown with its neighbours.
+    if (picture?.scene.nodeOf.has(key)) setWanted({ key })
+    else change({ focus: key })
+    select(key)
+  }
+  return (
+    <div class="topology">
+      <h1 class="visually-hidden">{say().title}</h1>
+      <Tools
+        view={view}
+        graph={graph}
+        shown={shown}
+        change={change}
+        onFind={setFound}
+        onLook={look}
+        isLive={isLive}
+        setLive={setLive}
+        again={again}
+      />
+      {asked.failure && <Failed failure={asked.failure} again={again} />}
+      {!graph && !asked.failure && <Loading rows={10} />}
+      {graph && shown && graph.edges.length > 0 && (
+        <Notices {...{ graph, shown, view }} answer={answer?.edges} change={change} />
+      )}
+      {graph && graph.edges.length === 0 && <Nothing />}
+      {shown && graph && graph.edges.length > 0 && shown.edges.length === 0 && (
+        <Empty title={say().filtered}>
+          <p>{say().filteredHint}</p>
+          <button type="button" onClick={() => change(UNFILTERED)}>
+            {say().reset}
+          </button>
+        </Empty>
+      )}
+      {graph && shown && shown.edges.length > 0 && (
+        <div class="topology-body" aria-busy={asked.isWaiting}>
+          {view.tab === 'table' ? (
+            <EdgeTable
+              edges={shown.edges}
+              seconds={graph.seconds}
+              selected={view.selected}
+              onSelect={select}
+            />
+          ) : picture ? (
+            <GraphCanvas
+              graph={graph}
+              shown={picture.shown}
+              scene={picture.scene}
+              fitKey={narrowKey}
+              selected={view.selected}
+              found={found}
+              wanted={wanted}
+              camera={parameters['camera']}
+              onCamera={(camera) => amend({ camera })}
+              onSelect={select}
+            />
+          ) : (
+            <Skeleton />
+          )}
+          {selected && (
+            <Panel
+              selected={selected}
+              graph={graph}
+              range={view.range}
+              focus={view.focus}
+              onFocus={(focus) => change({ focus })}
+              onSelect={select}
+            />
+          )}
+        </div>
+      )}
+    </div>
+  )
+}
+
+async function askFor(view: View, signal: AbortSignal): Promise<Answer> {
+  const { start, end } = secondsOf(view.range)
+  const range = { start: start.toFixed(0), end: end.toFixed(0) }
+  const [edges, { services }] = await Promise.all([
+    question<EdgesAnswer>('v1/edges', range, signal),
+    // Without it, what is called and calls nobody may pass for a queue or a stranger.
+    question<ServicesAnswer>('v1/services', range, signal).catch(() => ({ services: [] })),
+  ])
+  return { edges, services }
+}
+
+/** All that decides what is in the picture, but for new figures. */
+function fitParts(view: View): unknown[] {
+  const { focus, depth, direction, hidePercent, kinds, onlyErrors, range } = view
+  return [focus, depth, direction, hidePercent, [...kinds], onlyErrors, range]
+}
+
+function nodeIn(graph: Graph, key: string) {
+  return graph.nodes.find((node) => node.key === key)
+}
+
+function selectedIn(graph: Graph, key: string) {
+  return key ? (nodeIn(graph, key) ?? graph.edges.find((edge) => edge.key === key)) : undefined
+}
+
+/** Laid out anew only for other nodes or edges: figures that change move nothing. The last picture stays meanwhile. */
+function useScene(shown: Shown | undefined): { shown: Shown; scene: Scene } | undefined {
+  const [laid, setLaid] = useState<{ drafted: Drafted; layout: Layout }>()
+  const [layouter] = useState(() => new Layouter())
+  const last = useRef<{ shown: Shown; scene: Scene } | undefined>(undefined)
+  const drafted = useMemo(() => shown && draft(shown), [shown])
+  useEffect(() => () => layouter.end(), [])
   useEffect(() => {
-    if (!isLive) return
+    if (!drafted || drafted.outline.nodeCount === 0 || drafted.key === laid?.drafted.key) return
+    layouter.ask(drafted.outline, (layout) => setLaid({ drafted, layout }))
+  }, [drafted?.key])
+  return useMemo(() => {
+    if (shown && laid && drafted?.key === laid.drafted.key) {
+      last.current = { shown, scene: sceneOf(shown, laid.drafted, laid.layout) }
+    }
+    return last.current
+  }, [shown, laid])
+}
+
+function useLive(isOn: boolean, again: () => void): void {
+  useEffect(() => {
+    if (!isOn) return
     const timer = setInterval(() => {
       if (document.visibilityState === 'visible') again()
     }, LIVE_MILLISECONDS)
     return () => clearInterval(timer)
-  }, [isLive])
-  const asked = useAnswer(`${JSON.stringify(range)} ${turn}`, (signal) => {
-    const { start, end } = secondsOf(range)
-    return question<EdgesAnswer>(
-      'v1/edges',
-      { start: start.toFixed(0), end: end.toFixed(0) },
-      signal,
-    )
-  })
-  const answer = asked.answer
-  const focus = parameters['focus'] ?? ''
-  const depth = Number(parameters['depth']) || 2
-  const kinds = (parameters['kinds'] ?? '')
-    .split('.')
-    .filter((each): each is EdgeKind => EDGE_KINDS.includes(each as EdgeKind))
-  const onlyErrors = parameters['errors'] === '1'
-  const all = answer?.edges ?? []
-  const least =
-    parameters['hide'] === undefined
-      ? shareFor(all, EDGES_AT_FIRST)
-      : Number(parameters['hide']) || 0
-  const edges = wantedEdges(all, { kinds, leastShare: focus ? 0 : least, onlyErrors, focus, depth })
-  const tab = parameters['tab'] === 'table' ? 'table' : 'graph'
-  const names = [...new Set(all.flatMap((edge) => [edge.caller, edge.callee]))].sort()
-  const seconds = answer
-    ? Math.max(
-        1,
-        Number(BigInt(answer.end_time_unix_nano) - BigInt(answer.start_time_unix_nano)) / 1e9,
-      )
-    : 1
-  return (
-    <div class="topology">
-      <div class="topology-tools">
-        <h1 class="visually-hidden">{say().title}</h1>
-        <div class="tabs" role="tablist" aria-label={say().views}>
-          {(['graph', 'table'] as const).map((each) => (
-            <button
-              key={each}
-              type="button"
-              role="tab"
-              aria-selected={tab === each}
-              onClick={() => amend({ tab: each === 'table' ? 'table' : '' })}
-            >
-              {say()[each]}
-            </button>
-          ))}
-        </div>
-        <FocusField focus={focus} names={names} />
-        {focus && (
-          <label>
-            <span>
-              {say().depth} {depth}
-            </span>
-            <input
-              type="range"
-              min="1"
-              max="5"
-              value={depth}
-              onInput={(event) => amend({ depth: event.currentTarget.value })}
-            />
-          </label>
-        )}
-        {!focus && (
-          <label>
-            <span>{say().hide}</span>
-            <select
-              value={String(nearest(least))}
-              onChange={(event) => amend({ hide: event.currentTarget.value })}
-            >
-              {SHARES.map((share) => (
-                <option key={share} value={String(share)}>
-                  {say().ofMost(percent(share))}
-                </option>
-              ))}
-            </select>
-          </label>
-        )}
-        <fieldset class="kinds">
-          <legend class="label">{say().kinds}</legend>
-          {EDGE_KINDS.map((kind) => (
-            <label key={kind} class="row">
-              <input
-                type="checkbox"
-                checked={kinds.length === 0 || kinds.includes(kind)}
-                onChange={() => {
-                  const now = kinds.length ? kinds : EDGE_KINDS
-                  const next = now.includes(kind)
-                    ? now.filter((each) => each !== kind)
-                    : [...now, kind]
-                  amend({ kinds: next.length === EDGE_KINDS.length ? '' : next.join('.') })
-                }}
-              />
-              {say().kind(kind)}
-            </label>
-          ))}
-          <label class="row">
-            <input
-              type="checkbox"
-              checked={onlyErrors}
-              onChange={(event) => amend({ errors: event.currentTarget.checked ? '1' : '' })}
-            />
-            <Icon name="error" size={13} /> {say().onlyErrors}
-          </label>
-        </fieldset>
-        <TimeRange value={range} onChange={(next) => amend(rangeParameters(next))} />
-        <button type="button" aria-pressed={isLive} onClick={() => setLive(!isLive)}>
-          <Icon name={isLive ? 'pause' : 'play'} /> {say().live}
-        </button>
-        <button
-          type="button"
-          class="icon"
-          aria-label={say().again}
-          title={say().again}
-          onClick={again}
-        >
-          <Icon name="reload" />
-        </button>
-      </div>
-      {asked.failure && <Failed failure={asked.failure} again={again} />}
-      {!answer && !asked.failure && <Loading rows={10} />}
-      {answer && (
-        <p class="topology-line quiet">
-          {say().shown(edges.length, all.length)}{' '}
-          {edges.length < all.length && (
-            <button
-              type="button"
-              class="plain"
-              onClick={() => amend({ hide: '0', focus: '', kinds: '', errors: '' })}
-            >
-              {say().showAll}
-            </button>
-          )}{' '}
-          {say().legend} {answer.other && say().others(answer.other.calls)}{' '}
-          {answer.warnings.join(' ')}
-        </p>
-      )}
-      {answer && all.length === 0 && <Nothing />}
-      {answer && all.length > 0 && edges.length === 0 && <Empty title={say().filtered} />}
-      {edges.length > 0 && tab === 'table' && (
-        <EdgeTable edges={edges} seconds={seconds} range={rangeParameters(range)} />
-      )}
-      {edges.length > 0 && tab === 'graph' && (
-        <GraphView edges={edges} seconds={seconds} focus={focus} />
-      )}
-    </div>
-  )
+  }, [isOn])
 }
 
-function FocusField({ focus, names }: { focus: string; names: string[] }) {
-  const [typed, setTyped] = useState<string>()
-  return (
-    <Combobox
-      label={say().focus}
-      value={typed ?? focus}
-      options={names.map((value) => ({ value }))}
-      onChange={setTyped}
-      onCommit={(value) => {
-        setTyped(undefined)
-        if (value === '' || names.includes(value)) amend({ focus: value })
-      }}
-    />
-  )
-}
-
-function nearest(share: number): number {
-  return SHARES.reduce(
-    (best, each) => (Math.abs(each - share) < Math.abs(best - share) ? each : best),
-    0 as number,
-  )
-}
-
-function GraphView({ edges, seconds, focus }: { edges: Edge[]; seconds: number; focus: string }) {
-  const place = useRef<HTMLCanvasElement>(null)
-  const canvas = useRef<GraphCanvas | undefined>(undefined)
-  const [selected, setSelected] = useState<Selected>()
-  const graph = graphOf(edges)
-  const layout = useLayout(graph)
-  const palette = colours.value
-  useEffect(() => {
-    if (!place.current) return
-    const made = new GraphCanvas(place.current, setSelected)
-    canvas.current = made
-    return () => made.close()
-  }, [])
-  useEffect(() => {
-    if (!layout) return
-    canvas.current?.show({ graph, layout, seconds, selected, marked: focus, colours: palette })
-    performance.mark('clew:topology-drawn')
-  })
-  useGraphKeys(canvas)
-  return (
-    <div class="graph">
-      <div class="graph-main">
-        <canvas ref={place} role="img" aria-label={say().label(graph.nodes.size, edges.length)} />
-        {!layout && <Loading rows={6} />}
-        <div class="graph-buttons">
-          <button
-            type="button"
-            class="icon"
-            aria-label={say().zoomIn}
-            title={say().zoomIn}
-            onClick={() => canvas.current?.zoomBy(1.3)}
-          >
-            <Icon name="plus" />
-          </button>
-          <button
-            type="button"
-            class="icon"
-            aria-label={say().zoomOut}
-            title={say().zoomOut}
-            onClick={() => canvas.current?.zoomBy(1 / 1.3)}
-          >
-            <Icon name="minus" />
-          </button>
-          <button
-            type="button"
-            class="icon"
-            aria-label={say().fit}
-            title={say().fit}
-            onClick={() => canvas.current?.fit()}
-          >
-            <Icon name="reset" />
-          </button>
-        </div>
-        <ul class="node-list" aria-label={say().nodes}>
-          {[...graph.nodes.keys()].map((name) => (
-            <li key={name}>
-              <button
-                type="button"
-                onFocus={() => canvas.current?.centre(name)}
-                onClick={() => setSelected({ node: name })}
-              >
-                <bdi>{name}</bdi>
-              </button>
-            </li>
-          ))}
-        </ul>
-      </div>
-      {selected && (
-        <Details selected={selected} graph={graph} seconds={seconds} select={setSelected} />
-      )}
-    </div>
-  )
-}
-
-/** Laid out anew only when there are other nodes or edges: figures that change move nothing. */
-function useLayout(graph: Graph): Layout | undefined {
-  const [layout, setLayout] = useState<Layout>()
-  const worker = useMemo(
-    () => new Worker(new URL('./layout.worker.ts', import.meta.url), { type: 'module' }),
-    [],
-  )
-  const newest = useRef(0)
-  const shape = [
-    ...graph.nodes.keys(),
-    ...graph.edges.map((edge) => `${edge.caller}>${edge.callee}`),
-  ]
-    .sort()
-    .join('\n')
-  useEffect(() => {
-    worker.addEventListener('message', (event: MessageEvent<LayoutTold>) => {
-      if (event.data.id === newest.current) setLayout(event.data.layout)
-    })
-    return () => worker.terminate()
-  }, [worker])
-  useEffect(() => {
-    const pairs = new Map(
-      graph.edges
-        .filter((edge) => edge.caller !== edge.callee)
-        .map((edge) => [`${edge.caller}\n${edge.callee}`, { from: edge.caller, to: edge.callee }]),
-    )
-    worker.postMessage({
-      id: ++newest.current,
-      nodes: [...graph.nodes.keys()].map((name) => ({
-        name,
-        width: nodeWidth(name),
-        height: NODE_HEIGHT,
-      })),
-      edges: [...pairs.values()],
-    })
-  }, [shape, worker])
-  return layout
-}
-
-const PAN_PIXELS = 60
-
-function useGraphKeys(canvas: { current: GraphCanvas | undefined }): void {
-  const pan = (x: number, y: number) => () => canvas.current?.pan(x * PAN_PIXELS, y * PAN_PIXELS)
+function useViewKeys(acts: {
+  again: () => void
+  toggleLive: () => void
+  toggleTab: () => void
+  close: () => void
+}): void {
   useKeys({
     title: () => say().keys,
     keys: [
-      { keys: ['+', '='], label: () => say().zoomIn, act: () => canvas.current?.zoomBy(1.3) },
-      { keys: ['-'], label: () => say().zoomOut, act: () => canvas.current?.zoomBy(1 / 1.3) },
-      { keys: ['0'], label: () => say().fit, act: () => canvas.current?.fit() },
-      { keys: ['ArrowLeft'], label: () => say().keyPan, act: pan(1, 0) },
-      { keys: ['ArrowRight'], label: () => say().keyPan, act: pan(-1, 0) },
-      { keys: ['ArrowUp'], label: () => say().keyPan, act: pan(0, 1) },
-      { keys: ['ArrowDown'], label: () => say().keyPan, act: pan(0, -1) },
+      {
+        keys: ['/'],
+        label: () => say().keyFind,
+        act: () => document.querySelector<HTMLInputElement>('.topology-find input')?.focus(),
+      },
+      { keys: ['t'], label: () => say().keyTabs, act: acts.toggleTab },
+      { keys: ['r'], label: () => say().again.replace(/ \(.*/, ''), act: acts.again },
+      { keys: ['l'], label: () => say().live, act: acts.toggleLive },
+      { keys: ['Escape'], label: () => say().keyClose, act: acts.close },
     ],
   })
+}
+
+function Notices({
+  graph,
+  shown,
+  view,
+  answer,
+  change,
+}: {
+  graph: Graph
+  shown: Shown
+  view: View
+  answer: EdgesAnswer | undefined
+  change: (changes: Partial<View>) => void
+}) {
+  const isNarrowed = shown.edges.length < graph.edges.length
+  return (
+    <p class="topology-line">
+      <span role="status">
+        {say().shown(shown.edges.length, graph.edges.length)} ·{' '}
+        {say().shownNodes(shown.nodes.length)}
+      </span>
+      {isNarrowed && (
+        <button type="button" class="plain link" onClick={() => change(UNFILTERED)}>
+          {say().showAll}
+        </button>
+      )}
+      {shown.isOverview && <span class="quiet">{say().overview}</span>}
+      {answer?.other && <Notice>{say().others(answer.other.calls)}</Notice>}
+      {answer?.warnings.map((warning) => (
+        <Notice key={warning}>{warning}</Notice>
+      ))}
+      {view.tab === 'graph' && (
+        <span class="legend quiet">
+          {say().legend} ·{' '}
+          <span class="warning-text">
+            <Icon name="warning" size={12} /> {say().someErrors}
+          </span>{' '}
+          ·{' '}
+          <span class="error-text">
+            <Icon name="error" size={12} /> {say().manyErrors}
+          </span>
+        </span>
+      )}
+    </p>
+  )
+}
+
+function Notice({ children }: { children: ComponentChildren }) {
+  return (
+    <span class="warning-text">
+      <Icon name="warning" size={13} /> {children}
+    </span>
+  )
+}
+
+/** Where the graph will be. */
+function Skeleton() {
+  return (
+    <div class="graph-main">
+      <Loading rows={6} />
+    </div>
+  )
 }
 
 function Nothing() {
   return (
     <Empty title={say().nothing}>
-      <p>{say().nothingHint}</p>
-      <ul>
+      <p>{say().nothingNeeds}</p>
+      <p>{say().nothingWhen}</p>
+      <div class="state-actions">
         {WIDER_NANO.map((nano) => (
-          <li key={nano}>
-            <a href={hrefTo('topology', '', rangeParameters({ kind: 'last', nano }))}>
-              {say().widen(duration(nano))}
-            </a>
-          </li>
+          <a
+            key={nano}
+            class="button"
+            href={hrefTo('topology', '', rangeParameters({ kind: 'last', nano }))}
+          >
+            <Icon name="clock" /> {say().widen(duration(nano))}
+          </a>
         ))}
-        <li>
-          <a href={hrefTo('search')}>{say().search}</a>
-        </li>
-      </ul>
+        <a class="button" href={hrefTo('search')}>
+          <Icon name="search" /> {say().search}
+        </a>
+      </div>
     </Empty>
   )
 }

@@ -106,8 +106,9 @@ function fill(elements: RowElements, shown: Shown, entry: Entry): void {
   if (!isSame) fillName(elements, shown, entry)
   const children = group ? group.rows.length : (shown.derived.children[row] ?? 0)
   if (children > 0) {
-    elements.twisty.textContent = `${isOpen ? '▾' : '▸'}${compact(children)}`
-    elements.twisty.setAttribute('aria-label', isOpen ? texts.collapse : texts.expand)
+    const count = compact(children)
+    elements.twisty.textContent = `${isOpen ? '▾' : '▸'}${count}`
+    elements.twisty.setAttribute('aria-label', `${isOpen ? texts.collapse : texts.expand} ${count}`)
     elements.row.setAttribute('aria-expanded', String(isOpen))
   } else {
     elements.row.removeAttribute('aria-expanded')
