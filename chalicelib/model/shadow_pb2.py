@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0cshadow.proto\x12\x0b\x63lew.shadow\"$\n\nTracesData\x12\x16\n\x0eresource_spans\x18\x01 \x03(\x0c\"J\n\rResourceSpans\x12\x10\n\x08resource\x18\x01 \x03(\x0c\x12\x13\n\x0bscope_spans\x18\x02 \x03(\x0c\x12\x12\n\nschema_url\x18\x03 \x01(\t\"\x1e\n\x08Resource\x12\x12\n\nattributes\x18\x01 \x03(\x0c\">\n\nScopeSpans\x12\r\n\x05scope\x18\x01 \x03(\x0c\x12\r\n\x05spans\x18\x02 \x03(\x0c\x12\x12\n\nschema_url\x18\x03 \x01(\t\"\xdf\x01\n\x04Span\x12\x10\n\x08trace_id\x18\x01 \x01(\x0c\x12\x0f\n\x07span_id\x18\x02 \x01(\x0c\x12\x16\n\x0eparent_span_id\x18\x04 \x01(\x0c\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x0c\n\x04kind\x18\x06 \x01(\x05\x12\x1c\n\x14start_time_unix_nano\x18\x07 \x01(\x06\x12\x1a\n\x12\x65nd_time_unix_nano\x18\x08 \x01(\x06\x12\x12\n\nattributes\x18\t \x03(\x0c\x12#\n\x06status\x18\x0f \x01(\x0b\x32\x13.clew.shadow.Status\x12\r\n\x05\x66lags\x18\x10 \x01(\x07\"\x1a\n\tSpanLinks\x12\r\n\x05links\x18\r \x03(\x0c\"\x16\n\x06Status\x12\x0c\n\x04\x63ode\x18\x03 \x01(\x05\")\n\x04Link\x12\x10\n\x08trace_id\x18\x01 \x01(\x0c\x12\x0f\n\x07span_id\x18\x02 \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0cshadow.proto\x12\x0b\x63lew.shadow\"$\n\nTracesData\x12\x16\n\x0eresource_spans\x18\x01 \x03(\x0c\"J\n\rResourceSpans\x12\x10\n\x08resource\x18\x01 \x03(\x0c\x12\x13\n\x0bscope_spans\x18\x02 \x03(\x0c\x12\x12\n\nschema_url\x18\x03 \x01(\t\"\x1e\n\x08Resource\x12\x12\n\nattributes\x18\x01 \x03(\x0c\">\n\nScopeSpans\x12\r\n\x05scope\x18\x01 \x03(\x0c\x12\r\n\x05spans\x18\x02 \x03(\x0c\x12\x12\n\nschema_url\x18\x03 \x01(\t\"/\n\x0bParsedSpans\x12 \n\x05spans\x18\x02 \x03(\x0b\x32\x11.clew.shadow.Span\"\xdf\x01\n\x04Span\x12\x10\n\x08trace_id\x18\x01 \x01(\x0c\x12\x0f\n\x07span_id\x18\x02 \x01(\x0c\x12\x16\n\x0eparent_span_id\x18\x04 \x01(\x0c\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x0c\n\x04kind\x18\x06 \x01(\x05\x12\x1c\n\x14start_time_unix_nano\x18\x07 \x01(\x06\x12\x1a\n\x12\x65nd_time_unix_nano\x18\x08 \x01(\x06\x12\x12\n\nattributes\x18\t \x03(\x0c\x12#\n\x06status\x18\x0f \x01(\x0b\x32\x13.clew.shadow.Status\x12\r\n\x05\x66lags\x18\x10 \x01(\x07\"\x1a\n\tSpanLinks\x12\r\n\x05links\x18\r \x03(\x0c\"\x16\n\x06Status\x12\x0c\n\x04\x63ode\x18\x03 \x01(\x05\")\n\x04Link\x12\x10\n\x08trace_id\x18\x01 \x01(\x0c\x12\x0f\n\x07span_id\x18\x02 \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,12 +39,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESOURCE']._serialized_end=173
   _globals['_SCOPESPANS']._serialized_start=175
   _globals['_SCOPESPANS']._serialized_end=237
-  _globals['_SPAN']._serialized_start=240
-  _globals['_SPAN']._serialized_end=463
-  _globals['_SPANLINKS']._serialized_start=465
-  _globals['_SPANLINKS']._serialized_end=491
-  _globals['_STATUS']._serialized_start=493
-  _globals['_STATUS']._serialized_end=515
-  _globals['_LINK']._serialized_start=517
-  _globals['_LINK']._serialized_end=558
+  _globals['_PARSEDSPANS']._serialized_start=239
+  _globals['_PARSEDSPANS']._serialized_end=286
+  _globals['_SPAN']._serialized_start=289
+  _globals['_SPAN']._serialized_end=512
+  _globals['_SPANLINKS']._serialized_start=514
+  _globals['_SPANLINKS']._serialized_end=540
+  _globals['_STATUS']._serialized_start=542
+  _globals['_STATUS']._serialized_end=564
+  _globals['_LINK']._serialized_start=566
+  _globals['_LINK']._serialized_end=607
 # @@protoc_insertion_point(module_scope)

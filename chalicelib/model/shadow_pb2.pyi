@@ -38,6 +38,12 @@ class ScopeSpans(_message.Message):
     schema_url: str
     def __init__(self, scope: _Optional[_Iterable[bytes]] = ..., spans: _Optional[_Iterable[bytes]] = ..., schema_url: _Optional[str] = ...) -> None: ...
 
+class ParsedSpans(_message.Message):
+    __slots__ = ("spans",)
+    SPANS_FIELD_NUMBER: _ClassVar[int]
+    spans: _containers.RepeatedCompositeFieldContainer[Span]
+    def __init__(self, spans: _Optional[_Iterable[_Union[Span, _Mapping]]] = ...) -> None: ...
+
 class Span(_message.Message):
     __slots__ = ("trace_id", "span_id", "parent_span_id", "name", "kind", "start_time_unix_nano", "end_time_unix_nano", "attributes", "status", "flags")
     TRACE_ID_FIELD_NUMBER: _ClassVar[int]
