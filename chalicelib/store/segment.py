@@ -57,8 +57,7 @@ def _edge_entries(spans: Sequence[Span], shards: int) -> Iterator[tuple[int, Ent
         for minute, of_minute in sorted(edges.items()):
             yield shard, Entry(minute=minute, edges=edges_message(of_minute))
         # A consumer's link leads to the producer's trace, and so perhaps to another shard.
-        for caller in halves.callers:
-            halves_by_shard[shard].callers.add(caller)
+        halves_by_shard[shard].callers.update(halves.callers)
         for callee in halves.callees:
             halves_by_shard[shard_of_trace(callee.trace_id, shards)].callees.add(callee)
     for shard, of_halves in sorted(halves_by_shard.items()):
