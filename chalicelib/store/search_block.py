@@ -133,7 +133,7 @@ def blocks_of(rows_by_hour: dict[int, list[SearchRow]]) -> list[Block]:
 
 
 def _row_bytes(row: SearchRow) -> int:
-    return 40 + _HASH_BYTES * len(row.attribute_hashes) + sum(map(len, row.span_names))
+    return 40 + _HASH_BYTES * len(row.attribute_hashes) + len("".join(row.span_names))
 
 
 def _blocks_of_service(hour: int, service: str, rows: list[SearchRow]) -> Iterator[Block]:
@@ -170,7 +170,7 @@ def _encode(rows: Sequence[SearchRow]) -> bytes:
         service=[index[row.service] for row in rows],
         span_name_counts=[len(row.span_names) for row in rows],
         span_names=[
-            place for row in rows for place in sorted(index[name] for name in row.span_names)
+            place for row in rows for place in sorted(map(index.__getitem__, row.span_names))
         ],
         attribute_hash_counts=[len(row.attribute_hashes) for row in rows],
         attribute_hashes=b"".join(_little_endian(row.attribute_hashes) for row in rows),
