@@ -13,24 +13,35 @@ EMULATOR_STAMP := $(EMULATOR)/.installed
 RUN_STAMP := $(VENV)/.run-installed
 DEV_STAMP := $(VENV)/.dev-installed
 DYNAMODB_LOCAL := $(EMULATOR)/dynamodb-local
+ZIPKIN_SERVER := $(EMULATOR)/zipkin-server
+# Node is Clew's own, whatever the machine has.
+NODE_STAMP := $(VENV)/.node-installed
+NPM := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" npm --loglevel=error
+WEB_STAMP := web/node_modules/.installed
+WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*')
+UI := chalicelib/present/static/index.html
+CHROMIUM_SOURCES := tests/browser/chromium
+CHROMIUM_STAMP := $(VENV)/chromium/.installed
 MODEL := chalicelib/model
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo infra deploy undeploy check test faults contract deploy-check lint bench proto dictionary clean
+.PHONY: help run demo ui infra deploy undeploy check test faults contract deploy-check screenshots lint bench bench-ui proto dictionary clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(RUN_STAMP) ## the laptop stack (PORT, HOST, DATA_DIR, COMPAT_PORTS, AWS_ENDPOINT_URL)
+run: $(RUN_STAMP) $(UI) ## the laptop stack (PORT, HOST, DATA_DIR, COMPAT_PORTS, AWS_ENDPOINT_URL)
 	@exec $(PY) -m infra.local
 
 demo: $(DEV_STAMP) ## send a shop's traces to a running stack (ENDPOINT)
 	@ENDPOINT="$${ENDPOINT:-http://127.0.0.1:$(PORT)}" exec $(PY) -m infra.local.demo
 
+ui: $(UI) ## build the web UI (run, test and deploy do so by themselves)
+
 infra: $(RUN_STAMP) ## the queue and the tables of a stage on AWS (STAGE)
 	@exec $(PY) -m infra --stage "$(STAGE)" up
 
-deploy: $(RUN_STAMP) ## infra, and then functions and API (STAGE)
+deploy: $(RUN_STAMP) $(UI) ## infra, and then functions and API (STAGE)
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec $(PY) -m infra --stage "$(STAGE)" deploy
 
 undeploy: $(RUN_STAMP) ## delete functions and API (STAGE; DATA=delete: queue and tables too; YES=1: do not ask)
@@ -40,7 +51,7 @@ undeploy: $(RUN_STAMP) ## delete functions and API (STAGE; DATA=delete: queue an
 check: lint ## format, lint, types and the fast tests
 	@$(PY) -m pytest -m 'not slow'
 
-test: lint $(CLIENTS_STAMP) ## format, lint, types and all tests
+test: lint $(UI) $(CHROMIUM_STAMP) $(CLIENTS_STAMP) ## format, lint, types and all tests
 	@$(PY) -m pytest
 
 faults: $(DEV_STAMP) ## every fault at every call of AWS
@@ -49,16 +60,23 @@ faults: $(DEV_STAMP) ## every fault at every call of AWS
 deploy-check: $(DEV_STAMP) $(EMULATOR_STAMP) ## deploy to an emulator, with everything that belongs to it
 	@EMULATOR_PYTHON="$(CURDIR)/$(EMULATOR)/bin/python" $(PY) -m pytest -v tests/deploy
 
-contract: $(DEV_STAMP) $(EMULATOR_STAMP) $(DYNAMODB_LOCAL)/.installed ## the contract kit on moto, ministack and DynamoDB Local
+contract: $(DEV_STAMP) $(EMULATOR_STAMP) $(DYNAMODB_LOCAL)/.installed $(ZIPKIN_SERVER)/.installed ## the contract kit on moto, ministack and DynamoDB Local; Zipkin's own server
 	@CLEW_CONTRACT=1 $(PY) -m pytest tests/contract -rs
 
-lint: $(DEV_STAMP)
+screenshots: $(DEV_STAMP) $(UI) $(CHROMIUM_STAMP) ## each view of the web UI, into docs/screenshots
+	@$(PY) -m tests.browser.screenshots
+
+lint: $(DEV_STAMP) $(WEB_STAMP)
+	@cd web && $(NPM) run -s lint && $(NPM) run -s types && $(NPM) test -s
 	@$(VENV)/bin/ruff format --check --quiet
 	@$(VENV)/bin/ruff check --quiet
 	@$(VENV)/bin/mypy --no-error-summary
 
 bench: $(DEV_STAMP) ## measure
 	@$(PY) -m bench
+
+bench-ui: $(DEV_STAMP) $(UI) $(CHROMIUM_STAMP) ## measure the web UI in a browser
+	@$(PY) -m bench.ui
 
 proto: $(DEV_STAMP) ## compile the protobuf schemas
 	@$(PY) -m grpc_tools.protoc -I $(MODEL) --python_out=$(MODEL) --pyi_out=$(MODEL) $(MODEL)/*.proto
@@ -67,7 +85,7 @@ dictionary: $(DEV_STAMP) ## train the compression dictionary
 	@$(PY) -m infra.dictionary
 
 clean: ## remove what can be made again; the journal in .data stays
-	@rm -rf $(VENV) $(EMULATOR) $(CLIENTS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(EMULATOR) $(CLIENTS) web/node_modules $(CHROMIUM_SOURCES)/node_modules $(dir $(UI)) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps stand for what is installed: a start with nothing to install asks no network.
@@ -80,6 +98,30 @@ $(DEV_STAMP): requirements-dev.txt requirements-local.txt requirements.txt | $(P
 	@echo "Installing what the tests need, once…"
 	@$(PIP_INSTALL) -r requirements-dev.txt
 	@touch $(RUN_STAMP) $@
+
+$(NODE_STAMP): requirements-node.txt | $(PY)
+	@echo "Installing Node, once…"
+	@$(PIP_INSTALL) -r requirements-node.txt
+	@touch $@
+
+$(WEB_STAMP): web/package.json web/package-lock.json $(NODE_STAMP)
+	@echo "Installing what the web UI is built with, once…"
+	@cd web && $(NPM) ci
+	@touch $@
+
+$(UI): $(WEB_SOURCES) $(WEB_STAMP)
+	@echo "Building the web UI…"
+	@cd web && $(NPM) run -s build -- --logLevel warn
+
+# There is a Chromium in the npm registry for Linux on x86-64; elsewhere CHROMIUM names another one, or its tests are skipped.
+$(CHROMIUM_STAMP): $(CHROMIUM_SOURCES)/package-lock.json $(NODE_STAMP)
+	@mkdir -p $(@D)
+	@if [ "$$(uname -sm)" = "Linux x86_64" ]; then \
+		echo "Installing the browser of the tests, once…"; \
+		(cd $(CHROMIUM_SOURCES) && $(NPM) ci) && \
+		PATH="$(CURDIR)/$(VENV)/bin:$$PATH" TMPDIR="$(CURDIR)/$(@D)" node $(CHROMIUM_SOURCES)/unpack.mjs >/dev/null; \
+	fi
+	@touch $@
 
 $(EMULATOR_STAMP): requirements-emulator.txt | $(PY)
 	@echo "Installing the emulator, once…"
@@ -99,6 +141,12 @@ $(DYNAMODB_LOCAL)/.installed: tests/contract/dynamodb_local/pom.xml | $(EMULATOR
 	@if command -v javac >/dev/null && command -v mvn >/dev/null; then \
 		echo "Installing DynamoDB Local, once…"; \
 		mvn -q -B -Dstyle.color=never -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(DYNAMODB_LOCAL) && touch $@; \
+	fi
+
+$(ZIPKIN_SERVER)/.installed: tests/contract/zipkin_server/pom.xml | $(EMULATOR_STAMP)
+	@if command -v java >/dev/null && command -v mvn >/dev/null; then \
+		echo "Installing Zipkin's server, once…"; \
+		mvn -q -B -Dstyle.color=never -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(ZIPKIN_SERVER) && touch $@; \
 	fi
 
 $(PY):

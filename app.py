@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from http import HTTPStatus
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -20,7 +21,7 @@ from chalice.app import Chalice, CORSConfig, Response
 
 from chalicelib import config, errors, wiring
 from chalicelib.access import Decision, presented_in
-from chalicelib.model.http import JAEGER_ROUTES
+from chalicelib.model.http import JAEGER_ROUTES, ZIPKIN_CONFIG_PATHS, ZIPKIN_ROUTES
 from chalicelib.model.token import Scope
 from chalicelib.store.function import consumer
 from chalicelib.summarise.function import schedules
@@ -30,11 +31,14 @@ if TYPE_CHECKING:
 
     from chalicelib.answer.asked import Asked
     from chalicelib.model.http import Answer
+    from chalicelib.receive.otlp import Normalised
 
 _logger = logging.getLogger(__name__)
 
 _SEARCH_SECONDS_MAX = 15
 """API Gateway waits 29 s, and the Lambda 25."""
+_SAMPLE_SECONDS_MAX = 5
+"""Somebody types meanwhile."""
 
 
 class Clew(Chalice):
@@ -43,15 +47,30 @@ class Clew(Chalice):
 
         Chalice answers them 400 *after the view has run*: spans would be stored, and their sender told that they were
         not. And whether API Gateway decodes a base64 answer to them is not said anywhere: what is text goes as text.
+        Whatever answers, a browser is told to make no more of it than it is.
         """
         if _accepts(event):
-            return super().__call__(event, context)
-        response = super().__call__(_accepting_all(event), context)
-        if response.get("isBase64Encoded"):
-            with suppress(UnicodeDecodeError):
-                text = base64.b64decode(response["body"]).decode()
-                return {**response, "body": text, "isBase64Encoded": False}
-        return response
+            response = super().__call__(event, context)
+        else:
+            response = _as_text(super().__call__(_accepting_all(event), context))
+        return {**response, "headers": {**_SECURITY_HEADERS, **response["headers"]}}
+
+
+_SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""Of every answer; the web UI, which runs, has a Content-Security-Policy of its own."""
+
+
+def _as_text(response: dict[str, Any]) -> dict[str, Any]:
+    """The same response, its body as text if it is that."""
+    if response.get("isBase64Encoded"):
+        with suppress(UnicodeDecodeError):
+            text = base64.b64decode(response["body"]).decode()
+            return {**response, "body": text, "isBase64Encoded": False}
+    return response
 
 
 def _accepts(event: dict[str, Any]) -> bool:
@@ -77,7 +96,7 @@ app.register_blueprint(schedules)
 _ANY_TYPE = ["*/*"]
 _CORS = CORSConfig(
     allow_origin="*",
-    allow_headers=["Content-Type", "Content-Encoding", "Authorization", "X-Api-Key"],
+    allow_headers=["Accept", "Content-Type", "Content-Encoding", "Authorization", "X-Api-Key"],
     max_age=600,
 )
 
@@ -187,12 +206,14 @@ def _ingest(receive: Callable[[], Answer]) -> Response:
         return _response(unavailable(_headers(), _body()))
 
 
-def _query(ask: Callable[[], Any]) -> Response:
+def _query(
+    ask: Callable[[], Any], media_type: str = "application/json", vary: str = "Accept-Encoding"
+) -> Response:
     """The JSON of what `ask` returns, or of why it cannot be had."""
     from chalicelib.present.respond import json_answer
 
     try:
-        return _response(json_answer(ask(), _headers()))
+        return _response(json_answer(ask(), _headers(), media_type=media_type, vary=vary))
     except errors.InvalidQuery as error:
         return _query_error(400, "invalid_query", str(error), error.parameter)
     except errors.InvalidPayload as error:
@@ -232,12 +253,39 @@ def _tell_rejected(spans: int) -> None:
 @_route("/api/traces", "POST", scope=Scope.INGEST, in_plain_text=True)
 def post_jaeger_traces() -> Response:
     from chalicelib.receive.jaeger import payload_from_binary
-    from chalicelib.receive.plain_endpoint import JAEGER_TYPES, receive_plain
+    from chalicelib.receive.plain_endpoint import JAEGER_TYPES
 
-    readers = dict.fromkeys(JAEGER_TYPES, payload_from_binary)
-    send = wiring.sender().send
+    return _plain_spans(dict.fromkeys(JAEGER_TYPES, payload_from_binary))
+
+
+@_route("/api/v2/spans", "POST", scope=Scope.INGEST, in_plain_text=True)
+def post_plain_spans() -> Response:
+    from chalicelib.receive.zipkin import payload_from_json, payload_from_proto
+
+    return _plain_spans({"application/x-protobuf": payload_from_proto, "*/*": payload_from_json})
+
+
+@_route("/api/v1/spans", "POST", scope=Scope.INGEST, in_plain_text=True)
+def post_zipkin_v1_spans() -> Response:
+    from chalicelib.receive.zipkin_v1 import payload_from_json, payload_from_thrift
+
+    return _plain_spans({"application/x-thrift": payload_from_thrift, "*/*": payload_from_json})
+
+
+def _plain_spans(readers: dict[str, Callable[[bytes], Normalised]]) -> Response:
+    from chalicelib.receive.plain_endpoint import receive_plain
+
     now = int(time.time())
-    return _response(receive_plain(_headers(), _body(), now, readers, send, _tell_rejected))
+    return _response(
+        receive_plain(
+            _headers(),
+            _body(),
+            now,
+            readers,
+            lambda messages: wiring.sender().send(messages),
+            _tell_rejected,
+        )
+    )
 
 
 @_route("/v1/metrics", "POST", scope=Scope.INGEST)
@@ -321,16 +369,44 @@ def get_traces() -> Response:
 
 @_route("/v1/traces/{trace_id}", "GET", scope=Scope.READ)
 def get_trace(trace_id: str) -> Response:
+    from chalicelib.present.columns import MEDIA_TYPE
+    from chalicelib.present.respond import takes_media_type
+
+    vary = "Accept, Accept-Encoding"
+    if takes_media_type(_headers(), MEDIA_TYPE):
+        return _query(lambda: _trace_as_columns(trace_id), media_type=MEDIA_TYPE, vary=vary)
+    return _query(lambda: _trace_as_otlp(trace_id), vary=vary)
+
+
+def _trace_as_otlp(trace_id_text: str) -> Any:
     from chalicelib.present.otlp_json import traces_data_json
     from chalicelib.query.parameters import Parameters, trace_id_parameter
     from chalicelib.query.trace import trace_by_id
 
-    def ask() -> Any:
-        Parameters(_parameters(), ())
-        spans = trace_by_id(wiring.store(), trace_id_parameter(unquote(trace_id)), int(time.time()))
-        return traces_data_json(spans)
+    parameters = Parameters(_parameters(), ("chunk", "span_id"))
+    trace_id, now = trace_id_parameter(unquote(trace_id_text)), int(time.time())
+    chunk_keys, span_ids = parameters.chunk_keys(), parameters.span_ids()
+    return traces_data_json(trace_by_id(wiring.store(), trace_id, now, chunk_keys, span_ids))
 
-    return _query(ask)
+
+def _trace_as_columns(trace_id_text: str) -> Any:
+    from chalicelib.present.columns import columns_json
+    from chalicelib.query.parameters import Parameters, trace_id_parameter
+    from chalicelib.query.trace import trace_chunks, trace_page
+
+    parameters = Parameters(_parameters(), ("cursor", "chunk", "attributes"))
+    trace_id, now = trace_id_parameter(unquote(trace_id_text)), int(time.time())
+    cursor, chunk_keys = parameters.text("cursor"), parameters.chunk_keys()
+    with_attributes = parameters.flag("attributes")
+    if chunk_keys:
+        if cursor:
+            raise errors.InvalidQuery("cursor is for pages, not for chunks", "cursor")
+        page = trace_chunks(
+            wiring.store(), trace_id, now, chunk_keys, with_attributes=with_attributes
+        )
+    else:
+        page = trace_page(wiring.store(), trace_id, now, cursor, with_attributes=with_attributes)
+    return columns_json(page, with_attributes=with_attributes)
 
 
 @_route("/v1/services", "GET", scope=Scope.READ)
@@ -360,6 +436,26 @@ def get_span_names(service: str) -> Response:
         asked = parameters.time_range(now, config.RETENTION_SECONDS * 10**9)
         name = checked_text(unquote(service), "service")
         return span_names_json(span_names(wiring.store(), name, asked, now // 10**9))
+
+    return _query(ask)
+
+
+@_route("/v1/services/{service}/attributes", "GET", scope=Scope.READ)
+def get_attributes(service: str) -> Response:
+    from chalicelib.present.native import attributes_json
+    from chalicelib.query.attributes import attributes_of_service
+    from chalicelib.query.parameters import Parameters, checked_text
+
+    deadline = time.monotonic() + _SAMPLE_SECONDS_MAX
+
+    def ask() -> Any:
+        now = time.time_ns()
+        asked = Parameters(_parameters(), ("start", "end")).time_range(now)
+        name = checked_text(unquote(service), "service")
+        sample = attributes_of_service(
+            wiring.store(), name, asked, now // 10**9, lambda: time.monotonic() < deadline
+        )
+        return attributes_json(sample)
 
     return _query(ask)
 
@@ -394,14 +490,14 @@ def get_edges() -> Response:
     return _query(ask)
 
 
-def _answer_as_jaeger(route: str) -> None:
+def _answer_as(dialect: str, route: str, *, in_plain_text: bool) -> None:
+    """A route that one of `chalicelib/answer` answers."""
     method, _, path = route.partition(" ")
 
-    @_route(path, method, scope=Scope.READ)
+    @_route(path, method, scope=Scope.READ, in_plain_text=in_plain_text)
     def answer(**path_parameters: str) -> Response:
-        from chalicelib.answer.jaeger import ANSWERS
-
-        return _response(ANSWERS[route](_asked(path_parameters)))
+        answers = import_module(f"chalicelib.answer.{dialect}").ANSWERS
+        return _response(answers[route](_asked(path_parameters)))
 
 
 def _asked(path_parameters: dict[str, str]) -> Asked:
@@ -420,7 +516,19 @@ def _asked(path_parameters: dict[str, str]) -> Asked:
 
 
 for _each in JAEGER_ROUTES:
-    _answer_as_jaeger(_each)
+    _answer_as("jaeger", _each, in_plain_text=False)
+for _each in ZIPKIN_ROUTES:
+    _answer_as("zipkin", _each, in_plain_text=True)
+
+
+def _get_zipkin_config() -> Response:
+    from chalicelib.present.zipkin import UI_CONFIG
+
+    return _query(lambda: UI_CONFIG)
+
+
+for _each in ZIPKIN_CONFIG_PATHS:
+    _route(_each, "GET", scope=None)(_get_zipkin_config)
 
 
 @_route("/openapi.json", "GET", scope=None)
@@ -439,5 +547,15 @@ def get_health() -> Response:
 def get_page() -> Response:
     from chalicelib.present.page import page
     from chalicelib.present.respond import html_answer
+    from chalicelib.present.ui import page_answer
 
-    return _response(html_answer(page(_request().context.get("path") or "/")))
+    path = _request().context.get("path") or "/"
+    return _response(page_answer(path, _headers()) or html_answer(page(path)))
+
+
+@_route("/assets/{name}", "GET", "HEAD", scope=None)
+def get_asset(name: str) -> Response:
+    from chalicelib.present.ui import asset_answer
+
+    answer = asset_answer(name, _headers())
+    return _response(answer) if answer else _query_error(404, "not_found", "there is no such asset")

@@ -61,7 +61,9 @@ def measure(parts: list[str], *, quick: bool) -> dict[str, Any]:
     if "cost" in parts:
         found |= _costs(processing.machine(runs), quick=quick)
     if "answers" in parts:
-        found["answers"] = answers.measure((1_000,) if quick else answers.SPANS, runs)
+        found["answers"] = (
+            answers.measure((1_000,), runs, 1_000) if quick else answers.measure(runs=runs)
+        )
     return found
 
 

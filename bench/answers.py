@@ -11,24 +11,35 @@ from bench.load import SERVICES, SERVICES_PER_TRACE, chunked, request_body, trac
 from bench.stages import consumer_of, receive, record_of
 from bench.timing import cpu_seconds
 from chalicelib import config
-from chalicelib.present.native import edges_json, search_json, services_json, statistics_json
+from chalicelib.present.columns import columns_json
+from chalicelib.present.native import (
+    attributes_json,
+    edges_json,
+    search_json,
+    services_json,
+    statistics_json,
+)
 from chalicelib.present.otlp_json import traces_data_json
 from chalicelib.present.respond import json_answer
+from chalicelib.query.attributes import attributes_of_service
 from chalicelib.query.edges import edges
 from chalicelib.query.parameters import Parameters, search_from
 from chalicelib.query.search import search_traces
 from chalicelib.query.services import hours_of_services
 from chalicelib.query.statistics import statistics
-from chalicelib.query.trace import trace_by_id
+from chalicelib.query.trace import trace_by_id, trace_page
 from chalicelib.summarise.job import summarise_shards
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from chalicelib.model.http import Answer
+    from chalicelib.store.consume import Consumer
+
 SPANS = (10_000, 1_000_000)
 BEGIN_UNIX_SECONDS = 497_223 * 3_600
 NOW_UNIX_SECONDS = BEGIN_UNIX_SECONDS + 3_600
-LARGE_TRACE_SPANS = 10_000
+LARGE_TRACE_SPANS, HUGE_TRACE_SPANS = 10_000, 100_000
 RUNS = 5
 _SECOND_NANO = 10**9
 _SPANS_PER_GROUP = 9_728
@@ -65,12 +76,7 @@ class Stored:
 
     def _commit(self, spans: list[Any], second: float) -> None:
         self._second = second
-        messages = [
-            message
-            for batch in chunked(spans, 512)
-            for message in receive(request_body(batch), int(second))
-        ]
-        self._consumer.consume([record_of(message) for message in messages])
+        _consume(self._consumer, spans, int(second))
 
     def _two_more(self, rng: random.Random) -> tuple[bytes, bytes]:
         start = (NOW_UNIX_SECONDS - 50) * _SECOND_NANO
@@ -84,41 +90,76 @@ class Stored:
         return small_id, large_id
 
 
+def _consume(consumer: Consumer, spans: list[Any], second: int) -> None:
+    messages = [
+        message for batch in chunked(spans, 512) for message in receive(request_body(batch), second)
+    ]
+    consumer.consume([record_of(message) for message in messages])
+
+
+def stored_trace(spans: int) -> tuple[CountingStore, bytes]:
+    """A store with one trace alone, as the consumer commits it, and its id."""
+    store, rng = CountingStore(), random.Random(17)
+    start = (NOW_UNIX_SECONDS - 50) * _SECOND_NANO
+    made = trace(rng, start, [rng.randrange(len(SERVICES)) for _ in range(spans // 4)])
+    consumer = consumer_of(store, lambda: NOW_UNIX_SECONDS * _SECOND_NANO)
+    _consume(consumer, made, NOW_UNIX_SECONDS)
+    trace_id: bytes = made[0].fields["trace_id"]
+    return store, trace_id
+
+
+def columns_of(store: CountingStore, trace_id: bytes) -> list[Any]:
+    """The documents of all pages of a trace."""
+    pages = [trace_page(store, trace_id, NOW_UNIX_SECONDS)]
+    while cursor := pages[-1].next_cursor:
+        pages.append(trace_page(store, trace_id, NOW_UNIX_SECONDS, cursor))
+    return [columns_json(page) for page in pages]
+
+
 def _path(rng: random.Random) -> list[int]:
     return rng.sample(range(len(SERVICES)), SERVICES_PER_TRACE)
 
 
-def questions(stored: Stored) -> dict[str, Callable[[], Any]]:
-    """Name → what makes the document, as `app.py` does."""
+def questions(stored: Stored) -> dict[str, Callable[[], list[Any]]]:
+    """Name → what makes the documents, as `app.py` does: one, or one a page."""
     store, now = stored.store, NOW_UNIX_SECONDS
     hour = {"start": [str(BEGIN_UNIX_SECONDS)], "end": [str(NOW_UNIX_SECONDS)]}
     asked = Parameters(hour, ("start", "end")).time_range(now * _SECOND_NANO)
     service = SERVICES[2]
 
-    def search(**parameters: list[str]) -> Any:
+    def search(**parameters: list[str]) -> list[Any]:
         wanted = {**hour, "service": [service], "limit": ["20"], **parameters}
-        return search_json(search_traces(store, search_from(wanted, now * _SECOND_NANO), now))
+        return [search_json(search_traces(store, search_from(wanted, now * _SECOND_NANO), now))]
 
     slow = {"attribute": ["http.request.method=GET"], "min_duration": ["30ms"]}
     return {
-        "trace of 16 spans": lambda: traces_data_json(
-            trace_by_id(store, stored.small_trace_id, now)
-        ),
-        "trace of 10,000 spans": lambda: traces_data_json(
-            trace_by_id(store, stored.large_trace_id, now)
-        ),
+        "trace of 16 spans": lambda: [
+            traces_data_json(trace_by_id(store, stored.small_trace_id, now))
+        ],
+        "trace of 10,000 spans": lambda: [
+            traces_data_json(trace_by_id(store, stored.large_trace_id, now))
+        ],
+        "columns of 16 spans": lambda: columns_of(store, stored.small_trace_id),
+        "columns of 10,000 spans": lambda: columns_of(store, stored.large_trace_id),
         "search: service": search,
         "search: service, attribute, duration": lambda: search(**slow),
-        "services": lambda: services_json(list(hours_of_services(store, asked, now))),
-        "statistics of an hour": lambda: statistics_json(
-            statistics(store, service, asked, None, now)
-        ),
-        "edges of an hour": lambda: edges_json(edges(store, asked, now)),
+        "services": lambda: [services_json(list(hours_of_services(store, asked, now)))],
+        "attributes of a service": lambda: [
+            attributes_json(attributes_of_service(store, service, asked, now))
+        ],
+        "statistics of an hour": lambda: [
+            statistics_json(statistics(store, service, asked, None, now))
+        ],
+        "edges of an hour": lambda: [edges_json(edges(store, asked, now))],
     }
 
 
-def measure(span_counts: tuple[int, ...] = SPANS, runs: int = RUNS) -> list[dict[str, Any]]:
-    """A row for each question, and number of spans stored."""
+def measure(
+    span_counts: tuple[int, ...] = SPANS,
+    runs: int = RUNS,
+    huge_trace_spans: int = HUGE_TRACE_SPANS,
+) -> list[dict[str, Any]]:
+    """A row for each question, and number of spans stored; and one for a trace of several pages, stored alone."""
     rows = []
     for spans in span_counts:
         began = time.monotonic()
@@ -127,14 +168,17 @@ def measure(span_counts: tuple[int, ...] = SPANS, runs: int = RUNS) -> list[dict
         for name, ask in questions(stored).items():
             row = _row(stored.store, ask, runs)
             rows.append({"question": name, "spans": spans, "fill_seconds": fill_seconds, **row})
-    return rows
+    store, trace_id = stored_trace(huge_trace_spans)
+    name = f"columns of {huge_trace_spans:,} spans"
+    row = _row(store, lambda: columns_of(store, trace_id), runs)
+    return [*rows, {"question": name, "spans": huge_trace_spans, **row}]
 
 
-def _row(store: CountingStore, ask: Callable[[], Any], runs: int) -> dict[str, Any]:
-    def answer() -> Any:
-        return json_answer(ask(), {"accept-encoding": "gzip"})
+def _row(store: CountingStore, ask: Callable[[], list[Any]], runs: int) -> dict[str, Any]:
+    def answers() -> list[Answer]:
+        return [json_answer(document, {"accept-encoding": "gzip"}) for document in ask()]
 
     store.forget_counts()
-    body = answer().body
+    answer_bytes = sum(len(answer.body) for answer in answers())
     counts = {"requests": store.calls.total(), "read_units": store.read_units.total()}
-    return {"cpu_millis": cpu_seconds(answer, runs) * 1e3, **counts, "answer_bytes": len(body)}
+    return {"cpu_millis": cpu_seconds(answers, runs) * 1e3, **counts, "answer_bytes": answer_bytes}

@@ -17,12 +17,17 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.answers import NOW_UNIX_SECONDS, stored_trace
 from bench.counting import CountingStore
 from bench.load import START_NANO, requests
 from bench.stages import GZIPPED, consume_all, consumer_of, receive, record_of
 from chalicelib import config
 from chalicelib.model.clew_pb2 import Segment as SegmentMessage
-from chalicelib.model.frame import message_in, seal
+from chalicelib.model.frame import dictionary_id, message_in, seal
+from chalicelib.present.columns import columns_json
+from chalicelib.present.respond import json_answer
+from chalicelib.query.trace import trace_page
+from chalicelib.store import dictionary
 from chalicelib.store.layout import fold_partition, segment_sort_key
 from chalicelib.store.shard import read_shard
 from chalicelib.summarise.fold import ShardFold
@@ -122,8 +127,32 @@ def _fold(items: Sequence[Item]) -> None:
     ShardFold(store, 0, _NOW_UNIX_SECONDS).step(read_shard(store, 0, BACKLOG_MAX))
 
 
+def _trace() -> tuple[bytes, list[Item]]:
+    """Its id, and the chunks of a trace of some more spans than a page takes, with their dictionary."""
+    store, trace_id = stored_trace(config.PAGE_SPANS * 3 // 2)
+    chunks = list(store.query(config.SPANS_TABLE, trace_id))
+    # Another process has not learned it.
+    value = chunks[0]["v"]
+    assert isinstance(value, bytes)
+    number = dictionary_id(value[2:])
+    learned = dictionary.dictionary_with_id(store, number)
+    assert learned
+    key: Item = {"p": dictionary.PARTITION, "s": number.to_bytes(4, "big")}
+    return trace_id, [*chunks, {**key, "v": seal(learned.dict_content)}]
+
+
+def _page(stored: tuple[bytes, Sequence[Item]]) -> None:
+    """With attributes, which are most of it."""
+    trace_id, items = stored
+    store = CountingStore()
+    store.put_batch(config.SPANS_TABLE, items)
+    page = trace_page(store, trace_id, NOW_UNIX_SECONDS, with_attributes=True)
+    json_answer(columns_json(page, with_attributes=True), {"accept-encoding": "gzip"})
+
+
 WORKS: dict[str, tuple[str, str, Callable[[], Any], Callable[[Any], None]]] = {
     "receive": ("api_handler", "the largest request", _largest_request, _receive),
+    "columns": ("api_handler", "a full page of columns, with attributes", _trace, _page),
     "consume": ("consume", "one group of 10,000 spans", _group, _consume),
     "consume-event": ("consume", "an event of 6 MB", _full_event, _consume),
     "fold": ("summarise", "400 segments of 512 spans", lambda: _segments(512, 400), _fold),

@@ -71,5 +71,21 @@ ROLL_UP_DELAY_SECONDS = 600
 # Answers.
 SEARCH_LIMIT_DEFAULT = 20
 SEARCH_LIMIT_MAX = 1_000
+ZIPKIN_AUTOCOMPLETE_KEYS = [
+    key.strip()
+    for key in os.environ.get("CLEW_ZIPKIN_AUTOCOMPLETE_KEYS", "").split(",")
+    if key.strip()
+]
+"""Tags that Zipkin's UI offers to search by; separated by commas."""
 RESPONSE_BYTES_MAX = 4_400_000
 """Lambda returns at most 6 MB of JSON, in which a body is base64."""
+CHUNKS_ASKED_MAX = SPAN_IDS_ASKED_MAX = 100
+"""Of one trace: as many as DynamoDB reads in a batch, and as fit a URL."""
+PAGE_SPANS = _integer("CLEW_PAGE_SPANS", 50_000)
+"""A page of a trace as columns ends with the chunk that brings it there: 1.2 MB gzipped, 0.3 s of CPU."""
+PAGE_STORED_BYTES = 3_600_000
+"""Of the chunks of such a page: gzipped, columns are about half as large as the chunks they are made of."""
+PAGE_CONTENT_BYTES = 40_000_000
+"""Of those chunks uncompressed: a 512 MB Lambda holds it several times over."""
+PAGE_SHARE_WITH_ATTRIBUTES = 2
+"""A page with attributes has that part of either: its columns are larger, and an object for each distinct attribute."""

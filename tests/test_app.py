@@ -23,11 +23,14 @@ from app import app
 from chalicelib import config, wiring
 from chalicelib.errors import StoreError, StoreThrottled
 from chalicelib.model.token import Scope
+from chalicelib.present import ui
 from chalicelib.present.openapi import document
 from infra.local.fake_aws import Moto, client
 from infra.local.functions import context_of
 from infra.tokens import make_token
+from tests.columns import rows_in
 from tests.payloads import CLIENT, MILLI, Made, payload, trace_id
+from tests.present.built import ASSETS, build
 from tests.query.committed import HOUR, SECOND, fold, put
 
 NOW = time.time_ns()
@@ -38,6 +41,9 @@ TRACE = [
     Made(1, 2, SERVICE, 1, "call", CLIENT, AGO + 1, 20 * MILLI, attributes=(("n", 1), ("s", "x"))),
     Made(1, 3, "cart", 2, "GET /cart", start=AGO + 2, duration=10 * MILLI, is_error=True),
 ]
+TRACE_1 = {"trace_id": trace_id(1).hex()}
+ACCEPTING_GZIP = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate, br"}
+COLUMNS = "application/vnd.clew.columns+json"
 
 
 class Got(NamedTuple):
@@ -102,6 +108,12 @@ def get(resource: str, *query: tuple[str, str], **more: Any) -> Got:
     return sent("GET", resource, query=list(query), **more)
 
 
+def columns(*query: tuple[str, str], **more: Any) -> Got:
+    """The trace of these tests as columns, unless more says otherwise."""
+    more = {"path_parameters": TRACE_1, "headers": {"Accept": COLUMNS}, **more}
+    return get("/v1/traces/{trace_id}", *query, **more)
+
+
 def of_service(resource: str, service: str, *query: tuple[str, str]) -> Got:
     parameters = {"service": quote(service, safe="")}
     return get(f"/v1/services/{{service}}/{resource}", *query, path_parameters=parameters)
@@ -116,6 +128,11 @@ def aws():
     put(wiring.store(), TRACE[2:], NOW // SECOND)
     yield
     moto.stop()
+
+
+@pytest.fixture
+def built_ui(tmp_path, monkeypatch):
+    monkeypatch.setattr(ui, "FOLDER", build(tmp_path / "static"))
 
 
 @pytest.fixture(autouse=True)
@@ -148,6 +165,72 @@ class TestQueries:
         assert sorted(spans) == ["GET /", "GET /cart", "call"]
         short = get("/v1/traces/{trace_id}", path_parameters={"trace_id": "1"})
         assert short.json == got.json
+
+    def test_a_trace_as_columns(self, aws):
+        """Who accepts columns gets them; every other Accept gets OTLP/JSON, and caches are told of both."""
+        got = columns()
+        assert got.status == 200
+        assert got.headers["content-type"] == "application/vnd.clew.columns+json"
+        assert got.headers["vary"] == "Accept, Accept-Encoding"
+        assert sorted(row.name for row in rows_in(got.json)) == ["GET /", "GET /cart", "call"]
+        assert "attributes" not in got.json
+        (call,) = [r for r in rows_in(columns(("attributes", "true")).json) if r.name == "call"]
+        assert {each["key"] for each in call.attributes} == {"n", "s"}
+        for accept in ("*/*", "application/*", f"{COLUMNS};q=0", "application/json"):
+            other = columns(headers={"Accept": accept})
+            assert other.headers["content-type"] == "application/json"
+            assert other.headers["vary"] == "Accept, Accept-Encoding"
+        for accept in (COLUMNS.upper(), f"application/json;q=0.5, {COLUMNS};q=0.9"):
+            assert columns(headers={"Accept": accept}).json == got.json
+
+    def test_pages_of_columns(self, aws, monkeypatch):
+        """Pages go on from `next`; the details of a span come by the key of its chunk."""
+        monkeypatch.setattr(config, "PAGE_SPANS", 1)
+        first = columns().json
+        second = columns(("cursor", first["next"])).json
+        assert second["next"] is None
+        names = [row.name for page in (first, second) for row in rows_in(page)]
+        assert sorted(names) == ["GET /", "GET /cart", "call"]
+        for page in (first, second):
+            (chunk,) = page["chunks"]
+            assert columns(("chunk", chunk["key"])).json["columns"] == page["columns"]
+            row = rows_in(page)[0]
+            asked = ("chunk", chunk["key"]), ("span_id", row.span_id.hex())
+            got = get("/v1/traces/{trace_id}", *asked, path_parameters=TRACE_1)
+            (of_resource,) = got.json["resourceSpans"]
+            (span,) = of_resource["scopeSpans"][0]["spans"]
+            assert (span["spanId"], span["name"]) == (row.span_id.hex(), row.name)
+            elsewhere = get(
+                "/v1/traces/{trace_id}", *asked[:1], ("span_id", "f" * 16), path_parameters=TRACE_1
+            )
+            assert elsewhere.status == 404
+
+    @pytest.mark.parametrize(
+        ("query", "parameter"),
+        [
+            ([("cursor", "x")], "cursor"),
+            ([("cursor", "")], "cursor"),
+            ([("chunk", "x")], "chunk"),
+            ([("chunk", "x")] * 101, "chunk"),
+            ([("attributes", "yes")], "attributes"),
+            ([("span_id", "1")], "span_id"),
+        ],
+    )
+    def test_wrong_columns(self, aws, query, parameter):
+        """What columns do not take is a 400 in JSON."""
+        got = columns(*query)
+        assert (got.status, got.json["error"]["parameter"]) == (400, parameter)
+        assert got.headers["content-type"] == "application/json"
+
+    def test_no_columns(self, aws):
+        """Columns of an unknown trace are a 404."""
+        assert columns(path_parameters={"trace_id": "f" * 32}).status == 404
+
+    def test_a_cursor_or_chunks(self, aws):
+        """A cursor and chunks together are refused: each says which rows."""
+        key = columns().json["chunks"][0]["key"]
+        got = columns(("chunk", key), ("cursor", key))
+        assert (got.status, got.json["error"]["parameter"]) == (400, "cursor")
 
     @pytest.mark.parametrize(
         ("trace", "status", "code", "parameter"),
@@ -192,6 +275,8 @@ class TestQueries:
                     "span_count": 3,
                     "error_count": 1,
                     "services": sorted([SERVICE, "cart"]),
+                    "service_span_counts": {SERVICE: 2, "cart": 1},
+                    "service_error_counts": {"cart": 1},
                 }
             ],
             "next": None,
@@ -210,6 +295,27 @@ class TestQueries:
             ]
         }
         assert of_service("span_names", "nobody").json == {"span_names": []}
+
+    def test_attributes(self, aws):
+        """The attributes of a service's newest spans, with their values as a search compares them."""
+        got = of_service("attributes", SERVICE).json
+        of_key = {each["key"]: each for each in got["attributes"]}
+        assert of_key["n"] == {
+            "key": "n",
+            "span_count": 1,
+            "values": [{"value": "1", "span_count": 1}],
+        }
+        assert got["attributes"][0] == {
+            "key": "service.name",
+            "span_count": 2,
+            "values": [{"value": SERVICE, "span_count": 2}],
+        }
+        assert (got["trace_count"], got["warnings"]) == (1, [])
+        assert of_service("attributes", "nobody").json == {
+            "attributes": [],
+            "trace_count": 0,
+            "warnings": [],
+        }
 
     def test_statistics(self, aws):
         """Statistics of the last hour by default, in the steps asked for."""
@@ -241,6 +347,7 @@ class TestQueries:
             ("/v1/traces", [("limit", "")], "limit"),
             ("/v1/traces", [("attribute", "x")], "attribute"),
             ("/v1/traces", [("status", "bad")], "status"),
+            ("/v1/traces", [("link", "xyz")], "link"),
             ("/v1/traces", [("min_duration", "1")], "min_duration"),
             ("/v1/traces", [("min_duration", "2s"), ("max_duration", "1s")], "max_duration"),
             ("/v1/traces", [("start", "x")], "start"),
@@ -256,7 +363,13 @@ class TestQueries:
             ("/v1/services/{service}/statistics", [("step", "1")], "step"),
             ("/v1/services/{service}/statistics", [("start", "0"), ("step", "1m")], "step"),
             ("/v1/services/{service}/span_names", [("start", "-1")], "start"),
+            ("/v1/services/{service}/attributes", [("start", "-1")], "start"),
+            ("/v1/services/{service}/attributes", [("limit", "1")], "limit"),
             ("/v1/traces/{trace_id}", [("raw", "1")], "raw"),
+            ("/v1/traces/{trace_id}", [("cursor", "x")], "cursor"),
+            ("/v1/traces/{trace_id}", [("chunk", "x")], "chunk"),
+            ("/v1/traces/{trace_id}", [("span_id", "x" * 16)], "span_id"),
+            ("/v1/traces/{trace_id}", [("span_id", "1" * 16)] * 101, "span_id"),
         ],
     )
     def test_wrong_parameters(self, aws, resource, query, parameter):
@@ -385,7 +498,102 @@ class TestIngest:
         assert len(forget(logged)) <= 1
 
 
-OPEN = {"/", "/health", "/openapi.json"}
+ZIPKIN_SPAN = b'{"traceId":"a","id":"b","timestamp":1472470996199000}'
+
+
+class TestZipkin:
+    @pytest.mark.parametrize(
+        ("headers", "body"),
+        [
+            ({}, b"[%b]" % ZIPKIN_SPAN),
+            ({"Content-Type": "application/json; charset=utf-8"}, b" [%b]" % ZIPKIN_SPAN),
+            ({"Content-Type": "application/x-www-form-urlencoded"}, b"[%b]" % ZIPKIN_SPAN),
+            ({"Content-Encoding": "gzip"}, gzip.compress(b"[%b]" % ZIPKIN_SPAN)),
+            (
+                {"Content-Type": "application/x-protobuf"},
+                b"\x0a\x14\x0a\x08aaaaaaaa\x1a\x08bbbbbbbb",
+            ),
+        ],
+    )
+    def test_spans_reach_the_queue(self, aws, headers, body):
+        """Whatever is not protobuf is JSON; 202 without a body, and the spans are in the queue."""
+        got = sent("POST", "/api/v2/spans", headers=headers, body=body)
+        assert (got.status, got.body) == (202, b"")
+        url = wiring.queue_url(config.SPAN_QUEUE)
+        received = client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+        (message,) = received["Messages"]
+        assert json.loads(message["Body"])["span_count"] == 1
+        client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+    @pytest.mark.parametrize("path", ["/api/v1/spans", "/api/v2/spans"])
+    @pytest.mark.parametrize("body", [b"", b"[]"])
+    def test_nothing(self, aws, path, body):
+        """No spans are no error."""
+        assert sent("POST", path, body=body).status == 202
+
+    @pytest.mark.parametrize(
+        ("path", "headers", "body", "status", "message"),
+        [
+            ("v2", {}, b"{}", 400, b"Expected a JSON_V2 encoded list"),
+            ("v1", {}, b"[5]", 400, b"Malformed reading List<Span> from json"),
+            (
+                "v2",
+                {"Content-Type": "application/x-protobuf"},
+                b"[]",
+                400,
+                b"Malformed reading List<Span> from proto3",
+            ),
+            (
+                "v1",
+                {"Content-Type": "application/x-thrift"},
+                b"[]",
+                400,
+                b"the body is not Thrift",
+            ),
+            (
+                "v2",
+                {},
+                gzip.compress(b"[" + b" " * 16_000_000 + b"]"),
+                413,
+                b"the body has more than",
+            ),
+            (
+                "v2",
+                {"Content-Encoding": "gzip"},
+                b"\x1f\x8bxx",
+                400,
+                b"the compressed body is damaged",
+            ),
+        ],
+    )
+    def test_bad_bodies(self, aws, path, headers, body, status, message):
+        """They are told as a line of text."""
+        got = sent("POST", f"/api/{path}/spans", headers=headers, body=body)
+        assert (got.status, got.body[: len(message)]) == (status, message)
+        assert got.headers["content-type"].startswith("text/plain")
+
+    def test_a_queue_in_trouble(self, monkeypatch, logged):
+        """503 with Retry-After, as long as the queue does not take them."""
+
+        def broken() -> Any:
+            raise StoreError("x")
+
+        monkeypatch.setattr(wiring, "sender", broken)
+        got = sent("POST", "/api/v2/spans", body=b"[%b]" % ZIPKIN_SPAN)
+        assert (got.status, int(got.headers["retry-after"]) > 0) == (503, True)
+        forget(logged)
+
+    def test_answers(self, aws):
+        """A trace that came as OTLP, by the id in the path; what Zipkin's UI asks first; another page may ask."""
+        got = get("/api/v2/trace/{trace_id}", path_parameters={"trace_id": "1"})
+        assert [span["name"] for span in got.json] == ["get /", "call", "get /cart"]
+        assert get("/zipkin/config.json").json["queryLimit"] == 10
+        got = get("/api/v2/trace/{trace_id}", path_parameters={"trace_id": "%C3%A4"})
+        assert got.status == 400
+        assert got.headers["access-control-allow-origin"] == "*"
+
+
+OPEN = {"/", "/assets/{name}", "/health", "/openapi.json", "/config.json", "/zipkin/config.json"}
 GUARDED = sorted(
     (resource, method)
     for resource, methods in app.routes.items()
@@ -440,9 +648,9 @@ class TestAccess:
         assert open_paths == OPEN
 
     @pytest.mark.parametrize("resource", sorted(OPEN))
-    def test_open_routes(self, resource):
+    def test_open_routes(self, resource, built_ui):
         """What says nothing of anybody's spans needs no token."""
-        assert get(resource).status == 200
+        assert get(resource, path_parameters={"name": "tiny-1.svg"}).status == 200
 
     @pytest.mark.parametrize(
         ("content_type", "parse"),
@@ -513,12 +721,43 @@ def test_a_slip_opens_nothing():
 
 
 class TestPages:
-    def test_the_page(self):
-        """The page's links lead on from the stage's path."""
+    def test_the_page(self, monkeypatch, tmp_path):
+        """Without a UI, the page's links lead on from the stage's path."""
+        monkeypatch.setattr(ui, "FOLDER", tmp_path / "none")
         got = get("/")
         assert got.status == 200
         assert got.headers["content-type"].startswith("text/html")
         assert b'<base href="/clew/">' in got.body
+
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    def test_the_ui(self, built_ui, method):
+        """The built UI's page leads on from the stage's path, runs what is its own, and is asked for again."""
+        got = sent(method, "/", headers={"Accept": "text/html,*/*;q=0.8"})
+        assert got.status == 200
+        assert b'<base href="/clew/">' in got.body
+        assert "script-src 'self'" in got.headers["content-security-policy"]
+        again = sent(method, "/", headers={"Accept": "*/*", "If-None-Match": got.headers["etag"]})
+        assert (again.status, again.body) == (304, b"")
+        assert again.headers["cache-control"] == got.headers["cache-control"] == "no-cache"
+
+    @pytest.mark.parametrize("method", ["GET", "HEAD"])
+    @pytest.mark.parametrize("name", sorted(ASSETS))
+    @pytest.mark.parametrize("headers", [{}, {"Accept": "*/*"}, ACCEPTING_GZIP])
+    def test_assets(self, built_ui, name, method, headers):
+        """An asset arrives byte for byte, text or not, gzipped or not, whatever the client accepts."""
+        got = sent(method, "/assets/{name}", path_parameters={"name": name}, headers=headers)
+        assert got.status == 200
+        is_gzipped = got.headers.get("content-encoding") == "gzip"
+        assert (gzip.decompress(got.body) if is_gzipped else got.body) == ASSETS[name]
+        assert "immutable" in got.headers["cache-control"]
+        assert "script-src 'self'" in got.headers["content-security-policy"]
+
+    @pytest.mark.parametrize("name", ["nothing.js", "..", "..%2Findex.html", "..%2Fsecret.txt"])
+    def test_no_asset(self, built_ui, name):
+        """What is no asset is a 404 that nobody keeps."""
+        got = get("/assets/{name}", path_parameters={"name": name})
+        assert (got.status, got.json["error"]["code"]) == (404, "not_found")
+        assert got.headers["cache-control"] == "no-store"
 
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
     def test_health(self, method):
@@ -527,15 +766,46 @@ class TestPages:
         assert (got.status, got.json) == (200, {"status": "ok"})
 
 
+@pytest.mark.parametrize(
+    ("method", "resource", "status"),
+    [
+        ("GET", "/health", 200),
+        ("GET", "/openapi.json", 200),
+        ("GET", "/v1/services", 200),
+        ("GET", "/v1/traces/{trace_id}", 404),
+        ("GET", "/v1/edges", 400),
+        ("POST", "/v1/traces", 200),
+        ("GET", "/assets/{name}", 404),
+        ("DELETE", "/v1/services", 405),
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, {"Accept": "*/*"}])
+def test_a_browser_runs_nothing_of_any_answer(aws, method, resource, status, headers):
+    """Every answer, Chalice's own too, may not be sniffed, run, framed, or tell whence one came."""
+    parameters = {"trace_id": "f" * 32, "name": "x"}
+    query = [("step", "x")] if status == 400 else []
+    got = sent(method, resource, parameters, query, headers)
+    assert got.status == status
+    assert got.headers["x-content-type-options"] == "nosniff"
+    assert got.headers["referrer-policy"] == "no-referrer"
+    policy = "default-src 'none'; frame-ancestors 'none'"
+    assert got.headers["content-security-policy"] == policy
+
+
 def test_every_browser_may_send_and_ask():
     """Every route under /v1 takes requests from pages of other origins, with the headers that exporters send."""
     for resource, methods in app.routes.items():
         for entry in methods.values():
             if resource.startswith("/v1/"):
                 allowed = entry.cors.get_access_control_headers()["Access-Control-Allow-Headers"]
-                assert {"Content-Type", "Content-Encoding", "Authorization", "X-Api-Key"} <= set(
-                    allowed.split(",")
-                )
+                wanted = {
+                    "Content-Type",
+                    "Content-Encoding",
+                    "Authorization",
+                    "X-Api-Key",
+                    "Accept",
+                }
+                assert wanted <= set(allowed.split(","))
 
 
 def test_sibling_resources_name_their_parameter_alike():

@@ -73,7 +73,8 @@ def settings_in(source: str) -> set[str]:
 def documented_routes() -> list[tuple[str, str]]:
     """(Path, method) of each heading in docs/api.md such as `GET, HEAD /health`, and of the dialects' tables."""
     headings = re.findall(r"^### ([A-Z, ]+) (/\S*)$", text_of(DOCS / "api.md"), re.MULTILINE)
-    rows = re.findall(r"^\| `([A-Z]+) (/\S*)` \|", text_of(DOCS / "jaeger.md"), re.MULTILINE)
+    dialects = text_of(DOCS / "jaeger.md") + text_of(DOCS / "zipkin.md")
+    rows = re.findall(r"^\| `([A-Z]+) (/\S*)` \|", dialects, re.MULTILINE)
     return [(path, method) for methods, path in headings + rows for method in methods.split(", ")]
 
 

@@ -115,6 +115,11 @@ def attribute_hash(key: bytes, text: bytes) -> int:
     return crc32(text, crc32(key + b"\0")) & 0xFFFF
 
 
+def link_hash(trace_id: bytes) -> int:
+    """The same of a link to a trace, as of an attribute whose key no attribute can have: it is no UTF-8."""
+    return attribute_hash(b"\xff", trace_id)
+
+
 class AttributeHashes(dict[bytes, int]):
     """KeyValue wire bytes → attribute_hash: computed once for each distinct attribute."""
 

@@ -1,7 +1,7 @@
 """Half-edges: what one span knows of a call whose other side is another span, perhaps in another message.
 
     CLIENT or PRODUCER span           ──▶ Caller, found under its own span id
-    SERVER or CONSUMER span           ──▶ Callee, looks for the span id of its parent
+    SERVER or CONSUMER span           ──▶ Callee, looks for the span id of its parent; a shared one for its own
     each link of a CONSUMER span      ──▶ Callee, looks for the span id of the producer, in the producer's trace
 
 A caller that names a database is an edge by itself: databases send no spans. docs/item-layout.md gives the bytes.
@@ -21,6 +21,7 @@ from chalicelib.model.names import key_name
 from chalicelib.model.peers import Peer, peer_of
 from chalicelib.model.span import CALLEE_KINDS, CALLER_KINDS, CONSUMER, Span
 from chalicelib.model.statistics import MINUTE_NANO
+from chalicelib.model.zipkin import SHARED_ATTRIBUTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -107,6 +108,9 @@ def _add_caller(span: Span, halves: Halves, database_calls: dict[DatabaseCall, l
 def _add_callees(span: Span, halves: Halves) -> None:
     is_consumer = span.kind == CONSUMER
     callers = {(span.trace_id, span.parent_span_id)} if len(span.parent_span_id) == 8 else set()
+    if SHARED_ATTRIBUTE in span.attributes:
+        # Zipkin's way: both halves of a call have one id.
+        callers = {(span.trace_id, span.span_id)}
     if is_consumer:
         callers.update(span.links)
     if not callers:

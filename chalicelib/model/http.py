@@ -20,3 +20,12 @@ JAEGER_ROUTES = (
     *("GET /api/v3/traces/{trace_id}", "GET /api/v3/trace-summaries", "GET /api/v3/dependencies"),
 )
 """Method and path of each question in Jaeger's dialect."""
+
+ZIPKIN_ROUTES = (
+    *("GET /api/v2/services", "GET /api/v2/spans", "GET /api/v2/remoteServices"),
+    *("GET /api/v2/traces", "GET /api/v2/trace/{trace_id}", "GET /api/v2/traceMany"),
+    *("GET /api/v2/dependencies", "GET /api/v2/autocompleteKeys", "GET /api/v2/autocompleteValues"),
+)
+"""Likewise in Zipkin's."""
+ZIPKIN_CONFIG_PATHS = ("/config.json", "/zipkin/config.json")
+"""Where Zipkin's UI asks how it is to be."""

@@ -9,6 +9,13 @@ ZERO_SPAN_ID = bytes(SPAN_ID_BYTES)
 _HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
 
 
+def span_id_from_text(text: str) -> bytes:
+    """The 8 bytes of an id of 16 hexadecimal digits. Raises ValueError for anything else."""
+    if len(text) != 2 * SPAN_ID_BYTES or not _HEXADECIMAL.issuperset(text):
+        raise ValueError(f"a span id has {2 * SPAN_ID_BYTES} hexadecimal digits, not {text[:64]!r}")
+    return bytes.fromhex(text)
+
+
 def trace_id_from_text(text: str) -> bytes:
     """The 16 bytes of an id as people paste it.
 

@@ -30,17 +30,18 @@ UNSPECIFIED, INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = range(6)
 """OTLP's numbers of the span kinds."""
 CALLER_KINDS, CALLEE_KINDS = (CLIENT, PRODUCER), (SERVER, CONSUMER)
 KIND_NAMES = ("unspecified", "internal", "server", "client", "producer", "consumer")
-STATUS_ERROR = 2
+STATUS_OK, STATUS_ERROR = 1, 2
+NO_PARENT = bytes(8)
+"""What some senders write for no parent."""
 UNKNOWN_SERVICE = "unknown_service"
 """OpenTelemetry's own fallback for a resource without `service.name`."""
 
 _FLAGS_REMOTE_KNOWN_AND_TRUE = 0x300
 """Span.flags: bit 8 says that bit 9, the parent is remote, is known."""
-_NO_PARENT = bytes(8)
 _SERVICE_NAME = b"service.name"
 _span_prefixes = Prefixes(2)
 _LINKS_PER_SPAN_MAX = 128
-"""OpenTelemetry SDKs' default limit; the rest of a span's links join no edge."""
+"""OpenTelemetry SDKs' default limit; the rest of a span's links join no edge, and no search finds them."""
 
 
 class Scope(NamedTuple):
@@ -66,18 +67,19 @@ class Span(NamedTuple):
     """0 where the end lies before the start."""
     is_error: bool
     is_entry: bool
-    """The service was entered here: SERVER, CONSUMER, no parent, or a parent that is known to be remote."""
+    """As the function `is_entry` says."""
     scope: Scope
     raw: bytes
     """The Span message's own wire bytes."""
     attributes: Sequence[bytes]
     """KeyValue wire bytes."""
+    raw_links: Sequence[bytes]
+    """Link wire bytes."""
 
     @property
     def links(self) -> list[tuple[bytes, bytes]]:
         """(trace id, span id) of the first links that have well-formed ids."""
-        raw_links = SpanLinks.FromString(self.raw).links[:_LINKS_PER_SPAN_MAX]
-        parsed = map(ShadowLink.FromString, raw_links)
+        parsed = map(ShadowLink.FromString, self.raw_links[:_LINKS_PER_SPAN_MAX])
         return [
             (link.trace_id, link.span_id)
             for link in parsed
@@ -109,8 +111,14 @@ def service_of(attributes: Sequence[bytes]) -> str:
     return texts_of(attributes).get(_SERVICE_NAME) or UNKNOWN_SERVICE
 
 
-def scopes_of(payload: bytes, scopes: Scopes) -> Iterator[tuple[Scope, Sequence[bytes], bytes]]:
-    """Each ScopeSpans of TracesData bytes: its scope, its spans' wire bytes, and its own."""
+def scopes_of(payload: bytes, scopes: Scopes) -> Iterator[tuple[Scope, Sequence[bytes]]]:
+    """Each ScopeSpans of TracesData bytes: its scope, and its spans' wire bytes."""
+    for scope, raw_spans, _ in _scopes_of(payload, scopes):
+        yield scope, raw_spans
+
+
+def _scopes_of(payload: bytes, scopes: Scopes) -> Iterator[tuple[Scope, Sequence[bytes], bytes]]:
+    """And the whole ScopeSpans' own bytes."""
     for resource_bytes in TracesData.FromString(payload).resource_spans:
         resource_spans = ResourceSpans.FromString(resource_bytes)
         resource = b"".join(resource_spans.resource)
@@ -129,9 +137,18 @@ def _head(content: bytes, schema_url: str, present: Sequence[bytes]) -> bytes:
     return head + field(3, schema_url.encode()) if schema_url else head
 
 
+def is_entry(kind: int, parent_span_id: bytes, flags: int) -> bool:
+    """Whether a span entered its service: SERVER, CONSUMER, no parent (empty), or one that is known to be remote."""
+    return (
+        kind in CALLEE_KINDS
+        or not parent_span_id
+        or flags & _FLAGS_REMOTE_KNOWN_AND_TRUE == _FLAGS_REMOTE_KNOWN_AND_TRUE
+    )
+
+
 def spans_of(payload: bytes, scopes: Scopes) -> Iterator[Span]:
     """Every span of TracesData bytes that `receive` has accepted, in order."""
-    for scope, raw_spans, scope_bytes in scopes_of(payload, scopes):
+    for scope, raw_spans, scope_bytes in _scopes_of(payload, scopes):
         # All of a scope's are one message: one for each span takes longer to make than to parse.
         parsed_spans = ParsedSpans.FromString(scope_bytes).spans
         yield from map(_span, raw_spans, parsed_spans, repeat(scope))
@@ -142,13 +159,8 @@ def _span(raw: bytes, shadow: ShadowSpan, scope: Scope) -> Span:
     start = shadow.start_time_unix_nano
     duration = shadow.end_time_unix_nano - start
     parent = shadow.parent_span_id
-    if parent == _NO_PARENT:
+    if parent == NO_PARENT:
         parent = b""
-    is_entry = (
-        kind in CALLEE_KINDS
-        or not parent
-        or shadow.flags & _FLAGS_REMOTE_KNOWN_AND_TRUE == _FLAGS_REMOTE_KNOWN_AND_TRUE
-    )
     fields = (
         shadow.trace_id,
         shadow.span_id,
@@ -157,11 +169,13 @@ def _span(raw: bytes, shadow: ShadowSpan, scope: Scope) -> Span:
         kind if 0 <= kind <= CONSUMER else UNSPECIFIED,
         start,
         duration if duration > 0 else 0,
+        # Most spans have no status, and asking for one makes an object of it.
         shadow.HasField("status") and shadow.status.code == STATUS_ERROR,
-        is_entry,
+        is_entry(kind, parent, shadow.flags),
         scope,
         raw,
         shadow.attributes[:],
+        SpanLinks.FromString(raw).links[:] if shadow.HasField("last_link") else (),
     )
     # What Span(…) comes to, at half its price: this runs for every span.
     return tuple.__new__(Span, fields)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chalicelib.model.statistics import SeriesKey
+    from chalicelib.query.attributes import Sample
     from chalicelib.query.edges import EdgesBetween
     from chalicelib.query.search import Found
     from chalicelib.query.statistics import ServiceStatistics
@@ -46,6 +47,8 @@ def _summary(summary: Summary) -> Json:
         "span_count": summary.span_count,
         "error_count": summary.error_count,
         "services": summary.services,
+        "service_span_counts": summary.service_span_counts,
+        "service_error_counts": summary.service_error_counts,
     }
 
 
@@ -55,6 +58,21 @@ def services_json(services: Sequence[str]) -> Json:
 
 def span_names_json(keys: Sequence[SeriesKey]) -> Json:
     return {"span_names": [{"name": name, "kind": KIND_NAMES[kind]} for name, kind in keys]}
+
+
+def attributes_json(sample: Sample) -> Json:
+    return {
+        "attributes": [
+            {
+                "key": each.key,
+                "span_count": each.span_count,
+                "values": [{"value": value, "span_count": count} for value, count in each.values],
+            }
+            for each in sample.attributes
+        ],
+        "trace_count": sample.trace_count,
+        "warnings": sample.warnings,
+    }
 
 
 def statistics_json(answer: ServiceStatistics) -> Json:

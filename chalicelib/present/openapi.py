@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import config
-from chalicelib.model.http import JAEGER_ROUTES
+from chalicelib.model.http import JAEGER_ROUTES, ZIPKIN_CONFIG_PATHS, ZIPKIN_ROUTES
+from chalicelib.present.columns import MEDIA_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +17,12 @@ Json = dict[str, Any]
 _NANO: Json = {"type": "string", "pattern": "^[0-9]+$", "description": "Nanoseconds, in decimal."}
 _COUNT: Json = {"type": "integer", "minimum": 0}
 _TEXT: Json = {"type": "string"}
+_COUNTS: Json = {
+    "type": "object",
+    "additionalProperties": _COUNT,
+    "description": "A count for each service.",
+}
+_BASE64: Json = {"type": "string", "contentEncoding": "base64"}
 _WARNINGS: Json = {
     "type": "array",
     "items": _TEXT,
@@ -59,6 +66,8 @@ _SCHEMAS: Json = {
         span_count=_COUNT,
         error_count=_COUNT,
         services=_array(_TEXT),
+        service_span_counts=_COUNTS,
+        service_error_counts={**_COUNTS, "description": "Of services with errors only."},
     ),
     "Traces": _object(
         traces=_array(_schema("Summary")),
@@ -71,6 +80,36 @@ _SCHEMAS: Json = {
         "properties": {"resourceSpans": _array({"type": "object"})},
         "required": ["resourceSpans"],
     },
+    "Columns": {
+        **_object(
+            version={"const": 1},
+            trace_id=_TEXT,
+            start_time_unix_nano={
+                **_NANO,
+                "description": "The earliest start of the page's spans.",
+            },
+            next={**_or_null(_TEXT), "description": "The `cursor` of the next page."},
+            chunks=_array(_object(key=_TEXT, span_count=_COUNT)),
+            strings=_array(_TEXT),
+            scopes=_array(_object(service=_COUNT, scope_name=_COUNT, scope_version=_COUNT)),
+            columns=_object(
+                span_id=_BASE64,
+                parent=_BASE64,
+                foreign_ids=_BASE64,
+                start=_BASE64,
+                duration=_BASE64,
+                name=_BASE64,
+                scope=_BASE64,
+                kind=_BASE64,
+                flags=_BASE64,
+                status_message=_BASE64,
+            ),
+            events=_object(row=_BASE64, time=_BASE64, name=_BASE64, flags=_BASE64),
+            links=_object(row=_BASE64, trace_id=_BASE64, span_id=_BASE64),
+        ),
+        "description": "A page of a trace, a row a span, in little-endian arrays; docs/api.md says what each holds. "
+        "With `attributes=true` there is `attributes` too.",
+    },
     "Services": _object(services=_array(_TEXT)),
     "Strategies": {
         **_object(
@@ -79,6 +118,17 @@ _SCHEMAS: Json = {
         "description": "Jaeger's strategies file: each strategy has type, param and operation_strategies.",
     },
     "SpanNames": _object(span_names=_array(_object(name=_TEXT, kind=_KIND))),
+    "Attributes": _object(
+        attributes=_array(
+            _object(
+                key=_TEXT,
+                span_count=_COUNT,
+                values=_array(_object(value=_TEXT, span_count=_COUNT)),
+            )
+        ),
+        trace_count={**_COUNT, "description": "Traces in the sample."},
+        warnings=_WARNINGS,
+    ),
     "Histogram": {
         **_object(
             scale={"const": 5},
@@ -168,6 +218,25 @@ _END = _query(
 )
 _KEPT = [_query("start", "RFC 3339 or Unix seconds; default as long ago as spans are kept."), _END]
 _SERVICE = _path("service", "A service's name, percent-encoded.")
+_TRACE = [
+    _path("trace_id", "32 hexadecimal digits; fewer are padded; X-Ray's 1-8-24 form too."),
+    _query(
+        "chunk",
+        "Only these chunks: `key` of `chunks` in columns; repeatable.",
+        {**_array(_TEXT), "maxItems": config.CHUNKS_ASKED_MAX},
+        style="form",
+        explode=True,
+    ),
+    _query(
+        "span_id",
+        "Only spans with these ids; repeatable. Not for columns.",
+        {**_array(_TEXT), "maxItems": config.SPAN_IDS_ASKED_MAX},
+        style="form",
+        explode=True,
+    ),
+    _query("cursor", "`next` of the page before. For columns only."),
+    _query("attributes", "With the columns of attributes.", {"enum": ["true", "false"]}),
+]
 _SEARCH = [
     _query("service", "The span's service."),
     _query("span_name", "The span's name."),
@@ -178,6 +247,7 @@ _SEARCH = [
         style="form",
         explode=True,
     ),
+    _query("link", "A trace's id: the span has a link to a span of that trace."),
     _query("status", "Only spans that failed.", {"enum": ["error"]}),
     _query("min_duration", "Of the span, such as 250ms or 1.5s."),
     _query("max_duration", "Of the span."),
@@ -197,8 +267,9 @@ _SEARCH = [
 ]
 
 
-def _json(description: str, schema: str) -> Json:
-    content = {"application/json": {"schema": _schema(schema)}}
+def _json(description: str, schema: str, **by_media_type: str) -> Json:
+    schemas = {"application/json": schema, **by_media_type}
+    content = {media_type: {"schema": _schema(name)} for media_type, name in schemas.items()}
     return {"description": description, "content": content}
 
 
@@ -315,16 +386,31 @@ _SAMPLING: Json = {
 }
 
 
+_ZIPKIN_CONFIG: Json = {
+    "get": {
+        **_FOR_EVERYONE,
+        "summary": "How Zipkin's UI is to be.",
+        "responses": {"200": {"description": "As Zipkin's server answers."}},
+    }
+}
+
+
 def document() -> Json:
     """The OpenAPI document."""
+    trace = _get("A trace's spans.", "TracesData", _TRACE, _404="There is no such trace, or span.")
+    answer = _json("A trace's spans, or a page of them.", "TracesData", **{MEDIA_TYPE: "Columns"})
+    trace["get"]["responses"]["200"] = answer
     jaeger = _dialect("Jaeger", JAEGER_ROUTES)
     jaeger["/api/traces"] |= _post_plain(
         "Accept spans of Jaeger's clients.",
         "A Jaeger Batch in Thrift's binary protocol; gzip and deflate are taken.",
         ("application/x-thrift", "application/vnd.apache.thrift.binary"),
     )
-    trace_id = _path(
-        "trace_id", "32 hexadecimal digits; fewer are padded; X-Ray's 1-8-24 form too."
+    zipkin = _dialect("Zipkin", ZIPKIN_ROUTES)
+    zipkin["/api/v2/spans"] |= _post_plain(
+        "Accept spans of Zipkin's clients.",
+        "A JSON array of Zipkin's spans, or a ListOfSpans in protobuf; gzip and deflate are taken.",
+        ("application/json", "application/x-protobuf"),
     )
     return {
         "openapi": "3.1.0",
@@ -344,9 +430,16 @@ def document() -> Json:
                     _SEARCH,
                 ),
             },
+            "/api/v1/spans": _post_plain(
+                "Accept spans of Zipkin's older clients.",
+                "A JSON array of spans of Zipkin's first model, or a list in Thrift's binary protocol.",
+                ("application/json", "application/x-thrift"),
+            ),
             "/sampling": _SAMPLING,
             "/api/sampling": _SAMPLING,
             **jaeger,
+            **zipkin,
+            **dict.fromkeys(ZIPKIN_CONFIG_PATHS, _ZIPKIN_CONFIG),
             "/v1/sampling": {
                 **_get("Which share of its traces each service is to send.", "Strategies", []),
                 "put": {
@@ -366,9 +459,7 @@ def document() -> Json:
             },
             "/v1/metrics": _post("Answered, not stored.", "ExportMetricsServiceRequest"),
             "/v1/logs": _post("Answered, not stored.", "ExportLogsServiceRequest"),
-            "/v1/traces/{trace_id}": _get(
-                "A trace's spans.", "TracesData", [trace_id], _404="There is no such trace."
-            ),
+            "/v1/traces/{trace_id}": trace,
             "/v1/services": _get(
                 "Services with spans in a range, in whole hours; default: all that is kept.",
                 "Services",
@@ -378,6 +469,11 @@ def document() -> Json:
                 "A service's span names and kinds in a range, in whole days; default: all that is kept.",
                 "SpanNames",
                 [_SERVICE, *_KEPT],
+            ),
+            "/v1/services/{service}/attributes": _get(
+                "Attributes of a service's spans, most frequent first: a sample of its newest traces in a range.",
+                "Attributes",
+                [_SERVICE, _START, _END],
             ),
             "/v1/services/{service}/statistics": _get(
                 "A service's calls, errors and durations over time.",
@@ -415,8 +511,22 @@ def document() -> Json:
             "/": {
                 "get": {
                     **_FOR_EVERYONE,
-                    "summary": "A page for people.",
-                    "responses": {"200": {"description": "HTML."}},
+                    "summary": "The web UI, or a page of links where it is not built.",
+                    "responses": {
+                        "200": {"description": "HTML."},
+                        "304": {"description": "It has the ETag of If-None-Match."},
+                    },
+                }
+            },
+            "/assets/{name}": {
+                "get": {
+                    **_FOR_EVERYONE,
+                    "summary": "What the web UI's page loads.",
+                    "parameters": [_path("name", "A file's name, as the page has it.")],
+                    "responses": {
+                        "200": {"description": "The file; its name changes with its content."},
+                        "404": _json("There is no such asset.", "Error"),
+                    },
                 }
             },
         },

@@ -94,7 +94,7 @@ class _Attributes(dict[bytes, Json]):
     """KeyValue wire bytes → JSON: a trace's spans have most of their attributes in common."""
 
     def __missing__(self, raw: bytes) -> Json:
-        found = self[raw] = _attribute(KeyValue.FromString(raw))
+        found = self[raw] = attribute_json(KeyValue.FromString(raw))
         return found
 
 
@@ -153,10 +153,11 @@ def _integer(value: int) -> str:
 
 
 def _attributes(attributes: Sequence[KeyValue]) -> list[Json]:
-    return [_attribute(attribute) for attribute in attributes]
+    return [attribute_json(attribute) for attribute in attributes]
 
 
-def _attribute(attribute: KeyValue) -> Json:
+def attribute_json(attribute: KeyValue) -> Json:
+    """A KeyValue."""
     return {"key": attribute.key, "value": _value(attribute.value)}
 
 

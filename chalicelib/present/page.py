@@ -1,4 +1,4 @@
-"""The page at `/`, until the web UI stands there."""
+"""The page at `/` where the web UI is not built."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from html import escape
 
 def page(path: str) -> bytes:
     """The HTML. `path` is what the client asked for, such as `/` or `/clew`: links lead on from there."""
-    return _PAGE.replace("BASE", escape(path.rstrip("/") + "/")).encode(errors="replace")
+    return _PAGE.replace("BASE", escape(base_of(path))).encode(errors="replace")
+
+
+def base_of(path: str) -> str:
+    """The path with one slash at either end, lest two of them begin the name of another host."""
+    inner = path.strip("/")
+    return f"/{inner}/" if inner else "/"
 
 
 _PAGE = """<!doctype html>
@@ -20,7 +26,8 @@ _PAGE = """<!doctype html>
 </head>
 <body>
 <h1>Clew</h1>
-<p>A distributed-tracing backend without a server. This one is running.</p>
+<p>A distributed-tracing backend without a server. This one is running, and its web UI is not built:
+<code>make ui</code> builds it; <code>make run</code> and <code>make deploy</code> do so by themselves.</p>
 <h2>Send spans</h2>
 <p>Point any OpenTelemetry SDK or Collector with an OTLP/HTTP exporter at this address:</p>
 <pre>OTEL_EXPORTER_OTLP_ENDPOINT=THIS-ADDRESS  OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf</pre>

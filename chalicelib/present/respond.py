@@ -13,32 +13,52 @@ from chalicelib.model.http import Answer
 from chalicelib.present.native import error_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _GZIP_BYTES_MIN = 1_024
 _GZIP_LEVEL = 5
 _REFUSED = re.compile(r"q=0(\.0*)?")
-_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_HEADERS = {"Cache-Control": "no-store"}
 
 
-def json_answer(document: Any, request_headers: Mapping[str, str], status: int = 200) -> Answer:
+def json_answer(
+    document: Any,
+    request_headers: Mapping[str, str],
+    status: int = 200,
+    media_type: str = "application/json",
+    vary: str = "Accept-Encoding",
+) -> Answer:
     """`document` as JSON. `request_headers` have lower-case names. Too large even when gzipped: 413."""
     body = orjson.dumps(document)
-    headers = {**_HEADERS, "Content-Type": "application/json", "Vary": "Accept-Encoding"}
-    accepted = request_headers.get("accept-encoding", "")
-    if len(body) >= _GZIP_BYTES_MIN and _takes_gzip(accepted):
-        body = gzip.compress(body, _GZIP_LEVEL, mtime=0)
+    headers = {**_HEADERS, "Content-Type": media_type, "Vary": vary}
+    if len(body) >= _GZIP_BYTES_MIN and takes_gzip(request_headers):
+        body = gzipped(body)
         headers["Content-Encoding"] = "gzip"
     if len(body) > config.RESPONSE_BYTES_MAX:
         return _too_large(len(body))
     return Answer(status, headers, body)
 
 
-def _takes_gzip(accept_encoding: str) -> bool:
-    for coding in accept_encoding.lower().split(","):
-        name, _, weight = coding.partition(";")
-        if name.strip() in ("gzip", "x-gzip"):
-            return not _REFUSED.fullmatch(weight.strip())
+def gzipped(body: bytes) -> bytes:
+    """The same bytes for the same body, whenever it is made."""
+    return gzip.compress(body, _GZIP_LEVEL, mtime=0)
+
+
+def takes_gzip(request_headers: Mapping[str, str]) -> bool:
+    return _names_one_of(request_headers.get("accept-encoding", ""), ("gzip", "x-gzip"))
+
+
+def takes_media_type(request_headers: Mapping[str, str], media_type: str) -> bool:
+    """Whether Accept names it; a wildcard does not."""
+    return _names_one_of(request_headers.get("accept", ""), (media_type,))
+
+
+def _names_one_of(header: str, names: Sequence[str]) -> bool:
+    """Whether a header such as Accept lists one of these, and does not refuse it."""
+    for listed in header.lower().split(","):
+        name, *parameters = (part.strip() for part in listed.split(";"))
+        if name in names:
+            return not any(map(_REFUSED.fullmatch, parameters))
     return False
 
 
@@ -52,12 +72,4 @@ def _too_large(body_bytes: int) -> Answer:
 
 
 def html_answer(page: bytes) -> Answer:
-    """A page that runs nothing and is framed by nobody."""
-    policy = "default-src 'none'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'"
-    headers = {
-        **_HEADERS,
-        "Content-Type": "text/html; charset=utf-8",
-        "Content-Security-Policy": policy,
-        "Referrer-Policy": "no-referrer",
-    }
-    return Answer(200, headers, page)
+    return Answer(200, {**_HEADERS, "Content-Type": "text/html; charset=utf-8"}, page)

@@ -107,7 +107,7 @@ def _search(
         within,
         min(max(limit, 1), config.SEARCH_LIMIT_MAX),
         None,
-        *kinds,
+        kind=next(iter(kinds), None),
     )
 
 

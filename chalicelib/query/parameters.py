@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
 from chalicelib.errors import InvalidQuery
-from chalicelib.model.ids import trace_id_from_text
+from chalicelib.model.ids import span_id_from_text, trace_id_from_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -65,6 +65,32 @@ class Parameters:
             raise InvalidQuery(f"{name} may be given once", name)
         return values[0] if values else None
 
+    def several(self, name: str, count_max: int) -> list[str]:
+        """Every value of a parameter that may be repeated so often."""
+        values = self.texts(name)
+        if len(values) > count_max:
+            raise InvalidQuery(f"{name} may be given {count_max} times", name)
+        return values
+
+    def chunk_keys(self) -> list[str]:
+        """Every `chunk`."""
+        return self.several("chunk", config.CHUNKS_ASKED_MAX)
+
+    def span_ids(self) -> set[bytes]:
+        """Every `span_id`."""
+        texts = self.several("span_id", config.SPAN_IDS_ASKED_MAX)
+        try:
+            return set(map(span_id_from_text, texts))
+        except ValueError as error:
+            raise InvalidQuery(str(error), "span_id") from error
+
+    def flag(self, name: str) -> bool:
+        """`true` or `false`, which is what an absent one is."""
+        text = self.text(name)
+        if text not in (None, "true", "false"):
+            raise InvalidQuery(f"{name} must be true or false, not {text[:50]!r}", name)
+        return text == "true"
+
     def duration_nano(self, name: str) -> int | None:
         text = self.text(name)
         return None if text is None else duration_nano(text, name)
@@ -93,13 +119,11 @@ class Parameters:
     def attributes(self) -> list[tuple[str, str]]:
         """Every `attribute=key=value`."""
         found = []
-        for text in self.texts("attribute"):
+        for text in self.several("attribute", _ATTRIBUTES_MAX):
             key, equals, value = text.partition("=")
             if not key or not equals:
                 raise InvalidQuery(f"attribute must be key=value, not {text[:100]!r}", "attribute")
             found.append((key, value))
-        if len(found) > _ATTRIBUTES_MAX:
-            raise InvalidQuery(f"attribute may be given {_ATTRIBUTES_MAX} times", "attribute")
         return found
 
 
@@ -159,16 +183,16 @@ def _rfc3339_nano(text: str, name: str) -> int:
     return int(moment.timestamp()) * SECOND_NANO + int((parts[2] or "").ljust(9, "0"))
 
 
-def trace_id_parameter(text: str) -> bytes:
-    """The trace id in a path. Raises InvalidQuery."""
+def trace_id_parameter(text: str, name: str = "trace_id") -> bytes:
+    """A trace id, such as the one in a path. Raises InvalidQuery."""
     try:
         return trace_id_from_text(text)
     except ValueError as error:
-        raise InvalidQuery(str(error), "trace_id") from error
+        raise InvalidQuery(str(error), name) from error
 
 
 SEARCH_PARAMETERS = (
-    *("service", "span_name", "attribute", "status", "min_duration", "max_duration"),
+    *("service", "span_name", "attribute", "link", "status", "min_duration", "max_duration"),
     *("start", "end", "limit", "cursor"),
 )
 
@@ -187,12 +211,14 @@ class Search(NamedTuple):
     cursor: str | None
     kind: int | None = None
     """OTLP's number of the span's kind."""
+    link: bytes | None = None
+    """The trace to which the span has a link."""
 
 
 def search_from(values: Mapping[str, Sequence[str]], now_nano: int) -> Search:
     """The search that query parameters ask for. Raises InvalidQuery."""
     parameters = Parameters(values, SEARCH_PARAMETERS)
-    status = parameters.text("status")
+    status, link = parameters.text("status"), parameters.text("link")
     if status not in (None, "error"):
         raise InvalidQuery(f"status must be error, not {status[:50]!r}", "status")
     low, high = parameters.duration_nano("min_duration"), parameters.duration_nano("max_duration")
@@ -208,4 +234,5 @@ def search_from(values: Mapping[str, Sequence[str]], now_nano: int) -> Search:
         parameters.time_range(now_nano),
         parameters.integer("limit", config.SEARCH_LIMIT_DEFAULT, 1, config.SEARCH_LIMIT_MAX),
         parameters.text("cursor"),
+        link=None if link is None else trace_id_parameter(link, "link"),
     )

@@ -14,10 +14,10 @@ import struct
 from bisect import bisect_left, insort
 from heapq import heappop, heappush, nsmallest
 from itertools import count
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from chalicelib.errors import InvalidQuery
-from chalicelib.model.attribute import attribute_hash, key_and_text
+from chalicelib.model.attribute import attribute_hash, key_and_text, link_hash
 from chalicelib.model.names import key_name
 from chalicelib.query.read_ahead import THREADS, ReadAhead
 from chalicelib.query.services import hours_of_services
@@ -27,7 +27,7 @@ from chalicelib.store.traces import read_rows, read_spans
 
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from chalicelib.model.span import Span
     from chalicelib.query.parameters import Search
@@ -38,6 +38,7 @@ TRACES_READ_MAX = 5_000
 """Of one search: bounds what a question that the index narrows badly can cost."""
 _CURSOR = struct.Struct(">BQ16sQ")
 _CURSOR_VERSION = 1
+Answer = TypeVar("Answer")
 Place = tuple[int, bytes]
 """A trace's start and id: what results are sorted by, descending."""
 
@@ -58,10 +59,35 @@ Tick = tuple[int, "SearchRow | None"]
 """The start before which rows are unread, and the next row, if it is one's turn."""
 
 
+class Result(NamedTuple, Generic[Answer]):
+    """How a search ended."""
+
+    answers: list[Answer]
+    """Of the page's traces, newest first."""
+    next_cursor: str | None
+    missing: int
+    """Traces that the index names, and that are not there."""
+    ran_out: bool
+    """Whether it stopped at its limit of work."""
+
+
 class Found(NamedTuple):
     traces: list[Summary]
     next_cursor: str | None
     warnings: list[str]
+
+
+class TraceConditions(Protocol):
+    """Which traces are wanted, and what the index must show of them."""
+
+    def want_service(self, service: str) -> bool:
+        """False only if rows of a service (as `key_name` bounds it) lead to no trace that is wanted."""
+
+    def may_be_in(self, row: SearchRow) -> bool:
+        """False only if the row need not lead to its trace: it is not wanted, or another row leads to it."""
+
+    def are_met_by(self, spans: Sequence[Span]) -> bool:
+        """Whether a trace with these spans is wanted."""
 
 
 class Conditions:
@@ -73,6 +99,14 @@ class Conditions:
         self._span_name = key_name(search.span_name) if search.span_name else None
         self._attributes = [(key.encode(), text.encode()) for key, text in search.attributes]
         self._hashes = [attribute_hash(key, text) for key, text in self._attributes]
+        if search.link:
+            self._hashes.append(link_hash(search.link))
+
+    def want_service(self, service: str) -> bool:
+        return self._service in (None, service)
+
+    def are_met_by(self, spans: Sequence[Span]) -> bool:
+        return any(map(self.met_by, spans))
 
     def may_be_in(self, row: SearchRow) -> bool:
         """False only if no span of the row can meet the conditions."""
@@ -102,6 +136,7 @@ class Conditions:
             and (search.min_duration_nano or 0) <= span.duration_nano
             and (search.max_duration_nano is None or span.duration_nano <= search.max_duration_nano)
             and self._has_attributes(span)
+            and (search.link is None or any(search.link == linked for linked, _ in span.links))
         )
 
     def _has_attributes(self, span: Span) -> bool:
@@ -116,40 +151,51 @@ def _contains(hashes: array[int], wanted: int) -> bool:
     return place < len(hashes) and hashes[place] == wanted
 
 
-class Hit(NamedTuple):
+class Hit(NamedTuple, Generic[Answer]):
     """A trace that matches; sorts by trace start, then trace id."""
 
     start_time_unix_nano: int
     trace_id: bytes
     row_start_time_unix_nano: int
     """Of the row by which it was found."""
-    summary: Summary
+    answer: Answer
 
     @property
     def place(self) -> Place:
         return self.start_time_unix_nano, self.trace_id
 
 
-class Searcher:
+class Searcher(Generic[Answer]):
     """One search, as it goes."""
 
     def __init__(
-        self, store: ItemStore, search: Search, now_unix_seconds: int, has_time: Callable[[], bool]
+        self,
+        store: ItemStore,
+        search: Search,
+        now_unix_seconds: int,
+        has_time: Callable[[], bool],
+        answer_of: Callable[[list[Span]], Answer],
+        conditions: TraceConditions | None = None,
     ) -> None:
+        """`answer_of` makes what is wanted of a trace that matches, from all its spans.
+
+        The search's own conditions, unless others are given.
+        """
         self._store = store
         self._search = search
         self._now = now_unix_seconds
         self._has_time = has_time
-        self._conditions = Conditions(search)
+        self._answer_of = answer_of
+        self._conditions = conditions or Conditions(search)
         self._cursor = _cursor_from(search.cursor) if search.cursor else _FIRST_PAGE
         self._seen: set[bytes] = set()
         self._missing = 0
-        self._found: list[Hit] = []
+        self._found: list[Hit[Answer]] = []
         """Ascending."""
         self._rows: list[tuple[int, int, SearchRow]] = []
         """A heap of the candidates of the hour that is being read, by negated start."""
 
-    def run(self) -> Found:
+    def run(self) -> Result[Answer]:
         """Raises StoreThrottled or StoreError as the store does."""
         with ReadAhead(lambda trace_id: read_spans(self._store, trace_id, self._now)) as ahead:
             unread_before, ran_out = self._read(ahead)
@@ -157,17 +203,10 @@ class Searcher:
         final = [hit for hit in reversed(self._found) if hit.start_time_unix_nano >= unread_before]
         page = final[: self._search.limit]
         cursor = self._next(page, unread_before)
-        warnings = []
-        if self._missing:
-            warnings.append(
-                f"{self._missing} traces that the index names are not there (expired, or on their way)"
-            )
-        if ran_out:
-            advice = "go on with next, or narrow it" if cursor else "narrow its time range"
-            warnings.append(f"the search stopped at its limit of work: {advice}")
-        return Found([hit.summary for hit in page], cursor and _cursor_text(cursor), warnings)
+        next_cursor = cursor and _cursor_text(cursor)
+        return Result([hit.answer for hit in page], next_cursor, self._missing, ran_out)
 
-    def _next(self, page: list[Hit], unread_before: int) -> Cursor | None:
+    def _next(self, page: list[Hit[Answer]], unread_before: int) -> Cursor | None:
         """Where the next page begins; None if there is none, or if no page would ever get further."""
         left = [hit.row_start_time_unix_nano for hit in self._found[: len(self._found) - len(page)]]
         if not left and not unread_before:
@@ -198,10 +237,9 @@ class Searcher:
     def _hours(self) -> dict[int, set[str]]:
         """Hour → services in it that the search is about."""
         hours: dict[int, set[str]] = {}
-        wanted = key_name(self._search.service) if self._search.service else None
         of_services = hours_of_services(self._store, self._search.range, self._now)
         for service, of_service in of_services.items():
-            if wanted in (None, service):
+            if self._conditions.want_service(service):
                 for hour in of_service:
                     hours.setdefault(hour, set()).add(service)
         return hours
@@ -251,12 +289,14 @@ class Searcher:
         spans = ahead.of(row.trace_id, [each for each in soon if each not in self._seen])
         if not spans:
             self._missing += 1
-        elif any(map(self._conditions.met_by, spans)):
-            summary = summary_of(spans)
-            start = summary.start_time_unix_nano
-            hit = Hit(start, summary.trace_id, row.first_start_time_unix_nano, summary)
-            if hit.place < self._cursor.after:
-                insort(self._found, hit)
+        elif self._conditions.are_met_by(spans):
+            start = min(span.start_time_unix_nano for span in spans)
+            if (start, row.trace_id) < self._cursor.after:
+                answer = self._answer_of(spans)
+                insort(
+                    self._found,
+                    Hit(start, row.trace_id, row.first_start_time_unix_nano, answer),
+                )
 
 
 def search_traces(
@@ -269,7 +309,24 @@ def search_traces(
 
     Raises InvalidQuery for a cursor that is not one of ours.
     """
-    return Searcher(store, search, now_unix_seconds, has_time).run()
+    result = Searcher(store, search, now_unix_seconds, has_time, summary_of).run()
+    return Found(result.answers, result.next_cursor, search_warnings(result))
+
+
+def search_warnings(result: Result[Any]) -> list[str]:
+    """What a result leaves out."""
+    warnings = missing_warnings(result.missing)
+    if result.ran_out:
+        advice = "go on with next, or narrow it" if result.next_cursor else "narrow its time range"
+        warnings.append(f"the search stopped at its limit of work: {advice}")
+    return warnings
+
+
+def missing_warnings(missing: int) -> list[str]:
+    """What is said of traces that the index names, and that are not there."""
+    if not missing:
+        return []
+    return [f"{missing} traces that the index names are not there (expired, or on their way)"]
 
 
 def _cursor_text(cursor: Cursor) -> str:

@@ -1,17 +1,31 @@
-"""A trace by its id, and what a list of traces says of one."""
+"""A trace by its id: all of it, some of its chunks, or page by page; and what a list of traces says of one.
+
+A chunk's key, as clients have it, is its digest with a mark of its trace, so that no key fits another trace by chance.
+The cursor of a page is the key of the last chunk of the page before.
+"""
 
 from __future__ import annotations
 
+import base64
+import struct
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
+from zlib import crc32
 
-from chalicelib.errors import NotFound
-from chalicelib.store.traces import read_spans
+from chalicelib import config
+from chalicelib.errors import InvalidQuery, NotFound
+from chalicelib.model.span import Scope, Scopes, scopes_of
+from chalicelib.store.traces import distinct_spans, read_chunks, read_some_chunks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from chalicelib.model.span import Span
     from chalicelib.store.items import ItemStore
+    from chalicelib.store.traces import StoredChunk
+
+_KEY = struct.Struct(">BI16s")
+_KEY_VERSION = 1
 
 
 class Summary(NamedTuple):
@@ -25,16 +39,155 @@ class Summary(NamedTuple):
     """From the earliest start to the latest end of its spans."""
     span_count: int
     error_count: int
-    services: list[str]
-    """Sorted."""
+    service_span_counts: dict[str, int]
+    """Service → its spans; sorted by service."""
+    service_error_counts: dict[str, int]
+    """Of the services with any."""
+
+    @property
+    def services(self) -> list[str]:
+        """Sorted."""
+        return list(self.service_span_counts)
 
 
-def trace_by_id(store: ItemStore, trace_id: bytes, now_unix_seconds: int) -> list[Span]:
-    """Its spans by start, copies left out. Raises NotFound."""
-    spans = read_spans(store, trace_id, now_unix_seconds)
+class ChunkOfSpans(NamedTuple):
+    key: str
+    spans: list[tuple[Scope, Sequence[bytes]]]
+    """Scopes, and the wire bytes of their spans, in the chunk's own order."""
+
+    @property
+    def span_count(self) -> int:
+        return sum(len(raw_spans) for _, raw_spans in self.spans)
+
+
+class Page(NamedTuple):
+    """Some chunks of a trace, by digest."""
+
+    trace_id: bytes
+    chunks: list[ChunkOfSpans]
+    next_cursor: str | None
+
+
+class _Budget:
+    """What a page may still hold; it ends with the chunk that takes the last of it."""
+
+    def __init__(self, *, with_attributes: bool) -> None:
+        self._spans = config.PAGE_SPANS
+        share = config.PAGE_SHARE_WITH_ATTRIBUTES if with_attributes else 1
+        self._stored_bytes = config.PAGE_STORED_BYTES // share
+        self._content_bytes = config.PAGE_CONTENT_BYTES // share
+
+    def take(self, chunk: StoredChunk, span_count: int) -> None:
+        self._spans -= span_count
+        self._stored_bytes -= chunk.value_bytes
+        self._content_bytes -= len(chunk.content)
+
+    @property
+    def is_spent(self) -> bool:
+        return min(self._spans, self._stored_bytes, self._content_bytes) <= 0
+
+
+def trace_by_id(
+    store: ItemStore,
+    trace_id: bytes,
+    now_unix_seconds: int,
+    chunk_keys: Sequence[str] = (),
+    span_ids: Collection[bytes] = (),
+) -> list[Span]:
+    """Its spans by start, copies left out: all, or those of some chunks, with some span ids.
+
+    Raises NotFound if there are none, InvalidQuery for the key of no chunk of this trace.
+    """
+    spans = distinct_spans(_chunks(store, trace_id, now_unix_seconds, chunk_keys))
+    if span_ids:
+        spans = [span for span in spans if span.span_id in span_ids]
     if not spans:
-        raise NotFound(f"there is no trace {trace_id.hex()}: never received, or expired")
+        raise _not_found(trace_id, is_narrowed=bool(chunk_keys or span_ids))
     return sorted(spans, key=lambda span: (span.start_time_unix_nano, span.span_id))
+
+
+def trace_page(
+    store: ItemStore,
+    trace_id: bytes,
+    now_unix_seconds: int,
+    cursor: str | None = None,
+    *,
+    with_attributes: bool = False,
+) -> Page:
+    """The first page of a trace, or the one at `cursor`. Reads no more than it returns and the chunk that follows.
+
+    Raises NotFound, and InvalidQuery for a cursor that is none of this trace.
+    """
+    after = _digest_in(cursor, trace_id, "cursor") if cursor else b""
+    budget, scopes = _Budget(with_attributes=with_attributes), Scopes()
+    chunks: list[ChunkOfSpans] = []
+    for chunk in read_chunks(store, trace_id, now_unix_seconds, after):
+        if budget.is_spent:
+            return Page(trace_id, chunks, chunks[-1].key)
+        chunks.append(_taken(chunk, trace_id, scopes, budget))
+    if not chunks and not after:
+        raise _not_found(trace_id)
+    return Page(trace_id, chunks, None)
+
+
+def trace_chunks(
+    store: ItemStore,
+    trace_id: bytes,
+    now_unix_seconds: int,
+    chunk_keys: Sequence[str],
+    *,
+    with_attributes: bool = False,
+) -> Page:
+    """Some chunks of a trace, as a page; chunks of one page always fit another.
+
+    Raises NotFound if none is there, InvalidQuery for the key of no chunk of this trace, and for too much at once.
+    """
+    budget, scopes = _Budget(with_attributes=with_attributes), Scopes()
+    chunks: list[ChunkOfSpans] = []
+    for chunk in _chunks(store, trace_id, now_unix_seconds, chunk_keys):
+        if budget.is_spent:
+            raise InvalidQuery("these chunks are more than one answer can hold", "chunk")
+        chunks.append(_taken(chunk, trace_id, scopes, budget))
+    if not chunks:
+        raise _not_found(trace_id, is_narrowed=True)
+    return Page(trace_id, chunks, None)
+
+
+def _taken(chunk: StoredChunk, trace_id: bytes, scopes: Scopes, budget: _Budget) -> ChunkOfSpans:
+    taken = ChunkOfSpans(_key_text(trace_id, chunk.digest), list(scopes_of(chunk.content, scopes)))
+    budget.take(chunk, taken.span_count)
+    return taken
+
+
+def _chunks(
+    store: ItemStore, trace_id: bytes, now_unix_seconds: int, chunk_keys: Sequence[str]
+) -> Iterable[StoredChunk]:
+    if not chunk_keys:
+        return read_chunks(store, trace_id, now_unix_seconds)
+    digests = {_digest_in(key, trace_id, "chunk") for key in chunk_keys}
+    return read_some_chunks(store, trace_id, digests, now_unix_seconds)
+
+
+def _not_found(trace_id: bytes, *, is_narrowed: bool = False) -> NotFound:
+    what = "there is nothing of this in trace" if is_narrowed else "there is no trace"
+    return NotFound(f"{what} {trace_id.hex()}: never received, or expired")
+
+
+def _key_text(trace_id: bytes, digest: bytes) -> str:
+    return base64.urlsafe_b64encode(_KEY.pack(_KEY_VERSION, crc32(trace_id), digest)).decode()
+
+
+def _digest_in(text: str, trace_id: bytes, parameter: str) -> bytes:
+    """The digest in a chunk's key. Raises InvalidQuery if it is none, or of another trace."""
+    try:
+        version, mark, digest = _KEY.unpack(base64.b64decode(text, altchars=b"-_", validate=True))
+    except (ValueError, struct.error):
+        version = mark = None
+    if (version, mark) != (_KEY_VERSION, crc32(trace_id)):
+        raise InvalidQuery(
+            f"{parameter} must be what an earlier answer said of this trace", parameter
+        )
+    return bytes(digest)
 
 
 def summary_of(spans: Sequence[Span]) -> Summary:
@@ -52,5 +205,6 @@ def summary_of(spans: Sequence[Span]) -> Summary:
         end - start,
         len(spans),
         sum(span.is_error for span in spans),
-        sorted({span.scope.service for span in spans}),
+        dict(sorted(Counter(span.scope.service for span in spans).items())),
+        dict(sorted(Counter(span.scope.service for span in spans if span.is_error).items())),
     )

@@ -150,5 +150,5 @@ def _status_answer(encoding: Encoding, http_status: int, code: int, message: str
 
 
 def _answer(encoding: Encoding, status: int, body: bytes) -> Answer:
-    headers = {"Content-Type": encoding.value, "X-Content-Type-Options": "nosniff"}
+    headers = {"Content-Type": encoding.value}
     return Answer(status, headers, body)

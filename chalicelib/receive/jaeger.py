@@ -93,13 +93,13 @@ def _payload(batch: Fields) -> Normalised:
     for span in spans:
         try:
             scope, raw = writer.span(span)
-        except (KeyError, TypeError, AttributeError, StructError):
+        except (LookupError, TypeError, AttributeError, StructError):
             rejected["a field is missing, or has the wrong type"] += 1
         else:
             by_scope[scope].append(field(2, raw))
     try:
         head = field(1, writer.resource(process))
-    except (KeyError, TypeError, AttributeError) as error:
+    except (LookupError, TypeError, AttributeError) as error:
         raise InvalidPayload("the batch's process has a field of the wrong type") from error
     scopes = [field(2, scope + b"".join(of_scope)) for scope, of_scope in by_scope.items()]
     normalised = payload_from_protobuf(field(1, head + b"".join(scopes)))
@@ -122,7 +122,7 @@ class _Told(NamedTuple):
 class _Writer:
     """Encodes spans; equal tags of a batch are encoded once.
 
-    Raises KeyError, TypeError, AttributeError or StructError for fields that are absent or of the wrong type.
+    Raises LookupError, TypeError, AttributeError or StructError for fields that are absent or of the wrong type.
     """
 
     def __init__(self) -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 JAEGER_TYPES = ("application/x-thrift", "application/vnd.apache.thrift.binary")
+ANY_TYPE = "*/*"
+"""In `readers`: who reads what no other entry is for."""
 
 
 def receive_plain(
@@ -62,6 +64,8 @@ def receive_plain(
 
 def _reader_of(headers: Mapping[str, str], readers: Mapping[str, Normalise]) -> Normalise:
     media_type = media_type_of(headers)
+    if ANY_TYPE in readers:
+        return readers.get(media_type, readers[ANY_TYPE])
     if media_type not in readers:
         raise UnsupportedMedia(
             f"Content-Type {media_type[:100]!r} is not supported: send {' or '.join(filter(None, readers))}"

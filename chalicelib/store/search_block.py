@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.model.attribute import AttributeHashes
+from chalicelib.model.attribute import AttributeHashes, link_hash
 from chalicelib.model.clew_pb2 import SearchBlock
 from chalicelib.model.frame import message_in, seal
 from chalicelib.model.names import key_name
@@ -51,7 +51,7 @@ class SearchRow(NamedTuple):
     has_error: bool
     span_names: frozenset[str]
     attribute_hashes: array[int]
-    """Ascending; of span and resource attributes."""
+    """Ascending; of span and resource attributes, and of the traces that spans link to."""
 
 
 class Block(NamedTuple):
@@ -96,7 +96,9 @@ def _row(trace_id: bytes, service: str, spans: Sequence[Span]) -> SearchRow:
     resources = {span.scope.resource_attributes for span in spans}
     hash_of = _hashes.__getitem__
     hashes: set[int] = set().union(
-        *[map(hash_of, span.attributes) for span in spans], *map(_resource_hashes, resources)
+        *[map(hash_of, span.attributes) for span in spans],
+        *map(_resource_hashes, resources),
+        [link_hash(id_) for span in spans if span.raw_links for id_, _ in span.links],
     )
     return SearchRow(
         trace_id,

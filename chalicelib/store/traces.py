@@ -1,8 +1,8 @@
-"""Reading traces back: every chunk of a trace id, and the rows of an hour's search blocks."""
+"""Reading traces back: the chunks of a trace id, all or some, and the rows of an hour's search blocks."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
 from chalicelib.model.names import key_name
@@ -13,23 +13,54 @@ from chalicelib.store.dictionary import DictionariesIn
 from chalicelib.store.search_block import rows_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from chalicelib.store.items import ItemStore
+    from chalicelib.store.items import Item, ItemStore
     from chalicelib.store.search_block import SearchRow
 
 
-def read_chunks(store: ItemStore, trace_id: bytes, now_unix_seconds: int) -> list[bytes]:
-    """TracesData bytes of each chunk of a trace that has not expired; empty if there is none."""
-    chunks = []
+class StoredChunk(NamedTuple):
+    digest: bytes
+    """Its sort key."""
+    value_bytes: int
+    """Of the item's value, compressed."""
+    content: bytes
+    """TracesData bytes."""
+
+
+def read_chunks(
+    store: ItemStore, trace_id: bytes, now_unix_seconds: int, after: bytes = b""
+) -> Iterator[StoredChunk]:
+    """The chunks of a trace that have not expired, by digest; only those after the digest `after`.
+
+    Read as it is iterated: who stops early does not read the rest.
+    """
+    # No digest is empty; the least key above a digest is that digest and a zero byte.
+    low = after + b"\0" if after else None
+    yield from _unsealed(store, store.query(config.SPANS_TABLE, trace_id, low), now_unix_seconds)
+
+
+def read_some_chunks(
+    store: ItemStore, trace_id: bytes, digests: Iterable[bytes], now_unix_seconds: int
+) -> Iterator[StoredChunk]:
+    """Those of a trace's chunks with these digests that are there and have not expired, by digest."""
+    keys: list[Item] = [{"p": trace_id, "s": digest} for digest in digests]
+    items = store.get_batch(config.SPANS_TABLE, keys)
+    items.sort(key=lambda item: item["s"])
+    yield from _unsealed(store, items, now_unix_seconds)
+
+
+def _unsealed(
+    store: ItemStore, items: Iterable[Item], now_unix_seconds: int
+) -> Iterator[StoredChunk]:
     dictionaries = DictionariesIn(store)
-    for item in store.query(config.SPANS_TABLE, trace_id):
-        value, expiry = item["v"], item["x"]
+    for item in items:
+        digest, value, expiry = item["s"], item["v"], item["x"]
+        assert isinstance(digest, bytes)
         assert isinstance(value, bytes)
         assert isinstance(expiry, int)
         if expiry > now_unix_seconds:
-            chunks.append(traces_data_of(value, dictionaries))
-    return chunks
+            yield StoredChunk(digest, len(value), traces_data_of(value, dictionaries))
 
 
 def read_spans(store: ItemStore, trace_id: bytes, now_unix_seconds: int) -> list[Span]:
@@ -37,10 +68,15 @@ def read_spans(store: ItemStore, trace_id: bytes, now_unix_seconds: int) -> list
 
     Different spans under one id are all there. Empty if there is none.
     """
+    return distinct_spans(read_chunks(store, trace_id, now_unix_seconds))
+
+
+def distinct_spans(chunks: Iterable[StoredChunk]) -> list[Span]:
+    """The spans of some chunks of a trace; copies are one."""
     scopes = Scopes()
     found: dict[tuple[bytes, bytes, bytes], Span] = {}
-    for chunk in read_chunks(store, trace_id, now_unix_seconds):
-        for span in spans_of(chunk, scopes):
+    for chunk in chunks:
+        for span in spans_of(chunk.content, scopes):
             found.setdefault((span.scope.resource_head, span.scope.scope_head, span.raw), span)
     return list(found.values())
 

@@ -42,6 +42,8 @@ _HOP_BY_HOP = {
 }
 """API Gateway writes its own of these, both ways."""
 
+_OWN_HEADERS = [("Content-Type", "application/json"), ("X-Content-Type-Options", "nosniff")]
+
 Event = dict[str, Any]
 
 
@@ -110,7 +112,10 @@ class Gateway:
         request = request_from_environ(environ)
         answer = self.answer(request)
         status = HTTPStatus(answer.status)
-        headers = [*answer.headers, ("Content-Length", str(len(answer.body)))]
+        headers = list(answer.headers)
+        # Of what has not changed, the length would be that of what the client has.
+        if status is not HTTPStatus.NOT_MODIFIED:
+            headers.append(("Content-Length", str(len(answer.body))))
         start_response(f"{status.value} {status.phrase}", headers)
         return [] if request.method == "HEAD" else [answer.body]
 
@@ -277,12 +282,9 @@ class _PerThread:
 def _error(status: int, code: str, message: str, headers: Iterable[tuple[str, str]] = ()) -> Answer:
     """In the form of Clew's own errors: what GatewayResponses make of it where it is deployed."""
     body = {"error": {"code": code, "message": message, "parameter": None}}
-    return Answer(
-        status, [("Content-Type", "application/json"), *headers], json.dumps(body).encode()
-    )
+    return Answer(status, [*_OWN_HEADERS, *headers], json.dumps(body).encode())
 
 
 def _gateway_message(status: int, message: str) -> Answer:
     """In API Gateway's own form."""
-    headers = [("Content-Type", "application/json")]
-    return Answer(status, headers, json.dumps({"message": message}).encode())
+    return Answer(status, [*_OWN_HEADERS], json.dumps({"message": message}).encode())

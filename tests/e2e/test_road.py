@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from infra.local.stack import LocalStack
+from tests.columns import rows_in
 from tests.e2e.shop import (
     CLIENT,
     CONSUMER,
@@ -260,6 +261,8 @@ class TestSearch:
             "span_count": 8,
             "error_count": 3,
             "services": ["shop-front", "shop-orders", "shop-stock"],
+            "service_span_counts": {"shop-front": 2, "shop-orders": 5, "shop-stock": 1},
+            "service_error_counts": {"shop-front": 1, "shop-orders": 2},
         }
 
 
@@ -676,7 +679,7 @@ class TestHttp:
         zipped = http(path, headers={"Accept": "*/*", "Accept-Encoding": "gzip"})
         assert "content-encoding" not in plain.headers
         assert zipped.headers["content-encoding"] == "gzip"
-        assert zipped.headers["vary"].lower() == "accept-encoding"
+        assert zipped.headers["vary"].lower() == "accept, accept-encoding"
         assert len(zipped.body) < len(plain.body)
         assert zipped.json == plain.json
 
@@ -698,6 +701,8 @@ PATHS = [
     ("/v1/services", "/v1/services?start=x", 400),
     ("/v1/services/{service}/span_names", "/v1/services/shop-orders/span_names", 200),
     ("/v1/services/{service}/span_names", "/v1/services/nobody/span_names?end=x", 400),
+    ("/v1/services/{service}/attributes", "/v1/services/shop-orders/attributes", 200),
+    ("/v1/services/{service}/attributes", "/v1/services/nobody/attributes?end=x", 400),
     ("/v1/services/{service}/statistics", "/v1/services/shop-orders/statistics", 200),
     ("/v1/services/{service}/statistics", "/v1/services/nobody/statistics", 200),
     ("/v1/services/{service}/statistics", "/v1/services/nobody/statistics?step=x", 400),
@@ -723,6 +728,22 @@ class TestOpenapi:
         # Nothing is answered that the document does not name.
         described = resolved(schema, document).get("properties", {})
         assert set(reply.json) <= set(described)
+
+    def test_columns_are_as_described(self, url, order):
+        """A trace as columns validates against its schema, and has a row for each span of the trace."""
+        accepted = {"Accept": "application/vnd.clew.columns+json", "Accept-Encoding": "gzip"}
+        reply = http(f"{url}/v1/traces/{order.trace_ids[0]}?attributes=true", headers=accepted)
+        document = get(url, "/openapi.json")
+        answer = document["paths"]["/v1/traces/{trace_id}"]["get"]["responses"]["200"]
+        schema = answer["content"][reply.headers["content-type"]]["schema"]
+        Draft202012Validator({**schema, "components": document["components"]}).validate(reply.json)
+        spans = {
+            span["spanId"]: span["name"]
+            for resource in get(url, f"/v1/traces/{order.trace_ids[0]}")["resourceSpans"]
+            for scope in resource["scopeSpans"]
+            for span in scope["spans"]
+        }
+        assert {row.span_id.hex(): row.name for row in rows_in(reply.json)} == spans
 
     def test_every_route(self, url):
         """Every route that answers JSON is among those checked here."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from chalice.app import Response
 
 from infra.local.gateway import (
     BODY_BYTES_MAX,
@@ -22,7 +23,7 @@ from infra.local.gateway import (
     event_from_request,
 )
 from infra.local.server import Server, listening_socket
-from tests.infra.tiny_app import TinyApp, tiny_app
+from tests.infra.tiny_app import HTML, TinyApp, tiny_app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -264,6 +265,27 @@ class TestSocket:
             assert response.headers["Content-Type"] == "text/html"
             connection.request("GET", "/")  # the connection is still in step
             assert connection.getresponse().read() == b"page"
+
+    def test_not_modified(self):
+        """A 304 has its headers, no body and no length, and the connection goes on after it."""
+        app = tiny_app()
+
+        @app.route("/known")
+        def known():
+            headers = {**HTML, "ETag": '"x"', "Cache-Control": "no-cache"}
+            return Response(b"", headers, 304)
+
+        with served(app) as connection:
+            connection.request("GET", "/known", headers={"If-None-Match": '"x"'})
+            response = connection.getresponse()
+            assert (response.status, response.read()) == (304, b"")
+            assert response.headers["ETag"] == '"x"'
+            assert response.headers["Cache-Control"] == "no-cache"
+            assert "Content-Length" not in response.headers
+            assert "Transfer-Encoding" not in response.headers
+            connection.request("GET", "/")
+            assert connection.getresponse().read() == b"page"
+        assert app.events[0]["headers"]["If-None-Match"] == '"x"'
 
     def test_compressed_body(self):
         """A compressed body and its Content-Encoding pass as they are."""

@@ -209,3 +209,10 @@ class TestOfSpans:
         one, _ = halves_and_edges_of(spans(made[:cut]))
         other, _ = halves_and_edges_of(spans(made[cut:]))
         assert whole == Halves(one.callers | other.callers, one.callees | other.callees)
+
+
+def test_shared_span():
+    """A server's half under its client's own id looks for that id, and for no parent."""
+    made = Made(1, 3, "cart", 2, kind=SERVER, attributes=(("zipkin.shared", True),))
+    (callee,) = halves_and_edges_of(spans([made]))[0].callees
+    assert (callee.trace_id, callee.span_id) == (trace_id(1), span_id(3))

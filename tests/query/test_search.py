@@ -57,7 +57,7 @@ SPANS = [
         80 * MILLI,
         False,
         (("http.status", "500"),),
-        (),
+        ((7, 1), (2, 9), (7, 2)),
         (("region", "eu"),),
     ),
 ]
@@ -96,6 +96,12 @@ QUESTIONS = [
         [],
     ),
     Question("a value that is only similar", {"attributes": [("user", "Ann")]}, []),
+    Question("a link back", {"link": trace_id(2)}, [4]),
+    Question(
+        "a link and an attribute", {"link": trace_id(7), "attributes": [("region", "eu")]}, [4]
+    ),
+    Question("a link on another span", {"link": trace_id(7), "span_name": "send"}, []),
+    Question("a trace that nobody links to", {"link": trace_id(4)}, []),
     Question("failed spans", {"only_errors": True}, [4, 1]),
     Question(
         "failed, and slow, but not the same span",
@@ -145,7 +151,7 @@ spans = st.builds(
     duration=st.integers(0, 4),
     is_error=st.booleans(),
     attributes=st.sampled_from(((), (("k", 1),), (("k", "1"), ("l", "x")), (("k", 2),))),
-    links=st.just(()),
+    links=st.sampled_from(((), (), ((1, 3),), ((9, 1), (2, 2)))),
     resource=st.sampled_from(((), (("l", "x"),))),
 )
 searches = st.builds(
@@ -166,6 +172,7 @@ searches = st.builds(
     limit=st.integers(1, 4),
     cursor=st.none(),
     kind=st.sampled_from((None, None, SERVER)),
+    link=st.sampled_from((None, None, None, trace_id(1), trace_id(9), trace_id(8))),
 )
 
 
@@ -179,6 +186,7 @@ def brute_force(batches: list[list[Made]], search: Search) -> list[int]:
             search.service in (None, made.service)
             and search.span_name in (None, made.name)
             and texts.issuperset(search.attributes)
+            and (search.link is None or search.link in {trace_id(trace) for trace, _ in made.links})
             and (made.is_error or not search.only_errors)
             and search.kind in (None, made.kind)
             and (search.min_duration_nano or 0) <= made.duration

@@ -84,7 +84,8 @@ def test_a_summary_is_of_the_whole_trace(store):
         "duration_nano": 300 * MILLI,
         "span_count": 3,
         "error_count": 1,
-        "services": ["cart", "shop"],
+        "service_span_counts": {"cart": 1, "shop": 2},
+        "service_error_counts": {"shop": 1},
     }
 
 

@@ -271,5 +271,5 @@ def test_sizes(store):
 def test_no_trace(store):
     """A dictionary is never taken for a chunk of a trace."""
     learned(store)
-    assert read_chunks(store, trace_id(1), NOW) == []
+    assert list(read_chunks(store, trace_id(1), NOW)) == []
     assert len(dictionary.PARTITION) != len(trace_id(1))

@@ -1,0 +1,1 @@
+"""What the web UI takes in a browser; `make bench-ui`."""

@@ -1,0 +1,183 @@
+"""`make bench-ui`: what the web UI takes in a browser: a table in docs/ui.md, JSON in bench/results.
+
+A running Clew's answers are recorded once and given again, so that a browser's time is measured and no backend's.
+`python -m bench.ui --quick` looks at 1,000 spans alone, and rewrites no page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import random
+import time
+import urllib.request
+from typing import Any
+
+from bench.__main__ import PROJECT, RESULTS, commit_id
+from bench.report import replace_between, table
+from bench.ui import pages, traces
+from bench.ui.replay import replaying
+from infra.local.stack import LocalStack
+from tests.browser.chromium import chromium
+
+SPANS = (1_000, 10_000, 50_000, 100_000)
+FIRST_ROWS_MAX = {1_000: 350, 10_000: 600, 50_000: 1_200, 100_000: 2_500}
+USED_SPANS = (50_000, 100_000)
+NODES, EDGES = 500, 1_155
+
+
+def measure(sizes: tuple[int, ...]) -> dict[str, Any]:
+    start = time.time_ns() - 600 * 10**9
+    with LocalStack(batch_window_seconds=0.05, run_schedules=False) as stack:
+        for size in sizes:
+            for body in traces.requests_of(size, start):
+                _send(stack.url, body)
+        stack.wait_until_stored(600)
+        stack.summarise()
+        with chromium() as browser:
+            with replaying(stack.url) as url:
+                found: dict[str, Any] = {
+                    "opened": [
+                        pages.open_trace(browser, url, size, traces.trace_id_of(size).hex())
+                        for size in sizes
+                    ],
+                    "used": [
+                        {
+                            "spans": size,
+                            **pages.use_trace(browser, url, traces.trace_id_of(size).hex()),
+                        }
+                        for size in sizes
+                        if size in USED_SPANS or len(sizes) == 1
+                    ],
+                    "weights": {
+                        name: pages.weight(browser, url, fragment)
+                        for name, fragment in {
+                            "trace": f"#/trace/{traces.trace_id_of(sizes[0]).hex()}",
+                            "search": "#/search",
+                            "statistics": f"#/statistics?service={traces.SERVICES[0]}",
+                            "topology": "#/topology",
+                        }.items()
+                    },
+                }
+            with replaying(stack.url, {"/v1/edges": _edges()}) as url:
+                found["topology_milliseconds"] = pages.topology(browser, url)
+    return found
+
+
+def _send(url: str, body: bytes) -> None:
+    headers = {"Content-Type": "application/x-protobuf"}
+    request = urllib.request.Request(f"{url}/v1/traces", body, headers)
+    with urllib.request.urlopen(request, timeout=120) as answer:
+        answer.read()
+
+
+def _edges() -> bytes:
+    """A graph of services with hubs, circles and databases."""
+    rng = random.Random(1)
+    found: dict[tuple[int, int], dict[str, Any]] = {}
+    while len(found) < EDGES:
+        caller = rng.randrange(5 if rng.random() < 0.15 else NODES)
+        callee = (
+            rng.randrange(caller + 1, NODES)
+            if caller < NODES - 1 and rng.random() < 0.93
+            else rng.randrange(NODES)
+        )
+        if caller != callee:
+            found[caller, callee] = {
+                "caller": f"service-{caller}",
+                "callee": f"service-{callee}",
+                "kind": "rpc",
+                "calls": rng.randrange(1, 100_000),
+                "errors": 0,
+                "p50_nano": "1000000",
+                "p95_nano": "20000000",
+                "p99_nano": "30000000",
+                "exemplar_trace_id": None,
+            }
+    end = int(time.time()) * 10**9
+    return json.dumps(
+        {
+            "start_time_unix_nano": str(end - 3_600 * 10**9),
+            "end_time_unix_nano": str(end),
+            "edges": list(found.values()),
+            "other": None,
+            "warnings": [],
+        }
+    ).encode()
+
+
+def opened_table(rows: list[dict[str, Any]]) -> str:
+    heads = ("spans", "first rows, ms (target)", "whole, ms", "longest task, ms", "heap, MB")
+    return table(
+        heads,
+        [
+            [
+                f"{row['spans']:,}",
+                f"{row['first_rows_milliseconds']:.0f} ({FIRST_ROWS_MAX[row['spans']]:,})",
+                f"{row['complete_milliseconds']:.0f}",
+                f"{row['longest_task_milliseconds']:.0f}",
+                f"{row['heap_megabytes']:.1f}",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def used_table(rows: list[dict[str, Any]]) -> str:
+    names = {
+        "frames a second at 60 px a frame (target 55)": "frames_a_second_60",
+        "frames a second at 600 px a frame (target 55)": "frames_a_second_600",
+        "places without a row while scrolling (target 0)": "blank_600",
+        "open a span, ms (target 100)": "open_milliseconds",
+        "collapse all, ms (target 100)": "collapse_all_milliseconds",
+        "expand all, ms (target 100)": "expand_all_milliseconds",
+        "collapse a level, ms (target 100)": "collapse_level_milliseconds",
+        "next error, ms (target 100)": "next_error_milliseconds",
+        "longest task while typing into find, ms (target 100)": "find_longest_task_milliseconds",
+    }
+    heads = ("", *(f"{row['spans']:,} spans" for row in rows))
+    return table(
+        heads, [[name, *(f"{row[key]:.0f}" for row in rows)] for name, key in names.items()]
+    )
+
+
+def weights_table(found: dict[str, Any]) -> str:
+    rows = [
+        [
+            f"{name} page, kB of script and style (target {40 if name == 'trace' else 80})",
+            f"{weight / 1e3:.1f}",
+        ]
+        for name, weight in found["weights"].items()
+    ]
+    rows.append(
+        [
+            f"topology of {NODES} services and {EDGES:,} edges drawn, ms (target 1,500 for its layout)",
+            f"{found['topology_milliseconds']:.0f}",
+        ]
+    )
+    return table(("", "measured"), rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.ui", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="1,000 spans, to see that it runs")
+    arguments = parser.parse_args()
+    found = measure(SPANS[:1] if arguments.quick else SPANS)
+    made = {
+        "ui-opened": opened_table(found["opened"]),
+        "ui-used": used_table(found["used"]),
+        "ui-weights": weights_table(found),
+    }
+    for name, content in made.items():
+        print(f"\n{name}\n{content}")
+    if not arguments.quick:
+        now = datetime.datetime.now(tz=datetime.UTC)
+        result = {"commit": commit_id(), "date": now.isoformat(timespec="seconds"), **found}
+        (RESULTS / f"ui-{now:%Y-%m-%d}.json").write_text(json.dumps(result, indent=1) + "\n")
+        for name, content in made.items():
+            replace_between(PROJECT / "docs" / "ui.md", name, content)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,167 @@
+"""What is measured of a page, in the browser's own clock."""
+
+from __future__ import annotations
+
+import gzip
+import statistics
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+
+_WATCH = """
+window.longest = 0
+new PerformanceObserver(list => {
+  for (const entry of list.getEntries()) window.longest = Math.max(window.longest, entry.duration)
+}).observe({type: 'longtask', buffered: true})
+"""
+_SCROLL = """
+([step, frames]) => new Promise(resolve => {
+  const scroller = document.querySelector('.spans')
+  const times = []
+  let blank = 0
+  scroller.scrollTop = 0
+  const tick = now => {
+    times.push(now)
+    const box = scroller.getBoundingClientRect()
+    for (const share of [0.1, 0.5, 0.9]) {
+      const found = document.elementFromPoint(box.left + 200, box.top + box.height * share)
+      if (!found?.closest('.span-row')) blank++
+    }
+    if (times.length > frames) resolve({seconds: (now - times[0]) / 1e3, frames: times.length - 1, blank})
+    else { scroller.scrollTop += step; requestAnimationFrame(tick) }
+  }
+  requestAnimationFrame(tick)
+})
+"""
+_PRESS = """
+key => new Promise(resolve => {
+  const began = performance.now()
+  document.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true}))
+  // Two frames later what was drawn has been seen.
+  requestAnimationFrame(() => requestAnimationFrame(() => resolve(performance.now() - began)))
+})
+"""
+_TYPE = """
+text => new Promise(resolve => {
+  const field = document.getElementById('find')
+  window.longest = 0
+  let at = 0
+  const next = () => {
+    field.value = text.slice(0, ++at)
+    field.dispatchEvent(new Event('input', {bubbles: true}))
+    if (at < text.length) setTimeout(next, 120)
+    else setTimeout(() => resolve(window.longest), 1500)
+  }
+  next()
+})
+"""
+RUNS = 5
+_SCROLL_FRAMES = 120
+
+
+def open_trace(browser: Browser, url: str, span_count: int, trace_id: str) -> dict[str, Any]:
+    """Milliseconds from navigation to the first rows and to the whole, medians; the longest task; the heap."""
+    found: dict[str, list[float]] = {"first_rows": [], "complete": [], "longest_task": []}
+    heap = 0.0
+    for _ in range(RUNS):
+        context = browser.new_context(viewport={"width": 1280, "height": 800})
+        page = context.new_page()
+        page.add_init_script(_WATCH)
+        page.goto(f"{url}/#/trace/{trace_id}")
+        page.wait_for_function(
+            "() => performance.getEntriesByName('clew:complete').length", timeout=60_000
+        )
+        for name, mark in (("first_rows", "clew:first-rows"), ("complete", "clew:complete")):
+            found[name].append(
+                page.evaluate(f"performance.getEntriesByName('{mark}')[0].startTime")
+            )
+        page.wait_for_timeout(400)
+        found["longest_task"].append(page.evaluate("window.longest"))
+        heap = _heap_megabytes(page)
+        context.close()
+    return {
+        "spans": span_count,
+        **{f"{name}_milliseconds": statistics.median(each) for name, each in found.items()},
+        "heap_megabytes": heap,
+    }
+
+
+def _heap_megabytes(page: Page) -> float:
+    session = page.context.new_cdp_session(page)
+    session.send("HeapProfiler.collectGarbage")
+    session.send("Performance.enable")
+    metrics = session.send("Performance.getMetrics")["metrics"]
+    return float(next(each["value"] for each in metrics if each["name"] == "JSHeapUsedSize")) / 1e6
+
+
+def use_trace(browser: Browser, url: str, trace_id: str) -> dict[str, Any]:
+    """Frames a second while scrolling, frames without a row, and milliseconds of what people do."""
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.add_init_script(_WATCH)
+    page.goto(f"{url}/#/trace/{trace_id}")
+    page.wait_for_function(
+        "() => performance.getEntriesByName('clew:complete').length", timeout=60_000
+    )
+    page.keyboard.press("]")
+    page.wait_for_timeout(300)
+    found: dict[str, Any] = {}
+    for step in (60, 600):
+        scrolled = page.evaluate(_SCROLL, [step, _SCROLL_FRAMES])
+        found[f"frames_a_second_{step}"] = scrolled["frames"] / scrolled["seconds"]
+        found[f"blank_{step}"] = scrolled["blank"]
+    page.evaluate("document.querySelector('.spans').scrollTop = 0")
+    keys = {
+        "open": "Enter",
+        "collapse_all": "[",
+        "expand_all": "]",
+        "collapse_level": "o",
+        "next_error": "e",
+    }
+    page.locator(".span-row:visible").nth(5).click()
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    for name, key in keys.items():
+        times = [page.evaluate(_PRESS, key) for _ in range(RUNS)]
+        found[f"{name}_milliseconds"] = statistics.median(times)
+    found["find_longest_task_milliseconds"] = page.evaluate(_TYPE, "step-7 error")
+    context.close()
+    return found
+
+
+def weight(browser: Browser, url: str, fragment: str) -> int:
+    """Bytes of scripts and styles that a page loads first, gzipped as they are sent."""
+    context = browser.new_context()
+    page = context.new_page()
+    bodies: list[bytes] = []
+    page.on(
+        "response",
+        lambda response: (
+            bodies.append(response.body())
+            if response.url.partition("?")[0].endswith((".js", ".css"))
+            else None
+        ),
+    )
+    page.goto(f"{url}/{fragment}")
+    page.wait_for_load_state("networkidle")
+    context.close()
+    return sum(len(gzip.compress(body, 5)) for body in bodies)
+
+
+def topology(browser: Browser, url: str) -> float:
+    """Milliseconds from navigation to the first drawing."""
+    times = []
+    for _ in range(RUNS):
+        context = browser.new_context(viewport={"width": 1280, "height": 800})
+        page = context.new_page()
+        page.goto(f"{url}/#/topology?hide=0")
+        page.wait_for_function(
+            "() => performance.getEntriesByName('clew:topology-drawn').length", timeout=60_000
+        )
+        times.append(
+            page.evaluate("performance.getEntriesByName('clew:topology-drawn')[0].startTime")
+        )
+        context.close()
+    return float(statistics.median(times))

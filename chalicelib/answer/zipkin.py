@@ -1,0 +1,223 @@
+"""Zipkin's query API, as its UI and Grafana's data source ask it: JSON, and errors as a line of plain text.
+
+Source: openzipkin/zipkin, ZipkinQueryApiV2.java.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from chalicelib import config
+from chalicelib.errors import InvalidQuery, NotFound, StoreThrottled
+from chalicelib.present import zipkin as present
+from chalicelib.present.respond import json_answer
+from chalicelib.query import zipkin as query
+from chalicelib.query.edges import edges
+from chalicelib.query.parameters import Range
+from chalicelib.query.read_ahead import THREADS, ReadAhead
+from chalicelib.query.search import Searcher, search_warnings
+from chalicelib.query.services import hours_of_services
+from chalicelib.query.statistics import span_names
+from chalicelib.query.trace import trace_by_id
+from chalicelib.receive.plain_endpoint import text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from chalicelib.answer.asked import Asked
+    from chalicelib.model.http import Answer
+    from chalicelib.model.span import Span
+    from chalicelib.store.search_block import SearchRow
+
+_logger = logging.getLogger(__name__)
+
+_CACHED_NAMES_MIN = 4
+"""Fewer are not cached: who has just begun would wonder where the new ones are."""
+_CACHE_CONTROL = "max-age=300, must-revalidate"
+_SAMPLED_TRACES = 100
+"""The newest traces whose values of a tag are offered."""
+
+
+class _Wanted:
+    """A question's conditions for the search; keeps the traces that it has found, as JSON."""
+
+    def __init__(self, question: query.Question) -> None:
+        self.found: dict[bytes, list[present.Json]] = {}
+        self._question = question
+        self._end = question.search.range.end
+
+    def want_service(self, service: str) -> bool:
+        return self._question.asks_for_service(service)
+
+    def may_be_in(self, row: SearchRow) -> bool:
+        return (
+            row.first_start_time_unix_nano < self._end
+            and self.want_service(row.service)
+            and self._question.may_be_in(row, present.TOLD_TAGS)
+        )
+
+    def are_met_by(self, spans: Sequence[Span]) -> bool:
+        ordered = sorted(spans, key=lambda span: (span.start_time_unix_nano, span.span_id))
+        trace = present.trace_json(ordered)
+        is_met = self._question.asks_for(trace)
+        if is_met:
+            self.found[spans[0].trace_id] = trace
+        return is_met
+
+
+class _Found:
+    """An answer's document, and what it leaves out."""
+
+    def __init__(self, document: Any, warnings: Sequence[str] = (), *, is_cached: bool = False):
+        self.document = document
+        self.warnings = warnings
+        self.is_cached = is_cached
+
+
+def _search(asked: Asked, question: query.Question) -> _Found:
+    wanted = _Wanted(question)
+    result = Searcher(
+        asked.store,
+        question.search,
+        asked.now_unix_seconds,
+        asked.has_time,
+        lambda spans: wanted.found[spans[0].trace_id],
+        wanted,
+    ).run()
+    return _Found(result.answers, search_warnings(result))
+
+
+def get_traces(asked: Asked) -> _Found:
+    return _search(asked, query.question_of(asked.parameters, asked.now_nano))
+
+
+def get_trace(asked: Asked) -> _Found:
+    trace_id = query.trace_id(asked.path["trace_id"])
+    try:
+        spans = trace_by_id(asked.store, trace_id, asked.now_unix_seconds)
+    except NotFound as error:
+        raise NotFound(f"{present.trace_id_text(trace_id)} not found") from error
+    return _Found(present.trace_json(spans))
+
+
+def get_trace_many(asked: Asked) -> _Found:
+    """Those that are there."""
+    trace_ids = query.trace_ids(asked.parameters)
+    traces = []
+    with ReadAhead(lambda trace_id: _spans(asked, trace_id)) as ahead:
+        for place, trace_id in enumerate(trace_ids):
+            spans = ahead.of(trace_id, trace_ids[place + 1 : place + THREADS])
+            if spans:
+                traces.append(present.trace_json(spans))
+    return _Found(traces)
+
+
+def _spans(asked: Asked, trace_id: bytes) -> list[Span]:
+    try:
+        return trace_by_id(asked.store, trace_id, asked.now_unix_seconds)
+    except NotFound:
+        return []
+
+
+def _kept(asked: Asked) -> Range:
+    return Range(asked.now_nano - config.RETENTION_SECONDS * 10**9, asked.now_nano + 1)
+
+
+def _services(asked: Asked) -> list[str]:
+    """As they are listed elsewhere: in whatever case."""
+    return list(hours_of_services(asked.store, _kept(asked), asked.now_unix_seconds))
+
+
+def _names(found: Iterable[str]) -> _Found:
+    names = sorted({name.lower() for name in found if name})
+    return _Found(names, is_cached=len(names) >= _CACHED_NAMES_MIN)
+
+
+def get_services(asked: Asked) -> _Found:
+    return _names(_services(asked))
+
+
+def get_span_names(asked: Asked) -> _Found:
+    wanted = query.required(asked.parameters, "serviceName").lower()
+    names: list[str] = []
+    for service in _services(asked):
+        if service.lower() == wanted:
+            found = span_names(asked.store, service, _kept(asked), asked.now_unix_seconds)
+            names += [name for name, _ in found]
+    return _names(names)
+
+
+def get_remote_services(asked: Asked) -> _Found:
+    wanted = query.required(asked.parameters, "serviceName").lower()
+    found = edges(asked.store, _kept(asked), asked.now_unix_seconds).edges.edges
+    return _names(
+        callee
+        for (caller, callee, _), edge in found.items()
+        if caller.lower() == wanted and edge.measure.calls
+    )
+
+
+def get_dependencies(asked: Asked) -> _Found:
+    within = query.dependencies_range(asked.parameters)
+    found = edges(asked.store, within, asked.now_unix_seconds).edges.edges
+    return _Found(present.links_json({key: edge.measure for key, edge in found.items()}))
+
+
+def get_autocomplete_keys(asked: Asked) -> _Found:
+    return _Found(sorted(config.ZIPKIN_AUTOCOMPLETE_KEYS), is_cached=True)
+
+
+def get_autocomplete_values(asked: Asked) -> _Found:
+    """Values of the newest traces of a day that have the tag."""
+    key = query.required(asked.parameters, "key")
+    if key not in config.ZIPKIN_AUTOCOMPLETE_KEYS:
+        return _Found([])
+    question = query.question_of({}, asked.now_nano)
+    question = question._replace(terms={key: ""}, limit=_SAMPLED_TRACES)
+    found = _search(asked, question)
+    tags = [span.get("tags", {}) for trace in found.document for span in trace]
+    values = sorted({of_span[key] for of_span in tags if key in of_span})
+    return _Found(values, is_cached=len(values) >= _CACHED_NAMES_MIN)
+
+
+def _answering(ask: Callable[[Asked], _Found]) -> Callable[[Asked], Answer]:
+    def answer(asked: Asked) -> Answer:
+        try:
+            found = ask(asked)
+            answer = json_answer(found.document, asked.headers)
+        except InvalidQuery as error:
+            return text(400, str(error))
+        except NotFound as error:
+            return text(404, str(error))
+        except StoreThrottled as error:
+            _logger.warning("query not answered: %s", error)
+            return text(503, "the store is busy: ask again")
+        except Exception:
+            _logger.exception("query not answered")
+            return text(500, "this is a fault of Clew's: its log says more")
+        if found.is_cached:
+            answer.headers["Cache-Control"] = _CACHE_CONTROL
+        if found.warnings:
+            # Zipkin's answers have no place for it.
+            answer.headers["Warning"] = f'199 clew "{"; ".join(found.warnings)}"'
+        return answer
+
+    return answer
+
+
+ANSWERS: dict[str, Callable[[Asked], Answer]] = {
+    route: _answering(ask)
+    for route, ask in {
+        "GET /api/v2/services": get_services,
+        "GET /api/v2/spans": get_span_names,
+        "GET /api/v2/remoteServices": get_remote_services,
+        "GET /api/v2/traces": get_traces,
+        "GET /api/v2/trace/{trace_id}": get_trace,
+        "GET /api/v2/traceMany": get_trace_many,
+        "GET /api/v2/dependencies": get_dependencies,
+        "GET /api/v2/autocompleteKeys": get_autocomplete_keys,
+        "GET /api/v2/autocompleteValues": get_autocomplete_values,
+    }.items()
+}
+"""Method and path, as `app.py` lists them → the answer. Nothing is raised."""

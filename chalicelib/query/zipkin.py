@@ -1,0 +1,242 @@
+"""Zipkin's query parameters, and which traces they ask for.
+
+Each condition holds on some span of the trace, if a service is given on one of that service; different conditions may
+hold on different spans. Source: openzipkin/zipkin, storage/QueryRequest.java, Span.java (normalizeTraceId).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from chalicelib import config
+from chalicelib.errors import InvalidQuery
+from chalicelib.model.attribute import attribute_hash
+from chalicelib.model.ids import trace_id_from_text
+from chalicelib.query.parameters import TIME_NANO_MAX, Range, Search
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from chalicelib.store.search_block import SearchRow
+
+    Parameters = Mapping[str, Sequence[str]]
+
+_MICRO_NANO, _MILLI_NANO, _HOUR_NANO = 1_000, 1_000_000, 3_600 * 10**9
+_LOOKBACK_MILLISECONDS = 86_400_000
+_LIMIT = 10
+_TERMS_MAX = 100
+_TRACE_IDS_MAX = 1_000
+_INT64_MAX = 2**63 - 1
+_INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
+_SHORT_NAME_CHARACTERS = 60
+"""A longer name may stand in the index shortened (see `key_name`)."""
+_WIDENED_NANO = _HOUR_NANO
+"""A trace's time is its root's; the spans by which it is found may start so much earlier or later."""
+
+
+class Question(NamedTuple):
+    """What is asked for; "" and None ask for nothing."""
+
+    service: str
+    remote_service: str
+    span_name: str
+    terms: dict[str, str]
+    """Tag key → value, or key of a tag or value of an annotation → ""."""
+    min_duration: int | None
+    """µs; both durations are in the range."""
+    max_duration: int | None
+    first_timestamp: int
+    """µs, as the last, which is in the range."""
+    last_timestamp: int
+    limit: int
+
+    @property
+    def search(self) -> Search:
+        """Where in the index to look."""
+        start = self.first_timestamp * _MICRO_NANO - _WIDENED_NANO
+        end = (self.last_timestamp + 1) * _MICRO_NANO + _WIDENED_NANO
+        within = Range(max(0, start), min(end, TIME_NANO_MAX))
+        return Search(None, None, [], False, None, None, within, self.limit, None)
+
+    def asks_for_service(self, name: str) -> bool:
+        """False only if no span that is asked for can be of a service with this name in the index."""
+        return not self.service or _may_be(name, self.service)
+
+    def may_be_in(self, row: SearchRow, told_tags: tuple[str, ...]) -> bool:
+        """False only if the row cannot hold the span that meets the condition by which the index narrows most.
+
+        One condition alone: others may hold on spans of other rows. `told_tags` begin the keys of tags that are no
+        attributes.
+        """
+        for key, value in self.terms.items():
+            if value and not key.startswith(told_tags):
+                return attribute_hash(key.encode(), value.encode()) in row.attribute_hashes
+        if self.span_name:
+            return any(_may_be(name, self.span_name) for name in row.span_names)
+        if self.min_duration is not None:
+            # What is shorter than a microsecond is shown as one.
+            low = self.min_duration * _MICRO_NANO if self.min_duration > 1 else 1
+            high = None if self.max_duration is None else (self.max_duration + 1) * _MICRO_NANO
+            return row.longest_duration_nano >= low and (
+                high is None or row.shortest_duration_nano < high
+            )
+        return self.terms.get("error", "") == "" or row.has_error
+
+    def asks_for(self, trace: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether a trace, as Zipkin's JSON has it, is asked for."""
+        if not max(1, self.first_timestamp) <= _timestamp(trace) <= self.last_timestamp:
+            return False
+        spans = [
+            span
+            for span in trace
+            if self.service in ("", span.get("localEndpoint", {}).get("serviceName"))
+        ]
+        return (
+            bool(spans)
+            and all(any(_has(span, *term) for span in spans) for term in self.terms.items())
+            and any(self.span_name in ("", span.get("name")) for span in spans)
+            and any(
+                self.remote_service in ("", span.get("remoteEndpoint", {}).get("serviceName"))
+                for span in spans
+            )
+            and any(self._has_duration(span.get("duration", 0)) for span in spans)
+        )
+
+    def _has_duration(self, duration: int) -> bool:
+        low, high = self.min_duration, self.max_duration
+        return (low is None or duration >= low) and (high is None or duration <= high)
+
+
+def _may_be(indexed: str, wanted: str) -> bool:
+    return len(indexed) > _SHORT_NAME_CHARACTERS or indexed.lower() == wanted
+
+
+def _timestamp(trace: Sequence[Mapping[str, Any]]) -> int:
+    """µs of the root, else of the earliest span; 0 if no span has a time."""
+    timed = [span for span in trace if span.get("timestamp")]
+    roots = [span["timestamp"] for span in timed if "parentId" not in span]
+    return roots[0] if roots else min((span["timestamp"] for span in timed), default=0)
+
+
+def _has(span: Mapping[str, Any], key: str, value: str) -> bool:
+    tags = span.get("tags", {})
+    if value:
+        return bool(tags.get(key) == value)
+    return key in tags or any(each["value"] == key for each in span.get("annotations", ()))
+
+
+def question_of(parameters: Parameters, now_nano: int) -> Question:
+    """Of `GET /api/v2/traces`. Raises InvalidQuery in Zipkin's words."""
+    end = _long(parameters, "endTs", now_nano // _MILLI_NANO)
+    limit = _long(parameters, "limit", _LIMIT)
+    lookback = _long(parameters, "lookback", _LOOKBACK_MILLISECONDS)
+    for name, value in (("endTs", end), ("limit", limit), ("lookback", lookback)):
+        if value <= 0:
+            raise InvalidQuery(f"{name} <= 0", name)
+    span_name = first(parameters, "spanName").lower()
+    return Question(
+        first(parameters, "serviceName").lower(),
+        first(parameters, "remoteServiceName").lower(),
+        "" if span_name == "all" else span_name,
+        terms_of(first(parameters, "annotationQuery")),
+        *_durations(parameters),
+        max(0, end - lookback) * _MICRO_NANO,
+        end * _MICRO_NANO,
+        min(limit, config.SEARCH_LIMIT_MAX),
+    )
+
+
+def _durations(parameters: Parameters) -> tuple[int | None, int | None]:
+    low, high = (
+        _long(parameters, name, 0) if first(parameters, name) else None
+        for name in ("minDuration", "maxDuration")
+    )
+    if low is None and high is not None:
+        raise InvalidQuery("maxDuration is only valid with minDuration", "maxDuration")
+    if low is not None and low <= 0:
+        raise InvalidQuery("minDuration <= 0", "minDuration")
+    if low is not None and high is not None and high < low:
+        raise InvalidQuery("maxDuration < minDuration", "maxDuration")
+    return low, high
+
+
+def terms_of(annotation_query: str) -> dict[str, str]:
+    """The terms between ` and `: `key=value`, or a tag's key or an annotation's value → ""."""
+    terms: dict[str, str] = {}
+    if not annotation_query:
+        return terms
+    for part in annotation_query.split(" and ", _TERMS_MAX - 1):
+        key, equals, value = part.partition("=")
+        if equals:
+            terms[key.strip()] = value.strip()
+        else:
+            terms.setdefault(key.strip(), "")
+    return terms
+
+
+def dependencies_range(parameters: Parameters) -> Range:
+    """`endTs`, which is required, and `lookback`: milliseconds. Raises InvalidQuery."""
+    required(parameters, "endTs")
+    end = _long(parameters, "endTs", 0)
+    lookback = _long(parameters, "lookback", _LOOKBACK_MILLISECONDS)
+    for name, value in (("endTs", end), ("lookback", lookback)):
+        if value <= 0:
+            raise InvalidQuery(f"{name} <= 0", name)
+    within = Range(max(0, end - lookback) * _MILLI_NANO, end * _MILLI_NANO)
+    if within.end > TIME_NANO_MAX:
+        raise InvalidQuery("endTs is after 2554", "endTs")
+    return within
+
+
+def required(parameters: Parameters, name: str) -> str:
+    """Raises InvalidQuery for a parameter that is not there."""
+    if not parameters.get(name):
+        raise InvalidQuery(f"Mandatory parameter/header/attribute is missing: {name}", name)
+    return first(parameters, name)
+
+
+def first(parameters: Parameters, name: str) -> str:
+    values = parameters.get(name)
+    return values[0] if values else ""
+
+
+def trace_id(text: str) -> bytes:
+    """In any of the forms that Clew takes. Raises InvalidQuery in Zipkin's words."""
+    text = text.strip()
+    try:
+        return trace_id_from_text(text)
+    except ValueError as error:
+        fault = f"{ascii(text)[1:-1]} should be lower-hex encoded with no prefix"
+        if not text.strip("0"):
+            fault = "traceId is all zeros" if text else "traceId is empty"
+        elif len(text) > 32:
+            fault = "traceId.length > 32"
+        raise InvalidQuery(fault, "traceId") from error
+
+
+def trace_ids(parameters: Parameters) -> list[bytes]:
+    """Of `GET /api/v2/traceMany`: several, different. Raises InvalidQuery."""
+    texts = required(parameters, "traceIds")
+    if not texts:
+        raise InvalidQuery("traceIds parameter is empty", "traceIds")
+    found: list[bytes] = []
+    for text in texts.split(",", _TRACE_IDS_MAX - 1):
+        each = trace_id(text)
+        if each in found:
+            raise InvalidQuery(f"redundant traceId: {text}", "traceIds")
+        found.append(each)
+    if len(found) == 1:
+        raise InvalidQuery(
+            "Use /api/v2/trace/{traceId} endpoint to retrieve a single trace", "traceIds"
+        )
+    return found
+
+
+def _long(parameters: Parameters, name: str, default: int) -> int:
+    text = first(parameters, name)
+    if not text:
+        return default
+    if not _INTEGER.fullmatch(text) or abs(int(text)) > _INT64_MAX:
+        raise InvalidQuery(f'For input string: "{ascii(text[:50])[1:-1]}"', name)
+    return int(text)

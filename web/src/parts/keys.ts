@@ -1,0 +1,66 @@
+/** Keys: each view tells its own while it shows, and the help sheet lists them. */
+
+import { signal } from '@preact/signals'
+import { useEffect, useRef } from 'preact/hooks'
+
+export interface Key {
+  /** As `KeyboardEvent.key` has it: `f`, `N`, `?`, `ArrowUp`; several that do the same. */
+  keys: readonly string[]
+  /** What it does, in the reader's language. */
+  label: () => string
+  act: (event: KeyboardEvent) => void
+}
+
+export interface KeyGroup {
+  title: () => string
+  keys: readonly Key[]
+}
+
+/** What the help sheet shows: the groups of what is on the page. */
+export const keyGroups = signal<readonly KeyGroup[]>([])
+
+/** Listen while the component shows. Keys typed into a field, or with Ctrl, Alt or Meta, are left alone. */
+export function useKeys(group: KeyGroup): void {
+  const current = useRef(group)
+  current.current = group
+  useEffect(() => {
+    const shown: KeyGroup = {
+      title: () => current.current.title(),
+      get keys() {
+        return current.current.keys
+      },
+    }
+    keyGroups.value = [...keyGroups.peek(), shown]
+    const listen = (event: KeyboardEvent) => {
+      if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return
+      if (isTyping(event.target) || document.querySelector('dialog[open]')) return
+      if (event.key.startsWith('Arrow') && isMovedByArrows(event.target)) return
+      const found = current.current.keys.find(({ keys }) => keys.includes(event.key))
+      if (found) {
+        event.preventDefault()
+        found.act(event)
+      }
+    }
+    document.addEventListener('keydown', listen)
+    return () => {
+      document.removeEventListener('keydown', listen)
+      keyGroups.value = keyGroups.peek().filter((each) => each !== shown)
+    }
+  }, [])
+}
+
+/** A slider, or one of several choices. */
+function isMovedByArrows(target: EventTarget | null): boolean {
+  return target instanceof HTMLInputElement && ['range', 'radio'].includes(target.type)
+}
+
+export function isTyping(target: EventTarget | null): boolean {
+  if (!(target instanceof HTMLElement)) return false
+  if (target instanceof HTMLInputElement)
+    return !['checkbox', 'radio', 'range', 'button'].includes(target.type)
+  return (
+    target.isContentEditable ||
+    target instanceof HTMLTextAreaElement ||
+    target instanceof HTMLSelectElement
+  )
+}

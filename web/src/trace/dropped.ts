@@ -1,0 +1,5 @@
+/** The file that was dropped on the page last: shown at `#/trace/file`, gone with the tab. */
+
+import { signal } from '@preact/signals'
+
+export const droppedFile = signal<File | undefined>(undefined)
