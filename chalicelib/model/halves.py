@@ -17,7 +17,6 @@ from zlib import crc32
 from chalicelib.model.clew_pb2 import Halves as HalvesMessage
 from chalicelib.model.edges import EdgeKind, Edges, smallest_exemplar
 from chalicelib.model.measure import bucket_of, measure_of
-from chalicelib.model.names import key_name
 from chalicelib.model.peers import Peer, peer_of
 from chalicelib.model.span import CALLEE_KINDS, CALLER_KINDS, CONSUMER, Span
 from chalicelib.model.statistics import MINUTE_NANO
@@ -95,7 +94,7 @@ def halves_and_edges_of(spans: Iterable[Span]) -> tuple[Halves, dict[int, Edges]
 
 def _add_caller(span: Span, halves: Halves, database_calls: dict[DatabaseCall, list[Span]]) -> None:
     name, kind = peer_of(span.attributes) or _NO_PEER
-    service = key_name(span.scope.service)
+    service = span.scope.service_key
     minute = span.start_time_unix_nano // MINUTE_NANO
     if kind is EdgeKind.DATABASE:
         database_calls[minute, service, name, span.is_error].append(span)
@@ -116,7 +115,7 @@ def _add_callees(span: Span, halves: Halves) -> None:
     if not callers:
         return
     kind = EdgeKind.MESSAGING if is_consumer else EdgeKind.RPC
-    service = key_name(span.scope.service)
+    service = span.scope.service_key
     own, bucket = crc32(span.span_id), bucket_of(span.duration_nano)
     for trace_id, span_id in callers:
         callee = trace_id, span_id, own, service, kind, span.is_error, bucket

@@ -7,10 +7,13 @@ Nothing that is only carried along is decoded: attributes stay KeyValue bytes un
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from itertools import repeat, starmap
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.attribute import texts_of
+from chalicelib.model.names import key_name
 from chalicelib.model.shadow_pb2 import Link as ShadowLink
 from chalicelib.model.shadow_pb2 import (
     ParsedSpans,
@@ -24,7 +27,7 @@ from chalicelib.model.shadow_pb2 import Span as ShadowSpan
 from chalicelib.model.wire import Prefixes, field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
 UNSPECIFIED, INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = range(6)
 """OTLP's numbers of the span kinds."""
@@ -48,6 +51,8 @@ class Scope(NamedTuple):
     """What the spans of one ScopeSpans share; equal ones of a group are one object."""
 
     service: str
+    service_key: str
+    """The same, as `key_name` bounds it."""
     resource_attributes: frozenset[bytes]
     resource_head: bytes
     """The fields of ResourceSpans other than scope_spans, encoded."""
@@ -87,6 +92,10 @@ class Span(NamedTuple):
         ]
 
 
+Traces = Mapping[bytes, Sequence[Span]]
+"""Trace id → its spans: what storing works on, for what a trace shares is then computed once."""
+
+
 class Scopes:
     """Interns scopes, so that spans of one resource that came in several messages meet again."""
 
@@ -101,7 +110,7 @@ class Scopes:
                 attributes = ShadowResource.FromString(resource).attributes
                 self._resources[resource_head] = service_of(attributes), frozenset(attributes)
             service, attributes_set = self._resources[resource_head]
-            found = Scope(service, attributes_set, resource_head, scope_head)
+            found = Scope(service, key_name(service), attributes_set, resource_head, scope_head)
             self._scopes[resource_head, scope_head] = found
         return found
 
@@ -179,6 +188,14 @@ def _span(raw: bytes, shadow: ShadowSpan, scope: Scope) -> Span:
     )
     # What Span(…) comes to, at half its price: this runs for every span.
     return tuple.__new__(Span, fields)
+
+
+def by_trace(spans: Iterable[Span]) -> Traces:
+    """Spans in order, as those of each trace."""
+    traces: dict[bytes, list[Span]] = defaultdict(list)
+    for span in spans:
+        traces[span.trace_id].append(span)
+    return traces
 
 
 def traces_data(spans: Iterable[Span]) -> bytes:

@@ -94,12 +94,12 @@ def statistics_of(spans: Iterable[Span]) -> dict[tuple[str, int], Statistics]:
     durations: dict[tuple[str, int, str, int, bool, bool], list[int]] = defaultdict(list)
     for span in spans:
         minute = span.start_time_unix_nano // MINUTE_NANO
-        alike = span.scope.service, minute, span.name, span.kind, span.is_error, span.is_entry
+        alike = span.scope.service_key, minute, span.name, span.kind, span.is_error, span.is_entry
         durations[alike].append(span.duration_nano)
     found: dict[tuple[str, int], Statistics] = defaultdict(Statistics)
     for (service, minute, name, kind, is_error, is_entry), of_alike in durations.items():
         measure = measure_of(of_alike, is_error=is_error)
-        statistics = found[key_name(service), minute]
+        statistics = found[service, minute]
         statistics._measure((key_name(name), kind)).add(measure)
         if is_entry:
             statistics.entry.add(measure)
