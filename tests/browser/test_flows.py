@@ -8,6 +8,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from infra.local.gateway import STAGE, Gateway
+from infra.local.server import Server, listening_socket
 from tests.browser.site import POLYGLOT
 from tests.e2e.shop import get
 
@@ -20,6 +22,30 @@ def opened(open_page, trace_id, parameters="", **options):
     page = open_page(f"#/trace/{trace_id}{parameters}", **options)
     expect(rows(page).first).to_be_visible()
     return page
+
+
+@pytest.fixture
+def stage_url(site):
+    """The same site, at a URL that names the stage, as API Gateway's own do."""
+    from app import app
+
+    listening = listening_socket("127.0.0.1", 0)
+    server = Server(Gateway(app, f"/{STAGE}"), [listening])
+    server.start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}/{STAGE}"
+    server.stop()
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_below_a_stage(open_page, site, stage_url, end):
+    """Page, assets, worker and API are all found below the path of a stage, with a slash at its end or without."""
+    page = open_page(f"#/trace/{site.slow}", base=stage_url, end=end)
+    expect(rows(page).first).to_contain_text("POST /checkout")
+    page.get_by_role("link", name="Topology").click()
+    expect(page.get_by_role("heading", name="Topology")).to_be_visible()
+    page.get_by_role("link", name="Search").click()
+    expect(page.locator(".result-title").first).to_be_visible()
+    assert page.url.startswith(f"{stage_url}/#/search")
 
 
 class TestSearch:
