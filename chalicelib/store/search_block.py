@@ -22,7 +22,7 @@ from chalicelib.model.frame import message_in, seal
 from chalicelib.model.names import key_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from chalicelib.model.span import Span, Traces
 
@@ -80,22 +80,25 @@ def rows_of(traces: Traces) -> dict[int, list[SearchRow]]:
         for scope, of_scope in groupby(of_trace, _SCOPE):
             by_service[scope.service_key] += of_scope
         for service, of_service in by_service.items():
-            for hour, of_hour in _by_hour(of_service):
-                for start in range(0, len(of_hour), _SPANS_PER_ROW_MAX):
-                    part = of_hour[start : start + _SPANS_PER_ROW_MAX]
-                    rows[hour].append(_row(trace_id, service, part))
+            for part in _parts(of_service):
+                row = _row(trace_id, service, part)
+                rows[row.first_start_time_unix_nano // HOUR_NANO].append(row)
     return rows
 
 
-def _by_hour(spans: list[Span]) -> Iterable[tuple[int, list[Span]]]:
+def _parts(spans: list[Span]) -> list[list[Span]]:
+    """The spans of each row: of one hour, and not too many."""
     starts = list(map(_START, spans))
-    first, last = min(starts) // HOUR_NANO, max(starts) // HOUR_NANO
-    if first == last:
-        return [(first, spans)]
+    if len(spans) <= _SPANS_PER_ROW_MAX and min(starts) // HOUR_NANO == max(starts) // HOUR_NANO:
+        return [spans]
     by_hour: dict[int, list[Span]] = defaultdict(list)
     for start, span in zip(starts, spans, strict=True):
         by_hour[start // HOUR_NANO].append(span)
-    return by_hour.items()
+    return [
+        of_hour[start : start + _SPANS_PER_ROW_MAX]
+        for of_hour in by_hour.values()
+        for start in range(0, len(of_hour), _SPANS_PER_ROW_MAX)
+    ]
 
 
 def _row(trace_id: bytes, service: str, spans: Sequence[Span]) -> SearchRow:
