@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from infra.local.server import PortTaken, datagram_socket, listening_socket
 
@@ -16,16 +16,21 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable, Mapping
 
+    from infra.local.otlp_grpc import OtlpGrpc
     from infra.local.stack import LocalStack
 
 HOST = "127.0.0.1"
 PORT = 8000
 COMPAT_PORTS = (4318, 9411, 14268, 16686, 5778)
 """Where clients send and ask if nobody tells them otherwise: OTLP/HTTP; Zipkin; Jaeger's collector, query, sampling."""
+GRPC_PORT = 4317
+"""OTLP/gRPC."""
 AGENT_PORTS = (6831, 6832, 5775)
 """UDP, where Jaeger's clients send: the compact protocol, the binary one, and the compact of old; each takes both."""
 TOKEN_CHARACTERS_MIN = 16
 DATA_DIR = Path(__file__).parents[2] / ".data"
+
+_Opened = TypeVar("_Opened")
 
 
 class Refused(Exception):
@@ -110,22 +115,33 @@ def open_datagram_sockets(settings: Settings) -> list[socket.socket]:
     return _opened(datagram_socket, [(host, port) for port in AGENT_PORTS for host in hosts])
 
 
+def open_otlp_grpc(settings: Settings) -> OtlpGrpc | None:
+    """OTLP/gRPC, where its clients send by default. If it is taken, that is said."""
+    if not settings.compat_ports or settings.port == GRPC_PORT:
+        return None
+    from infra.local.otlp_grpc import OtlpGrpc
+
+    otlp_grpc = OtlpGrpc()
+    _opened(otlp_grpc.bind, [(host, GRPC_PORT) for host in _compat_hosts(settings)])
+    return otlp_grpc
+
+
 def _compat_hosts(settings: Settings) -> list[str]:
     return [HOST, "::1"] if settings.loopback else [settings.host]
 
 
 def _opened(
-    open_socket: Callable[[str, int], socket.socket], addresses: Iterable[tuple[str, int]]
-) -> list[socket.socket]:
-    sockets = []
+    open_at: Callable[[str, int], _Opened], addresses: Iterable[tuple[str, int]]
+) -> list[_Opened]:
+    opened = []
     for host, port in addresses:
         try:
-            sockets.append(open_socket(host, port))
+            opened.append(open_at(host, port))
         except PortTaken as error:
             _say_aside(f"{error}; going on without it")
         except OSError:
             pass  # no IPv6 on this machine
-    return sockets
+    return opened
 
 
 def lines_for(settings: Settings, url: str) -> list[str]:
@@ -167,6 +183,7 @@ def main() -> int:
 def _started(settings: Settings) -> LocalStack:
     sockets = open_sockets(settings)
     datagram_sockets = open_datagram_sockets(settings)
+    otlp_grpc = open_otlp_grpc(settings)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="clew: %(message)s")
     for library in ("botocore", "urllib3", "waitress", "moto"):
         logging.getLogger(library).setLevel(logging.ERROR)
@@ -186,6 +203,7 @@ def _started(settings: Settings) -> LocalStack:
         return LocalStack(
             sockets=sockets,
             datagram_sockets=datagram_sockets,
+            otlp_grpc=otlp_grpc,
             data_dir=settings.data_dir,
             aws=aws,
             token=settings.token,
