@@ -45,6 +45,8 @@ class Settings(NamedTuple):
     endpoint_url: str
     token: str
     """What everybody must show; empty: nobody needs one."""
+    is_opened: bool = False
+    """Whether every machine that reaches it may do what this one's programs may: asked for by name."""
 
     @property
     def loopback(self) -> bool:
@@ -53,7 +55,7 @@ class Settings(NamedTuple):
     @property
     def open(self) -> bool:
         """Whether who reaches it may send and ask without a token."""
-        return self.loopback and not self.token
+        return (self.loopback or self.is_opened) and not self.token
 
 
 def settings_from_environment(environment: Mapping[str, str]) -> Settings:
@@ -75,6 +77,11 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
         raise Refused(
             f"TOKEN must have at least {TOKEN_CHARACTERS_MIN} ASCII characters, and no spaces"
         )
+    access = environment.get("ACCESS") or "tokens"
+    if access not in ("tokens", "open"):
+        raise Refused(f"ACCESS is {access!r}; it must be tokens or open")
+    if access == "open" and token:
+        raise Refused("ACCESS=open asks for no token, and TOKEN is set: set one of them")
     settings = Settings(
         environment.get("HOST") or HOST,
         int(port),
@@ -82,12 +89,14 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
         Path(data_dir).expanduser().absolute() if data_dir else None,
         endpoint_url,
         token,
+        access == "open",
     )
     # A foreign AWS may have tokens of its own; here there are none but this one.
-    if not (settings.loopback or token or endpoint_url):
+    if not (settings.open or token or endpoint_url):
         raise Refused(
             f"HOST={settings.host} would let every machine that reaches it send and read; "
-            "set TOKEN to a secret that they must show, or leave HOST at 127.0.0.1"
+            "set TOKEN to a secret that they must show, or ACCESS=open if they may, "
+            "or leave HOST at 127.0.0.1"
         )
     return settings
 
@@ -158,6 +167,8 @@ def lines_for(settings: Settings, url: str) -> list[str]:
     if not settings.open:
         shown = "the token in TOKEN" if settings.token else "a token of its table"
         lines.insert(2, f"Access:      with {shown}, as x-api-key or Authorization: Bearer")
+    elif not settings.loopback:
+        lines.insert(2, f"Access:      everybody who reaches {settings.host} may send and read")
     return lines
 
 
