@@ -277,6 +277,12 @@ class TestPorts:
         first.stop(1)
 
 
+def is_listening(address):
+    host, _, port = address.rpartition(":")
+    with socket.socket() as client:
+        return client.connect_ex((host, int(port))) == 0
+
+
 class TestStop:
     def test_calls_are_finished(self):
         """A call that runs when it stops is answered; a later one is not taken."""
@@ -294,10 +300,12 @@ class TestStop:
             first = pool.submit(call, address, b"")
             assert called.wait(30)
             stopped = pool.submit(otlp_grpc.stop, 30)
-            error = refused(address, b"")
+            while is_listening(address):
+                assert not stopped.done()
             goes_on.set()
             assert first.result(30) == b"done"
             stopped.result(30)
+        error = refused(address, b"")
         assert error.code() is grpc.StatusCode.UNAVAILABLE
 
     def test_idle_connection(self):
