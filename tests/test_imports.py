@@ -95,6 +95,12 @@ def test_aws(path):
     assert "botocore" not in roots or name_of(path) in AWS_MODULES
 
 
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_grpc(path):
+    """gRPC is the laptop's: nothing in Lambda imports it, nor the messages of its errors."""
+    assert not [name for name in imports_of(path) if name.startswith(("grpc", "google.rpc"))]
+
+
 def test_every_stage_is_listed():
     """Every folder of chalicelib is a stage of the list above."""
     folders = {path.parent.name for path in MODULES} - {"chalicelib", PROJECT.name}
@@ -159,6 +165,7 @@ def test_first_request_loads_little():
         *("chalicelib.query", "chalicelib.present", "chalicelib.summarise.fold"),
         *("chalicelib.store.dynamodb", "chalicelib.telemetry", "moto", "boto3"),
         *("aws_lambda_powertools", "opentelemetry.sdk", "pytest", "asyncio", "numpy"),
+        *("grpc", "google.rpc"),
     )
     assert not [name for name in loaded if name.startswith(unwanted)]
     assert len(loaded) <= REQUEST_IMPORTS_MAX

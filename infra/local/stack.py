@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from chalicelib.queue.message import Message
     from chalicelib.queue.sqs import MessageSender
+    from infra.local.otlp_grpc import OtlpGrpc
 
 _logger = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ class LocalStack:
         *,
         sockets: Sequence[socket.socket] = (),
         datagram_sockets: Sequence[socket.socket] = (),
+        otlp_grpc: OtlpGrpc | None = None,
         data_dir: Path | None = None,
         aws: fake_aws.Aws | None = None,
         batch_window_seconds: float = BATCH_WINDOW_SECONDS,
@@ -69,6 +71,7 @@ class LocalStack:
         app: the Chalice application with its event functions registered; `app.app` by default.
         sockets: listening ones, which it then owns; a free port of 127.0.0.1 by default.
         datagram_sockets: bound ones for Jaeger's agent, which it then owns; none by default.
+        otlp_grpc: bound, and to be started; it then owns it. None by default.
         data_dir: the journal's folder; without it nothing is kept.
         parameters: of `stack.yaml`, beside Prefix.
         run_schedules: whether the clock runs; `summarise` works anyway.
@@ -77,6 +80,7 @@ class LocalStack:
         self._app = app
         self._sockets = list(sockets)
         self._datagram_sockets = list(datagram_sockets)
+        self._otlp_grpc = otlp_grpc
         self._data_dir = data_dir
         self._aws = aws or fake_aws.Moto()
         self._batch_window_seconds = batch_window_seconds
@@ -153,10 +157,14 @@ class LocalStack:
         self._undo.append(agent.stop)
         if not self._sockets:
             self._sockets = [listening_socket("127.0.0.1", 0)]
-        server = Server(Gateway(app), self._sockets)
+        gateway = Gateway(app)
+        server = Server(gateway, self._sockets)
         server.start()
         self._undo.append(self._sockets.clear)
         self._undo.append(lambda: server.stop(STOP_SECONDS))
+        if otlp_grpc := self._otlp_grpc:
+            otlp_grpc.start(gateway.answer)
+            self._undo.append(lambda: otlp_grpc.stop(STOP_SECONDS))
 
     def _start_events(self, app: Chalice) -> None:
         sqs = self.client("sqs")

@@ -108,6 +108,7 @@ class TestSettings:
         [
             *({"PORT": "http"}, {"PORT": "65536"}, {"PORT": "-1"}, {"COMPAT_PORTS": "no"}),
             *({"TOKEN": "short"}, {"TOKEN": "with spaces in between"}, {"TOKEN": "ä" * 20}),
+            {"ACCESS": "all"},
         ],
     )
     def test_refused(self, environment):
@@ -132,6 +133,17 @@ class TestSettings:
         """This machine's own programs need no token, unless one is set."""
         assert settings_from_environment({"HOST": host}).open
         assert not settings_from_environment({"HOST": host, "TOKEN": SECRET}).open
+
+    def test_opened_host(self):
+        """Whoever wants it open to other machines says so by name; it is said at the start. Not beside a token."""
+        settings = settings_from_environment({"HOST": "0.0.0.0", "ACCESS": "open"})
+        assert settings.open
+        assert "everybody who reaches 0.0.0.0" in "\n".join(lines_for(settings, "http://h:1"))
+        assert "ccess" not in "\n".join(lines_for(settings_from_environment({}), "http://h:1"))
+        with pytest.raises(Refused, match="one of them"):
+            settings_from_environment({"HOST": "0.0.0.0", "ACCESS": "open", "TOKEN": SECRET})
+        closed = {"HOST": "0.0.0.0", "ACCESS": "tokens", "TOKEN": SECRET}
+        assert not settings_from_environment(closed).open
 
     def test_foreign_tokens(self):
         """A foreign AWS may hold tokens of its own, so they are wanted, and TOKEN is not."""
@@ -176,10 +188,11 @@ def test_whole_life(laptop, tmp_path):
 
 
 @pytest.mark.slow
-def test_other_port_taken(laptop):
-    """A well-known port that is taken is said in a line; the rest starts, and SIGTERM ends it."""
+@pytest.mark.parametrize("port", [4317, 4318])
+def test_other_port_taken(laptop, port):
+    """A well-known port that is taken, gRPC's too, is said in a line; the rest starts, and SIGTERM ends it."""
     try:
-        taken = socket.create_server(("127.0.0.1", 4318))
+        taken = socket.create_server(("127.0.0.1", port))
     except OSError:
         taken = socket.socket()  # somebody else has it: as good
     with taken:
@@ -189,8 +202,7 @@ def test_other_port_taken(laptop):
         running.process.send_signal(signal.SIGTERM)
         code, errors = running.ended()
     assert code == 0
-    assert "port 4318 of 127.0.0.1 is taken" in errors
-    assert "going on without it" in errors
+    assert f"port {port} of 127.0.0.1 is taken by another process; going on without it" in errors
 
 
 @pytest.mark.slow
