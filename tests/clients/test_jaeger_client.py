@@ -11,6 +11,7 @@ import pytest
 from infra.local.server import PortTaken, datagram_socket
 from infra.local.stack import LocalStack
 from tests.e2e.shop import get, http
+from tests.test_docs import code_blocks
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +47,8 @@ def test_remote_sampler(stack):
 def test_flask_with_nothing_configured(stack):
     """`jaeger_client` with a sampler and a name alone: the request's spans show, with tags, logs and parent."""
     program = Path(__file__).with_name("flask_program.py")
+    (documented,) = code_blocks(PROJECT / "docs" / "jaeger.md", "python")
+    assert documented in program.read_text()
     done = subprocess.run([PYTHON, program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     stack.wait_until_stored()
