@@ -9,11 +9,11 @@ PIP_INSTALL := $(PY) -m pip install -q --disable-pip-version-check --only-binary
 EMULATOR := .venv-emulator
 CLIENTS := .venv-clients
 CLIENTS_STAMP := $(CLIENTS)/.installed
-JAEGER_EXPORTER := .venv-jaeger-exporter
-JAEGER_EXPORTER_STAMP := $(JAEGER_EXPORTER)/.installed
+OTHER_CLIENTS := .venv-other-clients
+OTHER_CLIENTS_STAMP := $(OTHER_CLIENTS)/.installed
 ZIPKIN_JS := tests/clients/zipkin_js
 ZIPKIN_JS_STAMP := $(ZIPKIN_JS)/node_modules/.installed
-CLIENTS_STAMPS := $(CLIENTS_STAMP) $(JAEGER_EXPORTER_STAMP) $(ZIPKIN_JS_STAMP)
+CLIENTS_STAMPS := $(CLIENTS_STAMP) $(OTHER_CLIENTS_STAMP) $(ZIPKIN_JS_STAMP)
 EMULATOR_STAMP := $(EMULATOR)/.installed
 RUN_STAMP := $(VENV)/.run-installed
 DEV_STAMP := $(VENV)/.dev-installed
@@ -94,7 +94,7 @@ dictionary: $(DEV_STAMP) ## train the compression dictionary
 	@$(PY) -m infra.dictionary
 
 clean: ## remove what can be made again; the journal in .data stays
-	@rm -rf $(VENV) $(EMULATOR) $(CLIENTS) $(JAEGER_EXPORTER) $(ZIPKIN_JS)/node_modules web/node_modules $(CHROMIUM_SOURCES)/node_modules $(dir $(UI)) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(EMULATOR) $(CLIENTS) $(OTHER_CLIENTS) $(ZIPKIN_JS)/node_modules web/node_modules $(CHROMIUM_SOURCES)/node_modules $(dir $(UI)) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps stand for what is installed: a start with nothing to install asks no network.
@@ -145,10 +145,10 @@ $(CLIENTS_STAMP): requirements-clients.txt | $(PY)
 	@$(CLIENTS)/bin/python -m pip install -q --disable-pip-version-check -r requirements-clients.txt
 	@touch $@
 
-$(JAEGER_EXPORTER_STAMP): requirements-jaeger-exporter.txt | $(PY)
-	@echo "Installing OpenTelemetry's exporter for Jaeger, once…"
-	@$(PY) -m venv $(JAEGER_EXPORTER)
-	@$(JAEGER_EXPORTER)/bin/python -m pip install -q --disable-pip-version-check -r requirements-jaeger-exporter.txt
+$(OTHER_CLIENTS_STAMP): requirements-other-clients.txt | $(PY)
+	@echo "Installing further clients of the tests, once…"
+	@$(PY) -m venv $(OTHER_CLIENTS)
+	@$(OTHER_CLIENTS)/bin/python -m pip install -q --disable-pip-version-check -r requirements-other-clients.txt
 	@touch $@
 
 $(ZIPKIN_JS_STAMP): $(ZIPKIN_JS)/package.json $(ZIPKIN_JS)/package-lock.json $(NODE_STAMP)

@@ -35,6 +35,8 @@ _DATAGRAM_BYTES_MAX = 65_535
 
 
 class Client(NamedTuple):
+    number: int
+    """Its own for good: it says when its recorded traces start."""
     name: str
     """With its version, as its golden files have it."""
     dialect: str
@@ -57,7 +59,7 @@ class Client(NamedTuple):
     @property
     def golden_unix_seconds(self) -> int:
         """When the first of its recorded traces starts; no other client's start then."""
-        return GOLDEN_UNIX_SECONDS + 10 * (*CLIENTS, *JAVA_CLIENTS).index(self)
+        return GOLDEN_UNIX_SECONDS + 10 * self.number
 
     @property
     def missing(self) -> str:
@@ -98,30 +100,34 @@ _ZIPKIN_JS = _HERE / "zipkin_js"
 ALL_ZIPKIN = ("v1-json", "v1-thrift", "v2-json", "v2-proto3")
 CLIENTS = (
     Client(
-        *("py-zipkin-0.18.7", "zipkin", ALL_ZIPKIN, "py-zipkin"),
+        *(0, "py-zipkin-0.18.7", "zipkin", ALL_ZIPKIN, "py-zipkin"),
         *_python(".venv-clients", "send_py_zipkin.py"),
     ),
     Client(
-        *("opentelemetry-1.45.1", "zipkin", ("v1-json", "v2-json", "v2-proto3"), "otel-zipkin"),
+        *(1, "opentelemetry-1.45.1", "zipkin", ("v1-json", "v2-json", "v2-proto3"), "otel-zipkin"),
         *_python(".venv-clients", "send_opentelemetry_zipkin.py"),
     ),
     Client(
-        *("zipkin-js-0.22.0", "zipkin", ("v1-json", "v2-json"), "zipkinjs"),
+        *(2, "zipkin-js-0.22.0", "zipkin", ("v1-json", "v2-json"), "zipkinjs"),
         *((Path(sys.prefix, "bin", "node"), _ZIPKIN_JS / "send.mjs"), _ZIPKIN_JS / "node_modules"),
     ),
     Client(
-        *("python-client-4.8", "jaeger", ("compact",), "my-service"),
+        *(3, "python-client-4.8", "jaeger", ("compact",), "my-service"),
         *_python(".venv-clients", "send_jaeger_client.py"),
         knows_tokens=False,
     ),
     Client(
-        *("opentelemetry-1.21.0", "jaeger", ("binary", "compact"), "OTel-Jaeger"),
-        *_python(".venv-jaeger-exporter", "send_opentelemetry_jaeger.py"),
+        *(4, "opentelemetry-1.21.0", "jaeger", ("binary", "compact"), "OTel-Jaeger"),
+        *_python(".venv-other-clients", "send_opentelemetry_jaeger.py"),
+    ),
+    Client(
+        *(7, "py-zipkin-1.2.8", "zipkin", ("v1-json", "v2-json", "v2-proto3"), "py-zipkin-1"),
+        *_python(".venv-other-clients", "send_py_zipkin.py"),
     ),
 )
 JAVA_CLIENTS = (
-    Client("zipkin-reporter-3.5.3", "zipkin", ALL_ZIPKIN, "reporter", *_java("reporter")),
-    Client("brave-6.3.1", "zipkin", ("v2-json", "v2-proto3"), "brave", *_java("brave")),
+    Client(5, "zipkin-reporter-3.5.3", "zipkin", ALL_ZIPKIN, "reporter", *_java("reporter")),
+    Client(6, "brave-6.3.1", "zipkin", ("v2-json", "v2-proto3"), "brave", *_java("brave")),
 )
 """These want Java; `make contract` installs them."""
 

@@ -1,27 +1,38 @@
 """A server's span and its call to a database, by py_zipkin in each of its encodings: `START_UNIX_SECONDS URL`.
 
-A TOKEN in the environment goes into the URL. It runs in an environment of its own.
+A TOKEN in the environment goes into a header. It runs in environments of its own, with a version that knows Thrift and
+with one that does not.
 """
 
 import os
 import random
 import sys
 import time
+from importlib.metadata import version
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
-import requests
 from py_zipkin import Encoding, Kind
+from py_zipkin.transport import SimpleHTTPTransport
 from py_zipkin.zipkin import ZipkinAttrs, zipkin_span
 
-PATHS = {
-    Encoding.V1_JSON: "/api/v1/spans",
-    Encoding.V1_THRIFT: "/api/v1/spans",
-    Encoding.V2_JSON: "/api/v2/spans",
-    Encoding.V2_PROTO3: "/api/v2/spans",
-}
-MEDIA_TYPES = {
-    Encoding.V1_THRIFT: "application/x-thrift",
-    Encoding.V2_PROTO3: "application/x-protobuf",
-}
+ENCODINGS = [Encoding.V1_JSON, Encoding.V2_JSON, Encoding.V2_PROTO3]
+IS_OLD = version("py-zipkin").startswith("0.")
+SERVICE = "Py-Zipkin" if IS_OLD else "Py-Zipkin-1"
+if IS_OLD:
+    ENCODINGS.insert(1, Encoding.V1_THRIFT)
+
+
+class Transport(SimpleHTTPTransport):
+    """As the library's, which knows no token, and in old versions cannot send JSON with Python 3."""
+
+    def send(self, payload):
+        path, media_type = self._get_path_content_type(payload)
+        body = payload.encode() if isinstance(payload, str) else payload
+        headers = {"Content-Type": media_type}
+        if token := os.environ.get("TOKEN"):
+            headers["Authorization"] = f"Bearer {token}"
+        urlopen(Request(f"http://{self.address}:{self.port}{path}", body, headers), timeout=10)
 
 
 class Clock:
@@ -34,14 +45,9 @@ class Clock:
         return self.now
 
 
-def send(url, encoding, trace_id, clock):
-    def transport(body):
-        headers = {"Content-Type": MEDIA_TYPES.get(encoding, "application/json")}
-        answer = requests.post(url + PATHS[encoding], body, headers=headers, timeout=10)
-        assert answer.status_code == 202, answer.text
-
+def send(transport, encoding, trace_id, clock):
     root = zipkin_span(
-        service_name="Py-Zipkin",
+        service_name=SERVICE,
         span_name="GET /order",
         transport_handler=transport,
         zipkin_attrs=ZipkinAttrs(trace_id, trace_id[16:], None, "0", True),
@@ -55,7 +61,7 @@ def send(url, encoding, trace_id, clock):
     with root:
         clock.now += 0.25
         with zipkin_span(
-            service_name="py-zipkin",
+            service_name=SERVICE.lower(),
             span_name="SELECT",
             host="192.0.2.1",
             port=8080,
@@ -68,13 +74,13 @@ def send(url, encoding, trace_id, clock):
 
 
 def main():
-    start, url = float(sys.argv[1]), sys.argv[2]
-    if token := os.environ.get("TOKEN"):
-        url = url.replace("://", f"://any:{token}@")
+    start, url = float(sys.argv[1]), urlsplit(sys.argv[2])
+    kind = Transport if IS_OLD or os.environ.get("TOKEN") else SimpleHTTPTransport
     random.seed(1)
-    for number, encoding in enumerate(PATHS):
+    for number, encoding in enumerate(ENCODINGS):
         time.time = Clock(start + number)
-        send(url, encoding, f"a{number}" * 16, time.time)
+        trace_id = f"{'a' if IS_OLD else '9'}{number}" * 16
+        send(kind(url.hostname, url.port), encoding, trace_id, time.time)
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def test_flask_with_nothing_configured(stack):
     ("environment", "program", "service", "names"),
     [
         (".venv-clients", "zipkin_program.py", "my-service", {"json", "proto3"}),
-        (".venv-jaeger-exporter", "jaeger_exporter_program.py", "exporter-service", {"compact"}),
+        (".venv-other-clients", "jaeger_exporter_program.py", "exporter-service", {"compact"}),
     ],
 )
 def test_exporter_with_nothing_configured(stack, environment, program, service, names):
