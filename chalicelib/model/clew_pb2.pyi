@@ -21,7 +21,7 @@ class Measure(_message.Message):
     def __init__(self, calls: _Optional[int] = ..., errors: _Optional[int] = ..., duration_sum_nano: _Optional[int] = ..., bucket_gaps: _Optional[_Iterable[int]] = ..., bucket_counts: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Statistics(_message.Message):
-    __slots__ = ("series", "entry", "other")
+    __slots__ = ("series", "entry", "other", "renamed_calls")
     class Series(_message.Message):
         __slots__ = ("span_name", "kind", "measure")
         SPAN_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -34,10 +34,12 @@ class Statistics(_message.Message):
     SERIES_FIELD_NUMBER: _ClassVar[int]
     ENTRY_FIELD_NUMBER: _ClassVar[int]
     OTHER_FIELD_NUMBER: _ClassVar[int]
+    RENAMED_CALLS_FIELD_NUMBER: _ClassVar[int]
     series: _containers.RepeatedCompositeFieldContainer[Statistics.Series]
     entry: Measure
     other: Measure
-    def __init__(self, series: _Optional[_Iterable[_Union[Statistics.Series, _Mapping]]] = ..., entry: _Optional[_Union[Measure, _Mapping]] = ..., other: _Optional[_Union[Measure, _Mapping]] = ...) -> None: ...
+    renamed_calls: int
+    def __init__(self, series: _Optional[_Iterable[_Union[Statistics.Series, _Mapping]]] = ..., entry: _Optional[_Union[Measure, _Mapping]] = ..., other: _Optional[_Union[Measure, _Mapping]] = ..., renamed_calls: _Optional[int] = ...) -> None: ...
 
 class Edges(_message.Message):
     __slots__ = ("edges", "other")

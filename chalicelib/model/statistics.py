@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib.model.clew_pb2 import Statistics as StatisticsMessage
 from chalicelib.model.measure import Measure, bucket_of, measure_from, measure_message
-from chalicelib.model.names import key_name
+from chalicelib.model.names import key_name, statistics_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,12 +30,14 @@ Key = TypeVar("Key", bound=tuple[Any, ...])
 class Statistics:
     """Series by span name and kind, the service's entry spans, and what is above the cap on names."""
 
-    __slots__ = ("entry", "other", "series")
+    __slots__ = ("entry", "other", "renamed_calls", "series")
 
     def __init__(self) -> None:
         self.series: dict[SeriesKey, Measure] = {}
         self.entry = Measure()
         self.other = Measure()
+        self.renamed_calls = 0
+        """Of the spans counted, those whose name had an id in it, and which are counted under it without."""
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -43,6 +45,7 @@ class Statistics:
             and self.series == other.series
             and self.entry == other.entry
             and self.other == other.other
+            and self.renamed_calls == other.renamed_calls
         )
 
     __hash__ = None  # type: ignore[assignment]  # mutable
@@ -53,6 +56,7 @@ class Statistics:
             self._measure(key).add(measure)
         self.entry.add(added.entry)
         self.other.add(added.other)
+        self.renamed_calls += added.renamed_calls
         self._cap()
 
     def _measure(self, key: SeriesKey) -> Measure:
@@ -116,13 +120,16 @@ def _count(measure: Measure, span: Span, bucket: int) -> None:
 def _with_key_names(
     found: dict[tuple[str, int], Statistics],
 ) -> dict[tuple[str, int], Statistics]:
-    """The same by bounded names, with sums saturated and the names capped."""
+    """The same by bounded names without ids, with sums saturated and the names capped."""
     bounded: dict[tuple[str, int], Statistics] = defaultdict(Statistics)
     for (service, minute), statistics in found.items():
         renamed = Statistics()
         renamed.entry, renamed.other = statistics.entry, statistics.other
         for (name, kind), measure in statistics.series.items():
-            renamed._measure((key_name(name), kind)).add(measure)
+            counted_as = statistics_name(name)
+            renamed._measure((counted_as, kind)).add(measure)
+            if counted_as != key_name(name):
+                renamed.renamed_calls += measure.calls
         bounded[key_name(service), minute].add(renamed)
     return bounded
 
@@ -136,6 +143,7 @@ def statistics_message(statistics: Statistics) -> StatisticsMessage:
         ],
         entry=measure_message(statistics.entry),
         other=measure_message(statistics.other),
+        renamed_calls=statistics.renamed_calls,
     )
 
 
@@ -147,4 +155,5 @@ def statistics_from(message: StatisticsMessage) -> Statistics:
     }
     statistics.entry = measure_from(message.entry)
     statistics.other = measure_from(message.other)
+    statistics.renamed_calls = message.renamed_calls
     return statistics

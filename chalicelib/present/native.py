@@ -103,6 +103,10 @@ def statistics_json(answer: ServiceStatistics) -> Json:
             if part.entry
         ],
         "other": _figures(answer.total.other, width) if answer.total.other else None,
+        "folded": {
+            "renamed_calls": answer.total.renamed_calls,
+            "other_calls": answer.total.other.calls,
+        },
         "warnings": [] if answer.is_exact else [_INEXACT],
     }
 

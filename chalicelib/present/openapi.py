@@ -164,6 +164,10 @@ _SCHEMAS: Json = {
             **_or_null(_schema("Figures")),
             "description": "Of the span names above the cap, together.",
         },
+        folded={
+            **_object(renamed_calls=_COUNT, other_calls=_COUNT),
+            "description": "Calls counted under a name whose ids are {id}; calls counted in `other`.",
+        },
         warnings=_WARNINGS,
     ),
     "Edges": _object(

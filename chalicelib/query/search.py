@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from chalicelib.errors import InvalidQuery
 from chalicelib.model.attribute import attribute_hash, key_and_text, link_hash
-from chalicelib.model.names import key_name
+from chalicelib.model.names import is_cut, is_named, key_name, may_stand_for_others
 from chalicelib.query.read_ahead import THREADS, ReadAhead
 from chalicelib.query.services import hours_of_services
 from chalicelib.query.trace import Summary, summary_of
@@ -114,7 +114,7 @@ class Conditions:
         return (
             row.first_start_time_unix_nano < search.range.end
             and (self._service is None or row.service == self._service)
-            and (self._span_name is None or self._span_name in row.span_names)
+            and self._may_name(row.span_names)
             and (not search.only_errors or row.has_error)
             and (search.min_duration_nano or 0) <= row.longest_duration_nano
             and (
@@ -124,13 +124,25 @@ class Conditions:
             and all(_contains(row.attribute_hashes, each) for each in self._hashes)
         )
 
+    def _may_name(self, span_names: frozenset[str]) -> bool:
+        wanted = self._span_name
+        return (
+            wanted is None
+            or wanted in span_names
+            # A name that was cut in the index does not show its ids.
+            or (
+                may_stand_for_others(wanted)
+                and any(is_cut(name) or is_named(name, wanted) for name in span_names)
+            )
+        )
+
     def met_by(self, span: Span) -> bool:
         search = self._search
         return (
             search.range.start <= span.start_time_unix_nano < search.range.end
             # Long names as they are listed, shortened, and as they were sent.
             and self._service in (None, key_name(span.scope.service))
-            and self._span_name in (None, key_name(span.name))
+            and (self._span_name is None or is_named(span.name, self._span_name))
             and (not search.only_errors or span.is_error)
             and search.kind in (None, span.kind)
             and (search.min_duration_nano or 0) <= span.duration_nano

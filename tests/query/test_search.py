@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib.errors import InvalidQuery
+from chalicelib.model.names import statistics_name
 from chalicelib.query import search as search_module
 from chalicelib.query.parameters import Range, Search
 from chalicelib.query.search import search_traces
@@ -262,3 +263,21 @@ def test_a_foreign_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidQuery) as refused:
         search_traces(stored([[Made(1, 1)]]), EVERYTHING._replace(cursor=cursor), NOON_UNIX_SECONDS)
     assert refused.value.parameter == "cursor"
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("GET /users/{id}", [1, 2]),
+        ("GET /users/7", [1]),
+        ("GET /users/9", []),
+        ("POST /users/{id}", []),
+        (statistics_name("q" * 300 + " 123456"), [3]),
+    ],
+)
+def test_names_with_ids(asked, found):
+    """A span is found by its own name, and by the one that statistics list it under; also if that was cut."""
+    names = ("GET /users/7", "GET /users/8", "q" * 300 + " 123456")
+    made = [Made(i, i, name=name) for i, name in enumerate(names, 1)]
+    search = EVERYTHING._replace(span_name=asked)
+    assert sorted(ids(stored([made]), search)) == found
