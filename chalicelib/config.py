@@ -79,6 +79,10 @@ ZIPKIN_AUTOCOMPLETE_KEYS = [
 """Tags that Zipkin's UI offers to search by; separated by commas."""
 RESPONSE_BYTES_MAX = 4_400_000
 """Lambda returns at most 6 MB of JSON, in which a body is base64."""
+TRACE_SPANS_MAX = 100_000
+"""Of a trace that is answered whole: more would not fit an answer, nor a 512 MB Lambda. As columns it has pages."""
+TRACE_SPANS_SEARCHED_MAX = 50_000
+"""Of one trace, by a search or a look-up of a caller: a trace of a million must not end the function."""
 CHUNKS_ASKED_MAX = SPAN_IDS_ASKED_MAX = 100
 """Of one trace: as many as DynamoDB reads in a batch, and as fit a URL."""
 PAGE_SPANS = _integer("CLEW_PAGE_SPANS", 50_000)

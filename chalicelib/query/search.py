@@ -16,6 +16,7 @@ from heapq import heappop, heappush, nsmallest
 from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
+from chalicelib import config
 from chalicelib.errors import InvalidQuery
 from chalicelib.model.attribute import attribute_hash, key_and_text, link_hash
 from chalicelib.model.names import is_cut, is_named, key_name, may_stand_for_others
@@ -23,7 +24,7 @@ from chalicelib.query.read_ahead import THREADS, ReadAhead
 from chalicelib.query.services import hours_of_services
 from chalicelib.query.trace import Summary, summary_of
 from chalicelib.store.search_block import EVERY_SERVICE, HOUR_NANO
-from chalicelib.store.traces import read_rows, read_spans
+from chalicelib.store.traces import is_cut_off, read_rows, read_spans
 
 if TYPE_CHECKING:
     from array import array
@@ -69,6 +70,8 @@ class Result(NamedTuple, Generic[Answer]):
     """Traces that the index names, and that are not there."""
     ran_out: bool
     """Whether it stopped at its limit of work."""
+    cut_off: int = 0
+    """Traces so large that not all of their spans were looked at."""
 
 
 class Found(NamedTuple):
@@ -202,6 +205,7 @@ class Searcher(Generic[Answer]):
         self._cursor = _cursor_from(search.cursor) if search.cursor else _FIRST_PAGE
         self._seen: set[bytes] = set()
         self._missing = 0
+        self._cut_off = 0
         self._found: list[Hit[Answer]] = []
         """Ascending."""
         self._rows: list[tuple[int, int, SearchRow]] = []
@@ -216,7 +220,8 @@ class Searcher(Generic[Answer]):
         page = final[: self._search.limit]
         cursor = self._next(page, unread_before)
         next_cursor = cursor and _cursor_text(cursor)
-        return Result([hit.answer for hit in page], next_cursor, self._missing, ran_out)
+        answers = [hit.answer for hit in page]
+        return Result(answers, next_cursor, self._missing, ran_out, self._cut_off)
 
     def _next(self, page: list[Hit[Answer]], unread_before: int) -> Cursor | None:
         """Where the next page begins; None if there is none, or if no page would ever get further."""
@@ -299,6 +304,7 @@ class Searcher(Generic[Answer]):
         # The heap's beginning holds nearly all of those that are next, and is soon looked through.
         soon = (each.trace_id for _, _, each in nsmallest(THREADS, self._rows[: 8 * THREADS]))
         spans = ahead.of(row.trace_id, [each for each in soon if each not in self._seen])
+        self._cut_off += is_cut_off(spans)
         if not spans:
             self._missing += 1
         elif self._conditions.are_met_by(spans):
@@ -331,6 +337,11 @@ def search_warnings(result: Result[Any]) -> list[str]:
     if result.ran_out:
         advice = "go on with next, or narrow it" if result.next_cursor else "narrow its time range"
         warnings.append(f"the search stopped at its limit of work: {advice}")
+    if result.cut_off:
+        warnings.append(
+            f"{result.cut_off} traces have more spans than a search looks at: "
+            f"of each, {config.TRACE_SPANS_SEARCHED_MAX} were"
+        )
     return warnings
 
 

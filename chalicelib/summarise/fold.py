@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 TARGETS_MAX = 80
 """Of a transaction's 100 actions; the rest is for catalogues, waiting halves, parts and the fold-state."""
 TRANSACTION_BYTES_MAX = 3_000_000
+DIRTY_HOURS_MAX = 20_000
+"""Named in a fold-state: two years. Spans with random clocks name a new hour each, and the item holds 400 KB."""
 ENTRIES_MAX = 20_000
 """Of a step: bounds its memory."""
 
@@ -273,6 +275,9 @@ class ShardFold:
 
         Raises StoreThrottled or StoreError; nothing is then half done. If another fold came first, nothing is done.
         """
+        if len(view.state.dirty_hours) >= DIRTY_HOURS_MAX:
+            # The roll-up has its turn first: all but the hours about now are due.
+            return False
         if not any(segment.entries for segment in view.segments):
             self._delete_folded(view)
             return not view.is_whole
