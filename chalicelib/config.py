@@ -68,6 +68,9 @@ PENDING_WINDOW_SECONDS = _integer("CLEW_PENDING_WINDOW_SECONDS", 3_600)
 ROLL_UP_DELAY_SECONDS = 600
 """After an hour's end, so that most late spans are in before its minutes move up."""
 
+SERVICES_MAX = _integer("CLEW_SERVICES_MAX", 2_000)
+"""Of a shard and day that are counted by themselves: bounds the catalogue, which a fold writes anew."""
+
 # Answers.
 SEARCH_LIMIT_DEFAULT = 20
 SEARCH_LIMIT_MAX = 1_000

@@ -159,7 +159,7 @@ class Catalogue(_message.Message):
     def __init__(self, services: _Optional[_Iterable[_Union[Catalogue.Service, _Mapping]]] = ...) -> None: ...
 
 class FoldState(_message.Message):
-    __slots__ = ("version", "progress", "pending", "checked_sequence", "checked_traces", "dirty_hours", "dirty_days")
+    __slots__ = ("version", "progress", "pending", "checked_sequence", "checked_traces", "dirty_hours", "dirty_days", "has_other_services")
     class Progress(_message.Message):
         __slots__ = ("segment", "entries")
         SEGMENT_FIELD_NUMBER: _ClassVar[int]
@@ -181,6 +181,7 @@ class FoldState(_message.Message):
     CHECKED_TRACES_FIELD_NUMBER: _ClassVar[int]
     DIRTY_HOURS_FIELD_NUMBER: _ClassVar[int]
     DIRTY_DAYS_FIELD_NUMBER: _ClassVar[int]
+    HAS_OTHER_SERVICES_FIELD_NUMBER: _ClassVar[int]
     version: int
     progress: _containers.RepeatedCompositeFieldContainer[FoldState.Progress]
     pending: _containers.RepeatedCompositeFieldContainer[FoldState.Pending]
@@ -188,7 +189,8 @@ class FoldState(_message.Message):
     checked_traces: int
     dirty_hours: _containers.RepeatedScalarFieldContainer[int]
     dirty_days: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, version: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[FoldState.Progress, _Mapping]]] = ..., pending: _Optional[_Iterable[_Union[FoldState.Pending, _Mapping]]] = ..., checked_sequence: _Optional[int] = ..., checked_traces: _Optional[int] = ..., dirty_hours: _Optional[_Iterable[int]] = ..., dirty_days: _Optional[_Iterable[int]] = ...) -> None: ...
+    has_other_services: bool
+    def __init__(self, version: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[FoldState.Progress, _Mapping]]] = ..., pending: _Optional[_Iterable[_Union[FoldState.Pending, _Mapping]]] = ..., checked_sequence: _Optional[int] = ..., checked_traces: _Optional[int] = ..., dirty_hours: _Optional[_Iterable[int]] = ..., dirty_days: _Optional[_Iterable[int]] = ..., has_other_services: _Optional[bool] = ...) -> None: ...
 
 class SearchBlock(_message.Message):
     __slots__ = ("names", "trace_ids", "first_start_time_unix_nano", "longest_duration_nano", "shortest_duration_nano", "errors", "service", "span_name_counts", "span_names", "attribute_hash_counts", "attribute_hashes")

@@ -23,6 +23,10 @@ def key_name(name: str) -> str:
     return f"{name[:_KEPT_CHARACTERS]}…{digest}"
 
 
+OTHER_SERVICES = "(other services)"
+"""Under this name services above the cap are counted together. A service that is called so is one of them."""
+
+
 def is_cut(name: str) -> bool:
     """Whether a bounded name may be the beginning of a longer one."""
     return name[_KEPT_CHARACTERS : _KEPT_CHARACTERS + 1] == "…"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 from chalicelib import config
 from chalicelib.errors import InvalidQuery
 from chalicelib.model.attribute import attribute_hash, key_and_text, link_hash
-from chalicelib.model.names import is_cut, is_named, key_name, may_stand_for_others
+from chalicelib.model.names import OTHER_SERVICES, is_cut, is_named, key_name, may_stand_for_others
 from chalicelib.query.read_ahead import THREADS, ReadAhead
 from chalicelib.query.services import hours_of_services
 from chalicelib.query.trace import Summary, summary_of
@@ -256,7 +256,12 @@ class Searcher(Generic[Answer]):
         hours: dict[int, set[str]] = {}
         of_services = hours_of_services(self._store, self._search.range, self._now)
         for service, of_service in of_services.items():
-            if self._conditions.want_service(service):
+            if service == OTHER_SERVICES:
+                # The one that is asked for may be among them.
+                named = {key_name(self._search.service)} if self._search.service else set()
+                for hour in of_service:
+                    hours.setdefault(hour, set()).update(named)
+            elif self._conditions.want_service(service):
                 for hour in of_service:
                     hours.setdefault(hour, set()).add(service)
         return hours
