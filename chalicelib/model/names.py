@@ -9,6 +9,7 @@ from functools import lru_cache
 NAME_BYTES_MAX = 256
 _KEPT_CHARACTERS = 59
 _DIGEST_DIGITS = 16
+_CHARACTERS_SEARCHED_MAX = 2_048
 
 
 def key_name(name: str) -> str:
@@ -49,11 +50,16 @@ _IDS = re.compile(
 def statistics_name(name: str) -> str:
     """The name under which a span of this name is counted: ids replaced by `{id}`, then bounded as `key_name` does.
 
+    Ids in a name of more than 2,048 characters stay.
+
     `GET /users/123` and `GET /users/456` are one series `GET /users/{id}`. A function of the name alone, so that the
     order in which spans come cannot matter.
     """
-    # Long names are not remembered: ten thousand of them would fill the memory.
-    return _short_statistics_name(name) if len(name) <= NAME_BYTES_MAX else _without_ids(name)
+    # Long names are not remembered, for ten thousand of them would fill the memory; very long ones, which no program
+    # makes on purpose, not looked through: a microsecond a character.
+    if len(name) <= NAME_BYTES_MAX:
+        return _short_statistics_name(name)
+    return _without_ids(name) if len(name) <= _CHARACTERS_SEARCHED_MAX else key_name(name)
 
 
 def _without_ids(name: str) -> str:

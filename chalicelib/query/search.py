@@ -270,8 +270,9 @@ class Searcher(Generic[Answer]):
         """Blocks are read only when their latest row's turn may have come: an hour may hold very many."""
         latest_of_all = min((hour + 1) * HOUR_NANO - 1, self._cursor.row_start_time_unix_nano)
         partitions = [
-            read_rows(self._store, hour, partition, self._now)
+            read_rows(self._store, hour, partition, self._now, shard)
             for partition in (EVERY_SERVICE, *sorted(services))
+            for shard in range(config.INDEX_SHARDS_READ)
         ]
         # Heaps, of negated times: the latest start that a partition's next block may have, and rows already read.
         unread = [(-latest_of_all, place) for place in range(len(partitions))]

@@ -140,7 +140,9 @@ def chunk_items(spans: Sequence[Span], expiry_unix_seconds: int, seal: Seal) -> 
 def block_items(spans: Sequence[Span], expiry_unix_seconds: int) -> list[Item]:
     return [
         {
-            "p": layout.index_partition(block.hour, block.service),
+            "p": layout.index_partition(
+                block.hour, block.service, layout.shard_of_block(block.key, config.INDEX_SHARDS)
+            ),
             "s": block.key,
             "v": block.value,
             "x": expiry_unix_seconds,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib import config
 from chalicelib.errors import InvalidQuery
 from chalicelib.model.names import statistics_name
 from chalicelib.query import search as search_module
@@ -206,12 +207,20 @@ def brute_force(batches: list[list[Made]], search: Search) -> list[int]:
     st.lists(st.lists(spans, min_size=1, max_size=6), min_size=1, max_size=4),
     searches,
     st.booleans(),
+    st.sampled_from((1, 3)),
 )
 @settings(max_examples=150, deadline=None)
 def test_every_answer_is_the_brute_force_one_page_after_page(
-    batches: list[list[Made]], search: Search, folded: bool
+    batches: list[list[Made]], search: Search, folded: bool, index_shards: int
 ) -> None:
     """Whatever is stored and asked: the pages, put together, are what looking at every span would give."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config, "INDEX_SHARDS", index_shards)
+        patch.setattr(config, "INDEX_SHARDS_READ", index_shards)
+        check_pages(batches, search, folded)
+
+
+def check_pages(batches: list[list[Made]], search: Search, folded: bool) -> None:
     store = stored(batches)
     if folded:
         summarise_shards(store, [0], NOON_UNIX_SECONDS + 3 * 86_400)
