@@ -31,7 +31,7 @@ CHROMIUM_STAMP := $(VENV)/chromium/.installed
 MODEL := chalicelib/model
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo ui infra deploy undeploy check test faults contract golden deploy-check screenshots lint bench bench-ui proto dictionary clean
+.PHONY: help run demo ui infra deploy undeploy check test faults contract golden deploy-check screenshots lint bench bench-ui bench-scale proto dictionary clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ bench: $(DEV_STAMP) ## measure
 
 bench-ui: $(DEV_STAMP) $(UI) $(CHROMIUM_STAMP) ## measure the web UI in a browser
 	@$(PY) -m bench.ui
+
+bench-scale: $(DEV_STAMP) ## the tables of docs/scale.md, and bad input at its full size
+	@$(PY) -m bench.scale --million
 
 proto: $(DEV_STAMP) ## compile the protobuf schemas
 	@$(PY) -m grpc_tools.protoc -I $(MODEL) --python_out=$(MODEL) --pyi_out=$(MODEL) $(MODEL)/*.proto

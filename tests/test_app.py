@@ -287,7 +287,10 @@ class TestQueries:
 
     def test_services(self, aws):
         """Services and their span names, folded or not; a name may need percent-encoding."""
-        assert get("/v1/services").json == {"services": sorted([SERVICE, "cart"])}
+        assert get("/v1/services").json == {
+            "services": sorted([SERVICE, "cart"]),
+            "warnings": [],
+        }
         assert of_service("span_names", SERVICE).json == {
             "span_names": [
                 {"name": "GET /", "kind": "server"},

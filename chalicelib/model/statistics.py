@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib.model.clew_pb2 import Statistics as StatisticsMessage
 from chalicelib.model.measure import Measure, measure_from, measure_message, measure_of
-from chalicelib.model.names import key_name
+from chalicelib.model.names import key_name, statistics_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,12 +30,14 @@ Key = TypeVar("Key", bound=tuple[Any, ...])
 class Statistics:
     """Series by span name and kind, the service's entry spans, and what is above the cap on names."""
 
-    __slots__ = ("entry", "other", "series")
+    __slots__ = ("entry", "other", "renamed_calls", "series")
 
     def __init__(self) -> None:
         self.series: dict[SeriesKey, Measure] = {}
         self.entry = Measure()
         self.other = Measure()
+        self.renamed_calls = 0
+        """Of the spans counted, those whose name had an id in it, and which are counted under it without."""
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -43,6 +45,7 @@ class Statistics:
             and self.series == other.series
             and self.entry == other.entry
             and self.other == other.other
+            and self.renamed_calls == other.renamed_calls
         )
 
     __hash__ = None  # type: ignore[assignment]  # mutable
@@ -53,6 +56,7 @@ class Statistics:
             self._measure(key).add(measure)
         self.entry.add(added.entry)
         self.other.add(added.other)
+        self.renamed_calls += added.renamed_calls
         self._cap()
 
     def _measure(self, key: SeriesKey) -> Measure:
@@ -100,7 +104,10 @@ def statistics_of(spans: Iterable[Span]) -> dict[tuple[str, int], Statistics]:
     for (service, minute, name, kind, is_error, is_entry), of_alike in durations.items():
         measure = measure_of(of_alike, is_error=is_error)
         statistics = found[service, minute]
-        statistics._measure((key_name(name), kind)).add(measure)
+        counted_as = statistics_name(name)
+        statistics._measure((counted_as, kind)).add(measure)
+        if counted_as != key_name(name):
+            statistics.renamed_calls += measure.calls
         if is_entry:
             statistics.entry.add(measure)
     for statistics in found.values():
@@ -117,6 +124,7 @@ def statistics_message(statistics: Statistics) -> StatisticsMessage:
         ],
         entry=measure_message(statistics.entry),
         other=measure_message(statistics.other),
+        renamed_calls=statistics.renamed_calls,
     )
 
 
@@ -128,4 +136,5 @@ def statistics_from(message: StatisticsMessage) -> Statistics:
     }
     statistics.entry = measure_from(message.entry)
     statistics.other = measure_from(message.other)
+    statistics.renamed_calls = message.renamed_calls
     return statistics

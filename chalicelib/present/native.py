@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.model.edges import EdgeKind
 from chalicelib.model.measure import SCALE, ZERO_BUCKET, Measure, quantile_nano
+from chalicelib.model.names import OTHER_SERVICES
 from chalicelib.model.span import KIND_NAMES
+from chalicelib.query.services import services_warnings
 from chalicelib.query.statistics import series_of
 
 if TYPE_CHECKING:
@@ -26,6 +28,11 @@ _QUANTILES = (("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 
 _EDGE_QUANTILES = (_QUANTILES[0], _QUANTILES[3], _QUANTILES[4])
 _INEXACT = (
     "statistics were being folded while they were read: a figure may be off by what was folded"
+)
+
+_CAPPED = (
+    "on a day of this range there were more services than are counted by themselves: "
+    f"calls of this one may be counted as {OTHER_SERVICES}"
 )
 
 
@@ -53,7 +60,7 @@ def _summary(summary: Summary) -> Json:
 
 
 def services_json(services: Sequence[str]) -> Json:
-    return {"services": sorted(services)}
+    return {"services": sorted(services), "warnings": services_warnings(services)}
 
 
 def span_names_json(keys: Sequence[SeriesKey]) -> Json:
@@ -103,7 +110,12 @@ def statistics_json(answer: ServiceStatistics) -> Json:
             if part.entry
         ],
         "other": _figures(answer.total.other, width) if answer.total.other else None,
-        "warnings": [] if answer.is_exact else [_INEXACT],
+        "folded": {
+            "renamed_calls": answer.total.renamed_calls,
+            "other_calls": answer.total.other.calls,
+        },
+        "warnings": ([] if answer.is_exact else [_INEXACT])
+        + ([_CAPPED] if answer.is_capped else []),
     }
 
 

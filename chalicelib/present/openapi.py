@@ -110,7 +110,7 @@ _SCHEMAS: Json = {
         "description": "A page of a trace, a row a span, in little-endian arrays; docs/api.md says what each holds. "
         "With `attributes=true` there is `attributes` too.",
     },
-    "Services": _object(services=_array(_TEXT)),
+    "Services": _object(services=_array(_TEXT), warnings=_WARNINGS),
     "Strategies": {
         **_object(
             default_strategy={"type": "object"}, service_strategies=_array({"type": "object"})
@@ -163,6 +163,10 @@ _SCHEMAS: Json = {
         other={
             **_or_null(_schema("Figures")),
             "description": "Of the span names above the cap, together.",
+        },
+        folded={
+            **_object(renamed_calls=_COUNT, other_calls=_COUNT),
+            "description": "Calls counted under a name whose ids are {id}; calls counted in `other`.",
         },
         warnings=_WARNINGS,
     ),

@@ -16,14 +16,15 @@ from heapq import heappop, heappush, nsmallest
 from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
+from chalicelib import config
 from chalicelib.errors import InvalidQuery
 from chalicelib.model.attribute import attribute_hash, key_and_text, link_hash
-from chalicelib.model.names import key_name
+from chalicelib.model.names import OTHER_SERVICES, is_cut, is_named, key_name, may_stand_for_others
 from chalicelib.query.read_ahead import THREADS, ReadAhead
 from chalicelib.query.services import hours_of_services
 from chalicelib.query.trace import Summary, summary_of
 from chalicelib.store.search_block import EVERY_SERVICE, HOUR_NANO
-from chalicelib.store.traces import read_rows, read_spans
+from chalicelib.store.traces import is_cut_off, read_rows, read_spans
 
 if TYPE_CHECKING:
     from array import array
@@ -69,6 +70,8 @@ class Result(NamedTuple, Generic[Answer]):
     """Traces that the index names, and that are not there."""
     ran_out: bool
     """Whether it stopped at its limit of work."""
+    cut_off: int = 0
+    """Traces so large that not all of their spans were looked at."""
 
 
 class Found(NamedTuple):
@@ -114,7 +117,7 @@ class Conditions:
         return (
             row.first_start_time_unix_nano < search.range.end
             and (self._service is None or row.service == self._service)
-            and (self._span_name is None or self._span_name in row.span_names)
+            and self._may_name(row.span_names)
             and (not search.only_errors or row.has_error)
             and (search.min_duration_nano or 0) <= row.longest_duration_nano
             and (
@@ -124,13 +127,25 @@ class Conditions:
             and all(_contains(row.attribute_hashes, each) for each in self._hashes)
         )
 
+    def _may_name(self, span_names: frozenset[str]) -> bool:
+        wanted = self._span_name
+        return (
+            wanted is None
+            or wanted in span_names
+            # A name that was cut in the index does not show its ids.
+            or (
+                may_stand_for_others(wanted)
+                and any(is_cut(name) or is_named(name, wanted) for name in span_names)
+            )
+        )
+
     def met_by(self, span: Span) -> bool:
         search = self._search
         return (
             search.range.start <= span.start_time_unix_nano < search.range.end
             # Long names as they are listed, shortened, and as they were sent.
             and self._service in (None, key_name(span.scope.service))
-            and self._span_name in (None, key_name(span.name))
+            and (self._span_name is None or is_named(span.name, self._span_name))
             and (not search.only_errors or span.is_error)
             and search.kind in (None, span.kind)
             and (search.min_duration_nano or 0) <= span.duration_nano
@@ -190,6 +205,7 @@ class Searcher(Generic[Answer]):
         self._cursor = _cursor_from(search.cursor) if search.cursor else _FIRST_PAGE
         self._seen: set[bytes] = set()
         self._missing = 0
+        self._cut_off = 0
         self._found: list[Hit[Answer]] = []
         """Ascending."""
         self._rows: list[tuple[int, int, SearchRow]] = []
@@ -204,7 +220,8 @@ class Searcher(Generic[Answer]):
         page = final[: self._search.limit]
         cursor = self._next(page, unread_before)
         next_cursor = cursor and _cursor_text(cursor)
-        return Result([hit.answer for hit in page], next_cursor, self._missing, ran_out)
+        answers = [hit.answer for hit in page]
+        return Result(answers, next_cursor, self._missing, ran_out, self._cut_off)
 
     def _next(self, page: list[Hit[Answer]], unread_before: int) -> Cursor | None:
         """Where the next page begins; None if there is none, or if no page would ever get further."""
@@ -239,7 +256,12 @@ class Searcher(Generic[Answer]):
         hours: dict[int, set[str]] = {}
         of_services = hours_of_services(self._store, self._search.range, self._now)
         for service, of_service in of_services.items():
-            if self._conditions.want_service(service):
+            if service == OTHER_SERVICES:
+                # The one that is asked for may be among them.
+                named = {key_name(self._search.service)} if self._search.service else set()
+                for hour in of_service:
+                    hours.setdefault(hour, set()).update(named)
+            elif self._conditions.want_service(service):
                 for hour in of_service:
                     hours.setdefault(hour, set()).add(service)
         return hours
@@ -248,8 +270,9 @@ class Searcher(Generic[Answer]):
         """Blocks are read only when their latest row's turn may have come: an hour may hold very many."""
         latest_of_all = min((hour + 1) * HOUR_NANO - 1, self._cursor.row_start_time_unix_nano)
         partitions = [
-            read_rows(self._store, hour, partition, self._now)
+            read_rows(self._store, hour, partition, self._now, shard)
             for partition in (EVERY_SERVICE, *sorted(services))
+            for shard in range(config.INDEX_SHARDS_READ)
         ]
         # Heaps, of negated times: the latest start that a partition's next block may have, and rows already read.
         unread = [(-latest_of_all, place) for place in range(len(partitions))]
@@ -287,6 +310,7 @@ class Searcher(Generic[Answer]):
         # The heap's beginning holds nearly all of those that are next, and is soon looked through.
         soon = (each.trace_id for _, _, each in nsmallest(THREADS, self._rows[: 8 * THREADS]))
         spans = ahead.of(row.trace_id, [each for each in soon if each not in self._seen])
+        self._cut_off += is_cut_off(spans)
         if not spans:
             self._missing += 1
         elif self._conditions.are_met_by(spans):
@@ -319,6 +343,11 @@ def search_warnings(result: Result[Any]) -> list[str]:
     if result.ran_out:
         advice = "go on with next, or narrow it" if result.next_cursor else "narrow its time range"
         warnings.append(f"the search stopped at its limit of work: {advice}")
+    if result.cut_off:
+        warnings.append(
+            f"{result.cut_off} traces have more spans than a search looks at: "
+            f"of each, {config.TRACE_SPANS_SEARCHED_MAX} were"
+        )
     return warnings
 
 

@@ -145,7 +145,9 @@ def chunk_items(traces: Traces, expiry_unix_seconds: int, seal: Seal) -> list[It
 def block_items(traces: Traces, expiry_unix_seconds: int) -> list[Item]:
     return [
         {
-            "p": layout.index_partition(block.hour, block.service),
+            "p": layout.index_partition(
+                block.hour, block.service, layout.shard_of_block(block.key, config.INDEX_SHARDS)
+            ),
             "s": block.key,
             "v": block.value,
             "x": expiry_unix_seconds,
