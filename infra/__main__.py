@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import deploy, tokens
+from infra import dead_letters, deploy, tokens
 from infra.stages import Refused, Stage, stage_named
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def arguments_from(words: list[str]) -> argparse.Namespace:
     undeploy.add_argument("--delete-data", action="store_true", help="and the queue and the tables")
     undeploy.add_argument("--yes", action="store_true", help="do not ask")
     tokens.add_commands(commands)
+    dead_letters.add_commands(commands)
     return parser.parse_args(words)
 
 

@@ -15,6 +15,7 @@ from infra.local.fake_aws import Moto, client
 pytestmark = pytest.mark.slow
 
 TABLE = "clew-statistics"
+QUEUES = ("spans", "dead-letters")
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +131,46 @@ def test_sending_to_a_long_queue(aws):
     # moto's own way takes six seconds.
     assert time.process_time() - start < 2
     assert "Messages" in sqs.receive_message(QueueUrl=url)
+
+
+def test_dead_letters_are_sent_back(aws):
+    """StartMessageMoveTask moves what is visible, attributes and all, and ListMessageMoveTasks tells."""
+    sqs = client("sqs")
+    urls = {name: sqs.get_queue_url(QueueName=f"clew-{name}")["QueueUrl"] for name in QUEUES}
+    arns = {
+        name: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
+        for name, url in urls.items()
+    }
+    attributes = {
+        "payload": {"DataType": "Binary.zstd", "BinaryValue": bytes(range(256))},
+        "reason": {"DataType": "String", "StringValue": "because"},
+    }
+    for url in urls.values():
+        sqs.purge_queue(QueueUrl=url)
+    for body in ("one", "two"):
+        sqs.send_message(
+            QueueUrl=urls["dead-letters"], MessageBody=body, MessageAttributes=attributes
+        )
+    arguments = {"SourceArn": arns["dead-letters"], "DestinationArn": arns["spans"]}
+    assert sqs.start_message_move_task(**arguments)["TaskHandle"]
+    (task,) = sqs.list_message_move_tasks(SourceArn=arns["dead-letters"])["Results"]
+    assert (task["Status"], task["ApproximateNumberOfMessagesMoved"]) == ("COMPLETED", 2)
+    assert "Messages" not in sqs.receive_message(QueueUrl=urls["dead-letters"])
+    found = sqs.receive_message(
+        QueueUrl=urls["spans"], MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+    )["Messages"]
+    assert sorted(each["Body"] for each in found) == ["one", "two"]
+    assert [each["MessageAttributes"] for each in found] == [attributes, attributes]
+
+
+def test_only_dead_letters_are_moved(aws):
+    """A queue that is nobody's dead-letter queue is not emptied."""
+    sqs = client("sqs")
+    url = sqs.get_queue_url(QueueName="clew-spans")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
+    with pytest.raises(ClientError):
+        sqs.start_message_move_task(SourceArn=arn)

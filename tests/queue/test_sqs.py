@@ -249,7 +249,7 @@ class TestDeadLetters:
                     "dataType": "Binary.zstd",
                     "binaryValue": base64.b64encode(BINARY).decode(),
                 },
-                note={"dataType": "String", "stringValue": "näme"},
+                remark={"dataType": "String", "stringValue": "näme"},
                 count={"dataType": "Number", "stringValue": "7"},
             ),
             "because",
@@ -258,7 +258,7 @@ class TestDeadLetters:
         assert found["Body"] == 'not JSON, ünd "quoted"'
         attributes = found["MessageAttributes"]
         assert attributes["payload"] == {"DataType": "Binary.zstd", "BinaryValue": BINARY}
-        assert attributes["note"] == {"DataType": "String", "StringValue": "näme"}
+        assert attributes["remark"] == {"DataType": "String", "StringValue": "näme"}
         assert attributes["count"] == {"DataType": "Number", "StringValue": "7"}
         assert attributes["reason"] == {"DataType": "String", "StringValue": "because"}
 
