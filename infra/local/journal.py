@@ -176,6 +176,13 @@ class Journal:
                 os.ftruncate(self._file, size)
                 raise StoreError(f"the journal cannot be written: {error}") from error
 
+    def forget(self, oldest_unix_seconds: int) -> None:
+        """Leave out what was received before, if that is much; `append` waits meanwhile, and `messages` is over."""
+        with self._lock:
+            size = os.fstat(self._file).st_size
+            self._without_waste(self._scan(size), oldest_unix_seconds)
+            self._records = []
+
     def close(self) -> None:
         os.close(self._file)
         os.close(self._alone)
@@ -189,6 +196,10 @@ class Journal:
             torn = size - found.end
             _logger.warning("%s: the last %d bytes are no whole record; cut off", self.path, torn)
             os.ftruncate(self._file, found.end)
+        return self._without_waste(found, oldest_unix_seconds)
+
+    def _without_waste(self, found: Scan, oldest_unix_seconds: int) -> list[Record]:
+        """The live records, in a file that holds little else."""
         live = live_records(found.records, oldest_unix_seconds)
         live_bytes = sum(record.end - record.start for record in live)
         if found.end - live_bytes > found.end * WASTE_SHARE_MAX:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from moto.dynamodb import comparisons
 
 from infra.local.fake_aws import Moto, client
 
@@ -131,6 +132,25 @@ def test_sending_to_a_long_queue(aws):
     # moto's own way takes six seconds.
     assert time.process_time() - start < 2
     assert "Messages" in sqs.receive_message(QueueUrl=url)
+
+
+def test_conditions_are_parsed_once(dynamodb, monkeypatch):
+    """A condition without values is parsed once for however many items; one with values each time."""
+    parsed = []
+    parse = comparisons.create_condition_expression_parser
+
+    def counting(expression: Any, *more: Any) -> Any:
+        parsed.append(expression)
+        return parse(expression, *more)
+
+    monkeypatch.setattr(comparisons, "create_condition_expression_parser", counting)
+    condition = "attribute_not_exists(p) AND attribute_not_exists(q)"
+    for number in range(20):
+        dynamodb.transact_write_items(TransactItems=[put(f"once {number}", 1, condition)])
+    assert parsed.count(condition) == 1
+    with pytest.raises(ClientError):
+        dynamodb.transact_write_items(TransactItems=[put("once 1", 2, condition)])
+    assert value_of(dynamodb, "once 1") == 1
 
 
 def test_dead_letters_are_sent_back(aws):
