@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from chalicelib import config, wiring
+from chalicelib.present.openapi import document
 from chalicelib.store import commit as commit_module
 from chalicelib.store import consume
 from chalicelib.store.dead_letter import carried_key
@@ -76,6 +78,19 @@ def test_a_full_cycle(world, expected, bug):
     after = listed(world)
     assert (after["queued"], after["dead_letters"], notes_in(world)) == (0, [], 0)
     assert after["redrive"]["moved"] == 2
+
+
+def test_as_described(world, expected, bug):
+    """The list and the redrive validate against the API's own description, with letters in them."""
+    world.consume(world.received())
+    schemas = document()["components"]
+    found = listed(world), world.redrive(), listed(world)
+    assert found[0]["dead_letters"]
+    assert found[2]["redrive"]
+    for name, answer in zip(("DeadLetters", "Redrive", "DeadLetters"), found, strict=True):
+        schema = {**schemas["schemas"][name], "components": schemas}
+        Draft202012Validator(schema).validate(answer)
+        assert set(answer) == set(schema["properties"])
 
 
 def test_sent_back_too_early(world, expected, bug):
