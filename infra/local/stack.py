@@ -43,8 +43,8 @@ STOP_SECONDS = 5.0
 REPLAY_BYTES_MAX = 6_000_000
 """Of one event, about as many as Lambda takes."""
 REPLAY_PAUSE_SECONDS_MAX = 60.0
-FORGET_SECONDS = 86_400
-"""A journal's records are kept for days: looking at it once a day keeps it near its size."""
+FORGET_SECONDS_MAX = 3_600
+"""From one look at what has expired to the next: each looks at every item."""
 _RECORD_BYTES = 1_000
 """Of a record's JSON beside its payload, at most."""
 
@@ -169,7 +169,7 @@ class LocalStack:
 
     def _start_events(self, app: Chalice, source: Source, consume: Function) -> None:
         sqs = self.client("sqs")
-        forget = Schedule("forget", FORGET_SECONDS, self._forget_what_is_old)
+        forget = Schedule("forget", _forget_seconds(), self._forget_what_is_old)
         self._clock = Clock([*schedules_of(app), forget], sqs.meta.region_name)
         if self._run_schedules:
             self._clock.start()
@@ -218,6 +218,8 @@ class LocalStack:
                 return
 
     def _forget_what_is_old(self, _: dict[str, Any]) -> None:
+        """What DynamoDB does by itself, and what nobody does for a journal."""
+        self._aws.expire(int(time.time()))
         if self._journal is not None and not self._replay.is_alive():
             self._journal.forget(_oldest_unix_seconds())
 
@@ -253,6 +255,10 @@ def _delivered(message: Message) -> dict[str, Any]:
         "MessageAttributes": entry["MessageAttributes"],
         "Attributes": attributes,
     }
+
+
+def _forget_seconds() -> int:
+    return max(10, min(FORGET_SECONDS_MAX, config.RETENTION_SECONDS // 24))
 
 
 def _oldest_unix_seconds() -> int:

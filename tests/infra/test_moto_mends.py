@@ -5,13 +5,18 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import moto.backends
 import pytest
 from botocore.exceptions import ClientError
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb import comparisons
 
-from infra.local.fake_aws import Moto, client
+from infra.local.fake_aws import REGION, Moto, client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 pytestmark = pytest.mark.slow
 
@@ -134,6 +139,63 @@ def test_sending_to_a_long_queue(aws):
     assert "Messages" in sqs.receive_message(QueueUrl=url)
 
 
+def queue_of_moto(name: str) -> Any:
+    backends: Any = moto.backends.get_backend
+    return backends("sqs")[DEFAULT_ACCOUNT_ID][REGION].queues[name]
+
+
+def test_sending_while_deleting(aws):
+    """A message that is sent while another is deleted stays, whenever in between that is."""
+    sqs = client("sqs")
+    url = sqs.create_queue(QueueName="while-deleting")["QueueUrl"]
+    for body in ("a", "b"):
+        sqs.send_message(QueueUrl=url, MessageBody=body)
+
+    class Sends(list[Any]):
+        """Somebody else sends when whoever looks at the messages has seen the last."""
+
+        def __iter__(self) -> Iterator[Any]:
+            yield from super().__iter__()
+            later()
+
+    def later() -> None:
+        if queue.name not in sent:
+            sent.append(queue.name)
+            sqs.send_message(QueueUrl=url, MessageBody="c")
+
+    sent: list[str] = []
+    received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=2)["Messages"]
+    queue = queue_of_moto("while-deleting")
+    queue._messages = Sends(queue._messages)
+    for message in received:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    later()
+    (left,) = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    assert left["Body"] == "c"
+
+
+def test_deleted_twice(aws):
+    """A message that is deleted again is no error; a receipt of nobody's is one."""
+    sqs = client("sqs")
+    url = sqs.get_queue_url(QueueName="clew-dead-letters")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="x")
+    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    for _ in range(2):
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    with pytest.raises(ClientError):
+        sqs.delete_message(QueueUrl=url, ReceiptHandle="nobody's")
+
+
+def test_expired_items(aws, dynamodb):
+    """What has expired is deleted; what has not, and what never does, stays."""
+    for name, expiry in (("old", 1_000), ("new", 3_000)):
+        expiring = {**item(name, 1), "x": {"N": str(expiry)}}
+        dynamodb.put_item(TableName=TABLE, Item=expiring)
+    dynamodb.put_item(TableName=TABLE, Item=item("ever", 1))
+    aws.expire(2_000)
+    assert [value_of(dynamodb, name) for name in ("old", "new", "ever")] == [None, 1, 1]
+
+
 def test_conditions_are_parsed_once(dynamodb, monkeypatch):
     """A condition without values is parsed once for however many items; one with values each time."""
     parsed = []
@@ -167,8 +229,8 @@ def test_dead_letters_are_sent_back(aws):
         "payload": {"DataType": "Binary.zstd", "BinaryValue": bytes(range(256))},
         "reason": {"DataType": "String", "StringValue": "because"},
     }
-    for url in urls.values():
-        sqs.purge_queue(QueueUrl=url)
+    for name in QUEUES:
+        queue_of_moto(f"clew-{name}")._messages.clear()
     for body in ("one", "two"):
         sqs.send_message(
             QueueUrl=urls["dead-letters"], MessageBody=body, MessageAttributes=attributes
