@@ -186,7 +186,11 @@ def sampled(clew: Clew) -> Iterator[list[tuple[float, float]]]:
 def steady(seconds: float) -> dict[str, Any]:
     """The rate at which spans are sent and found, and what memory does meanwhile."""
     bodies = Bodies(time.time_ns())
-    kept = {"CLEW_RETENTION_SECONDS": str(RETENTION_SECONDS)}
+    # What waits for the other half of a call waits no longer than spans are kept, either.
+    kept = {
+        "CLEW_RETENTION_SECONDS": str(RETENTION_SECONDS),
+        "CLEW_PENDING_WINDOW_SECONDS": str(RETENTION_SECONDS),
+    }
     with running(**kept) as clew, sampled(clew) as samples:
         before, began = clew.rss_megabytes(), time.monotonic()
         with ThreadPoolExecutor(SENDERS) as senders:

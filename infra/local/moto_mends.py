@@ -1,4 +1,4 @@
-"""Nine faults of moto 5.2 that would cost a laptop its spans or its time, mended in place.
+"""Ten faults of moto 5.2 that would cost a laptop its spans or its time, mended in place.
 
 1. DynamoDB's requests run side by side, so that one sees another's transaction half done.
 2. TransactWriteItems copies the whole table, once for each action: a commit costs actions x items of the table.
@@ -9,6 +9,7 @@
 7. A condition is parsed anew for each item it is asked of, which is half of what a marker costs.
 8. DeleteMessage writes the list of messages anew, without one that is sent meanwhile; and it looks at all of them.
 9. Items stay for ever, whatever their expiry.
+10. Every message and item is also in a list of its class: what is deleted is never freed.
 
 A test states each of them: an upgrade of moto that mends one lets its lines go.
 """
@@ -39,11 +40,22 @@ def apply() -> None:
     global _mended
     if not _mended:
         _mended = True
+        _mend_memory()
         _mend_tables()
         _mend_queries()
         _mend_conditions()
         _mend_queues()
         _mend_dead_letters()
+
+
+def _mend_memory() -> None:
+    from moto.core.common_models import BaseModel
+
+    def new(model: type[BaseModel], *_: Any, **__: Any) -> BaseModel:
+        return object.__new__(model)
+
+    # The lists are for `moto.core.models`' API to reset a server's models, which nobody asks here.
+    BaseModel.__new__ = new  # type: ignore[assignment, method-assign]
 
 
 def _mend_tables() -> None:

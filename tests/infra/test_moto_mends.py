@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import moto.backends
@@ -12,6 +14,7 @@ import pytest
 from botocore.exceptions import ClientError
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb import comparisons
+from moto.dynamodb.models.dynamo_type import DynamoType
 
 from infra.local.fake_aws import REGION, Moto, client
 
@@ -184,6 +187,24 @@ def test_deleted_twice(aws):
         sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
     with pytest.raises(ClientError):
         sqs.delete_message(QueueUrl=url, ReceiptHandle="nobody's")
+
+
+def test_what_is_deleted_is_freed(aws, dynamodb):
+    """Neither a deleted message nor an overwritten item stays in memory."""
+    sqs = client("sqs")
+    url = sqs.create_queue(QueueName="freed")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="x")
+    dynamodb.put_item(TableName=TABLE, Item=item("freed", 1))
+    table = moto.backends.get_backend("dynamodb")[DEFAULT_ACCOUNT_ID][REGION].tables[TABLE]
+    (stored,) = table.items[DynamoType({"S": "freed"})].values()
+    (message,) = queue_of_moto("freed")._messages
+    kept = [weakref.ref(stored), weakref.ref(message)]
+    del stored, message
+    (received,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    sqs.delete_message(QueueUrl=url, ReceiptHandle=received["ReceiptHandle"])
+    dynamodb.put_item(TableName=TABLE, Item=item("freed", 2))
+    gc.collect()
+    assert [each() for each in kept] == [None, None]
 
 
 def test_expired_items(aws, dynamodb):
