@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.errors import StoreError
 from infra import dead_letters, deploy, tokens
 from infra.stages import Refused, Stage, stage_named
 
@@ -42,7 +43,7 @@ def main(words: list[str]) -> int:
     except Refused as error:
         print(error, file=sys.stderr)
         return 1
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, StoreError) as error:
         print(f"AWS refused: {error}", file=sys.stderr)
         return 1
     return 0

@@ -8,6 +8,7 @@ from chalicelib import config, wiring
 from chalicelib.store.dead_letter import note_of, write_notes
 from infra.__main__ import main
 from infra.local.fake_aws import Moto
+from tests.faults.injector import refused
 from tests.payloads import NOON_UNIX_SECONDS, Made, trace_id
 from tests.store.records import message_of, record_of
 
@@ -68,3 +69,12 @@ def test_limit(infra, monkeypatch):
 def test_nothing(infra):
     """Where there is nothing, that is what is said."""
     assert infra("list") == (0, "0 in the dead-letter queue\n", "")
+
+
+def test_refused(infra):
+    """A queue that refuses is one line on standard error and exit code 1."""
+    sqs = wiring.client("sqs")
+    sqs.meta.events.register_first("before-call.sqs", lambda **_: refused("AccessDenied")())
+    code, printed, errors = infra("redrive")
+    assert (code, printed, errors.count("\n")) == (1, "", 1)
+    assert "AccessDenied" in errors
