@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 SPANS_PER_REQUEST = 512
 BURST_FACTOR = 10
 SENDERS = 2
+BURST_SENDERS = 8
 UNSEEN_MAX = 8
 """Requests of a client that are not yet found: so many that the server never waits for it."""
 RETENTION_SECONDS = 60
@@ -257,11 +258,11 @@ def burst(seconds: float, spans_per_second: float) -> dict[str, Any]:
     bodies, told = Bodies(start_nano), Burst()
     with running() as clew, sampled(clew) as samples:
         began = time.monotonic()
-        interval = SPANS_PER_REQUEST * SENDERS / spans_per_second
-        with ThreadPoolExecutor(SENDERS) as senders:
+        interval = SPANS_PER_REQUEST * BURST_SENDERS / spans_per_second
+        with ThreadPoolExecutor(BURST_SENDERS) as senders:
             for done in [
                 senders.submit(_send_on_time, clew, bodies, began + seconds, interval, told)
-                for _ in range(SENDERS)
+                for _ in range(BURST_SENDERS)
             ]:
                 done.result()
         took = time.monotonic() - began

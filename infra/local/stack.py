@@ -16,6 +16,7 @@ from chalicelib import config, wiring
 from chalicelib.model.token import Scope
 from chalicelib.queue.sqs import entry_of
 from infra.local import fake_aws
+from infra.local.backpressure import WAITING_BYTES_MAX, BoundedSender
 from infra.local.event_source_mapping import EventSourceMapping, Source, record_from_message
 from infra.local.functions import context_of
 from infra.local.gateway import Gateway
@@ -72,6 +73,7 @@ class LocalStack:
         parameters: Mapping[str, str] | None = None,
         run_schedules: bool = True,
         token: str = "",
+        waiting_bytes_max: int = WAITING_BYTES_MAX,
     ) -> None:
         """Nothing happens before `start`.
 
@@ -82,6 +84,7 @@ class LocalStack:
         parameters: of `stack.yaml`, beside Prefix.
         run_schedules: whether the clock runs; `summarise` works anyway.
         token: one that may do everything, kept in the table beside those that are there.
+        waiting_bytes_max: of messages in a queue in memory; beyond it spans are refused with 503.
         """
         self._app = app
         self._sockets = list(sockets)
@@ -92,6 +95,7 @@ class LocalStack:
         self._parameters = parameters or {}
         self._run_schedules = run_schedules
         self._token = token
+        self._waiting_bytes_max = waiting_bytes_max
         self._journal: Journal | None = None
         self._stopping = threading.Event()
         self._undo: list[Callable[[], object]] = []
@@ -190,9 +194,14 @@ class LocalStack:
         return source, _invocation(app, found[0].name)
 
     def _start_replay(self, source: Source, function: Function) -> None:
-        journal = self._journal
+        journal, sender = self._journal, wiring.sender()
         if journal is not None:
-            wiring.replace_sender(JournalledSender(journal, wiring.sender()))
+            sender = JournalledSender(journal, sender)
+        if self._aws.discards:
+            sender = BoundedSender(
+                sender, lambda: self._mapping.done_bytes, self._waiting_bytes_max
+            )
+        wiring.replace_sender(sender)
         self._replay = threading.Thread(
             target=self._consume_again,
             args=(events_of(journal.messages() if journal else iter(()), source), function),
