@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+MINUTES ?= 10
 VENV := .venv
 PY := $(VENV)/bin/python
 # Wheels alone: nothing is compiled on a laptop.
@@ -31,7 +32,7 @@ CHROMIUM_STAMP := $(VENV)/chromium/.installed
 MODEL := chalicelib/model
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo ui infra deploy undeploy check test faults contract golden deploy-check screenshots lint bench bench-ui bench-scale proto dictionary clean
+.PHONY: help run demo ui infra deploy undeploy check test faults kills soak contract golden deploy-check screenshots lint bench bench-ui bench-journal bench-scale proto dictionary clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +64,12 @@ test: lint $(UI) $(CHROMIUM_STAMP) $(CLIENTS_STAMPS) ## format, lint, types and 
 faults: $(DEV_STAMP) ## every fault at every call of AWS
 	@FAULTS=all $(PY) -m pytest tests/faults
 
+kills: $(DEV_STAMP) $(UI) ## kill -9 of the laptop stack at random points (KILLS=50)
+	@KILLS=$${KILLS:-50} $(PY) -m pytest tests/e2e/test_kill.py
+
+soak: $(DEV_STAMP) ## the laptop stack at the machine's full rate, and at ten times that (MINUTES=10)
+	@exec $(PY) -m bench.soak --minutes $(MINUTES)
+
 deploy-check: $(DEV_STAMP) $(EMULATOR_STAMP) ## deploy to an emulator, with everything that belongs to it
 	@EMULATOR_PYTHON="$(CURDIR)/$(EMULATOR)/bin/python" $(PY) -m pytest -v tests/deploy
 
@@ -83,6 +90,9 @@ lint: $(DEV_STAMP) $(WEB_STAMP)
 
 bench: $(DEV_STAMP) ## measure
 	@$(PY) -m bench
+
+bench-journal: $(DEV_STAMP) ## measure how long a laptop takes to have its journal back
+	@$(PY) -m bench.journal
 
 bench-ui: $(DEV_STAMP) $(UI) $(CHROMIUM_STAMP) ## measure the web UI in a browser
 	@$(PY) -m bench.ui

@@ -45,6 +45,9 @@ RETRY_AFTER_SECONDS = _integer("CLEW_RETRY_AFTER_SECONDS", 5)
 MESSAGE_PAYLOAD_BYTES_MAX = 1_000_000
 """Uncompressed. SQS takes 1 MiB a message and a batch; zstd never adds more than 0.4 %."""
 
+DEAD_LETTER_RETENTION_SECONDS = 14 * 86_400
+"""As long as the queue keeps them (infra/stack.yaml)."""
+
 # The store.
 GROUP_MESSAGES_MAX = 80
 """Markers of one commit: a transaction has 100 actions, and segments need some of them."""
@@ -77,6 +80,9 @@ SERVICES_MAX = _integer("CLEW_SERVICES_MAX", 2_000)
 # Answers.
 SEARCH_LIMIT_DEFAULT = 20
 SEARCH_LIMIT_MAX = 1_000
+DEAD_LETTERS_LIMIT_DEFAULT = 20
+DEAD_LETTERS_LIMIT_MAX = 100
+"""A note has a kilobyte or two: one page of a query."""
 ZIPKIN_AUTOCOMPLETE_KEYS = [
     key.strip()
     for key in os.environ.get("CLEW_ZIPKIN_AUTOCOMPLETE_KEYS", "").split(",")

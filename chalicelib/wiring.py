@@ -16,6 +16,7 @@ from chalicelib.queue.sqs import MessageSender, SqsDeadLetters, SqsSender
 
 if TYPE_CHECKING:
     from chalicelib.access import Access
+    from chalicelib.queue.sqs_redrive import DeadLetterQueue
     from chalicelib.store.dictionary import Dictionaries
     from chalicelib.store.dynamodb import DynamoStore
     from chalicelib.store.sampling import Strategies
@@ -74,6 +75,15 @@ def dead_letters() -> SqsDeadLetters:
 
 
 @cache
+def dead_letter_queue() -> DeadLetterQueue:
+    """The same queue, for those who look into it and send it back."""
+    from chalicelib.queue.sqs_redrive import DeadLetterQueue
+
+    url = queue_url(config.DEAD_LETTER_QUEUE)
+    return DeadLetterQueue(client("sqs"), url, config.SPAN_QUEUE)
+
+
+@cache
 def store() -> DynamoStore:
     """The three tables."""
     from chalicelib.store.dynamodb import DynamoStore
@@ -118,6 +128,7 @@ def forget() -> None:
         queue_url,
         _sqs_sender,
         dead_letters,
+        dead_letter_queue,
         store,
         dictionaries,
         strategies,

@@ -605,7 +605,12 @@ GUARDED = sorted(
 )
 SCOPE_OF_METHOD = {"POST": "ingest", "PUT": "configure"}
 # Senders ask these, and askers send this.
-SCOPE_OF_RESOURCE = {"/sampling": "ingest", "/api/sampling": "ingest", "/api/transform": "read"}
+SCOPE_OF_RESOURCE = {
+    "/sampling": "ingest",
+    "/api/sampling": "ingest",
+    "/api/transform": "read",
+    "/v1/dead-letters/redrive": "configure",
+}
 KEYS = {
     "both": {"x-api-key": "a-token-for-both"},
     "ingest": {"Authorization": "Bearer a-token-to-ingest"},

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
     from chalicelib.model.statistics import SeriesKey
     from chalicelib.query.attributes import Sample
+    from chalicelib.query.dead_letters import DeadLetters
     from chalicelib.query.edges import EdgesBetween
     from chalicelib.query.search import Found
     from chalicelib.query.statistics import ServiceStatistics
     from chalicelib.query.trace import Summary
+    from chalicelib.queue.sqs_redrive import Redrive
 
 Json = dict[str, Any]
 
@@ -169,6 +171,38 @@ def edges_json(answer: EdgesBetween) -> Json:
         if answer.edges.other
         else None,
         "warnings": [] if answer.is_exact else [_INEXACT],
+    }
+
+
+def dead_letters_json(answer: DeadLetters) -> Json:
+    return {
+        "queued": answer.queued,
+        "dead_letters": [
+            {
+                "reason": note.reason,
+                "first_time_unix_nano": str(note.first_unix_seconds * _NANO),
+                "last_time_unix_nano": str(note.last_unix_seconds * _NANO),
+                "burials": note.burials,
+                "receive_count": note.receive_count,
+                "message_bytes": note.message_bytes,
+                "span_count": note.span_count,
+                "trace_ids": [trace_id.hex() for trace_id in note.trace_ids],
+            }
+            for note in answer.notes
+        ],
+        "next": answer.next_cursor,
+        "redrive": redrive_json(answer.redrive) if answer.redrive else None,
+        "warnings": answer.warnings,
+    }
+
+
+def redrive_json(redrive: Redrive) -> Json:
+    return {
+        "status": redrive.status,
+        "started_time_unix_nano": str(redrive.started_unix_millis * 10**6),
+        "moved": redrive.moved,
+        "to_move": redrive.to_move,
+        "failure_reason": redrive.failure_reason,
     }
 
 

@@ -14,6 +14,7 @@ docs/item-layout.md is this module in prose. Attributes: `p` partition key, `s` 
                  c|SHARD           DAY                     the catalogue of a day
                  t                 DIGEST                  an access token
                  o                 sampling                the sampling strategies
+                 d                 SENT|DIGEST             a note of a dead letter
                  (s, e and c)      …|PART                  the rest of a value over the item limit
 """
 
@@ -29,6 +30,7 @@ from chalicelib.model.names import key_name
 FOLD_STATE_KEY = "!"
 """Sorts before every segment, so that one query reads both in order."""
 TOKENS_PARTITION = "t"
+NOTES_PARTITION = "d"
 MINUTES_PER_HOUR, HOURS_PER_DAY = 60, 24
 
 
@@ -69,6 +71,11 @@ def index_partition(hour: int, service: str, shard: int = 0) -> str:
 
 def marker_key(digest: bytes) -> Key:
     return Key(f"m|{digest.hex()}", "m")
+
+
+def note_sort_key(sent_unix_seconds: int, digest: bytes) -> str:
+    """Of a dead letter's note: they sort by when the message was first sent."""
+    return f"{sent_unix_seconds:012d}|{digest[:16].hex()}"
 
 
 def fold_partition(shard: int) -> str:
