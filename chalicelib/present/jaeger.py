@@ -164,8 +164,7 @@ def _told_tags(stored: Span, span: SpanMessage) -> list[Json]:
     if span.status.message:
         tags.append(_text_tag("otel.status_description", span.status.message))
     # Zipkin's spans, and some by hand, have it as an attribute as well.
-    is_told = any(raw.startswith(_TRACE_STATE_HEAD) for raw in stored.attributes)
-    if span.trace_state and not is_told:
+    if span.trace_state and not any(raw.startswith(_TRACE_STATE_HEAD) for raw in stored.attributes):
         tags.append(_text_tag(_TRACE_STATE_KEY, span.trace_state))
     return tags
 
