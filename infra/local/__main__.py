@@ -45,6 +45,7 @@ class Settings(NamedTuple):
     endpoint_url: str
     token: str
     """What everybody must show; empty: nobody needs one."""
+    sampling_file: Path | None
     is_opened: bool = False
     """Whether every machine that reaches it may do what this one's programs may: asked for by name."""
 
@@ -82,6 +83,7 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
         raise Refused(f"ACCESS is {access!r}; it must be tokens or open")
     if access == "open" and token:
         raise Refused("ACCESS=open asks for no token, and TOKEN is set: set one of them")
+    sampling_file = environment.get("SAMPLING_FILE", "")
     settings = Settings(
         environment.get("HOST") or HOST,
         int(port),
@@ -89,6 +91,7 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
         Path(data_dir).expanduser().absolute() if data_dir else None,
         endpoint_url,
         token,
+        Path(sampling_file).expanduser().absolute() if sampling_file else None,
         access == "open",
     )
     # A foreign AWS may have tokens of its own; here there are none but this one.
@@ -164,6 +167,8 @@ def lines_for(settings: Settings, url: str) -> list[str]:
         f"Kept:        {kept}",
         "Ctrl-C ends it.",
     ]
+    if settings.sampling_file:
+        lines.insert(-1, f"Sampling:    as {settings.sampling_file} says, also after it changes")
     if not settings.open:
         shown = "the token in TOKEN" if settings.token else "a token of its table"
         lines.insert(2, f"Access:      with {shown}, as x-api-key or Authorization: Bearer")
@@ -207,6 +212,7 @@ def _started(settings: Settings) -> LocalStack:
 
     from infra.local import fake_aws
     from infra.local.journal import JournalError
+    from infra.local.sampling_file import SamplingFileError
     from infra.local.stack import LocalStack
 
     aws = fake_aws.Endpoint() if settings.endpoint_url else fake_aws.Moto()
@@ -218,8 +224,9 @@ def _started(settings: Settings) -> LocalStack:
             data_dir=settings.data_dir,
             aws=aws,
             token=settings.token,
+            sampling_file=settings.sampling_file,
         ).start()
-    except JournalError as error:
+    except (JournalError, SamplingFileError) as error:
         raise Refused(str(error)) from error
     except (BotoCoreError, ClientError) as error:
         raise Refused(f"AWS at {settings.endpoint_url or 'moto'} refused: {error}") from error

@@ -22,6 +22,7 @@ from infra.local.functions import context_of
 from infra.local.gateway import Gateway
 from infra.local.jaeger_agent import JaegerAgent
 from infra.local.journal import Journal, JournalledSender
+from infra.local.sampling_file import SamplingFile
 from infra.local.schedule import Clock, Schedule, seconds_from_rate
 from infra.local.server import Server, listening_socket
 from infra.tokens import make_token
@@ -76,6 +77,7 @@ class LocalStack:
         run_schedules: bool = True,
         token: str = "",
         waiting_bytes_max: int = WAITING_BYTES_MAX,
+        sampling_file: Path | None = None,
     ) -> None:
         """Nothing happens before `start`.
 
@@ -88,6 +90,7 @@ class LocalStack:
         run_schedules: whether the clock runs; `summarise` works anyway.
         token: one that may do everything, kept in the table beside those that are there.
         waiting_bytes_max: of messages in a queue in memory; beyond it spans are refused with 503.
+        sampling_file: strategies in the form of Jaeger's file, kept in the table; changes are kept too.
         """
         self._app = app
         self._sockets = list(sockets)
@@ -100,6 +103,7 @@ class LocalStack:
         self._run_schedules = run_schedules
         self._token = token
         self._waiting_bytes_max = waiting_bytes_max
+        self._sampling_file = sampling_file
         self._journal: Journal | None = None
         self._stopping = threading.Event()
         self._undo: list[Callable[[], object]] = []
@@ -111,7 +115,10 @@ class LocalStack:
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def start(self) -> Self:
-        """Return when requests are answered. Raises JournalError, or what AWS raises; then nothing is left running."""
+        """Return when requests are answered.
+
+        Raises JournalError, SamplingFileError, or what AWS raises; then nothing is left running.
+        """
         self._stopping.clear()
         self._undo = []
         try:
@@ -161,6 +168,10 @@ class LocalStack:
         self._undo.append(self._aws.stop)
         if self._token:
             make_token(wiring.store(), Scope, "TOKEN", self._token)
+        if self._sampling_file is not None:
+            sampling = SamplingFile(self._sampling_file, wiring.strategies().replace)
+            sampling.start()
+            self._undo.append(lambda: sampling.stop(STOP_SECONDS))
         app = self._app or _default_app()
         source, consume = self._consumer_of(app, self.client("sqs"))
         self._start_events(app, source, consume)

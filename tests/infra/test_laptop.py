@@ -92,7 +92,7 @@ def send(printed: str, payload: bytes) -> int:
 class TestSettings:
     def test_defaults(self):
         """Without settings it is port 8000 of this machine alone, with the other ports, and keeps what it gets."""
-        expected = Settings("127.0.0.1", 8000, True, DATA_DIR, "", "")
+        expected = Settings("127.0.0.1", 8000, True, DATA_DIR, "", "", None)
         assert settings_from_environment({}) == expected
         assert settings_from_environment({"PORT": "", "HOST": "", "COMPAT_PORTS": ""}) == expected
 
@@ -102,6 +102,13 @@ class TestSettings:
         foreign = {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
         assert settings_from_environment(foreign).data_dir is None
         assert settings_from_environment({**foreign, "DATA_DIR": "/x"}).data_dir == Path("/x")
+
+    def test_sampling_file(self):
+        """Its path is made absolute, and said where it is set."""
+        settings = settings_from_environment({"SAMPLING_FILE": "~/sampling.json"})
+        assert settings.sampling_file == Path.home() / "sampling.json"
+        assert str(settings.sampling_file) in "\n".join(lines_for(settings, "http://h:1"))
+        assert settings_from_environment({"SAMPLING_FILE": ""}).sampling_file is None
 
     @pytest.mark.parametrize(
         "environment",
@@ -164,6 +171,27 @@ def test_bad_setting(laptop):
     """A bad setting is one line on standard error and exit code 1."""
     code, errors = laptop(PORT="http").ended()
     assert (code, errors.count("\n")) == (1, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot be read"),
+        ("{", "is not JSON"),
+        ('{"default_strategy": {"param": 7}}', "default_strategy.param must be from 0 to 1"),
+        ('{"serviceStrategies": []}', "no member 'serviceStrategies'"),
+    ],
+)
+def test_bad_sampling_file(laptop, tmp_path, content, reason):
+    """A file that is not there, or that is wrong, is one line that names file and fault, and exit code 1."""
+    path = tmp_path / "sampling.json"
+    if content is not None:
+        path.write_text(content)
+    code, errors = laptop(SAMPLING_FILE=str(path)).ended()
+    assert (code, errors.count("\n")) == (1, 1)
+    assert str(path) in errors
+    assert reason in errors
 
 
 @pytest.mark.slow
