@@ -180,7 +180,8 @@ def _span(raw: bytes, shadow: ShadowSpan, scope: Scope) -> Span:
         duration if duration > 0 else 0,
         # Most spans have no status, and asking for one makes an object of it.
         shadow.HasField("status") and shadow.status.code == STATUS_ERROR,
-        is_entry(kind, parent, shadow.flags),
+        # As `is_entry`: for most, their kind tells already.
+        kind in CALLEE_KINDS or is_entry(kind, parent, shadow.flags),
         scope,
         raw,
         shadow.attributes[:],

@@ -52,18 +52,28 @@ def _edge_entries(traces: Traces, shards: int) -> Iterator[tuple[int, Entry]]:
     spans_by_shard: dict[int, list[Span]] = defaultdict(list)
     for trace_id, of_trace in traces.items():
         spans_by_shard[shard_of_trace(trace_id, shards)] += of_trace
-    halves_by_shard: dict[int, Halves] = defaultdict(lambda: Halves(set(), set()))
+    halves_by_shard: dict[int, Halves] = {}
     for shard, of_shard in sorted(spans_by_shard.items()):
-        halves, edges = halves_and_edges_of(of_shard)
+        halves_by_shard[shard], edges = halves_and_edges_of(of_shard)
         for minute, of_minute in sorted(edges.items()):
             yield shard, Entry(minute=minute, edges=edges_message(of_minute))
-        # A consumer's link leads to the producer's trace, and so perhaps to another shard.
-        halves_by_shard[shard].callers.update(halves.callers)
-        for callee in halves.callees:
-            halves_by_shard[shard_of_trace(callee.trace_id, shards)].callees.add(callee)
-    for shard, of_halves in sorted(halves_by_shard.items()):
-        for message in halves_messages(of_halves):
+    if shards > 1:
+        halves_by_shard = _where_they_are_looked_for(halves_by_shard, shards)
+    for shard, halves in sorted(halves_by_shard.items()):
+        for message in halves_messages(halves):
             yield shard, Entry(halves=message)
+
+
+def _where_they_are_looked_for(
+    halves_by_shard: dict[int, Halves], shards: int
+) -> dict[int, Halves]:
+    """A consumer's link leads to the producer's trace, and so perhaps to another shard."""
+    moved: dict[int, Halves] = defaultdict(lambda: Halves(set(), set()))
+    for shard, halves in halves_by_shard.items():
+        moved[shard].callers.update(halves.callers)
+        for callee in halves.callees:
+            moved[shard_of_trace(callee.trace_id, shards)].callees.add(callee)
+    return moved
 
 
 def sealed_segments(entries: Iterable[Entry]) -> Iterator[bytes]:
