@@ -345,7 +345,7 @@ class TestStages:
             mine = World(patch)
             assert mine.outcome().spans == {}
             assert mine.outcome().targets == {}
-            assert answers(mine)["/v1/services"] == {"services": []}
+            assert answers(mine)["/v1/services"] == {"services": [], "warnings": []}
             assert mine.received() == []
 
     def test_wrong_prefix(self, world, monkeypatch):
