@@ -14,6 +14,8 @@ import grpc
 import pytest
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.trace.export import SpanExportResult
@@ -43,13 +45,22 @@ from tests.payloads import Made, payload
 SECRET = "only-those-who-know-this"
 READER = "a-token-for-reading-alone"
 PROTOBUF = {"Content-Type": "application/x-protobuf"}
+WHOLE = payload([Made(trace=1, span=1), Made(trace=1, span=2, parent=1, attributes=(("n", 1),))])
 PACKAGE = "/opentelemetry.proto.collector"
 
 
 class Away:
-    """A MessageSender whose queue cannot be had."""
+    """A MessageSender whose queue cannot be had: ever, or the first time."""
+
+    def __init__(self, then=None):
+        self._then = then
+        self.refused = 0
 
     def send(self, messages):
+        if self._then and self.refused:
+            self._then.send(messages)
+            return
+        self.refused += 1
         raise StoreThrottled(f"no queue for {len(messages)} messages")
 
 
@@ -157,8 +168,23 @@ class TestRefused:
         assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
         assert "google.rpc.retryinfo-bin" not in metadata_of(error)
 
+    @settings(max_examples=50, phases=[Phase.explicit, Phase.reuse, Phase.generate], deadline=None)
+    @given(
+        place=st.integers(0, len(WHOLE) - 1),
+        cut=st.integers(0, 8),
+        put=st.binary(max_size=8),
+    )
+    def test_damaged(self, stack, address, place, cut, put):
+        """Whatever is damaged, both protocols come to the same verdict, in the same words."""
+        body = WHOLE[:place] + put + WHOLE[place + cut :]
+        by_http = http(stack.url + "/v1/traces", "POST", body, PROTOBUF)
+        if by_http.status == 200:
+            assert call(address, body) == by_http.body
+        else:
+            assert refused(address, body).details() == Status.FromString(by_http.body).message
+
     @pytest.mark.parametrize("compression", [None, grpc.Compression.Gzip])
-    @pytest.mark.parametrize("body_bytes", [config.BODY_BYTES_MAX + 1, 40 * MESSAGE_BYTES_MAX])
+    @pytest.mark.parametrize("body_bytes", [config.BODY_BYTES_MAX + 1, 4 * MESSAGE_BYTES_MAX])
     def test_too_large(self, address, body_bytes, compression):
         """What is too large, uncompressed, is RESOURCE_EXHAUSTED without a RetryInfo: never to be sent again."""
         error = refused(address, bytes(body_bytes), compression=compression)
@@ -229,6 +255,20 @@ class TestOwnStack:
         retry = RetryInfo.FromString(metadata_of(error)["google.rpc.retryinfo-bin"])
         assert retry.retry_delay.seconds == config.RETRY_AFTER_SECONDS
         assert "spans not accepted" in caplog.text
+
+    def test_queue_comes_back(self, caplog, monkeypatch):
+        """The stock exporter sends again after the time that it was told, and its spans are stored."""
+        monkeypatch.setattr(config, "RETRY_AFTER_SECONDS", 0)
+        services = Services()
+        services.span("grpc-again", "ask", minutes_ago(1))
+        with running() as (stack, address):
+            away = Away(wiring.sender())
+            wiring.replace_sender(away)
+            assert export(address, services.take()) is SpanExportResult.SUCCESS
+            stack.wait_until_stored()
+            assert get(stack.url, "/v1/services")["services"] == ["grpc-again"]
+        assert away.refused == 1
+        assert "retrying in 0.00s" in caplog.text
 
 
 class TestAccess:
