@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-import json
+import base64
 import random
 import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.errors import ClewError, LimitExceeded, StoreError, StoreThrottled
@@ -28,7 +29,7 @@ NUMBER_MAX = 10**126
 """Numbers are below it, and their negatives."""
 BATCH_WRITE_ITEMS_MAX = 25
 BATCH_WRITE_BYTES_MAX = 16_000_000
-"""Counted as they are sent: bytes in base64, and what is not ASCII escaped."""
+"""Counted as they are sent: bytes in base64, and control characters escaped."""
 BATCH_GET_KEYS_MAX = 100
 TRANSACTION_ACTIONS_MAX = 100
 TRANSACTION_BYTES_MAX = 4_000_000
@@ -64,6 +65,7 @@ class DynamoStore:
     def __init__(self, client: DynamoDBClient, sleep: Callable[[float], None] = time.sleep) -> None:
         self._client = client
         self._sleep = sleep
+        _serialise_batches_ourselves(client)
 
     def put_batch(self, table: str, items: Sequence[Item]) -> None:
         # All are checked before the first is sent: an item that is too large is found before anything is done.
@@ -293,7 +295,36 @@ def _sent_value_bytes(value: Plain) -> int:
 @lru_cache(maxsize=1_000)
 def _sent_text_bytes(text: str) -> int:
     # Names are few, and asked for with every item.
-    return len(json.dumps(text))
+    return len(orjson.dumps(text))
+
+
+_BODY = "clew_body"
+
+
+def _serialise_batches_ourselves(client: DynamoDBClient) -> None:
+    """From now on, BatchWriteItem's body is orjson's: a fifth of what botocore's walk over its model takes."""
+    events, operation = client.meta.events, "dynamodb.BatchWriteItem"
+    # Others may change the parameters before, and look at the body after. With an id of its own, a handler is
+    # registered once, however many stores a client has.
+    events.register_last(f"before-parameter-build.{operation}", _set_body_aside, "clew-aside")
+    events.register_first(f"before-call.{operation}", _put_body_back, "clew-back")
+
+
+def _set_body_aside(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+    """Leave botocore the first item of each table to serialise: it may choose the endpoint by the tables."""
+    context[_BODY] = orjson.dumps(params, default=_base64)
+    params["RequestItems"] = {
+        table: requests[:1] for table, requests in params["RequestItems"].items()
+    }
+
+
+def _put_body_back(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+    """Before botocore signs."""
+    params["body"] = context[_BODY]
+
+
+def _base64(value: bytes) -> str:
+    return base64.b64encode(value).decode()
 
 
 def _query_arguments(

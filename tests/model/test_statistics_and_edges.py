@@ -18,6 +18,7 @@ from chalicelib.model.edges import (
     edges_from,
     edges_message,
     smaller_exemplar,
+    smallest_exemplar,
 )
 from chalicelib.model.measure import Measure, bucket_of, merged
 from chalicelib.model.names import key_name
@@ -236,6 +237,7 @@ class TestExemplars:
 
         assert kept(offered) == kept(rng.sample(offered, len(offered)))
         assert bool(kept(offered)) == bool(offered)
+        assert not offered or smallest_exemplar(offered) == kept(offered)
 
     def test_padded_ids(self):
         """The smallest is that of the reversed bytes, so that ids padded on the left are not preferred."""
