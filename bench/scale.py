@@ -23,11 +23,14 @@ from bench.report import replace_between, table
 from chalicelib import config
 from chalicelib.store.commit import Counted, commit
 from chalicelib.store.layout import (
+    Level,
     marker_key,
     shard_of_block,
     shard_of_service,
     shard_of_trace,
+    statistics_partition,
 )
+from chalicelib.store.targets import query_targets, statistics_target
 from chalicelib.summarise.job import summarise_shards
 
 if TYPE_CHECKING:
@@ -451,14 +454,19 @@ def _payload(numbers: range, traces: int, services: int) -> bytes:
 
 
 def _counted(store: CountingStore, now: int) -> int:
-    """Entry spans in the answers about every service that is listed."""
+    """Entry spans that the hour's targets have, of every service that is listed."""
     from chalicelib.query.parameters import Range
     from chalicelib.query.services import hours_of_services
-    from chalicelib.query.statistics import statistics
 
     asked = Range((now - 3_600) * 10**9, (now + 3_600) * 10**9)
-    listed = hours_of_services(store, asked, now)
-    return sum(statistics(store, service, asked, None, now).total.entry.calls for service in listed)
+    first, last = now // 60 - 60, now // 60 + 60
+    return sum(
+        statistics_target(value).total.entry.calls
+        for service in hours_of_services(store, asked, now)
+        for _, value in query_targets(
+            store, statistics_partition(service), Level.MINUTE, first, last, now
+        )
+    )
 
 
 def main() -> None:

@@ -72,6 +72,8 @@ class Result(NamedTuple, Generic[Answer]):
     """Whether it stopped at its limit of work."""
     cut_off: int = 0
     """Traces so large that not all of their spans were looked at."""
+    has_unnamed: bool = False
+    """Whether an hour has services whose names are not listed: what of them has blocks of its own was not read."""
 
 
 class Found(NamedTuple):
@@ -206,6 +208,7 @@ class Searcher(Generic[Answer]):
         self._seen: set[bytes] = set()
         self._missing = 0
         self._cut_off = 0
+        self._has_unnamed = False
         self._found: list[Hit[Answer]] = []
         """Ascending."""
         self._rows: list[tuple[int, int, SearchRow]] = []
@@ -221,7 +224,9 @@ class Searcher(Generic[Answer]):
         cursor = self._next(page, unread_before)
         next_cursor = cursor and _cursor_text(cursor)
         answers = [hit.answer for hit in page]
-        return Result(answers, next_cursor, self._missing, ran_out, self._cut_off)
+        return Result(
+            answers, next_cursor, self._missing, ran_out, self._cut_off, self._has_unnamed
+        )
 
     def _next(self, page: list[Hit[Answer]], unread_before: int) -> Cursor | None:
         """Where the next page begins; None if there is none, or if no page would ever get further."""
@@ -259,6 +264,7 @@ class Searcher(Generic[Answer]):
             if service == OTHER_SERVICES:
                 # The one that is asked for may be among them.
                 named = {key_name(self._search.service)} if self._search.service else set()
+                self._has_unnamed |= not named
                 for hour in of_service:
                     hours.setdefault(hour, set()).update(named)
             elif self._conditions.want_service(service):
@@ -347,6 +353,11 @@ def search_warnings(result: Result[Any]) -> list[str]:
         warnings.append(
             f"{result.cut_off} traces have more spans than a search looks at: "
             f"of each, {config.TRACE_SPANS_SEARCHED_MAX} were"
+        )
+    if result.has_unnamed:
+        warnings.append(
+            f"there are more services than are listed, {OTHER_SERVICES}: "
+            "not all of their traces were looked at; ask for a service by its name"
         )
     return warnings
 

@@ -222,4 +222,9 @@ class TestServices:
         assert OTHER_SERVICES in shard.catalogue()
         for i in range(10):
             search = EVERYTHING._replace(service=f"service {i}")
-            assert len(search_traces(shard, search, NOON_UNIX_SECONDS).traces) == 30
+            found = search_traces(shard, search, NOON_UNIX_SECONDS)
+            assert (len(found.traces), found.warnings) == (30, [])
+        # Without a name a search cannot know whose blocks to read, and says so.
+        unnamed = search_traces(shard, EVERYTHING._replace(limit=1_000), NOON_UNIX_SECONDS)
+        assert len(unnamed.traces) < 300
+        assert [OTHER_SERVICES in warning for warning in unnamed.warnings] == [True]
