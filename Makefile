@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+MINUTES ?= 10
 VENV := .venv
 PY := $(VENV)/bin/python
 # Wheels alone: nothing is compiled on a laptop.
@@ -9,11 +10,17 @@ PIP_INSTALL := $(PY) -m pip install -q --disable-pip-version-check --only-binary
 EMULATOR := .venv-emulator
 CLIENTS := .venv-clients
 CLIENTS_STAMP := $(CLIENTS)/.installed
+OTHER_CLIENTS := .venv-other-clients
+OTHER_CLIENTS_STAMP := $(OTHER_CLIENTS)/.installed
+ZIPKIN_JS := tests/clients/zipkin_js
+ZIPKIN_JS_STAMP := $(ZIPKIN_JS)/node_modules/.installed
+CLIENTS_STAMPS := $(CLIENTS_STAMP) $(OTHER_CLIENTS_STAMP) $(ZIPKIN_JS_STAMP)
 EMULATOR_STAMP := $(EMULATOR)/.installed
 RUN_STAMP := $(VENV)/.run-installed
 DEV_STAMP := $(VENV)/.dev-installed
 DYNAMODB_LOCAL := $(EMULATOR)/dynamodb-local
 ZIPKIN_SERVER := $(EMULATOR)/zipkin-server
+ZIPKIN_REPORTER := $(EMULATOR)/zipkin-reporter
 # Node is Clew's own, whatever the machine has.
 NODE_STAMP := $(VENV)/.node-installed
 NPM := PATH="$(CURDIR)/$(VENV)/bin:$$PATH" npm --loglevel=error
@@ -25,7 +32,7 @@ CHROMIUM_STAMP := $(VENV)/chromium/.installed
 MODEL := chalicelib/model
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo ui infra deploy undeploy check test faults contract deploy-check screenshots lint bench bench-ui proto dictionary clean
+.PHONY: help run demo ui infra deploy undeploy check test faults kills soak contract golden deploy-check screenshots lint bench bench-ui bench-journal bench-scale proto dictionary clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,17 +58,26 @@ undeploy: $(RUN_STAMP) ## delete functions and API (STAGE; DATA=delete: queue an
 check: lint ## format, lint, types and the fast tests
 	@$(PY) -m pytest -m 'not slow'
 
-test: lint $(UI) $(CHROMIUM_STAMP) $(CLIENTS_STAMP) ## format, lint, types and all tests
+test: lint $(UI) $(CHROMIUM_STAMP) $(CLIENTS_STAMPS) ## format, lint, types and all tests
 	@$(PY) -m pytest
 
 faults: $(DEV_STAMP) ## every fault at every call of AWS
 	@FAULTS=all $(PY) -m pytest tests/faults
 
+kills: $(DEV_STAMP) $(UI) ## kill -9 of the laptop stack at random points (KILLS=50)
+	@KILLS=$${KILLS:-50} $(PY) -m pytest tests/e2e/test_kill.py
+
+soak: $(DEV_STAMP) ## the laptop stack at the machine's full rate, and at ten times that (MINUTES=10)
+	@exec $(PY) -m bench.soak --minutes $(MINUTES)
+
 deploy-check: $(DEV_STAMP) $(EMULATOR_STAMP) ## deploy to an emulator, with everything that belongs to it
 	@EMULATOR_PYTHON="$(CURDIR)/$(EMULATOR)/bin/python" $(PY) -m pytest -v tests/deploy
 
-contract: $(DEV_STAMP) $(EMULATOR_STAMP) $(DYNAMODB_LOCAL)/.installed $(ZIPKIN_SERVER)/.installed ## the contract kit on moto, ministack and DynamoDB Local; Zipkin's own server
+contract: $(DEV_STAMP) $(EMULATOR_STAMP) $(DYNAMODB_LOCAL)/.installed $(ZIPKIN_SERVER)/.installed $(ZIPKIN_REPORTER)/.installed ## the contract kit on moto, ministack and DynamoDB Local; Zipkin's own server and Java clients
 	@CLEW_CONTRACT=1 $(PY) -m pytest tests/contract -rs
+
+golden: $(DEV_STAMP) $(CLIENTS_STAMPS) $(EMULATOR_STAMP) $(ZIPKIN_REPORTER)/.installed ## record again what real clients send
+	@$(PY) -m tests.clients.real
 
 screenshots: $(DEV_STAMP) $(UI) $(CHROMIUM_STAMP) ## each view of the web UI, into docs/screenshots
 	@$(PY) -m tests.browser.screenshots
@@ -75,8 +91,14 @@ lint: $(DEV_STAMP) $(WEB_STAMP)
 bench: $(DEV_STAMP) ## measure
 	@$(PY) -m bench
 
+bench-journal: $(DEV_STAMP) ## measure how long a laptop takes to have its journal back
+	@$(PY) -m bench.journal
+
 bench-ui: $(DEV_STAMP) $(UI) $(CHROMIUM_STAMP) ## measure the web UI in a browser
 	@$(PY) -m bench.ui
+
+bench-scale: $(DEV_STAMP) ## the tables of docs/scale.md, and bad input at its full size
+	@$(PY) -m bench.scale --million
 
 proto: $(DEV_STAMP) ## compile the protobuf schemas
 	@$(PY) -m grpc_tools.protoc -I $(MODEL) --python_out=$(MODEL) --pyi_out=$(MODEL) $(MODEL)/*.proto
@@ -85,7 +107,7 @@ dictionary: $(DEV_STAMP) ## train the compression dictionary
 	@$(PY) -m infra.dictionary
 
 clean: ## remove what can be made again; the journal in .data stays
-	@rm -rf $(VENV) $(EMULATOR) $(CLIENTS) web/node_modules $(CHROMIUM_SOURCES)/node_modules $(dir $(UI)) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(EMULATOR) $(CLIENTS) $(OTHER_CLIENTS) $(ZIPKIN_JS)/node_modules web/node_modules $(CHROMIUM_SOURCES)/node_modules $(dir $(UI)) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps stand for what is installed: a start with nothing to install asks no network.
@@ -136,6 +158,17 @@ $(CLIENTS_STAMP): requirements-clients.txt | $(PY)
 	@$(CLIENTS)/bin/python -m pip install -q --disable-pip-version-check -r requirements-clients.txt
 	@touch $@
 
+$(OTHER_CLIENTS_STAMP): requirements-other-clients.txt | $(PY)
+	@echo "Installing further clients of the tests, once…"
+	@$(PY) -m venv $(OTHER_CLIENTS)
+	@$(OTHER_CLIENTS)/bin/python -m pip install -q --disable-pip-version-check -r requirements-other-clients.txt
+	@touch $@
+
+$(ZIPKIN_JS_STAMP): $(ZIPKIN_JS)/package.json $(ZIPKIN_JS)/package-lock.json $(NODE_STAMP)
+	@echo "Installing zipkin-js for the tests, once…"
+	@cd $(ZIPKIN_JS) && $(NPM) ci
+	@touch $@
+
 # Without Java there is no stamp: the tests say that they were skipped, and why.
 $(DYNAMODB_LOCAL)/.installed: tests/contract/dynamodb_local/pom.xml | $(EMULATOR_STAMP)
 	@if command -v javac >/dev/null && command -v mvn >/dev/null; then \
@@ -147,6 +180,12 @@ $(ZIPKIN_SERVER)/.installed: tests/contract/zipkin_server/pom.xml | $(EMULATOR_S
 	@if command -v java >/dev/null && command -v mvn >/dev/null; then \
 		echo "Installing Zipkin's server, once…"; \
 		mvn -q -B -Dstyle.color=never -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(ZIPKIN_SERVER) && touch $@; \
+	fi
+
+$(ZIPKIN_REPORTER)/.installed: tests/clients/zipkin_reporter/pom.xml | $(EMULATOR_STAMP)
+	@if command -v javac >/dev/null && command -v mvn >/dev/null; then \
+		echo "Installing Zipkin's Java clients, once…"; \
+		mvn -q -B -Dstyle.color=never -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(ZIPKIN_REPORTER) && touch $@; \
 	fi
 
 $(PY):

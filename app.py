@@ -490,6 +490,33 @@ def get_edges() -> Response:
     return _query(ask)
 
 
+@_route("/v1/dead-letters", "GET", scope=Scope.READ)
+def get_dead_letters() -> Response:
+    from chalicelib.present.native import dead_letters_json
+    from chalicelib.query.dead_letters import dead_letters
+    from chalicelib.query.parameters import Parameters
+
+    def ask() -> Any:
+        parameters = Parameters(_parameters(), ("limit", "cursor"))
+        limit = parameters.integer(
+            "limit", config.DEAD_LETTERS_LIMIT_DEFAULT, 1, config.DEAD_LETTERS_LIMIT_MAX
+        )
+        cursor = parameters.text("cursor")
+        queue = wiring.dead_letter_queue()
+        return dead_letters_json(
+            dead_letters(wiring.store(), queue, int(time.time()), limit, cursor)
+        )
+
+    return _query(ask)
+
+
+@_route("/v1/dead-letters/redrive", "POST", scope=Scope.CONFIGURE)
+def post_redrive() -> Response:
+    from chalicelib.present.native import redrive_json
+
+    return _query(lambda: redrive_json(wiring.dead_letter_queue().redrive()))
+
+
 def _answer_as(dialect: str, route: str, *, in_plain_text: bool) -> None:
     """A route that one of `chalicelib/answer` answers."""
     method, _, path = route.partition(" ")

@@ -1,4 +1,4 @@
-"""`make bench`: what Clew takes and costs: tables, JSON in bench/results, figures in README and docs/cost.md.
+"""`make bench`: what Clew takes and costs: tables, JSON in bench/results, figures in README and docs.
 
 `python -m bench [--quick] [PART…]` measures only these parts, or less of each, and then rewrites no page.
 """
@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import answers, cold, memory, processing, report
+from bench import answers, cold, memory, processing, report, sampling
 from bench.cost import cost_of, idle_bill, memory_megabytes
 from bench.load import SPANS_PER_TRACE
 from bench.prices import SECONDS_PER_MONTH, total_dollars
@@ -156,6 +156,7 @@ def main() -> None:
         for name, content in made.items():
             report.replace_between(PROJECT / "docs" / "cost.md", name, content)
         report.replace_between(PROJECT / "README.md", "figures", figures(found))
+        sampling.write(found["curve"])
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def record_of(message: Message) -> Record:
 
 
 class _NoDeadLetters:
-    def bury(self, record: Record, reason: str) -> None:
+    def bury(self, record: Record, reason: str, note: str) -> None:
         raise AssertionError(f"the load has no message that cannot be stored: {reason}")
 
 

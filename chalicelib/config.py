@@ -45,6 +45,9 @@ RETRY_AFTER_SECONDS = _integer("CLEW_RETRY_AFTER_SECONDS", 5)
 MESSAGE_PAYLOAD_BYTES_MAX = 1_000_000
 """Uncompressed. SQS takes 1 MiB a message and a batch; zstd never adds more than 0.4 %."""
 
+DEAD_LETTER_RETENTION_SECONDS = 14 * 86_400
+"""As long as the queue keeps them (infra/stack.yaml)."""
+
 # The store.
 GROUP_MESSAGES_MAX = 80
 """Markers of one commit: a transaction has 100 actions, and segments need some of them."""
@@ -58,6 +61,9 @@ SHARDS = _integer("CLEW_SHARDS", 1)
 """Segments of a commit; more for scale (each costs write units of its own)."""
 SHARDS_READ = max(SHARDS, _integer("CLEW_SHARDS_READ", SHARDS))
 """Shards that are folded and read. Before SHARDS is made smaller, keep the old number here."""
+INDEX_SHARDS = _integer("CLEW_INDEX_SHARDS", 1)
+"""Partitions of a service's hour in the index. One takes 1,000 write units a second; a search reads each."""
+INDEX_SHARDS_READ = max(INDEX_SHARDS, _integer("CLEW_INDEX_SHARDS_READ", INDEX_SHARDS))
 
 # Statistics.
 MINUTE_RETENTION_SECONDS = _integer("CLEW_MINUTE_RETENTION_SECONDS", 8 * 86_400)
@@ -68,9 +74,15 @@ PENDING_WINDOW_SECONDS = _integer("CLEW_PENDING_WINDOW_SECONDS", 3_600)
 ROLL_UP_DELAY_SECONDS = 600
 """After an hour's end, so that most late spans are in before its minutes move up."""
 
+SERVICES_MAX = _integer("CLEW_SERVICES_MAX", 2_000)
+"""Of a shard and day that are counted by themselves: bounds the catalogue, which a fold writes anew."""
+
 # Answers.
 SEARCH_LIMIT_DEFAULT = 20
 SEARCH_LIMIT_MAX = 1_000
+DEAD_LETTERS_LIMIT_DEFAULT = 20
+DEAD_LETTERS_LIMIT_MAX = 100
+"""A note has a kilobyte or two: one page of a query."""
 ZIPKIN_AUTOCOMPLETE_KEYS = [
     key.strip()
     for key in os.environ.get("CLEW_ZIPKIN_AUTOCOMPLETE_KEYS", "").split(",")
@@ -79,6 +91,10 @@ ZIPKIN_AUTOCOMPLETE_KEYS = [
 """Tags that Zipkin's UI offers to search by; separated by commas."""
 RESPONSE_BYTES_MAX = 4_400_000
 """Lambda returns at most 6 MB of JSON, in which a body is base64."""
+TRACE_SPANS_MAX = 100_000
+"""Of a trace that is answered whole: more would not fit an answer, nor a 512 MB Lambda. As columns it has pages."""
+TRACE_SPANS_SEARCHED_MAX = 50_000
+"""Of one trace, by a search or a look-up of a caller: a trace of a million must not end the function."""
 CHUNKS_ASKED_MAX = SPAN_IDS_ASKED_MAX = 100
 """Of one trace: as many as DynamoDB reads in a batch, and as fit a URL."""
 PAGE_SPANS = _integer("CLEW_PAGE_SPANS", 50_000)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra import deploy, tokens
+from chalicelib.errors import StoreError
+from infra import dead_letters, deploy, tokens
 from infra.stages import Refused, Stage, stage_named
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def arguments_from(words: list[str]) -> argparse.Namespace:
     undeploy.add_argument("--delete-data", action="store_true", help="and the queue and the tables")
     undeploy.add_argument("--yes", action="store_true", help="do not ask")
     tokens.add_commands(commands)
+    dead_letters.add_commands(commands)
     return parser.parse_args(words)
 
 
@@ -41,7 +43,7 @@ def main(words: list[str]) -> int:
     except Refused as error:
         print(error, file=sys.stderr)
         return 1
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, StoreError) as error:
         print(f"AWS refused: {error}", file=sys.stderr)
         return 1
     return 0

@@ -287,7 +287,10 @@ class TestQueries:
 
     def test_services(self, aws):
         """Services and their span names, folded or not; a name may need percent-encoding."""
-        assert get("/v1/services").json == {"services": sorted([SERVICE, "cart"])}
+        assert get("/v1/services").json == {
+            "services": sorted([SERVICE, "cart"]),
+            "warnings": [],
+        }
         assert of_service("span_names", SERVICE).json == {
             "span_names": [
                 {"name": "GET /", "kind": "server"},
@@ -602,7 +605,12 @@ GUARDED = sorted(
 )
 SCOPE_OF_METHOD = {"POST": "ingest", "PUT": "configure"}
 # Senders ask these, and askers send this.
-SCOPE_OF_RESOURCE = {"/sampling": "ingest", "/api/sampling": "ingest", "/api/transform": "read"}
+SCOPE_OF_RESOURCE = {
+    "/sampling": "ingest",
+    "/api/sampling": "ingest",
+    "/api/transform": "read",
+    "/v1/dead-letters/redrive": "configure",
+}
 KEYS = {
     "both": {"x-api-key": "a-token-for-both"},
     "ingest": {"Authorization": "Bearer a-token-to-ingest"},

@@ -33,7 +33,7 @@ STAGES = {
 EVERYWHERE = {"config", "errors"}
 FOR_FUNCTIONS = {"wiring", "telemetry"}
 """For `app.py` and each stage's `function.py`: where there are an environment, a clock and AWS."""
-AWS_MODULES = {"queue/sqs.py", "store/dynamodb.py", "wiring.py"}
+AWS_MODULES = {"queue/sqs.py", "queue/sqs_redrive.py", "store/dynamodb.py", "wiring.py"}
 
 
 def imports_of(path: Path) -> Iterator[str]:
@@ -93,6 +93,12 @@ def test_aws(path):
     roots = {name.split(".")[0] for name in imports_of(path)}
     assert "boto3" not in roots
     assert "botocore" not in roots or name_of(path) in AWS_MODULES
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_no_grpc(path):
+    """gRPC is the laptop's: nothing in Lambda imports it, nor the messages of its errors."""
+    assert not [name for name in imports_of(path) if name.startswith(("grpc", "google.rpc"))]
 
 
 def test_every_stage_is_listed():
@@ -159,6 +165,7 @@ def test_first_request_loads_little():
         *("chalicelib.query", "chalicelib.present", "chalicelib.summarise.fold"),
         *("chalicelib.store.dynamodb", "chalicelib.telemetry", "moto", "boto3"),
         *("aws_lambda_powertools", "opentelemetry.sdk", "pytest", "asyncio", "numpy"),
+        *("grpc", "google.rpc"),
     )
     assert not [name for name in loaded if name.startswith(unwanted)]
     assert len(loaded) <= REQUEST_IMPORTS_MAX

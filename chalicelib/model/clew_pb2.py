@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\nclew.proto\x12\nclew.model\"o\n\x07Measure\x12\r\n\x05\x63\x61lls\x18\x01 \x01(\x12\x12\x0e\n\x06\x65rrors\x18\x02 \x01(\x12\x12\x19\n\x11\x64uration_sum_nano\x18\x03 \x01(\x04\x12\x13\n\x0b\x62ucket_gaps\x18\x04 \x03(\x11\x12\x15\n\rbucket_counts\x18\x05 \x03(\x12\"\xd4\x01\n\nStatistics\x12-\n\x06series\x18\x01 \x03(\x0b\x32\x1d.clew.model.Statistics.Series\x12\"\n\x05\x65ntry\x18\x02 \x01(\x0b\x32\x13.clew.model.Measure\x12\"\n\x05other\x18\x03 \x01(\x0b\x32\x13.clew.model.Measure\x1aO\n\x06Series\x12\x11\n\tspan_name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\x05\x12$\n\x07measure\x18\x03 \x01(\x0b\x32\x13.clew.model.Measure\"\xc9\x01\n\x05\x45\x64ges\x12%\n\x05\x65\x64ges\x18\x01 \x03(\x0b\x32\x16.clew.model.Edges.Edge\x12\"\n\x05other\x18\x02 \x01(\x0b\x32\x13.clew.model.Measure\x1au\n\x04\x45\x64ge\x12\x0e\n\x06\x63\x61ller\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61llee\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\x05\x12$\n\x07measure\x18\x04 \x01(\x0b\x32\x13.clew.model.Measure\x12\x19\n\x11\x65xemplar_trace_id\x18\x05 \x01(\x0c\"\xfe\x02\n\x06Halves\x12\x39\n\x0f\x63\x61ller_profiles\x18\x01 \x03(\x0b\x32 .clew.model.Halves.CallerProfile\x12\x39\n\x0f\x63\x61llee_profiles\x18\x02 \x03(\x0b\x32 .clew.model.Halves.CalleeProfile\x12\x0f\n\x07minutes\x18\x03 \x03(\x04\x12\x11\n\ttrace_ids\x18\x04 \x01(\x0c\x12\x15\n\rcaller_counts\x18\x05 \x03(\r\x12\x15\n\rcallee_counts\x18\x06 \x03(\r\x12\x0f\n\x07\x63\x61llers\x18\x07 \x01(\x0c\x12\x0f\n\x07\x63\x61llees\x18\x08 \x01(\x0c\x1aK\n\rCallerProfile\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0c\n\x04peer\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\x05\x12\r\n\x05\x65rror\x18\x04 \x01(\x08\x1a=\n\rCalleeProfile\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\x05\x12\r\n\x05\x65rror\x18\x03 \x01(\x08\"\xd2\x01\n\x07Segment\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.clew.model.Segment.Entry\x1a\x9a\x01\n\x05\x45ntry\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06minute\x18\x02 \x01(\x04\x12*\n\nstatistics\x18\x03 \x01(\x0b\x32\x16.clew.model.Statistics\x12 \n\x05\x65\x64ges\x18\x04 \x01(\x0b\x32\x11.clew.model.Edges\x12\"\n\x06halves\x18\x05 \x01(\x0b\x32\x12.clew.model.Halves\"w\n\x10StatisticsTarget\x12%\n\x05total\x18\x01 \x01(\x0b\x32\x16.clew.model.Statistics\x12\'\n\x07pending\x18\x02 \x01(\x0b\x32\x16.clew.model.Statistics\x12\x13\n\x0b\x61ll_pending\x18\x03 \x01(\x08\"h\n\x0b\x45\x64gesTarget\x12 \n\x05total\x18\x01 \x01(\x0b\x32\x11.clew.model.Edges\x12\"\n\x07pending\x18\x02 \x01(\x0b\x32\x11.clew.model.Edges\x12\x13\n\x0b\x61ll_pending\x18\x03 \x01(\x08\"\x8c\x01\n\tCatalogue\x12/\n\x08services\x18\x01 \x03(\x0b\x32\x1d.clew.model.Catalogue.Service\x1aN\n\x07Service\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05hours\x18\x02 \x01(\r\x12\x13\n\x0bhours_dirty\x18\x03 \x01(\r\x12\x11\n\tday_dirty\x18\x04 \x01(\x08\"\xc1\x02\n\tFoldState\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x30\n\x08progress\x18\x02 \x03(\x0b\x32\x1e.clew.model.FoldState.Progress\x12.\n\x07pending\x18\x03 \x03(\x0b\x32\x1d.clew.model.FoldState.Pending\x12\x18\n\x10\x63hecked_sequence\x18\x04 \x01(\x04\x12\x16\n\x0e\x63hecked_traces\x18\x05 \x01(\r\x12\x13\n\x0b\x64irty_hours\x18\x06 \x03(\x04\x12\x12\n\ndirty_days\x18\x07 \x03(\x04\x1a,\n\x08Progress\x12\x0f\n\x07segment\x18\x01 \x01(\t\x12\x0f\n\x07\x65ntries\x18\x02 \x01(\r\x1a\x38\n\x07Pending\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x1b\n\x13\x66olded_unix_seconds\x18\x02 \x01(\x04\"\xb4\x02\n\x0bSearchBlock\x12\r\n\x05names\x18\x01 \x03(\t\x12\x11\n\ttrace_ids\x18\x02 \x01(\x0c\x12\"\n\x1a\x66irst_start_time_unix_nano\x18\x03 \x03(\x06\x12\x1d\n\x15longest_duration_nano\x18\x04 \x03(\x04\x12\x1e\n\x16shortest_duration_nano\x18\x0b \x03(\x04\x12\x0e\n\x06\x65rrors\x18\x05 \x01(\x0c\x12\x0f\n\x07service\x18\x06 \x03(\r\x12\x18\n\x10span_name_counts\x18\x07 \x03(\r\x12\x12\n\nspan_names\x18\x08 \x03(\r\x12\x1d\n\x15\x61ttribute_hash_counts\x18\t \x03(\r\x12\x18\n\x10\x61ttribute_hashes\x18\n \x01(\x0c\x12\x18\n\x10has_event_hashes\x18\x0c \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\nclew.proto\x12\nclew.model\"o\n\x07Measure\x12\r\n\x05\x63\x61lls\x18\x01 \x01(\x12\x12\x0e\n\x06\x65rrors\x18\x02 \x01(\x12\x12\x19\n\x11\x64uration_sum_nano\x18\x03 \x01(\x04\x12\x13\n\x0b\x62ucket_gaps\x18\x04 \x03(\x11\x12\x15\n\rbucket_counts\x18\x05 \x03(\x12\"\xeb\x01\n\nStatistics\x12-\n\x06series\x18\x01 \x03(\x0b\x32\x1d.clew.model.Statistics.Series\x12\"\n\x05\x65ntry\x18\x02 \x01(\x0b\x32\x13.clew.model.Measure\x12\"\n\x05other\x18\x03 \x01(\x0b\x32\x13.clew.model.Measure\x12\x15\n\rrenamed_calls\x18\x04 \x01(\x04\x1aO\n\x06Series\x12\x11\n\tspan_name\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\x05\x12$\n\x07measure\x18\x03 \x01(\x0b\x32\x13.clew.model.Measure\"\xc9\x01\n\x05\x45\x64ges\x12%\n\x05\x65\x64ges\x18\x01 \x03(\x0b\x32\x16.clew.model.Edges.Edge\x12\"\n\x05other\x18\x02 \x01(\x0b\x32\x13.clew.model.Measure\x1au\n\x04\x45\x64ge\x12\x0e\n\x06\x63\x61ller\x18\x01 \x01(\t\x12\x0e\n\x06\x63\x61llee\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\x05\x12$\n\x07measure\x18\x04 \x01(\x0b\x32\x13.clew.model.Measure\x12\x19\n\x11\x65xemplar_trace_id\x18\x05 \x01(\x0c\"\xfe\x02\n\x06Halves\x12\x39\n\x0f\x63\x61ller_profiles\x18\x01 \x03(\x0b\x32 .clew.model.Halves.CallerProfile\x12\x39\n\x0f\x63\x61llee_profiles\x18\x02 \x03(\x0b\x32 .clew.model.Halves.CalleeProfile\x12\x0f\n\x07minutes\x18\x03 \x03(\x04\x12\x11\n\ttrace_ids\x18\x04 \x01(\x0c\x12\x15\n\rcaller_counts\x18\x05 \x03(\r\x12\x15\n\rcallee_counts\x18\x06 \x03(\r\x12\x0f\n\x07\x63\x61llers\x18\x07 \x01(\x0c\x12\x0f\n\x07\x63\x61llees\x18\x08 \x01(\x0c\x1aK\n\rCallerProfile\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0c\n\x04peer\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\x05\x12\r\n\x05\x65rror\x18\x04 \x01(\x08\x1a=\n\rCalleeProfile\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\x05\x12\r\n\x05\x65rror\x18\x03 \x01(\x08\"\xd2\x01\n\x07Segment\x12*\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x19.clew.model.Segment.Entry\x1a\x9a\x01\n\x05\x45ntry\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0e\n\x06minute\x18\x02 \x01(\x04\x12*\n\nstatistics\x18\x03 \x01(\x0b\x32\x16.clew.model.Statistics\x12 \n\x05\x65\x64ges\x18\x04 \x01(\x0b\x32\x11.clew.model.Edges\x12\"\n\x06halves\x18\x05 \x01(\x0b\x32\x12.clew.model.Halves\"w\n\x10StatisticsTarget\x12%\n\x05total\x18\x01 \x01(\x0b\x32\x16.clew.model.Statistics\x12\'\n\x07pending\x18\x02 \x01(\x0b\x32\x16.clew.model.Statistics\x12\x13\n\x0b\x61ll_pending\x18\x03 \x01(\x08\"h\n\x0b\x45\x64gesTarget\x12 \n\x05total\x18\x01 \x01(\x0b\x32\x11.clew.model.Edges\x12\"\n\x07pending\x18\x02 \x01(\x0b\x32\x11.clew.model.Edges\x12\x13\n\x0b\x61ll_pending\x18\x03 \x01(\x08\"\x8c\x01\n\tCatalogue\x12/\n\x08services\x18\x01 \x03(\x0b\x32\x1d.clew.model.Catalogue.Service\x1aN\n\x07Service\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05hours\x18\x02 \x01(\r\x12\x13\n\x0bhours_dirty\x18\x03 \x01(\r\x12\x11\n\tday_dirty\x18\x04 \x01(\x08\"\xdd\x02\n\tFoldState\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x30\n\x08progress\x18\x02 \x03(\x0b\x32\x1e.clew.model.FoldState.Progress\x12.\n\x07pending\x18\x03 \x03(\x0b\x32\x1d.clew.model.FoldState.Pending\x12\x18\n\x10\x63hecked_sequence\x18\x04 \x01(\x04\x12\x16\n\x0e\x63hecked_traces\x18\x05 \x01(\r\x12\x13\n\x0b\x64irty_hours\x18\x06 \x03(\x04\x12\x12\n\ndirty_days\x18\x07 \x03(\x04\x12\x1a\n\x12has_other_services\x18\x08 \x01(\x08\x1a,\n\x08Progress\x12\x0f\n\x07segment\x18\x01 \x01(\t\x12\x0f\n\x07\x65ntries\x18\x02 \x01(\r\x1a\x38\n\x07Pending\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x1b\n\x13\x66olded_unix_seconds\x18\x02 \x01(\x04\"\xb4\x02\n\x0bSearchBlock\x12\r\n\x05names\x18\x01 \x03(\t\x12\x11\n\ttrace_ids\x18\x02 \x01(\x0c\x12\"\n\x1a\x66irst_start_time_unix_nano\x18\x03 \x03(\x06\x12\x1d\n\x15longest_duration_nano\x18\x04 \x03(\x04\x12\x1e\n\x16shortest_duration_nano\x18\x0b \x03(\x04\x12\x0e\n\x06\x65rrors\x18\x05 \x01(\x0c\x12\x0f\n\x07service\x18\x06 \x03(\r\x12\x18\n\x10span_name_counts\x18\x07 \x03(\r\x12\x12\n\nspan_names\x18\x08 \x03(\r\x12\x1d\n\x15\x61ttribute_hash_counts\x18\t \x03(\r\x12\x18\n\x10\x61ttribute_hashes\x18\n \x01(\x0c\x12\x18\n\x10has_event_hashes\x18\x0c \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,37 +34,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MEASURE']._serialized_start=26
   _globals['_MEASURE']._serialized_end=137
   _globals['_STATISTICS']._serialized_start=140
-  _globals['_STATISTICS']._serialized_end=352
-  _globals['_STATISTICS_SERIES']._serialized_start=273
-  _globals['_STATISTICS_SERIES']._serialized_end=352
-  _globals['_EDGES']._serialized_start=355
-  _globals['_EDGES']._serialized_end=556
-  _globals['_EDGES_EDGE']._serialized_start=439
-  _globals['_EDGES_EDGE']._serialized_end=556
-  _globals['_HALVES']._serialized_start=559
-  _globals['_HALVES']._serialized_end=941
-  _globals['_HALVES_CALLERPROFILE']._serialized_start=803
-  _globals['_HALVES_CALLERPROFILE']._serialized_end=878
-  _globals['_HALVES_CALLEEPROFILE']._serialized_start=880
-  _globals['_HALVES_CALLEEPROFILE']._serialized_end=941
-  _globals['_SEGMENT']._serialized_start=944
-  _globals['_SEGMENT']._serialized_end=1154
-  _globals['_SEGMENT_ENTRY']._serialized_start=1000
-  _globals['_SEGMENT_ENTRY']._serialized_end=1154
-  _globals['_STATISTICSTARGET']._serialized_start=1156
-  _globals['_STATISTICSTARGET']._serialized_end=1275
-  _globals['_EDGESTARGET']._serialized_start=1277
-  _globals['_EDGESTARGET']._serialized_end=1381
-  _globals['_CATALOGUE']._serialized_start=1384
-  _globals['_CATALOGUE']._serialized_end=1524
-  _globals['_CATALOGUE_SERVICE']._serialized_start=1446
-  _globals['_CATALOGUE_SERVICE']._serialized_end=1524
-  _globals['_FOLDSTATE']._serialized_start=1527
-  _globals['_FOLDSTATE']._serialized_end=1848
-  _globals['_FOLDSTATE_PROGRESS']._serialized_start=1746
-  _globals['_FOLDSTATE_PROGRESS']._serialized_end=1790
-  _globals['_FOLDSTATE_PENDING']._serialized_start=1792
-  _globals['_FOLDSTATE_PENDING']._serialized_end=1848
-  _globals['_SEARCHBLOCK']._serialized_start=1851
-  _globals['_SEARCHBLOCK']._serialized_end=2159
+  _globals['_STATISTICS']._serialized_end=375
+  _globals['_STATISTICS_SERIES']._serialized_start=296
+  _globals['_STATISTICS_SERIES']._serialized_end=375
+  _globals['_EDGES']._serialized_start=378
+  _globals['_EDGES']._serialized_end=579
+  _globals['_EDGES_EDGE']._serialized_start=462
+  _globals['_EDGES_EDGE']._serialized_end=579
+  _globals['_HALVES']._serialized_start=582
+  _globals['_HALVES']._serialized_end=964
+  _globals['_HALVES_CALLERPROFILE']._serialized_start=826
+  _globals['_HALVES_CALLERPROFILE']._serialized_end=901
+  _globals['_HALVES_CALLEEPROFILE']._serialized_start=903
+  _globals['_HALVES_CALLEEPROFILE']._serialized_end=964
+  _globals['_SEGMENT']._serialized_start=967
+  _globals['_SEGMENT']._serialized_end=1177
+  _globals['_SEGMENT_ENTRY']._serialized_start=1023
+  _globals['_SEGMENT_ENTRY']._serialized_end=1177
+  _globals['_STATISTICSTARGET']._serialized_start=1179
+  _globals['_STATISTICSTARGET']._serialized_end=1298
+  _globals['_EDGESTARGET']._serialized_start=1300
+  _globals['_EDGESTARGET']._serialized_end=1404
+  _globals['_CATALOGUE']._serialized_start=1407
+  _globals['_CATALOGUE']._serialized_end=1547
+  _globals['_CATALOGUE_SERVICE']._serialized_start=1469
+  _globals['_CATALOGUE_SERVICE']._serialized_end=1547
+  _globals['_FOLDSTATE']._serialized_start=1550
+  _globals['_FOLDSTATE']._serialized_end=1899
+  _globals['_FOLDSTATE_PROGRESS']._serialized_start=1797
+  _globals['_FOLDSTATE_PROGRESS']._serialized_end=1841
+  _globals['_FOLDSTATE_PENDING']._serialized_start=1843
+  _globals['_FOLDSTATE_PENDING']._serialized_end=1899
+  _globals['_SEARCHBLOCK']._serialized_start=1902
+  _globals['_SEARCHBLOCK']._serialized_end=2210
 # @@protoc_insertion_point(module_scope)

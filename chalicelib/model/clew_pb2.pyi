@@ -21,7 +21,7 @@ class Measure(_message.Message):
     def __init__(self, calls: _Optional[int] = ..., errors: _Optional[int] = ..., duration_sum_nano: _Optional[int] = ..., bucket_gaps: _Optional[_Iterable[int]] = ..., bucket_counts: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Statistics(_message.Message):
-    __slots__ = ("series", "entry", "other")
+    __slots__ = ("series", "entry", "other", "renamed_calls")
     class Series(_message.Message):
         __slots__ = ("span_name", "kind", "measure")
         SPAN_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -34,10 +34,12 @@ class Statistics(_message.Message):
     SERIES_FIELD_NUMBER: _ClassVar[int]
     ENTRY_FIELD_NUMBER: _ClassVar[int]
     OTHER_FIELD_NUMBER: _ClassVar[int]
+    RENAMED_CALLS_FIELD_NUMBER: _ClassVar[int]
     series: _containers.RepeatedCompositeFieldContainer[Statistics.Series]
     entry: Measure
     other: Measure
-    def __init__(self, series: _Optional[_Iterable[_Union[Statistics.Series, _Mapping]]] = ..., entry: _Optional[_Union[Measure, _Mapping]] = ..., other: _Optional[_Union[Measure, _Mapping]] = ...) -> None: ...
+    renamed_calls: int
+    def __init__(self, series: _Optional[_Iterable[_Union[Statistics.Series, _Mapping]]] = ..., entry: _Optional[_Union[Measure, _Mapping]] = ..., other: _Optional[_Union[Measure, _Mapping]] = ..., renamed_calls: _Optional[int] = ...) -> None: ...
 
 class Edges(_message.Message):
     __slots__ = ("edges", "other")
@@ -157,7 +159,7 @@ class Catalogue(_message.Message):
     def __init__(self, services: _Optional[_Iterable[_Union[Catalogue.Service, _Mapping]]] = ...) -> None: ...
 
 class FoldState(_message.Message):
-    __slots__ = ("version", "progress", "pending", "checked_sequence", "checked_traces", "dirty_hours", "dirty_days")
+    __slots__ = ("version", "progress", "pending", "checked_sequence", "checked_traces", "dirty_hours", "dirty_days", "has_other_services")
     class Progress(_message.Message):
         __slots__ = ("segment", "entries")
         SEGMENT_FIELD_NUMBER: _ClassVar[int]
@@ -179,6 +181,7 @@ class FoldState(_message.Message):
     CHECKED_TRACES_FIELD_NUMBER: _ClassVar[int]
     DIRTY_HOURS_FIELD_NUMBER: _ClassVar[int]
     DIRTY_DAYS_FIELD_NUMBER: _ClassVar[int]
+    HAS_OTHER_SERVICES_FIELD_NUMBER: _ClassVar[int]
     version: int
     progress: _containers.RepeatedCompositeFieldContainer[FoldState.Progress]
     pending: _containers.RepeatedCompositeFieldContainer[FoldState.Pending]
@@ -186,7 +189,8 @@ class FoldState(_message.Message):
     checked_traces: int
     dirty_hours: _containers.RepeatedScalarFieldContainer[int]
     dirty_days: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, version: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[FoldState.Progress, _Mapping]]] = ..., pending: _Optional[_Iterable[_Union[FoldState.Pending, _Mapping]]] = ..., checked_sequence: _Optional[int] = ..., checked_traces: _Optional[int] = ..., dirty_hours: _Optional[_Iterable[int]] = ..., dirty_days: _Optional[_Iterable[int]] = ...) -> None: ...
+    has_other_services: bool
+    def __init__(self, version: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[FoldState.Progress, _Mapping]]] = ..., pending: _Optional[_Iterable[_Union[FoldState.Pending, _Mapping]]] = ..., checked_sequence: _Optional[int] = ..., checked_traces: _Optional[int] = ..., dirty_hours: _Optional[_Iterable[int]] = ..., dirty_days: _Optional[_Iterable[int]] = ..., has_other_services: _Optional[bool] = ...) -> None: ...
 
 class SearchBlock(_message.Message):
     __slots__ = ("names", "trace_ids", "first_start_time_unix_nano", "longest_duration_nano", "shortest_duration_nano", "errors", "service", "span_name_counts", "span_names", "attribute_hash_counts", "attribute_hashes", "has_event_hashes")

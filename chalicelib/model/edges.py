@@ -7,10 +7,14 @@ under the name that its caller knows (an address, a queue) until the called serv
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from chalicelib.model.clew_pb2 import Edges as EdgesMessage
 from chalicelib.model.measure import Measure, measure_from, measure_message
 from chalicelib.model.statistics import above_cap
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 EDGES_MAX = 2_000
 """Edges of a minute, hour or day and shard; the rest is counted together, as `other`."""
@@ -80,15 +84,6 @@ class Edges:
             edge.measure.add(measure)
             edge.exemplar_trace_id = smaller_exemplar(edge.exemplar_trace_id, exemplar_trace_id)
 
-    def count(self, key: EdgeKey, bucket: int, is_error: bool, exemplar_trace_id: bytes) -> None:
-        """Offer one call. The durations of edges are not summed."""
-        edge = self.edges.get(key)
-        if edge is None:
-            edge = self.edges[key] = Edge(Measure(), exemplar_trace_id)
-        else:
-            edge.exemplar_trace_id = smaller_exemplar(edge.exemplar_trace_id, exemplar_trace_id)
-        edge.measure.count_one(bucket, is_error=is_error)
-
     def add(self, added: Edges) -> None:
         """Merge another in; it is not changed."""
         for key, edge in added.edges.items():
@@ -108,6 +103,11 @@ def smaller_exemplar(one: bytes, other: bytes) -> bytes:
     if not one or not other:
         return one or other
     return one if one[::-1] <= other[::-1] else other
+
+
+def smallest_exemplar(trace_ids: Iterable[bytes]) -> bytes:
+    """The one that stays of many, none of which is b""."""
+    return min([trace_id[::-1] for trace_id in trace_ids])[::-1]
 
 
 def edges_message(edges: Edges) -> EdgesMessage:

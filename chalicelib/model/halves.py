@@ -10,14 +10,13 @@ A caller that names a database is an edge by itself: databases send no spans. do
 from __future__ import annotations
 
 import struct
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from zlib import crc32
 
 from chalicelib.model.clew_pb2 import Halves as HalvesMessage
-from chalicelib.model.edges import EdgeKind, Edges
-from chalicelib.model.measure import bucket_of
-from chalicelib.model.names import key_name
+from chalicelib.model.edges import EdgeKind, Edges, smallest_exemplar
+from chalicelib.model.measure import bucket_of, measure_of
 from chalicelib.model.peers import Peer, peer_of
 from chalicelib.model.span import CALLEE_KINDS, CALLER_KINDS, CONSUMER, Span
 from chalicelib.model.statistics import MINUTE_NANO
@@ -64,6 +63,8 @@ class Callee(NamedTuple):
     """Of its duration: the edge's latency where the caller's is not known."""
 
 
+DatabaseCall = tuple[int, str, str, bool]
+"""Minute, service, the database's name, and whether it failed."""
 HalfKey = tuple[bytes, bytes]
 """Trace id and span id of the caller: what both halves of a call have in common."""
 
@@ -76,23 +77,29 @@ class Halves(NamedTuple):
 def halves_and_edges_of(spans: Iterable[Span]) -> tuple[Halves, dict[int, Edges]]:
     """The half-edges of these spans, and the edges (by minute) that are whole already: calls to databases."""
     halves = Halves(set(), set())
-    edges: dict[int, Edges] = defaultdict(Edges)
+    database_calls: dict[DatabaseCall, list[Span]] = defaultdict(list)
     for span in spans:
         if span.kind in CALLER_KINDS:
-            _add_caller(span, halves, edges)
+            _add_caller(span, halves, database_calls)
         elif span.kind in CALLEE_KINDS:
             _add_callees(span, halves)
+    edges: dict[int, Edges] = defaultdict(Edges)
+    for (minute, service, database, is_error), of_alike in database_calls.items():
+        measure = measure_of([span.duration_nano for span in of_alike], is_error=is_error)
+        measure.duration_sum_nano = 0  # The durations of edges are not summed.
+        exemplar = smallest_exemplar([span.trace_id for span in of_alike])
+        edges[minute].offer((service, database, EdgeKind.DATABASE), measure, exemplar)
     return halves, edges
 
 
-def _add_caller(span: Span, halves: Halves, edges: dict[int, Edges]) -> None:
+def _add_caller(span: Span, halves: Halves, database_calls: dict[DatabaseCall, list[Span]]) -> None:
     name, kind = peer_of(span.attributes) or _NO_PEER
-    service = key_name(span.scope.service)
+    service = span.scope.service_key
     minute = span.start_time_unix_nano // MINUTE_NANO
-    bucket = bucket_of(span.duration_nano)
     if kind is EdgeKind.DATABASE:
-        edges[minute].count((service, name, kind), bucket, span.is_error, span.trace_id)
+        database_calls[minute, service, name, span.is_error].append(span)
         return
+    bucket = bucket_of(span.duration_nano)
     caller = span.trace_id, span.span_id, service, name, kind, span.is_error, minute, bucket
     halves.callers.add(tuple.__new__(Caller, caller))
 
@@ -108,14 +115,13 @@ def _add_callees(span: Span, halves: Halves) -> None:
     if not callers:
         return
     kind = EdgeKind.MESSAGING if is_consumer else EdgeKind.RPC
-    service = key_name(span.scope.service)
+    service = span.scope.service_key
     own, bucket = crc32(span.span_id), bucket_of(span.duration_nano)
     for trace_id, span_id in callers:
         callee = trace_id, span_id, own, service, kind, span.is_error, bucket
         halves.callees.add(tuple.__new__(Callee, callee))
 
 
-Half = TypeVar("Half", Caller, Callee)
 Profile = TypeVar("Profile", tuple[str, str, int, bool], tuple[str, int, bool], int)
 
 
@@ -140,12 +146,16 @@ def _bounded_messages(halves: Sequence[Caller | Callee]) -> Iterator[HalvesMessa
 
 
 def _halves_message(callers: Sequence[Caller], callees: Sequence[Callee]) -> HalvesMessage:
+    """Of sorted halves: those of a trace follow each other."""
     caller_profiles = _positions(
-        (half.service, half.peer, half.kind, half.is_error) for half in callers
+        {(service, peer, kind, error) for _, _, service, peer, kind, error, _, _ in callers}
     )
-    callee_profiles = _positions((half.service, half.kind, half.is_error) for half in callees)
-    minutes = _positions(half.minute for half in callers)
-    callers_of, callees_of = _by_trace(callers), _by_trace(callees)
+    callee_profiles = _positions(
+        {(service, kind, error) for _, _, _, service, kind, error, _ in callees}
+    )
+    minutes = _positions({half.minute for half in callers})
+    callers_of = Counter([half.trace_id for half in callers])
+    callees_of = Counter([half.trace_id for half in callees])
     trace_ids = sorted({*callers_of, *callees_of})
     return HalvesMessage(
         caller_profiles=[
@@ -158,41 +168,28 @@ def _halves_message(callers: Sequence[Caller], callees: Sequence[Callee]) -> Hal
         ],
         minutes=list(minutes),
         trace_ids=b"".join(trace_ids),
-        caller_counts=[len(callers_of[trace_id]) for trace_id in trace_ids],
-        callee_counts=[len(callees_of[trace_id]) for trace_id in trace_ids],
+        caller_counts=[callers_of[trace_id] for trace_id in trace_ids],
+        callee_counts=[callees_of[trace_id] for trace_id in trace_ids],
         callers=b"".join(
-            _CALLER.pack(
-                half.span_id,
-                caller_profiles[half.service, half.peer, half.kind, half.is_error],
-                minutes[half.minute],
-                half.bucket,
-            )
-            for trace_id in trace_ids
-            for half in callers_of[trace_id]
+            [
+                _CALLER.pack(
+                    span_id, caller_profiles[service, peer, kind, error], minutes[minute], bucket
+                )
+                for _, span_id, service, peer, kind, error, minute, bucket in callers
+            ]
         ),
         callees=b"".join(
-            _CALLEE.pack(
-                half.span_id,
-                half.own,
-                callee_profiles[half.service, half.kind, half.is_error],
-                half.bucket,
-            )
-            for trace_id in trace_ids
-            for half in callees_of[trace_id]
+            [
+                _CALLEE.pack(span_id, own, callee_profiles[service, kind, error], bucket)
+                for _, span_id, own, service, kind, error, bucket in callees
+            ]
         ),
     )
 
 
 def _positions(values: Iterable[Profile]) -> dict[Profile, int]:
     """Each distinct value → its place in ascending order."""
-    return {value: place for place, value in enumerate(sorted(set(values)))}
-
-
-def _by_trace(halves: Sequence[Half]) -> dict[bytes, list[Half]]:
-    found: dict[bytes, list[Half]] = defaultdict(list)
-    for half in halves:
-        found[half.trace_id].append(half)
-    return found
+    return {value: place for place, value in enumerate(sorted(values))}
 
 
 def halves_from(message: HalvesMessage, wanted: set[HalfKey] | None = None) -> Halves:

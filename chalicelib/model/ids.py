@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 TRACE_ID_BYTES = 16
 SPAN_ID_BYTES = 8
 ZERO_TRACE_ID = bytes(TRACE_ID_BYTES)
 ZERO_SPAN_ID = bytes(SPAN_ID_BYTES)
 _HEXADECIMAL = frozenset("0123456789abcdefABCDEF")
+_DASHED = (
+    re.compile(r"1-([0-9a-f]{8})-([0-9a-f]{24})", re.IGNORECASE | re.ASCII),
+    re.compile(
+        "-".join([f"([0-9a-f]{{{n}}})" for n in (8, 4, 4, 4, 12)]), re.IGNORECASE | re.ASCII
+    ),
+)
+"""X-Ray's form, and that of a UUID, in which some programs make or log their ids."""
 
 
 def span_id_from_text(text: str) -> bytes:
@@ -19,12 +28,12 @@ def span_id_from_text(text: str) -> bytes:
 def trace_id_from_text(text: str) -> bytes:
     """The 16 bytes of an id as people paste it.
 
-    Takes 32 hexadecimal digits, fewer (older senders; padded with zeros on the left) and X-Ray's `1-8-24` form.
+    Takes 32 hexadecimal digits, fewer (older senders, and Jaeger's clients, which write an id as a number; padded with
+    zeros on the left), X-Ray's `1-8-24` and a UUID's `8-4-4-4-12`, in any case of letters. Every look-up comes here.
     Raises ValueError for anything else, and for the all-zero id, which W3C Trace Context forbids.
     """
-    digits = text
-    if text.startswith("1-") and len(text) == 35 and text[10] == "-":
-        digits = text[2:10] + text[11:]
+    found = next((match for form in _DASHED if (match := form.fullmatch(text))), None)
+    digits = "".join(found.groups()) if found else text
     if not 1 <= len(digits) <= 32 or not _HEXADECIMAL.issuperset(digits):
         raise ValueError(f"a trace id has up to 32 hexadecimal digits, not {text[:64]!r}")
     trace_id = bytes.fromhex(digits.zfill(32))

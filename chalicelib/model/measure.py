@@ -8,6 +8,7 @@ Source: opentelemetry.io/docs/specs/otel/metrics/data-model, ExponentialHistogra
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import accumulate, pairwise
 from math import ceil, log2
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from chalicelib.model.clew_pb2 import Measure as MeasureMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 SCALE = 5
 BUCKETS_PER_DOUBLING = 1 << SCALE
@@ -82,13 +83,6 @@ class Measure:
         """Add calls of one bucket; negative `times` takes them away. Durations are not summed."""
         self.add(Measure(times, times if is_error else 0, 0, {bucket: times}))
 
-    def count_one(self, bucket: int, *, is_error: bool) -> None:
-        """As `count`, at a fraction of its price: this runs for every span."""
-        self.calls += 1
-        self.errors += is_error
-        buckets = self.buckets
-        buckets[bucket] = buckets.get(bucket, 0) + 1
-
     def copy(self) -> Measure:
         return Measure(self.calls, self.errors, self.duration_sum_nano, self.buckets)
 
@@ -96,6 +90,14 @@ class Measure:
 def _figures(measure: Measure) -> tuple[object, ...]:
     buckets = tuple(sorted(measure.buckets.items()))
     return measure.calls, measure.errors, measure.duration_sum_nano, buckets
+
+
+def measure_of(durations_nano: Sequence[int], *, is_error: bool) -> Measure:
+    """The measure of calls that all failed, or none."""
+    calls = len(durations_nano)
+    total = min(_SUM_MAX, sum(durations_nano))
+    buckets = Counter(map(bucket_of, durations_nano))
+    return Measure(calls, calls if is_error else 0, total, buckets)
 
 
 def merged(measures: Iterable[Measure]) -> Measure:

@@ -7,18 +7,29 @@ Nothing that is only carried along is decoded: attributes stay KeyValue bytes un
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import repeat, starmap
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.attribute import texts_of
+from chalicelib.model.names import key_name
 from chalicelib.model.shadow_pb2 import Event as ShadowEvent
 from chalicelib.model.shadow_pb2 import Link as ShadowLink
+from chalicelib.model.shadow_pb2 import (
+    ParsedSpans,
+    ResourceSpans,
+    ScopeSpans,
+    SpanEvents,
+    SpanLinks,
+    TracesData,
+)
 from chalicelib.model.shadow_pb2 import Resource as ShadowResource
-from chalicelib.model.shadow_pb2 import ResourceSpans, ScopeSpans, TracesData
 from chalicelib.model.shadow_pb2 import Span as ShadowSpan
 from chalicelib.model.wire import Prefixes, field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
 UNSPECIFIED, INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = range(6)
 """OTLP's numbers of the span kinds."""
@@ -42,6 +53,8 @@ class Scope(NamedTuple):
     """What the spans of one ScopeSpans share; equal ones of a group are one object."""
 
     service: str
+    service_key: str
+    """The same, as `key_name` bounds it."""
     resource_attributes: frozenset[bytes]
     resource_head: bytes
     """The fields of ResourceSpans other than scope_spans, encoded."""
@@ -89,6 +102,10 @@ class Span(NamedTuple):
         ]
 
 
+Traces = Mapping[bytes, Sequence[Span]]
+"""Trace id → its spans: what storing works on, for what a trace shares is then computed once."""
+
+
 class Scopes:
     """Interns scopes, so that spans of one resource that came in several messages meet again."""
 
@@ -103,7 +120,7 @@ class Scopes:
                 attributes = ShadowResource.FromString(resource).attributes
                 self._resources[resource_head] = service_of(attributes), frozenset(attributes)
             service, attributes_set = self._resources[resource_head]
-            found = Scope(service, attributes_set, resource_head, scope_head)
+            found = Scope(service, key_name(service), attributes_set, resource_head, scope_head)
             self._scopes[resource_head, scope_head] = found
         return found
 
@@ -115,6 +132,12 @@ def service_of(attributes: Sequence[bytes]) -> str:
 
 def scopes_of(payload: bytes, scopes: Scopes) -> Iterator[tuple[Scope, Sequence[bytes]]]:
     """Each ScopeSpans of TracesData bytes: its scope, and its spans' wire bytes."""
+    for scope, raw_spans, _ in _scopes_of(payload, scopes):
+        yield scope, raw_spans
+
+
+def _scopes_of(payload: bytes, scopes: Scopes) -> Iterator[tuple[Scope, Sequence[bytes], bytes]]:
+    """And the whole ScopeSpans' own bytes."""
     for resource_bytes in TracesData.FromString(payload).resource_spans:
         resource_spans = ResourceSpans.FromString(resource_bytes)
         resource = b"".join(resource_spans.resource)
@@ -124,7 +147,8 @@ def scopes_of(payload: bytes, scopes: Scopes) -> Iterator[tuple[Scope, Sequence[
             scope_head = _head(
                 b"".join(scope_spans.scope), scope_spans.schema_url, scope_spans.scope
             )
-            yield scopes.scope_of(resource_head, resource, scope_head), scope_spans.spans
+            scope = scopes.scope_of(resource_head, resource, scope_head)
+            yield scope, scope_spans.spans, scope_bytes
 
 
 def _head(content: bytes, schema_url: str, present: Sequence[bytes]) -> bytes:
@@ -143,14 +167,13 @@ def is_entry(kind: int, parent_span_id: bytes, flags: int) -> bool:
 
 def spans_of(payload: bytes, scopes: Scopes) -> Iterator[Span]:
     """Every span of TracesData bytes that `receive` has accepted, in order."""
-    for scope, raw_spans in scopes_of(payload, scopes):
-        for raw in raw_spans:
-            yield span_from(raw, scope)
+    for scope, raw_spans, scope_bytes in _scopes_of(payload, scopes):
+        # All of a scope's are one message: one for each span takes longer to make than to parse.
+        parsed_spans = ParsedSpans.FromString(scope_bytes).spans
+        yield from map(_span, raw_spans, parsed_spans, repeat(scope))
 
 
-def span_from(raw: bytes, scope: Scope) -> Span:
-    """One span, from its wire bytes."""
-    shadow = ShadowSpan.FromString(raw)
+def _span(raw: bytes, shadow: ShadowSpan, scope: Scope) -> Span:
     kind = shadow.kind
     start = shadow.start_time_unix_nano
     duration = shadow.end_time_unix_nano - start
@@ -165,16 +188,26 @@ def span_from(raw: bytes, scope: Scope) -> Span:
         kind if 0 <= kind <= CONSUMER else UNSPECIFIED,
         start,
         duration if duration > 0 else 0,
-        shadow.status.code == STATUS_ERROR,
-        is_entry(kind, parent, shadow.flags),
+        # Most spans have no status, and asking for one makes an object of it.
+        shadow.HasField("status") and shadow.status.code == STATUS_ERROR,
+        # As `is_entry`: for most, their kind tells already.
+        kind in CALLEE_KINDS or is_entry(kind, parent, shadow.flags),
         scope,
         raw,
         shadow.attributes[:],
-        shadow.events[:],
-        shadow.links[:],
+        SpanEvents.FromString(raw).events[:] if shadow.HasField("last_event") else (),
+        SpanLinks.FromString(raw).links[:] if shadow.HasField("last_link") else (),
     )
     # What Span(…) comes to, at half its price: this runs for every span.
     return tuple.__new__(Span, fields)
+
+
+def by_trace(spans: Iterable[Span]) -> Traces:
+    """Spans in order, as those of each trace."""
+    traces: dict[bytes, list[Span]] = defaultdict(list)
+    for span in spans:
+        traces[span.trace_id].append(span)
+    return traces
 
 
 def traces_data(spans: Iterable[Span]) -> bytes:
@@ -188,12 +221,13 @@ def traces_data(spans: Iterable[Span]) -> bytes:
             scopes = resources.setdefault(scope.resource_head, {})
             parts = scopes.setdefault(scope.scope_head, [])
         raw = span.raw
-        parts += (_span_prefixes[len(raw)], raw)
+        parts.append(_span_prefixes[len(raw)])
+        parts.append(raw)
     return b"".join(
-        field(
-            1, resource_head + b"".join(_scope_spans(head, parts) for head, parts in scopes.items())
-        )
-        for resource_head, scopes in resources.items()
+        [
+            field(1, head + b"".join(starmap(_scope_spans, scopes.items())))
+            for head, scopes in resources.items()
+        ]
     )
 
 

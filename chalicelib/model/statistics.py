@@ -10,8 +10,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib.model.clew_pb2 import Statistics as StatisticsMessage
-from chalicelib.model.measure import Measure, bucket_of, measure_from, measure_message
-from chalicelib.model.names import key_name
+from chalicelib.model.measure import Measure, measure_from, measure_message, measure_of
+from chalicelib.model.names import key_name, statistics_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,12 +30,14 @@ Key = TypeVar("Key", bound=tuple[Any, ...])
 class Statistics:
     """Series by span name and kind, the service's entry spans, and what is above the cap on names."""
 
-    __slots__ = ("entry", "other", "series")
+    __slots__ = ("entry", "other", "renamed_calls", "series")
 
     def __init__(self) -> None:
         self.series: dict[SeriesKey, Measure] = {}
         self.entry = Measure()
         self.other = Measure()
+        self.renamed_calls = 0
+        """Of the spans counted, those whose name had an id in it, and which are counted under it without."""
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -43,6 +45,7 @@ class Statistics:
             and self.series == other.series
             and self.entry == other.entry
             and self.other == other.other
+            and self.renamed_calls == other.renamed_calls
         )
 
     __hash__ = None  # type: ignore[assignment]  # mutable
@@ -53,6 +56,7 @@ class Statistics:
             self._measure(key).add(measure)
         self.entry.add(added.entry)
         self.other.add(added.other)
+        self.renamed_calls += added.renamed_calls
         self._cap()
 
     def _measure(self, key: SeriesKey) -> Measure:
@@ -90,41 +94,25 @@ def _name_hash(key: tuple[object, ...]) -> bytes:
 
 def statistics_of(spans: Iterable[Span]) -> dict[tuple[str, int], Statistics]:
     """(Service, minute of span start since the epoch) → what these spans add."""
-    found: dict[tuple[str, int], Statistics] = defaultdict(Statistics)
-    statistics, scope, minute = Statistics(), None, -1
+    # Alike spans are counted together: most of a group are alike.
+    durations: dict[tuple[str, int, str, int, bool, bool], list[int]] = defaultdict(list)
     for span in spans:
-        # Spans of one service and minute mostly come one after the other.
-        if span.scope is not scope or span.start_time_unix_nano // MINUTE_NANO != minute:
-            scope, minute = span.scope, span.start_time_unix_nano // MINUTE_NANO
-            statistics = found[scope.service, minute]
-        key = span.name, span.kind
-        measure = statistics.series.get(key)
-        if measure is None:
-            measure = statistics.series[key] = Measure()
-        bucket = bucket_of(span.duration_nano)
-        _count(measure, span, bucket)
-        if span.is_entry:
-            _count(statistics.entry, span, bucket)
-    return _with_key_names(found)
-
-
-def _count(measure: Measure, span: Span, bucket: int) -> None:
-    measure.count_one(bucket, is_error=span.is_error)
-    measure.duration_sum_nano += span.duration_nano
-
-
-def _with_key_names(
-    found: dict[tuple[str, int], Statistics],
-) -> dict[tuple[str, int], Statistics]:
-    """The same by bounded names, with sums saturated and the names capped."""
-    bounded: dict[tuple[str, int], Statistics] = defaultdict(Statistics)
-    for (service, minute), statistics in found.items():
-        renamed = Statistics()
-        renamed.entry, renamed.other = statistics.entry, statistics.other
-        for (name, kind), measure in statistics.series.items():
-            renamed._measure((key_name(name), kind)).add(measure)
-        bounded[key_name(service), minute].add(renamed)
-    return bounded
+        minute = span.start_time_unix_nano // MINUTE_NANO
+        alike = span.scope.service_key, minute, span.name, span.kind, span.is_error, span.is_entry
+        durations[alike].append(span.duration_nano)
+    found: dict[tuple[str, int], Statistics] = defaultdict(Statistics)
+    for (service, minute, name, kind, is_error, is_entry), of_alike in durations.items():
+        measure = measure_of(of_alike, is_error=is_error)
+        statistics = found[service, minute]
+        counted_as = statistics_name(name)
+        statistics._measure((counted_as, kind)).add(measure)
+        if counted_as != key_name(name):
+            statistics.renamed_calls += measure.calls
+        if is_entry:
+            statistics.entry.add(measure)
+    for statistics in found.values():
+        statistics._cap()
+    return dict(found)
 
 
 def statistics_message(statistics: Statistics) -> StatisticsMessage:
@@ -136,6 +124,7 @@ def statistics_message(statistics: Statistics) -> StatisticsMessage:
         ],
         entry=measure_message(statistics.entry),
         other=measure_message(statistics.other),
+        renamed_calls=statistics.renamed_calls,
     )
 
 
@@ -147,4 +136,5 @@ def statistics_from(message: StatisticsMessage) -> Statistics:
     }
     statistics.entry = measure_from(message.entry)
     statistics.other = measure_from(message.other)
+    statistics.renamed_calls = message.renamed_calls
     return statistics

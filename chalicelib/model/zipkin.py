@@ -20,6 +20,8 @@ DEBUG = "zipkin.debug"
 SHARED = "zipkin.shared"
 NO_TIMESTAMP = "zipkin.no_timestamp"
 """The span's start is a guess: that of what it holds, or of its neighbours."""
+TRACE_STATE = "w3c.tracestate"
+"""A tag, as OpenTelemetry's exporters write it; it stays one, and is the trace state too."""
 TAGS = "zipkin.tags"
 OWN_KEYS = frozenset([PEER_SERVICE, *REMOTE_KEYS, DEBUG, SHARED, NO_TIMESTAMP, TAGS])
 

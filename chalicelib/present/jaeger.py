@@ -18,6 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from chalicelib.model.attribute import plain_value
 from chalicelib.model.span import CLIENT, KIND_NAMES, SERVER, STATUS_ERROR, UNSPECIFIED
+from chalicelib.model.wire import field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,6 +37,9 @@ _TYPES = {bool: "bool", int: "int64", float: "float64", bytes: "binary"}
 _REF_TYPE = "opentracing.ref_type"
 _DEBUG_KEY = "jaeger.debug"
 _SERVICE_NAME = "service.name"
+_TRACE_STATE_KEY = "w3c.tracestate"
+_TRACE_STATE_HEAD = field(1, _TRACE_STATE_KEY.encode())
+"""How its KeyValue begins."""
 
 
 def envelope(data: Any, errors: Sequence[Json] = ()) -> Json:
@@ -159,8 +163,9 @@ def _told_tags(stored: Span, span: SpanMessage) -> list[Json]:
         tags.append(_text_tag("otel.status_code", "OK"))
     if span.status.message:
         tags.append(_text_tag("otel.status_description", span.status.message))
-    if span.trace_state:
-        tags.append(_text_tag("w3c.tracestate", span.trace_state))
+    # Zipkin's spans, and some by hand, have it as an attribute as well.
+    if span.trace_state and not any(raw.startswith(_TRACE_STATE_HEAD) for raw in stored.attributes):
+        tags.append(_text_tag(_TRACE_STATE_KEY, span.trace_state))
     return tags
 
 

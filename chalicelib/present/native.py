@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.model.edges import EdgeKind
 from chalicelib.model.measure import SCALE, ZERO_BUCKET, Measure, quantile_nano
+from chalicelib.model.names import OTHER_SERVICES
 from chalicelib.model.span import KIND_NAMES
+from chalicelib.query.services import services_warnings
 from chalicelib.query.statistics import series_of
 
 if TYPE_CHECKING:
@@ -14,10 +16,12 @@ if TYPE_CHECKING:
 
     from chalicelib.model.statistics import SeriesKey
     from chalicelib.query.attributes import Sample
+    from chalicelib.query.dead_letters import DeadLetters
     from chalicelib.query.edges import EdgesBetween
     from chalicelib.query.search import Found
     from chalicelib.query.statistics import ServiceStatistics
     from chalicelib.query.trace import Summary
+    from chalicelib.queue.sqs_redrive import Redrive
 
 Json = dict[str, Any]
 
@@ -26,6 +30,11 @@ _QUANTILES = (("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 
 _EDGE_QUANTILES = (_QUANTILES[0], _QUANTILES[3], _QUANTILES[4])
 _INEXACT = (
     "statistics were being folded while they were read: a figure may be off by what was folded"
+)
+
+_CAPPED = (
+    "on a day of this range there were more services than are counted by themselves: "
+    f"calls of this one may be counted as {OTHER_SERVICES}"
 )
 
 
@@ -53,7 +62,7 @@ def _summary(summary: Summary) -> Json:
 
 
 def services_json(services: Sequence[str]) -> Json:
-    return {"services": sorted(services)}
+    return {"services": sorted(services), "warnings": services_warnings(services)}
 
 
 def span_names_json(keys: Sequence[SeriesKey]) -> Json:
@@ -103,7 +112,12 @@ def statistics_json(answer: ServiceStatistics) -> Json:
             if part.entry
         ],
         "other": _figures(answer.total.other, width) if answer.total.other else None,
-        "warnings": [] if answer.is_exact else [_INEXACT],
+        "folded": {
+            "renamed_calls": answer.total.renamed_calls,
+            "other_calls": answer.total.other.calls,
+        },
+        "warnings": ([] if answer.is_exact else [_INEXACT])
+        + ([_CAPPED] if answer.is_capped else []),
     }
 
 
@@ -157,6 +171,38 @@ def edges_json(answer: EdgesBetween) -> Json:
         if answer.edges.other
         else None,
         "warnings": [] if answer.is_exact else [_INEXACT],
+    }
+
+
+def dead_letters_json(answer: DeadLetters) -> Json:
+    return {
+        "queued": answer.queued,
+        "dead_letters": [
+            {
+                "reason": note.reason,
+                "first_time_unix_nano": str(note.first_unix_seconds * _NANO),
+                "last_time_unix_nano": str(note.last_unix_seconds * _NANO),
+                "burials": note.burials,
+                "receive_count": note.receive_count,
+                "message_bytes": note.message_bytes,
+                "span_count": note.span_count,
+                "trace_ids": [trace_id.hex() for trace_id in note.trace_ids],
+            }
+            for note in answer.notes
+        ],
+        "next": answer.next_cursor,
+        "redrive": redrive_json(answer.redrive) if answer.redrive else None,
+        "warnings": answer.warnings,
+    }
+
+
+def redrive_json(redrive: Redrive) -> Json:
+    return {
+        "status": redrive.status,
+        "started_time_unix_nano": str(redrive.started_unix_millis * 10**6),
+        "moved": redrive.moved,
+        "to_move": redrive.to_move,
+        "failure_reason": redrive.failure_reason,
     }
 
 

@@ -110,7 +110,7 @@ _SCHEMAS: Json = {
         "description": "A page of a trace, a row a span, in little-endian arrays; docs/api.md says what each holds. "
         "With `attributes=true` there is `attributes` too.",
     },
-    "Services": _object(services=_array(_TEXT)),
+    "Services": _object(services=_array(_TEXT), warnings=_WARNINGS),
     "Strategies": {
         **_object(
             default_strategy={"type": "object"}, service_strategies=_array({"type": "object"})
@@ -164,6 +164,10 @@ _SCHEMAS: Json = {
             **_or_null(_schema("Figures")),
             "description": "Of the span names above the cap, together.",
         },
+        folded={
+            **_object(renamed_calls=_COUNT, other_calls=_COUNT),
+            "description": "Calls counted under a name whose ids are {id}; calls counted in `other`.",
+        },
         warnings=_WARNINGS,
     ),
     "Edges": _object(
@@ -184,6 +188,31 @@ _SCHEMAS: Json = {
         ),
         other=_or_null(_schema("Figures")),
         warnings=_WARNINGS,
+    ),
+    "DeadLetters": _object(
+        queued={**_COUNT, "description": "Messages in the dead-letter queue, about."},
+        dead_letters=_array(
+            _object(
+                reason=_TEXT,
+                first_time_unix_nano=_NANO,
+                last_time_unix_nano=_NANO,
+                burials={**_COUNT, "description": "0: the table knows nothing of it."},
+                receive_count=_COUNT,
+                message_bytes=_COUNT,
+                span_count=_or_null(_COUNT),
+                trace_ids={**_array(_TEXT), "description": "Some of its traces."},
+            )
+        ),
+        next={**_or_null(_TEXT), "description": "The `cursor` of the next page."},
+        redrive=_or_null(_schema("Redrive")),
+        warnings=_WARNINGS,
+    ),
+    "Redrive": _object(
+        status={"enum": ["running", "completed", "cancelling", "cancelled", "failed"]},
+        started_time_unix_nano=_NANO,
+        moved=_COUNT,
+        to_move=_or_null(_COUNT),
+        failure_reason=_or_null(_TEXT),
     ),
     "Health": _object(status={"const": "ok"}),
 }
@@ -494,6 +523,35 @@ def document() -> Json:
                 "Edges",
                 [_START, _END],
             ),
+            "/v1/dead-letters": _get(
+                "Messages that could not be stored, and why; what was sent last comes first.",
+                "DeadLetters",
+                [
+                    _query(
+                        "limit",
+                        "Dead letters a page.",
+                        {
+                            "type": "integer",
+                            "minimum": 1,
+                            "maximum": config.DEAD_LETTERS_LIMIT_MAX,
+                            "default": config.DEAD_LETTERS_LIMIT_DEFAULT,
+                        },
+                    ),
+                    _query("cursor", "`next` of the page before."),
+                ],
+            ),
+            "/v1/dead-letters/redrive": {
+                "post": {
+                    "summary": "Send every dead letter back to be stored.",
+                    "responses": {
+                        "200": _json("The move, begun now or under way.", "Redrive"),
+                        "401": _json("A token is needed, or this one is not known.", "Error"),
+                        "403": _json("The token has not the scope `configure`.", "Error"),
+                        "500": _json("A fault of Clew's: its log says more.", "Error"),
+                        "503": _json("The queue is busy: try again, after Retry-After.", "Error"),
+                    },
+                }
+            },
             "/openapi.json": {
                 "get": {
                     **_FOR_EVERYONE,

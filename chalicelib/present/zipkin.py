@@ -34,7 +34,7 @@ _PEER_IPS = ("network.peer.address", "net.peer.ip", "net.sock.peer.addr")
 _PEER_PORTS = ("network.peer.port", "net.peer.port", "net.sock.peer.port", "server.port")
 _KINDS = ("", "", *(name.upper() for name in KIND_NAMES[2:]))
 """By OTLP's number; Zipkin has none that is internal."""
-TOLD_TAGS = ("error", "otel.", "span.kind", "w3c.tracestate", "otlp.link.")
+TOLD_TAGS = ("error", "otel.", "span.kind", model.TRACE_STATE, "otlp.link.")
 """How the keys of tags may begin that tell of fields, not of attributes."""
 
 
@@ -179,7 +179,7 @@ def _told_tags(span: Span, message: SpanMessage) -> dict[str, str]:
     elif message.status.code == _STATUS_OK:
         tags["otel.status_code"] = "OK"
     if message.trace_state:
-        tags["w3c.tracestate"] = message.trace_state
+        tags[model.TRACE_STATE] = message.trace_state
     dropped = {
         "otel.dropped_attributes_count": message.dropped_attributes_count,
         "otel.dropped_events_count": message.dropped_events_count,

@@ -16,14 +16,15 @@ from heapq import heappop, heappush, nsmallest
 from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
+from chalicelib import config
 from chalicelib.errors import InvalidQuery
 from chalicelib.model.attribute import attribute_hash, key_and_text, link_hash
-from chalicelib.model.names import key_name
+from chalicelib.model.names import OTHER_SERVICES, is_cut, is_named, key_name, may_stand_for_others
 from chalicelib.query.read_ahead import THREADS, ReadAhead
 from chalicelib.query.services import hours_of_services
 from chalicelib.query.trace import Summary, summary_of
 from chalicelib.store.search_block import EVERY_SERVICE, HOUR_NANO
-from chalicelib.store.traces import read_rows, read_spans
+from chalicelib.store.traces import is_cut_off, read_rows, read_spans
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -68,6 +69,10 @@ class Result(NamedTuple, Generic[Answer]):
     """Traces that the index names, and that are not there."""
     ran_out: bool
     """Whether it stopped at its limit of work."""
+    cut_off: int = 0
+    """Traces so large that not all of their spans were looked at."""
+    has_unnamed: bool = False
+    """Whether an hour has services whose names are not listed: what of them has blocks of its own was not read."""
 
 
 class Found(NamedTuple):
@@ -113,7 +118,7 @@ class Conditions:
         return (
             row.first_start_time_unix_nano < search.range.end
             and (self._service is None or row.service == self._service)
-            and (self._span_name is None or self._span_name in row.span_names)
+            and self._may_name(row.span_names)
             and (not search.only_errors or row.has_error)
             and (search.min_duration_nano or 0) <= row.longest_duration_nano
             and (
@@ -123,13 +128,25 @@ class Conditions:
             and all(has_hash(row, each) for each in self._hashes)
         )
 
+    def _may_name(self, span_names: frozenset[str]) -> bool:
+        wanted = self._span_name
+        return (
+            wanted is None
+            or wanted in span_names
+            # A name that was cut in the index does not show its ids.
+            or (
+                may_stand_for_others(wanted)
+                and any(is_cut(name) or is_named(name, wanted) for name in span_names)
+            )
+        )
+
     def met_by(self, span: Span) -> bool:
         search = self._search
         return (
             search.range.start <= span.start_time_unix_nano < search.range.end
             # Long names as they are listed, shortened, and as they were sent.
             and self._service in (None, key_name(span.scope.service))
-            and self._span_name in (None, key_name(span.name))
+            and (self._span_name is None or is_named(span.name, self._span_name))
             and (not search.only_errors or span.is_error)
             and search.kind in (None, span.kind)
             and (search.min_duration_nano or 0) <= span.duration_nano
@@ -191,6 +208,8 @@ class Searcher(Generic[Answer]):
         self._cursor = _cursor_from(search.cursor) if search.cursor else _FIRST_PAGE
         self._seen: set[bytes] = set()
         self._missing = 0
+        self._cut_off = 0
+        self._has_unnamed = False
         self._found: list[Hit[Answer]] = []
         """Ascending."""
         self._rows: list[tuple[int, int, SearchRow]] = []
@@ -205,7 +224,10 @@ class Searcher(Generic[Answer]):
         page = final[: self._search.limit]
         cursor = self._next(page, unread_before)
         next_cursor = cursor and _cursor_text(cursor)
-        return Result([hit.answer for hit in page], next_cursor, self._missing, ran_out)
+        answers = [hit.answer for hit in page]
+        return Result(
+            answers, next_cursor, self._missing, ran_out, self._cut_off, self._has_unnamed
+        )
 
     def _next(self, page: list[Hit[Answer]], unread_before: int) -> Cursor | None:
         """Where the next page begins; None if there is none, or if no page would ever get further."""
@@ -240,7 +262,13 @@ class Searcher(Generic[Answer]):
         hours: dict[int, set[str]] = {}
         of_services = hours_of_services(self._store, self._search.range, self._now)
         for service, of_service in of_services.items():
-            if self._conditions.want_service(service):
+            if service == OTHER_SERVICES:
+                # The one that is asked for may be among them.
+                named = {key_name(self._search.service)} if self._search.service else set()
+                self._has_unnamed |= not named
+                for hour in of_service:
+                    hours.setdefault(hour, set()).update(named)
+            elif self._conditions.want_service(service):
                 for hour in of_service:
                     hours.setdefault(hour, set()).add(service)
         return hours
@@ -249,8 +277,9 @@ class Searcher(Generic[Answer]):
         """Blocks are read only when their latest row's turn may have come: an hour may hold very many."""
         latest_of_all = min((hour + 1) * HOUR_NANO - 1, self._cursor.row_start_time_unix_nano)
         partitions = [
-            read_rows(self._store, hour, partition, self._now)
+            read_rows(self._store, hour, partition, self._now, shard)
             for partition in (EVERY_SERVICE, *sorted(services))
+            for shard in range(config.INDEX_SHARDS_READ)
         ]
         # Heaps, of negated times: the latest start that a partition's next block may have, and rows already read.
         unread = [(-latest_of_all, place) for place in range(len(partitions))]
@@ -288,6 +317,7 @@ class Searcher(Generic[Answer]):
         # The heap's beginning holds nearly all of those that are next, and is soon looked through.
         soon = (each.trace_id for _, _, each in nsmallest(THREADS, self._rows[: 8 * THREADS]))
         spans = ahead.of(row.trace_id, [each for each in soon if each not in self._seen])
+        self._cut_off += is_cut_off(spans)
         if not spans:
             self._missing += 1
         elif self._conditions.are_met_by(spans):
@@ -320,6 +350,16 @@ def search_warnings(result: Result[Any]) -> list[str]:
     if result.ran_out:
         advice = "go on with next, or narrow it" if result.next_cursor else "narrow its time range"
         warnings.append(f"the search stopped at its limit of work: {advice}")
+    if result.cut_off:
+        warnings.append(
+            f"{result.cut_off} traces have more spans than a search looks at: "
+            f"of each, {config.TRACE_SPANS_SEARCHED_MAX} were"
+        )
+    if result.has_unnamed:
+        warnings.append(
+            f"there are more services than are listed, {OTHER_SERVICES}: "
+            "not all of their traces were looked at; ask for a service by its name"
+        )
     return warnings
 
 

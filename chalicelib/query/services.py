@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chalicelib import config
+from chalicelib.model.names import OTHER_SERVICES
 from chalicelib.query.parameters import SECOND_NANO
 from chalicelib.query.snapshot import HOUR_SECONDS, Seconds, catalogues, shards, widened
 from chalicelib.store.layout import HOURS_PER_DAY, MINUTES_PER_HOUR
@@ -11,13 +13,23 @@ from chalicelib.store.shard import ShardView, read_consistently
 from chalicelib.store.targets import EDGES_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
     from chalicelib.query.parameters import Range
     from chalicelib.store.items import ItemStore
 
 HoursOfServices = dict[str, set[int]]
 """Service → hours since the epoch in which spans of it started."""
+
+
+def services_warnings(services: Container[str]) -> list[str]:
+    """What a list of services leaves out."""
+    if OTHER_SERVICES not in services:
+        return []
+    return [
+        f"on a day there were more than {config.SERVICES_MAX} services of a shard: those above, or part of "
+        f"them, are counted as {OTHER_SERVICES}; a search finds them by name"
+    ]
 
 
 def hours_of_services(store: ItemStore, asked: Range, now_unix_seconds: int) -> HoursOfServices:

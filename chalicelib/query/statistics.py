@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from chalicelib import config
 from chalicelib.errors import InvalidQuery
-from chalicelib.model.names import key_name
+from chalicelib.model.names import OTHER_SERVICES, key_name
 from chalicelib.model.statistics import Statistics, statistics_from
 from chalicelib.query.parameters import SECOND_NANO
 from chalicelib.query.snapshot import (
     DAY_SECONDS,
     MINUTE_SECONDS,
     Seconds,
+    catalogues,
     held,
     level_for,
     pending_of,
@@ -19,9 +21,9 @@ from chalicelib.query.snapshot import (
     shards,
     widened,
 )
-from chalicelib.store.layout import Level, statistics_partition
+from chalicelib.store.layout import Level, shard_of_service, statistics_partition
 from chalicelib.store.shard import ShardView, read_consistently
-from chalicelib.store.targets import statistics_target
+from chalicelib.store.targets import above_services_cap, statistics_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +48,8 @@ class ServiceStatistics(NamedTuple):
     """Start second → what began in the step; only steps with any."""
     total: Statistics
     is_exact: bool
+    is_capped: bool = False
+    """Whether part of the service may be counted as OTHER_SERVICES."""
 
 
 def statistics(
@@ -64,13 +68,30 @@ def statistics(
         raise InvalidQuery(
             f"step must be larger: the range has more than {POINTS_MAX} of it", "step"
         )
-    parts, is_exact = _parts(store, service, level, seconds, now_unix_seconds)
+    (parts, is_capped), is_exact = _parts(store, service, level, seconds, now_unix_seconds)
     steps: dict[int, Statistics] = {}
     total = Statistics()
     for second, part in parts:
         steps.setdefault(second // step * step, Statistics()).add(part)
         total.add(part)
-    return ServiceStatistics(service, seconds, step, dict(sorted(steps.items())), total, is_exact)
+    return ServiceStatistics(
+        service, seconds, step, dict(sorted(steps.items())), total, is_exact, is_capped
+    )
+
+
+def _is_capped(
+    store: ItemStore,
+    views: dict[int, ShardView],
+    name: str,
+    seconds: Seconds,
+    now_unix_seconds: int,
+) -> bool:
+    """Whether on a day of a range a service was above the cap of its shard."""
+    shard = shard_of_service(name, config.SHARDS)
+    return views[shard].state.has_other_services and any(
+        OTHER_SERVICES in catalogue and bool(above_services_cap(catalogue, {name}))
+        for _, catalogue in catalogues(store, shard, seconds, now_unix_seconds)
+    )
 
 
 def _step_seconds(asked: Range, step_nano: int | None) -> int:
@@ -90,16 +111,18 @@ def _coarse(width_seconds: int) -> int:
 
 def _parts(
     store: ItemStore, service: str, level: Level, seconds: Seconds, now_unix_seconds: int
-) -> tuple[list[tuple[int, Statistics]], bool]:
+) -> tuple[tuple[list[tuple[int, Statistics]], bool], bool]:
+    """((Parts, whether others are counted as OTHER_SERVICES), whether that is exact)."""
     name, partition = key_name(service), statistics_partition(service)
 
-    def read(views: dict[int, ShardView]) -> list[tuple[int, Statistics]]:
+    def read(views: dict[int, ShardView]) -> tuple[list[tuple[int, Statistics]], bool]:
         needs_pending = level is not Level.MINUTE
         pending = pending_of(store, views if needs_pending else [], name, seconds, now_unix_seconds)
         stored = held(
             store, partition, level, seconds, pending, now_unix_seconds, statistics_target
         )
-        return [*_unfolded(views, name, seconds), *stored]
+        is_capped = _is_capped(store, views, name, seconds, now_unix_seconds)
+        return [*_unfolded(views, name, seconds), *stored], is_capped
 
     return read_consistently(store, shards(), read)
 
@@ -121,7 +144,7 @@ def span_names(
     """(Span name, kind) of a service's spans in a range, in whole days; sorted."""
     start, end = asked.start // SECOND_NANO, -(-asked.end // SECOND_NANO)
     seconds = widened(start, end, DAY_SECONDS)
-    parts, _ = _parts(store, service, Level.DAY, seconds, now_unix_seconds)
+    (parts, _), _ = _parts(store, service, Level.DAY, seconds, now_unix_seconds)
     return sorted({key for _, part in parts for key in part.series})
 
 

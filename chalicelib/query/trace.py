@@ -96,9 +96,17 @@ def trace_by_id(
 ) -> list[Span]:
     """Its spans by start, copies left out: all, or those of some chunks, with some span ids.
 
-    Raises NotFound if there are none, InvalidQuery for the key of no chunk of this trace.
+    Raises NotFound if there are none, InvalidQuery for the key of no chunk of this trace, and for more spans than an
+    answer can hold.
     """
-    spans = distinct_spans(_chunks(store, trace_id, now_unix_seconds, chunk_keys))
+    chunks = _chunks(store, trace_id, now_unix_seconds, chunk_keys)
+    spans = distinct_spans(chunks, config.TRACE_SPANS_MAX + 1)
+    if len(spans) > config.TRACE_SPANS_MAX:
+        raise InvalidQuery(
+            f"the trace has more than {config.TRACE_SPANS_MAX} spans: ask for it as columns, page by page, "
+            "or for some of its chunks",
+            "chunk" if chunk_keys else "trace_id",
+        )
     if span_ids:
         spans = [span for span in spans if span.span_id in span_ids]
     if not spans:

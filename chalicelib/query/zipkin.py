@@ -13,6 +13,7 @@ from chalicelib import config
 from chalicelib.errors import InvalidQuery
 from chalicelib.model.attribute import attribute_hash
 from chalicelib.model.ids import trace_id_from_text
+from chalicelib.model.names import is_named
 from chalicelib.query.parameters import TIME_NANO_MAX, Range, Search
 
 if TYPE_CHECKING:
@@ -73,7 +74,10 @@ class Question(NamedTuple):
             if value and not key.startswith(told_tags):
                 return attribute_hash(key.encode(), value.encode()) in row.attribute_hashes
         if self.span_name:
-            return any(_may_be(name, self.span_name) for name in row.span_names)
+            return any(
+                _may_be(name, self.span_name) or is_named(name.lower(), self.span_name)
+                for name in row.span_names
+            )
         if self.min_duration is not None:
             # What is shorter than a microsecond is shown as one.
             low = self.min_duration * _MICRO_NANO if self.min_duration > 1 else 1
@@ -95,7 +99,10 @@ class Question(NamedTuple):
         return (
             bool(spans)
             and all(any(_has(span, *term) for span in spans) for term in self.terms.items())
-            and any(self.span_name in ("", span.get("name")) for span in spans)
+            and any(
+                self.span_name in ("", name) or is_named(name, self.span_name)
+                for name in (span.get("name", "") for span in spans)
+            )
             and any(
                 self.remote_service in ("", span.get("remoteEndpoint", {}).get("serviceName"))
                 for span in spans

@@ -21,7 +21,9 @@ BATCH_BYTES_MAX = 1_048_576
 """SQS: the sum over a batch of bodies and attributes (name, type and value each); also one message's limit."""
 ATTRIBUTES_MAX = 10
 REASON_ATTRIBUTE = "reason"
-_REASON_TYPE = "String"
+NOTE_ATTRIBUTE = "note"
+"""The key of what the table says of a dead letter; it comes back with the message."""
+_TEXT_TYPE = "String"
 REASON_CHARACTERS_MAX = 1_000
 """Not more than anyone reads."""
 ATTRIBUTE_TYPE = "Binary.zstd"
@@ -124,13 +126,13 @@ class SqsDeadLetters:
         self._client = client
         self._queue_url = queue_url
 
-    def bury(self, record: dict[str, Any], reason: str) -> None:
-        """Return when the queue has the record's body and attributes, byte for byte, and the reason.
+    def bury(self, record: dict[str, Any], reason: str, note: str = "") -> None:
+        """Return when the queue has the record's body and attributes, byte for byte, the reason and the note's key.
 
-        The reason is cut, or left out, where SQS's limits leave it no room: the record matters more.
+        The reason is cut, and it or the key left out, where SQS's limits leave no room: the record matters more.
         Raises StoreThrottled if the queue did not accept it.
         """
-        entry = entry_of_dead_letter(record, reason)
+        entry = entry_of_dead_letter(record, reason, note)
         try:
             self._client.send_message(QueueUrl=self._queue_url, **entry)
         except (ClientError, BotoCoreError) as error:
@@ -139,22 +141,27 @@ class SqsDeadLetters:
             ) from error
 
 
-def entry_of_dead_letter(record: dict[str, Any], reason: str) -> dict[str, Any]:
-    """A Lambda record as SendMessage takes it, with as much of the reason as there is room for."""
+def entry_of_dead_letter(record: dict[str, Any], reason: str, note: str = "") -> dict[str, Any]:
+    """A Lambda record as SendMessage takes it, with the note's key and as much of the reason as there is room for."""
     attributes = {
         name: _attribute_to_send(attribute)
         for name, attribute in record.get("messageAttributes", {}).items()
-        if name != REASON_ATTRIBUTE
+        if name not in (REASON_ATTRIBUTE, NOTE_ATTRIBUTE)
     }
     entry = {"MessageBody": record["body"], "MessageAttributes": attributes}
-    room_bytes = (
-        BATCH_BYTES_MAX - entry_bytes(entry) - len(REASON_ATTRIBUTE) - len(_REASON_TYPE)
-        if len(attributes) < ATTRIBUTES_MAX
-        else 0
-    )
-    if room_bytes > 0 and (text := _cut(_printable(reason), room_bytes)):
-        attributes[REASON_ATTRIBUTE] = {"DataType": _REASON_TYPE, "StringValue": text}
+    if note and _room_bytes(entry, NOTE_ATTRIBUTE) >= len(note):
+        attributes[NOTE_ATTRIBUTE] = {"DataType": _TEXT_TYPE, "StringValue": note}
+    room_bytes = _room_bytes(entry, REASON_ATTRIBUTE)
+    if room_bytes > 0 and (text := _cut(printable(reason), room_bytes)):
+        attributes[REASON_ATTRIBUTE] = {"DataType": _TEXT_TYPE, "StringValue": text}
     return entry
+
+
+def _room_bytes(entry: dict[str, Any], name: str) -> int:
+    """How long the text of one attribute more may be; nothing or less: there is no room for it."""
+    if len(entry["MessageAttributes"]) >= ATTRIBUTES_MAX:
+        return 0
+    return BATCH_BYTES_MAX - entry_bytes(entry) - len(name) - len(_TEXT_TYPE)
 
 
 def _cut(text: str, bytes_max: int) -> str:
@@ -169,7 +176,7 @@ def _attribute_to_send(attribute: dict[str, Any]) -> dict[str, Any]:
     return {"DataType": attribute["dataType"], "StringValue": attribute.get("stringValue") or " "}
 
 
-def _printable(reason: str) -> str:
+def printable(reason: str) -> str:
     """What SQS accepts as text: no control characters; and not more than anyone reads."""
     kept = reason[:REASON_CHARACTERS_MAX]
     return "".join(c if c.isprintable() else " " for c in kept) or "unknown"

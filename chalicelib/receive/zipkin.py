@@ -253,6 +253,8 @@ class _Writer:
             if parent_id not in (own_id, ZERO_ID):
                 parts += (b"\x22\x08", parent_id)
         tags = get("tags") or _NO_TAGS
+        if model.TRACE_STATE in tags:
+            parts.append(field(3, text_of(tags[model.TRACE_STATE]).encode()))
         parts += (
             self._names.get(get("name")) or self._name(get("name")),
             _KIND_FIELDS[kind],

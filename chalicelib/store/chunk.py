@@ -9,7 +9,6 @@ dictionary: a typical trace then fits one write unit where it would take two.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -20,9 +19,9 @@ from chalicelib.model.frame import CODEC_DICTIONARY, FORMAT_VERSION, unseal
 from chalicelib.model.span import traces_data
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from chalicelib.model.span import Span
+    from chalicelib.model.span import Span, Traces
 
 DICTIONARY_PATH = Path(__file__).with_name("dictionary_1.zdict")
 """The one that is written with until one is learned. A new one gets a new file; the old ones stay for reading."""
@@ -72,11 +71,8 @@ def sealed_by(compressor: zstd.ZstdCompressor) -> Seal:
     return seal
 
 
-def chunks_of(spans: Iterable[Span], seal: Seal = built_in_seal) -> list[Chunk]:
+def chunks_of(traces: Traces, seal: Seal = built_in_seal) -> list[Chunk]:
     """The chunks of a group's spans: one a trace, more where one would be over the item limit."""
-    traces: dict[bytes, list[Span]] = defaultdict(list)
-    for span in spans:
-        traces[span.trace_id].append(span)
     return [
         chunk
         for trace_id, of_trace in traces.items()

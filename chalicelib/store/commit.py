@@ -12,10 +12,11 @@ nothing of it is counted. So a message counts exactly once, however often it is 
 from __future__ import annotations
 
 import hashlib
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
-from chalicelib.model.span import Scopes, Span, spans_of
+from chalicelib.model.span import Scopes, Span, Traces, by_trace, spans_of
 from chalicelib.store import layout
 from chalicelib.store.chunk import Seal, built_in_seal, chunks_of
 from chalicelib.store.items import ConditionFailed, Item, Put
@@ -69,31 +70,35 @@ def commit(
     spans_by_message = {
         message.digest: list(spans_of(message.payload, scopes)) for message in messages
     }
-    spans = [span for of_message in spans_by_message.values() for span in of_message]
+    traces = by_trace(chain.from_iterable(spans_by_message.values()))
     received = max(message.received_unix_seconds for message in messages)
     expiry = received + config.RETENTION_SECONDS
     seal = dictionaries.seal_for(expiry, now_unix_nano // 10**9) if dictionaries else built_in_seal
-    store.put_batch(config.SPANS_TABLE, chunk_items(spans, expiry, seal))
-    store.put_batch(config.INDEX_TABLE, block_items(spans, expiry))
-    counted = _count(store, spans_by_message, now_unix_nano, shards)
+    store.put_batch(config.SPANS_TABLE, chunk_items(traces, expiry, seal))
+    store.put_batch(config.INDEX_TABLE, block_items(traces, expiry))
+    counted = _count(store, spans_by_message, traces, now_unix_nano, shards)
     return Committed(
         len(counted), sum(len(spans_by_message[d]) for d in counted), len(messages) - len(counted)
     )
 
 
 def _count(
-    store: ItemStore, spans_by_message: dict[bytes, list[Span]], now_unix_nano: int, shards: int
+    store: ItemStore,
+    spans_by_message: dict[bytes, list[Span]],
+    traces: Traces,
+    now_unix_nano: int,
+    shards: int,
 ) -> list[bytes]:
-    """Count those of the messages that are not counted yet; return their digests."""
+    """Count those of the messages that are not counted yet; return their digests. `traces` are all their spans."""
     digests = list(spans_by_message)
     while digests:
-        spans = [span for digest in digests for span in spans_by_message[digest]]
-        actions = _actions(digests, segments_of(spans, shards), now_unix_nano)
+        actions = _actions(digests, segments_of(traces, shards), now_unix_nano)
         try:
             store.transact(actions)
         except ConditionFailed as failed:
             # The markers are the first actions, in the digests' order; segments have no condition.
             digests = [digest for i, digest in enumerate(digests) if i not in failed.indices]
+            traces = by_trace(chain.from_iterable(map(spans_by_message.__getitem__, digests)))
         else:
             break
     return digests
@@ -130,20 +135,22 @@ def counted_among(store: ItemStore, digests: Iterable[bytes]) -> set[bytes]:
     return {by_partition[str(item["p"])] for item in store.get_batch(config.STATISTICS_TABLE, keys)}
 
 
-def chunk_items(spans: Sequence[Span], expiry_unix_seconds: int, seal: Seal) -> list[Item]:
+def chunk_items(traces: Traces, expiry_unix_seconds: int, seal: Seal) -> list[Item]:
     return [
         {"p": chunk.trace_id, "s": chunk.digest, "v": chunk.value, "x": expiry_unix_seconds}
-        for chunk in chunks_of(spans, seal)
+        for chunk in chunks_of(traces, seal)
     ]
 
 
-def block_items(spans: Sequence[Span], expiry_unix_seconds: int) -> list[Item]:
+def block_items(traces: Traces, expiry_unix_seconds: int) -> list[Item]:
     return [
         {
-            "p": layout.index_partition(block.hour, block.service),
+            "p": layout.index_partition(
+                block.hour, block.service, layout.shard_of_block(block.key, config.INDEX_SHARDS)
+            ),
             "s": block.key,
             "v": block.value,
             "x": expiry_unix_seconds,
         }
-        for block in blocks_of(rows_of(spans))
+        for block in blocks_of(rows_of(traces))
     ]

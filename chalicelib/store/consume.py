@@ -18,6 +18,7 @@ from chalicelib import config
 from chalicelib.errors import InvalidPayload, StoreError
 from chalicelib.queue.message import PAYLOAD_ATTRIBUTE, Message, message_from_parts, payload_of
 from chalicelib.store.commit import Committed, Counted, commit, counted_among
+from chalicelib.store.dead_letter import Note, carried_key, forget_notes, note_of, write_notes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,8 +33,8 @@ Record = dict[str, Any]
 
 
 class DeadLetters(Protocol):
-    def bury(self, record: Record, reason: str) -> None:
-        """Return when the dead-letter queue has the record's body and attributes, and the reason."""
+    def bury(self, record: Record, reason: str, note: str) -> None:
+        """Return when the dead-letter queue has the record's body and attributes, the reason, and its note's key."""
 
 
 class OutOfTime(StoreError):
@@ -86,17 +87,19 @@ class Consumer:
         self._has_time = has_time
         self._dictionaries = dictionaries
         self._consumed = Consumed()
+        self._notes: list[Note] = []
 
     def consume(self, records: Sequence[Record]) -> Consumed:
         """Return when every record is stored and counted, known as counted before, or in the dead-letter queue.
 
         Raises StoreThrottled or StoreError otherwise: all records must be delivered again.
         """
-        self._consumed = Consumed()
+        self._consumed, self._notes = Consumed(), []
         for group in groups_of(self._uncounted(self._readable(records))):
             if not self._has_time():
                 raise OutOfTime("no time for the next group")
             self._commit(group)
+        self._keep_notes(records)
         self._learn()
         return self._consumed
 
@@ -144,6 +147,18 @@ class Consumer:
         else:
             self._consumed = self._consumed.plus(committed)
 
+    def _keep_notes(self, records: Sequence[Record]) -> None:
+        """Of what was buried now; those of letters that were sent back, and are not buried again, have served."""
+        buried = {note.key for note in self._notes}
+        served = {key for record in records if (key := carried_key(record))} - buried
+        try:
+            write_notes(self._store, self._notes)
+            if served:
+                forget_notes(self._store, sorted(served))
+        except Exception as error:
+            # The letters are in their queue with their reasons: delivering it all again would bury them twice.
+            _logger.warning("notes of dead letters could not be kept: %s", error)
+
     def _learn(self) -> None:
         if self._dictionaries is None or not self._has_time():
             return
@@ -156,7 +171,9 @@ class Consumer:
 
     def _bury(self, record: Record, reason: str) -> None:
         _logger.warning("message %s to the dead-letter queue: %s", record.get("messageId"), reason)
-        self._dead_letters.bury(record, reason)
+        note = note_of(record, reason, self._now_unix_nano() // 10**9)
+        self._dead_letters.bury(record, reason, note.key)
+        self._notes.append(note)
         self._consumed = self._consumed._replace(dead_letters=self._consumed.dead_letters + 1)
 
     def _left_out(self, count: int) -> None:

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
+from binascii import b2a_base64
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.errors import ClewError, LimitExceeded, StoreError, StoreThrottled
@@ -26,9 +27,11 @@ KEY_BYTES_MAX = {"p": 2_048, "s": 1_024}
 NUMBER_DIGITS_MAX = 38
 NUMBER_MAX = 10**126
 """Numbers are below it, and their negatives."""
+_NUMBER_SMALL = 10**NUMBER_DIGITS_MAX
+"""Whatever is below it has no more digits than it may."""
 BATCH_WRITE_ITEMS_MAX = 25
 BATCH_WRITE_BYTES_MAX = 16_000_000
-"""Counted as they are sent: bytes in base64, and what is not ASCII escaped."""
+"""Counted as they are sent: bytes in base64, and control characters escaped."""
 BATCH_GET_KEYS_MAX = 100
 TRANSACTION_ACTIONS_MAX = 100
 TRANSACTION_BYTES_MAX = 4_000_000
@@ -64,6 +67,7 @@ class DynamoStore:
     def __init__(self, client: DynamoDBClient, sleep: Callable[[float], None] = time.sleep) -> None:
         self._client = client
         self._sleep = sleep
+        _serialise_batches_ourselves(client)
 
     def put_batch(self, table: str, items: Sequence[Item]) -> None:
         # All are checked before the first is sent: an item that is too large is found before anything is done.
@@ -189,7 +193,12 @@ def plain_item(typed: dict[str, Any]) -> Item:
 
 def item_bytes(item: Item) -> int:
     """What DynamoDB counts as an item's size: names and values."""
-    return sum(len(name.encode()) + value_bytes(value) for name, value in item.items())
+    size = 0
+    # A loop rather than a sum: this runs for every item, twice.
+    for name, value in item.items():
+        size += len(name) if name.isascii() else len(name.encode())
+        size += len(value) if isinstance(value, bytes) else value_bytes(value)
+    return size
 
 
 def value_bytes(value: Plain) -> int:
@@ -211,7 +220,7 @@ def check_item(item: Item) -> None:
     """Raise LimitExceeded for an item that DynamoDB refuses: its keys, its numbers, its size."""
     check_key(item)
     for name, value in item.items():
-        if isinstance(value, int):
+        if isinstance(value, int) and not -_NUMBER_SMALL < value < _NUMBER_SMALL:
             _check_number(name, value)
     if (size := item_bytes(item)) > ITEM_BYTES_MAX:
         raise LimitExceeded(f"an item of {size} bytes; DynamoDB takes {ITEM_BYTES_MAX}")
@@ -262,7 +271,9 @@ def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
     batch: list[Item] = []
     batch_bytes = 0
     for item in items:
-        size = sent_bytes(item)
+        size = _SENT_AROUND_BYTES + _SENT_BYTES_PER_BYTE_MAX * item_bytes(item)
+        if size > _SENT_BYTES_SMALL:
+            size = sent_bytes(item)
         if len(batch) == BATCH_WRITE_ITEMS_MAX or batch_bytes + size > BATCH_WRITE_BYTES_MAX:
             yield batch
             batch, batch_bytes = [], 0
@@ -274,6 +285,10 @@ def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
 
 _SENT_AROUND_BYTES = 200
 """An item's part of the request, beside names and values: at most this, with the table's name."""
+_SENT_BYTES_PER_BYTE_MAX = 6
+"""Of a control character."""
+_SENT_BYTES_SMALL = BATCH_WRITE_BYTES_MAX // BATCH_WRITE_ITEMS_MAX
+"""As many items as a batch may have fit it if none takes more: only a larger one is looked at closely."""
 
 
 def sent_bytes(item: Item) -> int:
@@ -293,7 +308,36 @@ def _sent_value_bytes(value: Plain) -> int:
 @lru_cache(maxsize=1_000)
 def _sent_text_bytes(text: str) -> int:
     # Names are few, and asked for with every item.
-    return len(json.dumps(text))
+    return len(orjson.dumps(text))
+
+
+_BODY = "clew_body"
+
+
+def _serialise_batches_ourselves(client: DynamoDBClient) -> None:
+    """From now on, BatchWriteItem's body is orjson's: a fifth of what botocore's walk over its model takes."""
+    events, operation = client.meta.events, "dynamodb.BatchWriteItem"
+    # Others may change the parameters before, and look at the body after. With an id of its own, a handler is
+    # registered once, however many stores a client has.
+    events.register_last(f"before-parameter-build.{operation}", _set_body_aside, "clew-aside")
+    events.register_first(f"before-call.{operation}", _put_body_back, "clew-back")
+
+
+def _set_body_aside(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+    """Leave botocore the first item of each table to serialise: it may choose the endpoint by the tables."""
+    context[_BODY] = orjson.dumps(params, default=_base64)
+    params["RequestItems"] = {
+        table: requests[:1] for table, requests in params["RequestItems"].items()
+    }
+
+
+def _put_body_back(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+    """Before botocore signs."""
+    params["body"] = context[_BODY]
+
+
+def _base64(value: bytes) -> str:
+    return b2a_base64(value, newline=False).decode()
 
 
 def _query_arguments(

@@ -3,7 +3,7 @@
 docs/item-layout.md is this module in prose. Attributes: `p` partition key, `s` sort key, `v` sealed bytes,
 `n` version, `x` expiry (Unix seconds; DynamoDB deletes some time after it).
 
-    index        h|HOUR|SERVICE    latest start, digest    a search block
+    index        h|HOUR|SERVICE    latest start, digest    a search block (of index shard 1: h1|…)
     statistics   m|DIGEST          m                       a marker: this message is counted
                  f|SHARD           !                       the shard's fold-state
                  f|SHARD           s|TIME|DIGEST|PLACE     a segment of a commit
@@ -14,6 +14,7 @@ docs/item-layout.md is this module in prose. Attributes: `p` partition key, `s` 
                  c|SHARD           DAY                     the catalogue of a day
                  t                 DIGEST                  an access token
                  o                 sampling                the sampling strategies
+                 d                 SENT|DIGEST             a note of a dead letter
                  (s, e and c)      …|PART                  the rest of a value over the item limit
 """
 
@@ -29,6 +30,7 @@ from chalicelib.model.names import key_name
 FOLD_STATE_KEY = "!"
 """Sorts before every segment, so that one query reads both in order."""
 TOKENS_PARTITION = "t"
+NOTES_PARTITION = "d"
 MINUTES_PER_HOUR, HOURS_PER_DAY = 60, 24
 
 
@@ -62,12 +64,18 @@ class Key(NamedTuple):
 SAMPLING_KEY = Key("o", "sampling")
 
 
-def index_partition(hour: int, service: str) -> str:
-    return f"h|{hour}|{service}"
+def index_partition(hour: int, service: str, shard: int = 0) -> str:
+    """Of shard 0 without the shard's number: as it was before there were any."""
+    return f"h{shard or ''}|{hour}|{service}"
 
 
 def marker_key(digest: bytes) -> Key:
     return Key(f"m|{digest.hex()}", "m")
+
+
+def note_sort_key(sent_unix_seconds: int, digest: bytes) -> str:
+    """Of a dead letter's note: they sort by when the message was first sent."""
+    return f"{sent_unix_seconds:012d}|{digest[:16].hex()}"
 
 
 def fold_partition(shard: int) -> str:
@@ -111,9 +119,21 @@ def day_sort_key(day: int) -> str:
     return f"{day:012d}"
 
 
+def _shard(key: bytes, shards: int) -> int:
+    """Of equally many keys each. CRC-32 modulo the number was not: keys that differ in a few digits have CRCs that
+    differ in a few bits, and whole shards got none. Multiplying (Knuth, TAOCP 6.4) carries each bit into those above.
+    """
+    return ((crc32(key) * 0x9E3779B1 & 0xFFFFFFFF) * shards) >> 32
+
+
 def shard_of_service(service: str, shards: int) -> int:
-    return crc32(service.encode()) % shards
+    return _shard(service.encode(), shards)
+
+
+def shard_of_block(key: bytes, shards: int) -> int:
+    """By the block's key, in which there is a digest: a block that is written again stays one."""
+    return _shard(key, shards)
 
 
 def shard_of_trace(trace_id: bytes, shards: int) -> int:
-    return crc32(trace_id) % shards
+    return _shard(trace_id, shards)

@@ -12,7 +12,8 @@ import hashlib
 from array import array
 from collections import defaultdict
 from functools import lru_cache
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, groupby, pairwise
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.attribute import AttributeHashes, event_hash, link_hash
@@ -21,9 +22,9 @@ from chalicelib.model.frame import message_in, seal
 from chalicelib.model.names import key_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from chalicelib.model.span import Span
+    from chalicelib.model.span import Span, Traces
 
 HOUR_NANO = 3_600_000_000_000
 EVERY_SERVICE = ""
@@ -38,6 +39,12 @@ _DIGEST_BYTES = 8
 _HASH_BYTES = 2
 
 _hashes = AttributeHashes()
+# For loops that C runs: a row is made for every few spans.
+_SCOPE, _NAME = attrgetter("scope"), attrgetter("name")
+_START, _DURATION = attrgetter("start_time_unix_nano"), attrgetter("duration_nano")
+_IS_ERROR, _ATTRIBUTES = attrgetter("is_error"), attrgetter("attributes")
+_RAW_EVENTS, _RAW_LINKS = attrgetter("raw_events"), attrgetter("raw_links")
+_RESOURCE = attrgetter("resource_attributes")
 
 
 class SearchRow(NamedTuple):
@@ -68,55 +75,57 @@ class Block(NamedTuple):
     value: bytes
 
 
-def rows_of(spans: Iterable[Span]) -> dict[int, list[SearchRow]]:
+def rows_of(traces: Traces) -> dict[int, list[SearchRow]]:
     """Hour of span start → its rows: one a trace and service, more where it has many spans."""
-    by_row: dict[tuple[int, str, bytes], list[Span]] = defaultdict(list)
-    of_row, trace_id, scope, hour = [], b"", None, -1
-    for span in spans:
-        # Spans of one row mostly come one after the other.
-        if (
-            span.trace_id != trace_id
-            or span.scope is not scope
-            or span.start_time_unix_nano // HOUR_NANO != hour
-        ):
-            trace_id, scope, hour = (
-                span.trace_id,
-                span.scope,
-                span.start_time_unix_nano // HOUR_NANO,
-            )
-            of_row = by_row[hour, scope.service, trace_id]
-        of_row.append(span)
     rows: dict[int, list[SearchRow]] = defaultdict(list)
-    for (hour, service, trace_id), of_row in by_row.items():
-        for start in range(0, len(of_row), _SPANS_PER_ROW_MAX):
-            part = of_row[start : start + _SPANS_PER_ROW_MAX]
-            rows[hour].append(_row(trace_id, key_name(service), part))
+    for trace_id, of_trace in traces.items():
+        by_service: dict[str, list[Span]] = defaultdict(list)
+        # Spans of one scope mostly come one after the other.
+        for scope, of_scope in groupby(of_trace, _SCOPE):
+            by_service[scope.service_key] += of_scope
+        for service, of_service in by_service.items():
+            for part in _parts(of_service):
+                row = _row(trace_id, service, part)
+                rows[row.first_start_time_unix_nano // HOUR_NANO].append(row)
     return rows
 
 
+def _parts(spans: list[Span]) -> list[list[Span]]:
+    """The spans of each row: of one hour, and not too many."""
+    starts = list(map(_START, spans))
+    if len(spans) <= _SPANS_PER_ROW_MAX and min(starts) // HOUR_NANO == max(starts) // HOUR_NANO:
+        return [spans]
+    by_hour: dict[int, list[Span]] = defaultdict(list)
+    for start, span in zip(starts, spans, strict=True):
+        by_hour[start // HOUR_NANO].append(span)
+    return [
+        of_hour[start : start + _SPANS_PER_ROW_MAX]
+        for of_hour in by_hour.values()
+        for start in range(0, len(of_hour), _SPANS_PER_ROW_MAX)
+    ]
+
+
 def _row(trace_id: bytes, service: str, spans: Sequence[Span]) -> SearchRow:
-    durations = [span.duration_nano for span in spans]
-    resources = {span.scope.resource_attributes for span in spans}
-    hash_of = _hashes.__getitem__
-    hashes: set[int] = set().union(
-        *[map(hash_of, span.attributes) for span in spans],
-        *map(_resource_hashes, resources),
-        [link_hash(id_) for span in spans if span.raw_links for id_, _ in span.links],
-        *[_event_hashes(name, of) for span in spans if span.raw_events for name, of in span.events],
-    )
+    durations = list(map(_DURATION, spans))
+    hashes = set(map(_hashes.__getitem__, chain.from_iterable(map(_ATTRIBUTES, spans))))
+    hashes.update(*map(_resource_hashes, set(map(_RESOURCE, map(_SCOPE, spans)))))
+    if any(map(_RAW_LINKS, spans)):
+        hashes.update([link_hash(id_) for span in spans for id_, _ in span.links])
+    if any(map(_RAW_EVENTS, spans)):
+        hashes.update(*[_event_hashes(name, of) for span in spans for name, of in span.events])
     return SearchRow(
         trace_id,
         service,
-        min([span.start_time_unix_nano for span in spans]),
+        min(map(_START, spans)),
         max(durations),
         min(durations),
-        any(span.is_error for span in spans),
-        frozenset([key_name(name) for name in {span.name for span in spans}]),
+        any(map(_IS_ERROR, spans)),
+        frozenset(map(key_name, set(map(_NAME, spans)))),
         array("H", sorted(hashes)),
     )
 
 
-def _event_hashes(name: str, attributes: Iterable[bytes]) -> set[int]:
+def _event_hashes(name: str, attributes: Sequence[bytes]) -> set[int]:
     return {event_hash(name), *map(_hashes.__getitem__, attributes)}
 
 
@@ -143,7 +152,7 @@ def blocks_of(rows_by_hour: dict[int, list[SearchRow]]) -> list[Block]:
 
 
 def _row_bytes(row: SearchRow) -> int:
-    return 40 + _HASH_BYTES * len(row.attribute_hashes) + sum(map(len, row.span_names))
+    return 40 + _HASH_BYTES * len(row.attribute_hashes) + len("".join(row.span_names))
 
 
 def _blocks_of_service(hour: int, service: str, rows: list[SearchRow]) -> Iterator[Block]:
@@ -180,7 +189,7 @@ def _encode(rows: Sequence[SearchRow]) -> bytes:
         service=[index[row.service] for row in rows],
         span_name_counts=[len(row.span_names) for row in rows],
         span_names=[
-            place for row in rows for place in sorted(index[name] for name in row.span_names)
+            place for row in rows for place in sorted(map(index.__getitem__, row.span_names))
         ],
         attribute_hash_counts=[len(row.attribute_hashes) for row in rows],
         attribute_hashes=b"".join(_little_endian(row.attribute_hashes) for row in rows),

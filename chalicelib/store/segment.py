@@ -6,6 +6,7 @@ spans ──additions_of──▶ entries by shard ──segments_of──▶ Se
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.clew_pb2 import Segment as SegmentMessage
@@ -18,7 +19,7 @@ from chalicelib.store.layout import shard_of_service, shard_of_trace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from chalicelib.model.span import Span
+    from chalicelib.model.span import Span, Traces
 
 Entry = SegmentMessage.Entry
 _SEGMENT_BYTES_MAX = 300_000
@@ -30,15 +31,15 @@ class Segment(NamedTuple):
     value: bytes
 
 
-def segments_of(spans: Sequence[Span], shards: int) -> list[Segment]:
+def segments_of(traces: Traces, shards: int) -> list[Segment]:
     """The segments that these spans add: none for no spans, one a shard as a rule."""
     entries: dict[int, list[Entry]] = defaultdict(list)
     for (service, minute), statistics in sorted(
-        statistics_of(spans).items(), key=lambda item: item[0]
+        statistics_of(chain.from_iterable(traces.values())).items(), key=lambda item: item[0]
     ):
         entry = Entry(service=service, minute=minute, statistics=statistics_message(statistics))
         entries[shard_of_service(service, shards)].append(entry)
-    for shard, entry in _edge_entries(spans, shards):
+    for shard, entry in _edge_entries(traces, shards):
         entries[shard].append(entry)
     return [
         Segment(shard, value)
@@ -47,23 +48,32 @@ def segments_of(spans: Sequence[Span], shards: int) -> list[Segment]:
     ]
 
 
-def _edge_entries(spans: Sequence[Span], shards: int) -> Iterator[tuple[int, Entry]]:
+def _edge_entries(traces: Traces, shards: int) -> Iterator[tuple[int, Entry]]:
     spans_by_shard: dict[int, list[Span]] = defaultdict(list)
-    for span in spans:
-        spans_by_shard[shard_of_trace(span.trace_id, shards)].append(span)
-    halves_by_shard: dict[int, Halves] = defaultdict(lambda: Halves(set(), set()))
+    for trace_id, of_trace in traces.items():
+        spans_by_shard[shard_of_trace(trace_id, shards)] += of_trace
+    halves_by_shard: dict[int, Halves] = {}
     for shard, of_shard in sorted(spans_by_shard.items()):
-        halves, edges = halves_and_edges_of(of_shard)
+        halves_by_shard[shard], edges = halves_and_edges_of(of_shard)
         for minute, of_minute in sorted(edges.items()):
             yield shard, Entry(minute=minute, edges=edges_message(of_minute))
-        # A consumer's link leads to the producer's trace, and so perhaps to another shard.
-        for caller in halves.callers:
-            halves_by_shard[shard].callers.add(caller)
-        for callee in halves.callees:
-            halves_by_shard[shard_of_trace(callee.trace_id, shards)].callees.add(callee)
-    for shard, of_halves in sorted(halves_by_shard.items()):
-        for message in halves_messages(of_halves):
+    if shards > 1:
+        halves_by_shard = _where_they_are_looked_for(halves_by_shard, shards)
+    for shard, halves in sorted(halves_by_shard.items()):
+        for message in halves_messages(halves):
             yield shard, Entry(halves=message)
+
+
+def _where_they_are_looked_for(
+    halves_by_shard: dict[int, Halves], shards: int
+) -> dict[int, Halves]:
+    """A consumer's link leads to the producer's trace, and so perhaps to another shard."""
+    moved: dict[int, Halves] = defaultdict(lambda: Halves(set(), set()))
+    for shard, halves in halves_by_shard.items():
+        moved[shard].callers.update(halves.callers)
+        for callee in halves.callees:
+            moved[shard_of_trace(callee.trace_id, shards)].callees.add(callee)
+    return moved
 
 
 def sealed_segments(entries: Iterable[Entry]) -> Iterator[bytes]:

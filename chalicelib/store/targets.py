@@ -13,12 +13,18 @@ from chalicelib.model.clew_pb2 import Catalogue as CatalogueMessage
 from chalicelib.model.clew_pb2 import EdgesTarget, StatisticsTarget
 from chalicelib.model.edges import Edges, edges_from, edges_message
 from chalicelib.model.frame import message_in, seal
-from chalicelib.model.statistics import Statistics, statistics_from, statistics_message
+from chalicelib.model.names import OTHER_SERVICES
+from chalicelib.model.statistics import (
+    Statistics,
+    above_cap,
+    statistics_from,
+    statistics_message,
+)
 from chalicelib.store.items import Put
 from chalicelib.store.layout import Key, Level, level_sort_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from chalicelib.store.items import Item, ItemStore
 
@@ -86,6 +92,10 @@ EDGES_NAME = ""
 """The catalogue's line for the shard's edges: no service has an empty name."""
 
 
+_CATALOGUE_NAME_BYTES_MAX = 1_000_000
+"""Of a day: three days' catalogues still fit one transaction, whatever names services have."""
+
+
 class Line(NamedTuple):
     """What a day's catalogue says of one service, or of the edges."""
 
@@ -98,6 +108,20 @@ class Line(NamedTuple):
 
 
 Catalogue = dict[str, Line]
+
+
+def above_services_cap(catalogue: Catalogue, names: Collection[str]) -> set[str]:
+    """Those of the services that are to be counted as OTHER_SERVICES: all but the SERVICES_MAX of the smallest hashes.
+
+    A service that is among these of the whole day was so at every time before, whatever came first. So its figures are
+    whole in any order; another's are in part its own, from before it was pushed out. The sum is always whole.
+    """
+    known = catalogue.keys() - {EDGES_NAME, OTHER_SERVICES}
+    keys = [(name,) for name in known.union(names) - {OTHER_SERVICES}]
+    above = {name for (name,) in above_cap(keys, config.SERVICES_MAX)}
+    if above and sum(map(len, known)) >= _CATALOGUE_NAME_BYTES_MAX:
+        above.update(set(names) - known)
+    return above.intersection(names)
 
 
 def catalogue_of(value: bytes) -> Catalogue:

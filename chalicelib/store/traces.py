@@ -13,7 +13,7 @@ from chalicelib.store.dictionary import DictionariesIn
 from chalicelib.store.search_block import rows_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from chalicelib.store.items import Item, ItemStore
     from chalicelib.store.search_block import SearchRow
@@ -66,30 +66,41 @@ def _unsealed(
 def read_spans(store: ItemStore, trace_id: bytes, now_unix_seconds: int) -> list[Span]:
     """The spans of a trace, in no order; copies (same resource, scope and span bytes) are one.
 
-    Different spans under one id are all there. Empty if there is none.
+    Different spans under one id are all there. Empty if there is none. Of a trace with more than
+    TRACE_SPANS_SEARCHED_MAX so many or a few more, those of its first chunks, the same each time (see `is_cut_off`).
     """
-    return distinct_spans(read_chunks(store, trace_id, now_unix_seconds))
+    chunks = read_chunks(store, trace_id, now_unix_seconds)
+    return distinct_spans(chunks, config.TRACE_SPANS_SEARCHED_MAX)
 
 
-def distinct_spans(chunks: Iterable[StoredChunk]) -> list[Span]:
-    """The spans of some chunks of a trace; copies are one."""
+def is_cut_off(spans: Sequence[Span]) -> bool:
+    """Whether these, of `read_spans`, may not be all."""
+    return len(spans) >= config.TRACE_SPANS_SEARCHED_MAX
+
+
+def distinct_spans(chunks: Iterable[StoredChunk], spans_max: int) -> list[Span]:
+    """The spans of some chunks of a trace; copies are one. Ends with the chunk that brings `spans_max`."""
     scopes = Scopes()
     found: dict[tuple[bytes, bytes, bytes], Span] = {}
     for chunk in chunks:
         for span in spans_of(chunk.content, scopes):
             found.setdefault((span.scope.resource_head, span.scope.scope_head, span.raw), span)
+        if len(found) >= spans_max:
+            break
     return list(found.values())
 
 
 def read_rows(
-    store: ItemStore, hour: int, service: str, now_unix_seconds: int
+    store: ItemStore, hour: int, service: str, now_unix_seconds: int, shard: int = 0
 ) -> Iterator[list[SearchRow]]:
     """The search rows of one partition of an hour, a list for each block, the block with the latest start first.
+
+    Blocks are in any of the shards below INDEX_SHARDS_READ.
 
     `service` is a service's name, for the blocks that are its own, or EVERY_SERVICE, for those that services share:
     what an hour holds of a service is in both.
     """
-    partition = layout.index_partition(hour, key_name(service))
+    partition = layout.index_partition(hour, key_name(service), shard)
     for item in store.query(config.INDEX_TABLE, partition, descending=True):
         value, expiry = item["v"], item["x"]
         assert isinstance(value, bytes)

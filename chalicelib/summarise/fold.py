@@ -10,6 +10,7 @@ done again. Work is bounded: a step takes at most `TARGETS_MAX` targets and 3 MB
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
@@ -19,6 +20,7 @@ from chalicelib.model.clew_pb2 import Segment as SegmentMessage
 from chalicelib.model.edges import Edges, edges_from, edges_message
 from chalicelib.model.frame import seal
 from chalicelib.model.halves import Halves, halves_from, halves_messages, keys_of
+from chalicelib.model.names import OTHER_SERVICES
 from chalicelib.model.statistics import Statistics, statistics_from
 from chalicelib.store import layout
 from chalicelib.store.dynamodb import item_bytes
@@ -29,6 +31,7 @@ from chalicelib.store.shard import ShardView, fold_state_put, read_halves
 from chalicelib.store.targets import (
     EDGES_NAME,
     Line,
+    above_services_cap,
     catalogue_of,
     catalogue_value,
     edges_target,
@@ -50,8 +53,14 @@ if TYPE_CHECKING:
 TARGETS_MAX = 80
 """Of a transaction's 100 actions; the rest is for catalogues, waiting halves, parts and the fold-state."""
 TRANSACTION_BYTES_MAX = 3_000_000
+DIRTY_HOURS_MAX = 20_000
+"""Named in a fold-state: two years. Spans with random clocks name a new hour each, and the item holds 400 KB."""
 ENTRIES_MAX = 20_000
 """Of a step: bounds its memory."""
+
+
+def day_of(minute: int) -> int:
+    return minute // (MINUTES_PER_HOUR * HOURS_PER_DAY)
 
 
 class Additions:
@@ -75,8 +84,7 @@ class Additions:
 
     @property
     def days(self) -> set[int]:
-        minutes = {minute for _, minute in self.statistics} | set(self.edges)
-        return {minute // (MINUTES_PER_HOUR * HOURS_PER_DAY) for minute in minutes}
+        return {day_of(minute) for _, minute in self.statistics} | set(map(day_of, self.edges))
 
     @property
     def hours(self) -> set[tuple[str, int]]:
@@ -188,6 +196,8 @@ class TargetActions:
         self._store = store
         self._shard = shard
         self._now = now_unix_seconds
+        self.has_other_services = False
+        """Whether services were counted together."""
 
     def puts(self, additions: Additions, level: Level = Level.MINUTE) -> list[Put]:
         """The puts of targets and catalogues; the catalogues that already say so are left alone."""
@@ -197,13 +207,22 @@ class TargetActions:
         keys += [self.edges_key(number, level) for number in additions.edges]
         keys += [self.catalogue_key(day) for day in additions.days]
         stored = read_targets(self._store, keys)
+        catalogues = {
+            day: catalogue_of(stored[self.catalogue_key(day)].value) for day in additions.days
+        }
+        capped = within_services_cap(additions, catalogues)
+        if capped is not additions:
+            self.has_other_services = True
+            more = {self.statistics_key(*each, level) for each in capped.statistics} - set(keys)
+            stored |= read_targets(self._store, list(more))
+            additions = capped
         puts: list[Put] = []
         for (service, number), statistics in additions.statistics.items():
             puts += self._statistics_puts(service, number, level, statistics, stored)
         for number, edges in additions.edges.items():
             puts += self._edges_puts(number, level, edges, stored)
         for day in additions.days:
-            puts += self._catalogue_puts(day, additions, stored)
+            puts += self._catalogue_puts(day, catalogues[day], additions, stored)
         return puts
 
     def statistics_key(self, service: str, number: int, level: Level) -> Key:
@@ -237,10 +256,9 @@ class TargetActions:
         return self.replace(key, stored[key].version, edges_value(target), level)
 
     def _catalogue_puts(
-        self, day: int, additions: Additions, stored: dict[Key, Versioned]
+        self, day: int, before: Catalogue, additions: Additions, stored: dict[Key, Versioned]
     ) -> list[Put]:
         key = self.catalogue_key(day)
-        before = catalogue_of(stored[key].value)
         after = with_dirty_hours(before, day, additions.hours)
         if after == before:
             return []
@@ -248,6 +266,22 @@ class TargetActions:
 
     def replace(self, key: Key, version: int, value: bytes, level: Level) -> list[Put]:
         return target_puts(key, version, value, self._now + level.retention_seconds)
+
+
+def within_services_cap(additions: Additions, catalogues: dict[int, Catalogue]) -> Additions:
+    """The same by day with the services above the cap together, as OTHER_SERVICES; itself where there are none."""
+    services: dict[int, set[str]] = defaultdict(set)
+    for service, minute in additions.statistics:
+        services[day_of(minute)].add(service)
+    above = {day: above_services_cap(catalogues[day], of_day) for day, of_day in services.items()}
+    if not any(above.values()):
+        return additions
+    capped = Additions()
+    capped.edges = additions.edges
+    for (service, minute), statistics in additions.statistics.items():
+        name = OTHER_SERVICES if service in above[day_of(minute)] else service
+        capped.add_statistics(name, minute, statistics)
+    return capped
 
 
 def with_dirty_hours(catalogue: Catalogue, day: int, hours: Iterable[tuple[str, int]]) -> Catalogue:
@@ -273,6 +307,9 @@ class ShardFold:
 
         Raises StoreThrottled or StoreError; nothing is then half done. If another fold came first, nothing is done.
         """
+        if len(view.state.dirty_hours) >= DIRTY_HOURS_MAX:
+            # The roll-up has its turn first: all but the hours about now are due.
+            return False
         if not any(segment.entries for segment in view.segments):
             self._delete_folded(view)
             return not view.is_whole
@@ -300,9 +337,12 @@ class ShardFold:
         sequence = view.state.version + 1
         kept = self._waiting_items(planned.halves, sequence)
         spilled = self._spilled_items(planned.spilled, sequence)
+        target_actions = TargetActions(self._store, self._shard, self._now)
+        puts = target_actions.puts(planned.additions)
         state = self._state_after(view, planned, has_waiting=bool(kept))
+        state.has_other_services |= target_actions.has_other_services
         return [
-            *TargetActions(self._store, self._shard, self._now).puts(planned.additions),
+            *puts,
             *(Put(config.STATISTICS_TABLE, item) for item in [*kept, *spilled]),
             fold_state_put(self._shard, view.state.version, state),
         ]

@@ -25,15 +25,16 @@ _TIME_RESERVE_MILLIS = 10_000
 def summarise(event: CloudWatchEvent) -> None:
     """Fold what has arrived, and roll up what is over."""
     from chalicelib import wiring
-    from chalicelib.summarise.job import summarise_shards
+    from chalicelib.summarise.job import in_turn, summarise_shards
     from chalicelib.telemetry import emit, start_logging
 
     start_logging("summarise")
     context: Any = event.context
+    now = int(time.time())
     steps = summarise_shards(
         wiring.store(),
-        range(config.SHARDS_READ),
-        int(time.time()),
+        in_turn(config.SHARDS_READ, now),
+        now,
         has_time=lambda: context.get_remaining_time_in_millis() > _TIME_RESERVE_MILLIS,
     )
     emit("summarise", {"fold_steps": steps})

@@ -32,6 +32,16 @@ class Worker(Protocol):
         """Do one bounded piece of work; return whether the shard has changed, so that there may be more."""
 
 
+def in_turn(shards: int, now_unix_seconds: int) -> list[int]:
+    """Every shard, each minute with another one first.
+
+    A run that its time ends before it has seen them all so leaves others behind than the run before; and runs that are
+    under way at once, because each takes longer than a minute, are busy with different ones.
+    """
+    first = now_unix_seconds // 60 % shards
+    return [*range(first, shards), *range(first)]
+
+
 def summarise_shards(
     store: ItemStore,
     shards: Iterable[int],

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 _BYTES_MAX = TRANSACTION_BYTES_MAX - 500_000
 """Of the puts of lower targets, which leaves room for the upper one, catalogue and fold-state."""
 
+_AHEAD_SECONDS_MAX = 86_400
+"""No zone's clock is a day ahead of another's."""
+
 
 class Move(NamedTuple):
     """From one level's items to one item of the level above."""
@@ -59,11 +62,13 @@ class Move(NamedTuple):
 
 
 def moves_due(state: FoldState, now_unix_seconds: int) -> list[Move]:
-    """What is to be rolled up: hours, then days, that are dirty and over."""
+    """What is to be rolled up: hours, then days, that are dirty and over, or that a wrong clock has put far ahead."""
 
     def over(number: int, level: Level) -> bool:
-        end = (number + 1) * level.seconds
-        return end + config.ROLL_UP_DELAY_SECONDS <= now_unix_seconds
+        start, end = number * level.seconds, (number + 1) * level.seconds
+        # Those ahead would else be named in the fold-state for centuries.
+        is_far_ahead = start > now_unix_seconds + _AHEAD_SECONDS_MAX
+        return is_far_ahead or end + config.ROLL_UP_DELAY_SECONDS <= now_unix_seconds
 
     hours = [hour for hour in state.dirty_hours if over(hour, Level.HOUR)]
     days = [day for day in state.dirty_days if over(day, Level.DAY)]

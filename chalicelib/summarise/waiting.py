@@ -11,6 +11,7 @@ go unchecked, so that the halves kept stay bounded whatever comes.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
@@ -118,8 +119,11 @@ class WaitingHalves:
         callees = [] if item.is_let_go else self._lonely(state, item)
         traces = sorted({callee.trace_id for callee in callees})[state.checked_traces :]
         looked_up = 0
+        by_trace: dict[bytes, list[Callee]] = defaultdict(list)
+        for callee in callees:
+            by_trace[callee.trace_id].append(callee)
         for trace_id in traces[:TRACES_MAX]:
-            found = self._edges(trace_id, [each for each in callees if each.trace_id == trace_id])
+            found = self._edges(trace_id, by_trace[trace_id])
             additions.add_edges(found)
             looked_up += 1
             if additions.target_count > TARGETS_MAX // 2:
@@ -165,10 +169,13 @@ class WaitingHalves:
         ]
 
     def _edges(self, trace_id: bytes, callees: Iterable[Callee]) -> dict[int, Edges]:
-        spans = read_spans(self._store, trace_id, self._now)
+        # By id: a trace may be large, and every callee of it be looked up.
+        spans_by_id: dict[bytes, list[Span]] = defaultdict(list)
+        for span in read_spans(self._store, trace_id, self._now):
+            spans_by_id[span.span_id].append(span)
         found: dict[int, Edges] = {}
         for callee in callees:
-            if edge := edge_of(callee, spans):
+            if edge := edge_of(callee, spans_by_id.get(callee.span_id, ())):
                 found.setdefault(edge[0], Edges()).add(edge[1])
         return found
 

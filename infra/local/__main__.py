@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from infra.local.server import PortTaken, datagram_socket, listening_socket
 
@@ -16,16 +16,21 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable, Mapping
 
+    from infra.local.otlp_grpc import OtlpGrpc
     from infra.local.stack import LocalStack
 
 HOST = "127.0.0.1"
 PORT = 8000
 COMPAT_PORTS = (4318, 9411, 14268, 16686, 5778)
 """Where clients send and ask if nobody tells them otherwise: OTLP/HTTP; Zipkin; Jaeger's collector, query, sampling."""
+GRPC_PORT = 4317
+"""OTLP/gRPC."""
 AGENT_PORTS = (6831, 6832, 5775)
 """UDP, where Jaeger's clients send: the compact protocol, the binary one, and the compact of old; each takes both."""
 TOKEN_CHARACTERS_MIN = 16
 DATA_DIR = Path(__file__).parents[2] / ".data"
+
+_Opened = TypeVar("_Opened")
 
 
 class Refused(Exception):
@@ -40,6 +45,9 @@ class Settings(NamedTuple):
     endpoint_url: str
     token: str
     """What everybody must show; empty: nobody needs one."""
+    sampling_file: Path | None
+    is_opened: bool = False
+    """Whether every machine that reaches it may do what this one's programs may: asked for by name."""
 
     @property
     def loopback(self) -> bool:
@@ -48,7 +56,7 @@ class Settings(NamedTuple):
     @property
     def open(self) -> bool:
         """Whether who reaches it may send and ask without a token."""
-        return self.loopback and not self.token
+        return (self.loopback or self.is_opened) and not self.token
 
 
 def settings_from_environment(environment: Mapping[str, str]) -> Settings:
@@ -70,6 +78,12 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
         raise Refused(
             f"TOKEN must have at least {TOKEN_CHARACTERS_MIN} ASCII characters, and no spaces"
         )
+    access = environment.get("ACCESS") or "tokens"
+    if access not in ("tokens", "open"):
+        raise Refused(f"ACCESS is {access!r}; it must be tokens or open")
+    if access == "open" and token:
+        raise Refused("ACCESS=open asks for no token, and TOKEN is set: set one of them")
+    sampling_file = environment.get("SAMPLING_FILE", "")
     settings = Settings(
         environment.get("HOST") or HOST,
         int(port),
@@ -77,12 +91,15 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
         Path(data_dir).expanduser().absolute() if data_dir else None,
         endpoint_url,
         token,
+        Path(sampling_file).expanduser().absolute() if sampling_file else None,
+        access == "open",
     )
     # A foreign AWS may have tokens of its own; here there are none but this one.
-    if not (settings.loopback or token or endpoint_url):
+    if not (settings.open or token or endpoint_url):
         raise Refused(
             f"HOST={settings.host} would let every machine that reaches it send and read; "
-            "set TOKEN to a secret that they must show, or leave HOST at 127.0.0.1"
+            "set TOKEN to a secret that they must show, or ACCESS=open if they may, "
+            "or leave HOST at 127.0.0.1"
         )
     return settings
 
@@ -110,22 +127,33 @@ def open_datagram_sockets(settings: Settings) -> list[socket.socket]:
     return _opened(datagram_socket, [(host, port) for port in AGENT_PORTS for host in hosts])
 
 
+def open_otlp_grpc(settings: Settings) -> OtlpGrpc | None:
+    """OTLP/gRPC, where its clients send by default. If it is taken, that is said."""
+    if not settings.compat_ports or settings.port == GRPC_PORT:
+        return None
+    from infra.local.otlp_grpc import OtlpGrpc
+
+    otlp_grpc = OtlpGrpc()
+    _opened(otlp_grpc.bind, [(host, GRPC_PORT) for host in _compat_hosts(settings)])
+    return otlp_grpc
+
+
 def _compat_hosts(settings: Settings) -> list[str]:
     return [HOST, "::1"] if settings.loopback else [settings.host]
 
 
 def _opened(
-    open_socket: Callable[[str, int], socket.socket], addresses: Iterable[tuple[str, int]]
-) -> list[socket.socket]:
-    sockets = []
+    open_at: Callable[[str, int], _Opened], addresses: Iterable[tuple[str, int]]
+) -> list[_Opened]:
+    opened = []
     for host, port in addresses:
         try:
-            sockets.append(open_socket(host, port))
+            opened.append(open_at(host, port))
         except PortTaken as error:
             _say_aside(f"{error}; going on without it")
         except OSError:
             pass  # no IPv6 on this machine
-    return sockets
+    return opened
 
 
 def lines_for(settings: Settings, url: str) -> list[str]:
@@ -139,9 +167,13 @@ def lines_for(settings: Settings, url: str) -> list[str]:
         f"Kept:        {kept}",
         "Ctrl-C ends it.",
     ]
+    if settings.sampling_file:
+        lines.insert(-1, f"Sampling:    as {settings.sampling_file} says, also after it changes")
     if not settings.open:
         shown = "the token in TOKEN" if settings.token else "a token of its table"
         lines.insert(2, f"Access:      with {shown}, as x-api-key or Authorization: Bearer")
+    elif not settings.loopback:
+        lines.insert(2, f"Access:      everybody who reaches {settings.host} may send and read")
     return lines
 
 
@@ -167,6 +199,7 @@ def main() -> int:
 def _started(settings: Settings) -> LocalStack:
     sockets = open_sockets(settings)
     datagram_sockets = open_datagram_sockets(settings)
+    otlp_grpc = open_otlp_grpc(settings)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="clew: %(message)s")
     for library in ("botocore", "urllib3", "waitress", "moto"):
         logging.getLogger(library).setLevel(logging.ERROR)
@@ -179,6 +212,7 @@ def _started(settings: Settings) -> LocalStack:
 
     from infra.local import fake_aws
     from infra.local.journal import JournalError
+    from infra.local.sampling_file import SamplingFileError
     from infra.local.stack import LocalStack
 
     aws = fake_aws.Endpoint() if settings.endpoint_url else fake_aws.Moto()
@@ -186,11 +220,13 @@ def _started(settings: Settings) -> LocalStack:
         return LocalStack(
             sockets=sockets,
             datagram_sockets=datagram_sockets,
+            otlp_grpc=otlp_grpc,
             data_dir=settings.data_dir,
             aws=aws,
             token=settings.token,
+            sampling_file=settings.sampling_file,
         ).start()
-    except JournalError as error:
+    except (JournalError, SamplingFileError) as error:
         raise Refused(str(error)) from error
     except (BotoCoreError, ClientError) as error:
         raise Refused(f"AWS at {settings.endpoint_url or 'moto'} refused: {error}") from error

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.queue.sqs import entry_bytes
 from infra.local.functions import REQUEST_BYTES_MAX
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Received(NamedTuple):
     record: dict[str, Any]
     record_bytes: int
     """Its share of the event's JSON, in which binary attributes are base64."""
+    message_bytes: int = 0
+    """As SQS counts them."""
 
 
 def record_from_message(message: Mapping[str, Any], source: Source) -> dict[str, Any]:
@@ -86,7 +89,12 @@ def _attribute(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def received_from_message(message: Mapping[str, Any], source: Source) -> Received:
     record = record_from_message(message, source)
-    return Received(record, len(json.dumps(record, separators=(",", ":"))) + 1)
+    record_bytes = len(json.dumps(record, separators=(",", ":"))) + 1
+    entry = {
+        "MessageBody": message["Body"],
+        "MessageAttributes": message.get("MessageAttributes", {}),
+    }
+    return Received(record, record_bytes, entry_bytes(entry))
 
 
 def take_batch(
@@ -138,6 +146,8 @@ class EventSourceMapping:
         self._turns = 0  # how often the queue may have changed through us
         self._hurried = 0  # how many wait for the queue to empty
         self._stopping = False
+        self.done_bytes = 0
+        """Of all messages that were deleted, as SQS counts them."""
         self._thread = threading.Thread(target=self._run, name="event-source", daemon=True)
 
     def start(self) -> None:
@@ -253,6 +263,7 @@ class EventSourceMapping:
             )
             if failed := answer.get("Failed"):
                 _logger.warning("%d messages could not be deleted", len(failed))
+        self.done_bytes += sum(received.message_bytes for received in batch)
 
     def _turn(self) -> None:
         with self._changed:

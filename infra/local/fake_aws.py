@@ -28,6 +28,9 @@ class Aws(Protocol):
     def start(self, prefix: str, parameters: Mapping[str, str]) -> None:
         """Bring it up with the queue and the tables of `prefix`; `parameters` are those of `stack.yaml`."""
 
+    def expire(self, now_unix_seconds: int) -> None:
+        """Delete items that have expired, where nobody else does."""
+
     def stop(self) -> None: ...
 
 
@@ -56,6 +59,11 @@ class Moto:
         wiring.forget()
         stack.apply(client("cloudformation"), prefix, parameters)
 
+    def expire(self, now_unix_seconds: int) -> None:
+        from infra.local.moto_mends import expire_items
+
+        expire_items(now_unix_seconds)
+
     def stop(self) -> None:
         wiring.forget()
         self._mock.stop()
@@ -74,6 +82,9 @@ class Endpoint:
         wiring.forget()
         if not _has_queue(prefix):
             stack.apply(client("cloudformation"), prefix, parameters)
+
+    def expire(self, now_unix_seconds: int) -> None:
+        pass
 
     def stop(self) -> None:
         wiring.forget()

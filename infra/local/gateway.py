@@ -101,9 +101,14 @@ def _is_parameter(segment: str) -> bool:
 
 
 class Gateway:
-    """The WSGI application in front of a Chalice application."""
+    """The WSGI application in front of a Chalice application.
 
-    def __init__(self, app: Chalice) -> None:
+    `base` is what every path begins with, as `/clew` at a URL of API Gateway's own that names the stage; empty as
+    with a custom domain.
+    """
+
+    def __init__(self, app: Chalice, base: str = "") -> None:
+        self._base = base
         self._app = one_request_a_thread(app)
         self._methods: dict[str, set[str]] = {path: set(of) for path, of in app.routes.items()}
         self._routes = Routes(self._methods)
@@ -121,7 +126,9 @@ class Gateway:
 
     def answer(self, request: Request) -> Answer:
         """What API Gateway would answer; never raises."""
-        matched = self._routes.match(request.path)
+        is_below = f"{request.path}/".startswith(f"{self._base}/")
+        path = request.path.removeprefix(self._base) or "/"
+        matched = self._routes.match(path) if is_below else None
         if matched is None:
             return _error(404, "not_found", f"there is nothing at {request.path}")
         resource, path_parameters = matched
@@ -136,7 +143,8 @@ class Gateway:
             return _error(405, "method_not_allowed", message, [("Allow", allowed)])
         if len(request.body) > BODY_BYTES_MAX:
             return _gateway_message(413, "Request Too Long")
-        event = event_from_request(request._replace(method=method), resource, path_parameters)
+        request = request._replace(method=method, path=path)
+        event = event_from_request(request, resource, path_parameters, self._base)
         return self._invoke(event)
 
     def _invoke(self, event: Event) -> Answer:
@@ -178,7 +186,7 @@ def request_from_environ(environ: WSGIEnvironment) -> Request:
 
 
 def event_from_request(
-    request: Request, resource: str, path_parameters: Mapping[str, str]
+    request: Request, resource: str, path_parameters: Mapping[str, str], base: str = ""
 ) -> Event:
     """The event of a REST API's Lambda proxy integration whose binary media type is `*/*`.
 
@@ -197,13 +205,13 @@ def event_from_request(
         "multiValueQueryStringParameters": query or None,
         "pathParameters": dict(path_parameters) or None,
         "stageVariables": None,
-        "requestContext": _request_context(request, resource),
+        "requestContext": _request_context(request, resource, base),
         "body": base64.b64encode(request.body).decode("ascii") if request.body else None,
         "isBase64Encoded": bool(request.body),
     }
 
 
-def _request_context(request: Request, resource: str) -> dict[str, Any]:
+def _request_context(request: Request, resource: str, base: str) -> dict[str, Any]:
     return {
         "accountId": "123456789012",
         "apiId": "local",
@@ -213,8 +221,8 @@ def _request_context(request: Request, resource: str) -> dict[str, Any]:
             "sourceIp": request.source_ip,
             "userAgent": request.headers.get("User-Agent"),
         },
-        # With a custom domain the stage is no part of it; so it is here.
-        "path": request.path,
+        # Alone it has the stage: `path` above has not.
+        "path": base + request.path,
         "protocol": "HTTP/1.1",
         "requestId": str(uuid.uuid4()),
         "requestTimeEpoch": time.time_ns() // 1_000_000,

@@ -117,6 +117,12 @@ def _record_at(content: bytes | mmap.mmap, start: int) -> Record | None:
     return Record(start, end, digest, span_count, received)
 
 
+def _received_in(head: bytes) -> int:
+    """When the record with these first bytes was received, in Unix seconds."""
+    received: int = _FIELDS.unpack_from(head, _HEAD.size)[3]
+    return received
+
+
 def live_records(records: Iterable[Record], oldest_unix_seconds: int) -> list[Record]:
     """The first record of each digest that was received then or later, in order."""
     live: dict[bytes, Record] = {}
@@ -176,6 +182,16 @@ class Journal:
                 os.ftruncate(self._file, size)
                 raise StoreError(f"the journal cannot be written: {error}") from error
 
+    def forget(self, oldest_unix_seconds: int) -> None:
+        """Leave out what was received before, if that is much; `append` waits meanwhile, and `messages` is over."""
+        with self._lock:
+            self._records = []
+            # Records come in the order of their arrival: while the first is wanted, nothing is expired.
+            head = os.pread(self._file, _FRAME_AT, 0)
+            if len(head) == _FRAME_AT and _received_in(head) < oldest_unix_seconds:
+                size = os.fstat(self._file).st_size
+                self._without_waste(self._scan(size), oldest_unix_seconds)
+
     def close(self) -> None:
         os.close(self._file)
         os.close(self._alone)
@@ -189,6 +205,10 @@ class Journal:
             torn = size - found.end
             _logger.warning("%s: the last %d bytes are no whole record; cut off", self.path, torn)
             os.ftruncate(self._file, found.end)
+        return self._without_waste(found, oldest_unix_seconds)
+
+    def _without_waste(self, found: Scan, oldest_unix_seconds: int) -> list[Record]:
+        """The live records, in a file that holds little else."""
         live = live_records(found.records, oldest_unix_seconds)
         live_bytes = sum(record.end - record.start for record in live)
         if found.end - live_bytes > found.end * WASTE_SHARE_MAX:

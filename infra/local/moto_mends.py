@@ -1,10 +1,15 @@
-"""Five faults of moto 5.2 that would cost a laptop its spans or its time, mended in place.
+"""Ten faults of moto 5.2 that would cost a laptop its spans or its time, mended in place.
 
 1. DynamoDB's requests run side by side, so that one sees another's transaction half done.
 2. TransactWriteItems copies the whole table, once for each action: a commit costs actions x items of the table.
 3. If it is cancelled, those copies replace the tables, and with them what other requests wrote meanwhile.
 4. Query looks at, and sorts, every item of the table: a search costs queries x items of the table.
 5. SendMessage counts the queue's messages over and over, and moto's clock, read for each, takes 7 µs.
+6. There is no StartMessageMoveTask: dead letters could not be sent back.
+7. A condition is parsed anew for each item it is asked of, which is half of what a marker costs.
+8. DeleteMessage writes the list of messages anew, without one that is sent meanwhile; and it looks at all of them.
+9. Items stay for ever, whatever their expiry.
+10. Every message and item is also in a list of its class: what is deleted is never freed.
 
 A test states each of them: an upgrade of moto that mends one lets its lines go.
 """
@@ -14,7 +19,9 @@ from __future__ import annotations
 import copy
 import threading
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,6 +29,10 @@ if TYPE_CHECKING:
 _dynamodb = threading.RLock()
 """Held for a whole request: requests are short, and Python runs one at a time anyway."""
 _mended = False
+EXPIRY = "x"
+"""The attribute that stack.yaml names; moto makes nothing of it."""
+CONDITIONS_KEPT = 64
+"""Clew has two without values."""
 
 
 def apply() -> None:
@@ -29,9 +40,22 @@ def apply() -> None:
     global _mended
     if not _mended:
         _mended = True
+        _mend_memory()
         _mend_tables()
         _mend_queries()
+        _mend_conditions()
         _mend_queues()
+        _mend_dead_letters()
+
+
+def _mend_memory() -> None:
+    from moto.core.common_models import BaseModel
+
+    def new(model: type[BaseModel], *_: Any, **__: Any) -> BaseModel:
+        return object.__new__(model)
+
+    # The lists are for `moto.core.models`' API to reset a server's models, which nobody asks here.
+    BaseModel.__new__ = new  # type: ignore[assignment, method-assign]
 
 
 def _mend_tables() -> None:
@@ -95,11 +119,120 @@ def _mend_queries() -> None:
     Table.all_items = items_asked_for  # type: ignore[assignment, method-assign]
 
 
+def _mend_conditions() -> None:
+    import moto.dynamodb.models
+    import moto.dynamodb.models.table
+    from moto.dynamodb.comparisons import get_filter_expression as parse
+
+    @lru_cache(CONDITIONS_KEPT)
+    def parse_once(expression: str | None) -> Any:
+        return parse(expression, None, None)
+
+    def parsed(expression: str | None, names: Any, values: Any) -> Any:
+        # A condition with values is another one each time; what is parsed does not change by being asked.
+        return parse(expression, names, values) if names or values else parse_once(expression)
+
+    for module in (moto.dynamodb.models, moto.dynamodb.models.table):
+        vars(module)["get_filter_expression"] = parsed
+
+
 def _mend_queues() -> None:
     import moto.sqs.models
+    from moto.sqs.exceptions import ReceiptHandleIsInvalid
 
     # The same number without four datetime objects: 20 times as fast.
     vars(moto.sqs.models)["unix_time_millis"] = lambda: time.time() * 1_000
+
+    def delete_message(queue: Any, receipt_handle: str) -> None:
+        if receipt_handle in queue.deleted_messages:
+            return
+        with queue._messages_lock:
+            for place, message in enumerate(queue._messages):
+                if message.had_receipt_handle(receipt_handle):
+                    del queue._messages[place]
+                    queue.pending_messages.discard(message)
+                    queue.deleted_messages.update(message.all_receipt_handles)
+                    return
+        raise ReceiptHandleIsInvalid()
+
+    moto.sqs.models.Queue.delete_message = delete_message  # type: ignore[assignment, method-assign]
+
+
+def expire_items(now_unix_seconds: int) -> int:
+    """Delete what has expired, in every table; return how many items that were."""
+    from moto.backends import get_backend
+    from moto.core.models import DEFAULT_ACCOUNT_ID
+
+    deleted = 0
+    for backend in get_backend("dynamodb")[DEFAULT_ACCOUNT_ID].values():
+        with _dynamodb:
+            for table in backend.tables.values():
+                deleted += _expire(table, now_unix_seconds)
+    return deleted
+
+
+def _expire(table: Any, now_unix_seconds: int) -> int:
+    expired = [
+        (partition, key)
+        for partition, items in table.items.items()
+        for key, item in items.items()
+        if (expiry := item.attrs.get(EXPIRY)) is not None and int(expiry.value) < now_unix_seconds
+    ]
+    for partition, key in expired:
+        del table.items[partition][key]
+        if not table.items[partition]:
+            del table.items[partition]
+    return len(expired)
+
+
+def _mend_dead_letters() -> None:
+    from moto.core.responses import ActionResult
+    from moto.sqs.exceptions import QueueDoesNotExist
+    from moto.sqs.responses import SQSResponse
+
+    def start_message_move_task(response: SQSResponse) -> ActionResult:
+        """Move what is visible, at once: SQS does so in the background, and finds each message's own source."""
+        backend, source = response.sqs_backend, _queue_of(response, "SourceArn")
+        sources = backend.list_dead_letter_source_queues(source.name)
+        destination = _queue_of(response, "DestinationArn") or next(iter(sources), None)
+        if destination is None or not sources:
+            raise QueueDoesNotExist()
+        waiting = [message for message in source._messages if message.visible]
+        for message in waiting:
+            backend.send_message(
+                destination.name,
+                message.body,
+                message_attributes=message.message_attributes,
+                system_attributes=message.system_attributes,
+            )
+            source._messages.remove(message)
+        task = {
+            "Status": "COMPLETED",
+            "SourceArn": source.queue_arn,
+            "DestinationArn": destination.queue_arn,
+            "ApproximateNumberOfMessagesMoved": len(waiting),
+            "ApproximateNumberOfMessagesToMove": len(waiting),
+            "StartedTimestamp": int(time.time() * 1_000),
+        }
+        _moves.setdefault(source, []).insert(0, task)
+        return ActionResult({"TaskHandle": str(len(_moves[source]))})
+
+    def list_message_move_tasks(response: SQSResponse) -> ActionResult:
+        moves = _moves.get(_queue_of(response, "SourceArn"), [])
+        return ActionResult({"Results": moves[: response._get_param("MaxResults", 1)]})
+
+    SQSResponse.start_message_move_task = start_message_move_task  # type: ignore[attr-defined]
+    SQSResponse.list_message_move_tasks = list_message_move_tasks  # type: ignore[attr-defined]
+
+
+_moves: WeakKeyDictionary[Any, list[dict[str, Any]]] = WeakKeyDictionary()
+"""By the queue that they emptied, latest first."""
+
+
+def _queue_of(response: Any, name: str) -> Any:
+    """The queue whose ARN a parameter is; None if it is absent. Raises QueueDoesNotExist."""
+    arn: str | None = response._get_param(name)
+    return response.sqs_backend.get_queue(arn.rpartition(":")[2]) if arn else None
 
 
 class _Touched(NamedTuple):

@@ -2,36 +2,40 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 import time
+import uuid
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self
 
-from botocore.exceptions import BotoCoreError, ClientError
 from chalice.app import ScheduledEventConfig, ScheduleExpression, SQSEventConfig
 
 from chalicelib import config, wiring
-from chalicelib.errors import StoreError
 from chalicelib.model.token import Scope
+from chalicelib.queue.sqs import entry_of
 from infra.local import fake_aws
-from infra.local.event_source_mapping import EventSourceMapping, Source
+from infra.local.backpressure import WAITING_BYTES_MAX, BoundedSender
+from infra.local.event_source_mapping import EventSourceMapping, Source, record_from_message
 from infra.local.functions import context_of
 from infra.local.gateway import Gateway
 from infra.local.jaeger_agent import JaegerAgent
 from infra.local.journal import Journal, JournalledSender
+from infra.local.sampling_file import SamplingFile
 from infra.local.schedule import Clock, Schedule, seconds_from_rate
 from infra.local.server import Server, listening_socket
 from infra.tokens import make_token
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from chalice.app import Chalice
 
     from chalicelib.queue.message import Message
-    from chalicelib.queue.sqs import MessageSender
+    from infra.local.otlp_grpc import OtlpGrpc
 
 _logger = logging.getLogger(__name__)
 
@@ -39,8 +43,16 @@ BATCH_WINDOW_SECONDS = 1.0
 """Shorter than in production: somebody sits in front of it and waits for a trace."""
 STOP_SECONDS = 5.0
 """How long each part may take to end what it is doing."""
-REPLAY_CHUNK_MESSAGES = 50
-"""Messages in the queue at once while a journal is replayed: moto's queue slows down with its length."""
+REPLAY_BYTES_MAX = 6_000_000
+"""Of one event, about as many as Lambda takes."""
+REPLAY_PAUSE_SECONDS_MAX = 60.0
+FORGET_SECONDS_MAX = 3_600
+"""From one look at what has expired to the next: each looks at every item."""
+_RECORD_BYTES = 1_000
+"""Of a record's JSON beside its payload, at most."""
+
+Function = Callable[[dict[str, Any]], object]
+"""One of the application's, called with an event."""
 
 
 class LocalStack:
@@ -57,32 +69,41 @@ class LocalStack:
         *,
         sockets: Sequence[socket.socket] = (),
         datagram_sockets: Sequence[socket.socket] = (),
+        otlp_grpc: OtlpGrpc | None = None,
         data_dir: Path | None = None,
         aws: fake_aws.Aws | None = None,
         batch_window_seconds: float = BATCH_WINDOW_SECONDS,
         parameters: Mapping[str, str] | None = None,
         run_schedules: bool = True,
         token: str = "",
+        waiting_bytes_max: int = WAITING_BYTES_MAX,
+        sampling_file: Path | None = None,
     ) -> None:
         """Nothing happens before `start`.
 
         app: the Chalice application with its event functions registered; `app.app` by default.
         sockets: listening ones, which it then owns; a free port of 127.0.0.1 by default.
         datagram_sockets: bound ones for Jaeger's agent, which it then owns; none by default.
+        otlp_grpc: bound, and to be started; it then owns it. None by default.
         data_dir: the journal's folder; without it nothing is kept.
         parameters: of `stack.yaml`, beside Prefix.
         run_schedules: whether the clock runs; `summarise` works anyway.
         token: one that may do everything, kept in the table beside those that are there.
+        waiting_bytes_max: of messages in a queue in memory; beyond it spans are refused with 503.
+        sampling_file: strategies in the form of Jaeger's file, kept in the table; changes are kept too.
         """
         self._app = app
         self._sockets = list(sockets)
         self._datagram_sockets = list(datagram_sockets)
+        self._otlp_grpc = otlp_grpc
         self._data_dir = data_dir
         self._aws = aws or fake_aws.Moto()
         self._batch_window_seconds = batch_window_seconds
         self._parameters = parameters or {}
         self._run_schedules = run_schedules
         self._token = token
+        self._waiting_bytes_max = waiting_bytes_max
+        self._sampling_file = sampling_file
         self._journal: Journal | None = None
         self._stopping = threading.Event()
         self._undo: list[Callable[[], object]] = []
@@ -94,7 +115,10 @@ class LocalStack:
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def start(self) -> Self:
-        """Return when requests are answered. Raises JournalError, or what AWS raises; then nothing is left running."""
+        """Return when requests are answered.
+
+        Raises JournalError, SamplingFileError, or what AWS raises; then nothing is left running.
+        """
         self._stopping.clear()
         self._undo = []
         try:
@@ -138,40 +162,46 @@ class LocalStack:
 
     def _start(self) -> None:
         if self._data_dir is not None:
-            oldest = int(time.time()) - config.RETENTION_SECONDS
-            self._journal = Journal(self._data_dir, oldest)
+            self._journal = Journal(self._data_dir, _oldest_unix_seconds())
             self._undo.append(self._journal.close)
         self._aws.start(config.PREFIX, self._parameters)
         self._undo.append(self._aws.stop)
         if self._token:
             make_token(wiring.store(), Scope, "TOKEN", self._token)
+        if self._sampling_file is not None:
+            sampling = SamplingFile(self._sampling_file, wiring.strategies().replace)
+            sampling.start()
+            self._undo.append(lambda: sampling.stop(STOP_SECONDS))
         app = self._app or _default_app()
-        self._start_events(app)
-        self._start_replay()
+        source, consume = self._consumer_of(app, self.client("sqs"))
+        self._start_events(app, source, consume)
+        self._start_replay(source, consume)
         agent = JaegerAgent(self._datagram_sockets, lambda messages: wiring.sender().send(messages))
         agent.start()
         self._undo.append(agent.stop)
         if not self._sockets:
             self._sockets = [listening_socket("127.0.0.1", 0)]
-        server = Server(Gateway(app), self._sockets)
+        gateway = Gateway(app)
+        server = Server(gateway, self._sockets)
         server.start()
         self._undo.append(self._sockets.clear)
         self._undo.append(lambda: server.stop(STOP_SECONDS))
+        if otlp_grpc := self._otlp_grpc:
+            otlp_grpc.start(gateway.answer)
+            self._undo.append(lambda: otlp_grpc.stop(STOP_SECONDS))
 
-    def _start_events(self, app: Chalice) -> None:
+    def _start_events(self, app: Chalice, source: Source, consume: Function) -> None:
         sqs = self.client("sqs")
-        self._clock = Clock(list(schedules_of(app)), sqs.meta.region_name)
+        forget = Schedule("forget", _forget_seconds(), self._forget_what_is_old)
+        self._clock = Clock([*schedules_of(app), forget], sqs.meta.region_name)
         if self._run_schedules:
             self._clock.start()
             self._undo.append(lambda: self._clock.stop(STOP_SECONDS))
-        source, function = self._consumer_of(app, sqs)
-        self._mapping = EventSourceMapping(sqs, source, function)
+        self._mapping = EventSourceMapping(sqs, source, consume)
         self._mapping.start()
         self._undo.append(lambda: self._mapping.stop(STOP_SECONDS, wake=self._aws.discards))
 
-    def _consumer_of(
-        self, app: Chalice, sqs: Any
-    ) -> tuple[Source, Callable[[dict[str, Any]], object]]:
+    def _consumer_of(self, app: Chalice, sqs: Any) -> tuple[Source, Function]:
         """The span queue as an event source, and the function that the application registered for it."""
         found = [source for source in app.event_sources if isinstance(source, SQSEventConfig)]
         if len(found) != 1:
@@ -182,37 +212,86 @@ class LocalStack:
         source = Source(url, arn, found[0].batch_size, self._batch_window_seconds)
         return source, _invocation(app, found[0].name)
 
-    def _start_replay(self) -> None:
-        inner = wiring.sender()
+    def _start_replay(self, source: Source, function: Function) -> None:
+        journal, sender = self._journal, wiring.sender()
+        if journal is not None:
+            sender = JournalledSender(journal, sender)
+        if self._aws.discards:
+            sender = BoundedSender(
+                sender, lambda: self._mapping.done_bytes, self._waiting_bytes_max
+            )
+        wiring.replace_sender(sender)
         self._replay = threading.Thread(
-            target=self._send_again, args=(inner,), name="replay", daemon=True
+            target=self._consume_again,
+            args=(events_of(journal.messages() if journal else iter(()), source), function),
+            name="replay",
+            daemon=True,
         )
-        if self._journal is not None:
-            wiring.replace_sender(JournalledSender(self._journal, inner))
         self._replay.start()
         self._undo.append(self._replay.join)
 
-    def _send_again(self, sender: MessageSender) -> None:
-        """Put what the journal holds into the queue, no faster than it is consumed."""
-        for chunk in _chunks(self._journal.messages() if self._journal else iter(())):
+    def _consume_again(self, events: Iterator[dict[str, Any]], function: Function) -> None:
+        """Hand what the journal holds to the consumer: the queue between them would cost more than the consumer."""
+        for event in events:
+            pause_seconds = 1.0
             while not self._stopping.is_set():
                 try:
-                    sender.send(chunk)
+                    function(event)
                     break
-                except StoreError as error:
-                    _logger.warning("the journal's messages cannot be sent yet: %s", error)
-                    self._stopping.wait(1)
-            while not self._stopping.is_set() and not self._caught_up():
-                pass
+                except Exception as error:
+                    _logger.warning("the journal's messages cannot be stored yet: %s", error)
+                    self._stopping.wait(pause_seconds)
+                    pause_seconds = min(2 * pause_seconds, REPLAY_PAUSE_SECONDS_MAX)
             if self._stopping.is_set():
                 return
 
-    def _caught_up(self) -> bool:
-        try:
-            return self._mapping.wait_until_at_most(REPLAY_CHUNK_MESSAGES, 0.5)
-        except (BotoCoreError, ClientError) as error:
-            _logger.warning("the queue cannot be read: %s", error)
-            return self._stopping.wait(1)
+    def _forget_what_is_old(self, _: dict[str, Any]) -> None:
+        """What DynamoDB does by itself, and what nobody does for a journal."""
+        self._aws.expire(int(time.time()))
+        if self._journal is not None and not self._replay.is_alive():
+            self._journal.forget(_oldest_unix_seconds())
+
+
+def events_of(messages: Iterable[Message], source: Source) -> Iterator[dict[str, Any]]:
+    """Lambda's SQS events of these messages, as if each were delivered for the first time."""
+    records: list[dict[str, Any]] = []
+    event_bytes = 0
+    for message in messages:
+        record_bytes = len(message.frame) * 4 // 3 + _RECORD_BYTES
+        is_full = len(records) == source.batch_size or event_bytes + record_bytes > REPLAY_BYTES_MAX
+        if records and is_full:
+            yield {"Records": records}
+            records, event_bytes = [], 0
+        records.append(record_from_message(_delivered(message), source))
+        event_bytes += record_bytes
+    if records:
+        yield {"Records": records}
+
+
+def _delivered(message: Message) -> dict[str, Any]:
+    """An entry of ReceiveMessage's answer."""
+    entry = entry_of(message)
+    attributes = {
+        "ApproximateReceiveCount": "1",
+        "SentTimestamp": str(message.received_unix_seconds * 1_000),
+    }
+    return {
+        "MessageId": str(uuid.uuid4()),
+        "ReceiptHandle": "journal",
+        "Body": entry["MessageBody"],
+        "MD5OfBody": hashlib.md5(entry["MessageBody"].encode(), usedforsecurity=False).hexdigest(),
+        "MessageAttributes": entry["MessageAttributes"],
+        "Attributes": attributes,
+    }
+
+
+def _forget_seconds() -> int:
+    return max(10, min(FORGET_SECONDS_MAX, config.RETENTION_SECONDS // 24))
+
+
+def _oldest_unix_seconds() -> int:
+    """What arrived before has expired."""
+    return int(time.time()) - config.RETENTION_SECONDS
 
 
 def schedules_of(app: Chalice) -> Iterator[Schedule]:
@@ -231,7 +310,7 @@ def schedules_of(app: Chalice) -> Iterator[Schedule]:
         yield Schedule(source.name, seconds, _invocation(app, source.name))
 
 
-def _invocation(app: Chalice, name: str) -> Callable[[dict[str, Any]], object]:
+def _invocation(app: Chalice, name: str) -> Function:
     function = app.handler_map[name]
     return lambda event: function(event, context_of(name))
 
@@ -241,14 +320,3 @@ def _default_app() -> Chalice:
     from app import app
 
     return app
-
-
-def _chunks(messages: Iterator[Message]) -> Iterator[list[Message]]:
-    chunk: list[Message] = []
-    for message in messages:
-        chunk.append(message)
-        if len(chunk) == REPLAY_CHUNK_MESSAGES:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

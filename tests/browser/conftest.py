@@ -63,6 +63,7 @@ def open_page(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
         width: int = 1280,
         height: int = 800,
         base: str = "",
+        end: str = "/",
     ) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": height},
@@ -77,7 +78,7 @@ def open_page(browser: Browser, site: Site) -> Iterator[Callable[..., Page]]:
         page.on("console", lambda said: _note(wrong, said, allowed))
         page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
         page.on("request", lambda request: _note_foreign(wrong, request.url, own))
-        page.goto(f"{own}/{fragment}")
+        page.goto(f"{own}{end}{fragment}")
         return page
 
     yield open_page

@@ -265,13 +265,6 @@ DIFFERENCES = (
         "test_source_of_a_dead_letter",
     ),
     Difference(
-        "moto",
-        "StartMessageMoveTask",
-        "sends dead letters back",
-        "not implemented",
-        "test_sent_back",
-    ),
-    Difference(
         "ministack",
         "StartMessageMoveTask",
         "sends dead letters back",

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import Any
 
+import orjson
 import pytest
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from hypothesis import given
@@ -26,7 +26,7 @@ from tests.contract.item_store import (
     sorts,
 )
 from tests.contract.message_queue import MessageQueueContract, SqsService
-from tests.contract.moto_tables import PastDynamoDB, accepted, hooked, moto_stack, refusal
+from tests.contract.moto_tables import PastDynamoDB, accepted, client, hooked, moto_stack, refusal
 
 pytestmark = pytest.mark.slow
 
@@ -381,6 +381,24 @@ class TestLimits:
         each_bytes = sum(sizes) / 50
         assert len(sizes) == 2 or max(sizes) > 16_000_000 - 1.1 * each_bytes
 
+    def test_a_body_is_what_botocore_would_send(self, dynamodb, store, partition):
+        """A batch's body, which botocore has no part in, says what botocore's own would say."""
+        bodies: list[Any] = []
+
+        def note(params: dict[str, Any], **_: Any) -> Any:
+            bodies.append(orjson.loads(params["body"]))
+            return accepted()
+
+        items = numbered(partition, 3, v=b"\0\xff", text='é"\n\0', large=-(10**37))
+        typed = [{"PutRequest": {"Item": typed_item(each)}} for each in items]
+        botocore_alone = client("dynamodb")
+        event = "before-call.dynamodb.BatchWriteItem"
+        with hooked(dynamodb, event, note), hooked(botocore_alone, event, note):
+            store.put_batch(TEXT, items)
+            botocore_alone.batch_write_item(RequestItems={TEXT: typed})
+        ours, theirs = bodies
+        assert ours == theirs
+
     @given(
         st.dictionaries(
             st.text(min_size=1), st.text() | st.binary() | st.integers(-(10**37), 10**37)
@@ -389,6 +407,6 @@ class TestLimits:
     def test_sent_bytes(self, more):
         """An item is never counted smaller than its part of the request."""
         sent = {"PutRequest": {"Item": typed_item({**item("p", "s"), **more})}}
-        text = json.dumps(sent, default=lambda value: base64.b64encode(value).decode())
-        around = len(json.dumps({"RequestItems": {"t" * 100: []}}))
+        text = orjson.dumps(sent, default=lambda value: base64.b64encode(value).decode())
+        around = len(orjson.dumps({"RequestItems": {"t" * 100: []}}))
         assert len(text) + 2 + around <= sent_bytes({**item("p", "s"), **more})

@@ -710,6 +710,8 @@ PATHS = [
     ("/v1/edges", "/v1/edges?start=1000&end=2000", 200),
     ("/v1/edges", "/v1/edges?end=x", 400),
     ("/v1/sampling", "/v1/sampling", 200),
+    ("/v1/dead-letters", "/v1/dead-letters?limit=5", 200),
+    ("/v1/dead-letters", "/v1/dead-letters?limit=0", 400),
     ("/health", "/health", 200),
 ]
 

@@ -45,11 +45,10 @@ def _no_condition(patch: pytest.MonkeyPatch) -> None:
 
 
 def _a_duplicate_drops_its_group(patch: pytest.MonkeyPatch) -> None:
-    def count(store: Any, spans_by_message: Any, now: int, shards: int) -> list[bytes]:
-        digests = list(spans_by_message)
-        spans = [span for digest in digests for span in spans_by_message[digest]]
+    def count(store: Any, spans: Any, traces: Any, now: int, shards: int) -> list[bytes]:
+        digests = list(spans)
         try:
-            store.transact(commit._actions(digests, segments_of(spans, shards), now))
+            store.transact(commit._actions(digests, segments_of(traces, shards), now))
         except ConditionFailed:
             return []
         return digests
@@ -58,11 +57,10 @@ def _a_duplicate_drops_its_group(patch: pytest.MonkeyPatch) -> None:
 
 
 def _segments_of_duplicates_kept(patch: pytest.MonkeyPatch) -> None:
-    def count(store: Any, spans_by_message: Any, now: int, shards: int) -> list[bytes]:
-        digests = list(spans_by_message)
-        spans = [span for digest in digests for span in spans_by_message[digest]]
+    def count(store: Any, spans: Any, traces: Any, now: int, shards: int) -> list[bytes]:
+        digests = list(spans)
         while True:
-            actions = commit._actions(digests, segments_of(spans, shards), now)
+            actions = commit._actions(digests, segments_of(traces, shards), now)
             try:
                 store.transact(actions)
             except ConditionFailed as failed:

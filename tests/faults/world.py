@@ -154,17 +154,21 @@ class World:
 
     def get(self, resource: str, parameter: str = "", **query: Any) -> Any:
         """What the API answers to GET, errors too."""
+        return self.ask("GET", resource, parameter, **query)
+
+    def ask(self, method: str, resource: str, parameter: str = "", **query: Any) -> Any:
+        """What the API answers, errors too."""
         name = resource.partition("{")[2].partition("}")[0]
         event = {
             "resource": resource,
             "path": resource,
-            "httpMethod": "GET",
+            "httpMethod": method,
             "headers": {},
             "multiValueHeaders": {},
             "multiValueQueryStringParameters": {key: [str(value)] for key, value in query.items()},
             "pathParameters": {name: parameter} if name else None,
             "stageVariables": None,
-            "requestContext": {"resourcePath": resource, "httpMethod": "GET", "path": "/clew/"},
+            "requestContext": {"resourcePath": resource, "httpMethod": method, "path": "/clew/"},
             "body": None,
             "isBase64Encoded": False,
         }
@@ -217,21 +221,9 @@ class World:
             again.append({**record, "attributes": attributes})
         return again
 
-    def redrive(self) -> None:
-        """What SQS's StartMessageMoveTask does, which moto lacks: every dead letter back into the queue, as it is."""
-        with self.injector.paused():
-            while messages := self.sqs.receive_message(
-                QueueUrl=self.dead_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
-            ).get("Messages"):
-                for message in messages:
-                    self.sqs.send_message(
-                        QueueUrl=self.queue_url,
-                        MessageBody=message["Body"],
-                        MessageAttributes=message.get("MessageAttributes", {}),
-                    )
-                    self.sqs.delete_message(
-                        QueueUrl=self.dead_url, ReceiptHandle=message["ReceiptHandle"]
-                    )
+    def redrive(self) -> Any:
+        """POST /v1/dead-letters/redrive: every dead letter back into the queue, as it is."""
+        return self.ask("POST", "/v1/dead-letters/redrive")
 
     def summarise(self) -> None:
         event = {

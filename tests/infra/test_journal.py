@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chalicelib.errors import StoreError
 from chalicelib.queue.message import Message, message_from_payload
@@ -147,6 +150,104 @@ def test_left_over_temporary_file(tmp_path):
     (tmp_path / "journal.new").write_bytes(b"half of a")
     append(tmp_path, [message(1, received=10), message(2, received=20)])
     assert kept(tmp_path, oldest=20) == [message(2, received=20)]
+
+
+def test_forgetting_while_it_runs(tmp_path):
+    """What expires while the process runs is left out of the file, and what is appended afterwards follows."""
+    opened = Journal(tmp_path, 0)
+    opened.append([message(number, received=10) for number in range(20)])
+    opened.append([message(number, received=20) for number in range(20, 30)])
+    opened.forget(20)
+    opened.append([message(99, received=30)])
+    opened.close()
+    expected = [*(message(number, received=20) for number in range(20, 30)), message(99, 30)]
+    assert (tmp_path / "journal").read_bytes() == b"".join(map(record_from_message, expected))
+    assert kept(tmp_path, oldest=20) == expected
+
+
+def test_forgetting_loses_no_append(tmp_path):
+    """Appends from other threads while the file is written anew are in it."""
+    opened = Journal(tmp_path, 0)
+    opened.append([message(number, received=10) for number in range(200)])
+    numbers = range(1_000, 1_200)
+    with ThreadPoolExecutor(2) as threads:
+        appended = threads.map(lambda number: opened.append([message(number, 20)]), numbers)
+        for _ in range(20):
+            opened.forget(20)
+        list(appended)
+    opened.close()
+    assert {one.span_count for one in kept(tmp_path, oldest=20)} == set(numbers)
+
+
+class TestAnyDamage:
+    """Whatever a machine leaves of the file, what lies before the damage is there, and it is said."""
+
+    MESSAGES = st.lists(
+        st.builds(
+            message_from_payload,
+            st.just("tenant"),
+            st.binary(max_size=60),
+            st.integers(0, 2**32 - 1),
+            st.integers(0, 2**63),
+        ),
+        unique_by=lambda one: one.digest,
+        max_size=5,
+    )
+
+    @settings(deadline=None)
+    @given(MESSAGES)
+    def test_cut_at_every_byte(self, messages):
+        """A file that ends at any byte holds every message that was whole, and nothing else; the rest is named."""
+        records = [record_from_message(one) for one in messages]
+        content = b"".join(records)
+        ends = [sum(map(len, records[:count])) for count in range(len(records) + 1)]
+        for length in range(len(content) + 1):
+            found = journal.scan(content[:length])
+            whole = sum(end <= length for end in ends) - 1
+            assert [record.digest for record in found.records] == [
+                one.digest for one in messages[:whole]
+            ]
+            assert (found.damaged, found.end) == ([], ends[whole])
+
+    @settings(deadline=None)
+    @given(MESSAGES, st.integers(1, 255))
+    def test_wrong_at_every_byte(self, messages, difference):
+        """One wrong byte costs the record that it is in, which is named, and no other before or after it."""
+        records = [record_from_message(one) for one in messages]
+        content = bytearray(b"".join(records))
+        for place in range(len(content)):
+            content[place] ^= difference
+            found = journal.scan(bytes(content))
+            content[place] ^= difference
+            hit, start = 0, 0
+            while start + len(records[hit]) <= place:
+                start += len(records[hit])
+                hit += 1
+            others = [*messages[:hit], *messages[hit + 1 :]]
+            assert [record.digest for record in found.records] == [one.digest for one in others]
+            if hit == len(records) - 1:
+                assert (found.damaged, found.end) == ([], start)
+            else:
+                assert found.damaged == [(start, start + len(records[hit]))]
+
+    @settings(deadline=None)
+    @given(MESSAGES, st.lists(st.tuples(st.integers(0), st.integers(0, 255)), max_size=8))
+    def test_wrong_at_many_bytes(self, messages, wrong):
+        """However much is wrong, what is found is what was written, in order, and every record that was not hit."""
+        records = [record_from_message(one) for one in messages]
+        content = bytearray(b"".join(records))
+        original = bytes(content)
+        for place, value in wrong if content else ():
+            content[place % len(content)] = value
+        found = journal.scan(bytes(content))
+        digests = [record.digest for record in found.records]
+        start, intact = 0, []
+        for one, record in zip(messages, records, strict=True):
+            end = start + len(record)
+            if content[start:end] == original[start:end]:
+                intact.append(one.digest)
+            start = end
+        assert digests == intact
 
 
 def test_lock(tmp_path):

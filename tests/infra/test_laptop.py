@@ -92,7 +92,7 @@ def send(printed: str, payload: bytes) -> int:
 class TestSettings:
     def test_defaults(self):
         """Without settings it is port 8000 of this machine alone, with the other ports, and keeps what it gets."""
-        expected = Settings("127.0.0.1", 8000, True, DATA_DIR, "", "")
+        expected = Settings("127.0.0.1", 8000, True, DATA_DIR, "", "", None)
         assert settings_from_environment({}) == expected
         assert settings_from_environment({"PORT": "", "HOST": "", "COMPAT_PORTS": ""}) == expected
 
@@ -103,11 +103,19 @@ class TestSettings:
         assert settings_from_environment(foreign).data_dir is None
         assert settings_from_environment({**foreign, "DATA_DIR": "/x"}).data_dir == Path("/x")
 
+    def test_sampling_file(self):
+        """Its path is made absolute, and said where it is set."""
+        settings = settings_from_environment({"SAMPLING_FILE": "~/sampling.json"})
+        assert settings.sampling_file == Path.home() / "sampling.json"
+        assert str(settings.sampling_file) in "\n".join(lines_for(settings, "http://h:1"))
+        assert settings_from_environment({"SAMPLING_FILE": ""}).sampling_file is None
+
     @pytest.mark.parametrize(
         "environment",
         [
             *({"PORT": "http"}, {"PORT": "65536"}, {"PORT": "-1"}, {"COMPAT_PORTS": "no"}),
             *({"TOKEN": "short"}, {"TOKEN": "with spaces in between"}, {"TOKEN": "ä" * 20}),
+            {"ACCESS": "all"},
         ],
     )
     def test_refused(self, environment):
@@ -133,6 +141,17 @@ class TestSettings:
         assert settings_from_environment({"HOST": host}).open
         assert not settings_from_environment({"HOST": host, "TOKEN": SECRET}).open
 
+    def test_opened_host(self):
+        """Whoever wants it open to other machines says so by name; it is said at the start. Not beside a token."""
+        settings = settings_from_environment({"HOST": "0.0.0.0", "ACCESS": "open"})
+        assert settings.open
+        assert "everybody who reaches 0.0.0.0" in "\n".join(lines_for(settings, "http://h:1"))
+        assert "ccess" not in "\n".join(lines_for(settings_from_environment({}), "http://h:1"))
+        with pytest.raises(Refused, match="one of them"):
+            settings_from_environment({"HOST": "0.0.0.0", "ACCESS": "open", "TOKEN": SECRET})
+        closed = {"HOST": "0.0.0.0", "ACCESS": "tokens", "TOKEN": SECRET}
+        assert not settings_from_environment(closed).open
+
     def test_foreign_tokens(self):
         """A foreign AWS may hold tokens of its own, so they are wanted, and TOKEN is not."""
         environment = {"HOST": "0.0.0.0", "AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
@@ -152,6 +171,27 @@ def test_bad_setting(laptop):
     """A bad setting is one line on standard error and exit code 1."""
     code, errors = laptop(PORT="http").ended()
     assert (code, errors.count("\n")) == (1, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "cannot be read"),
+        ("{", "is not JSON"),
+        ('{"default_strategy": {"param": 7}}', "default_strategy.param must be from 0 to 1"),
+        ('{"serviceStrategies": []}', "no member 'serviceStrategies'"),
+    ],
+)
+def test_bad_sampling_file(laptop, tmp_path, content, reason):
+    """A file that is not there, or that is wrong, is one line that names file and fault, and exit code 1."""
+    path = tmp_path / "sampling.json"
+    if content is not None:
+        path.write_text(content)
+    code, errors = laptop(SAMPLING_FILE=str(path)).ended()
+    assert (code, errors.count("\n")) == (1, 1)
+    assert str(path) in errors
+    assert reason in errors
 
 
 @pytest.mark.slow
@@ -176,10 +216,11 @@ def test_whole_life(laptop, tmp_path):
 
 
 @pytest.mark.slow
-def test_other_port_taken(laptop):
-    """A well-known port that is taken is said in a line; the rest starts, and SIGTERM ends it."""
+@pytest.mark.parametrize("port", [4317, 4318])
+def test_other_port_taken(laptop, port):
+    """A well-known port that is taken, gRPC's too, is said in a line; the rest starts, and SIGTERM ends it."""
     try:
-        taken = socket.create_server(("127.0.0.1", 4318))
+        taken = socket.create_server(("127.0.0.1", port))
     except OSError:
         taken = socket.socket()  # somebody else has it: as good
     with taken:
@@ -189,8 +230,7 @@ def test_other_port_taken(laptop):
         running.process.send_signal(signal.SIGTERM)
         code, errors = running.ended()
     assert code == 0
-    assert "port 4318 of 127.0.0.1 is taken" in errors
-    assert "going on without it" in errors
+    assert f"port {port} of 127.0.0.1 is taken by another process; going on without it" in errors
 
 
 @pytest.mark.slow

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import threading
 from urllib.parse import urlsplit
 
 import pytest
 
-from infra.local.event_source_mapping import RECEIVE_MESSAGES_MAX
+from chalicelib.errors import StoreThrottled
+from chalicelib.queue.message import Message
+from chalicelib.store.consume import message_from_record
+from infra.local.event_source_mapping import Source
+from infra.local.functions import REQUEST_BYTES_MAX
 from infra.local.journal import Journal, JournalError
-from infra.local.stack import REPLAY_CHUNK_MESSAGES, LocalStack
+from infra.local.stack import LocalStack, events_of
 from tests.infra.tiny_app import tiny_app
 
 
@@ -112,8 +117,8 @@ def test_restart_keeps_messages(app, tmp_path):
 
 @pytest.mark.slow
 def test_long_replay(app, tmp_path):
-    """A journal of more messages than the queue holds well is replayed whole, in order of arrival."""
-    count = 2 * REPLAY_CHUNK_MESSAGES + RECEIVE_MESSAGES_MAX + 1
+    """A journal of many messages is replayed whole, in order of arrival."""
+    count = 111
     with LocalStack(app, data_dir=tmp_path) as stack:
         send(stack, *(b"x" * length for length in range(1, count + 1)))
         stack.wait_until_stored()
@@ -121,6 +126,45 @@ def test_long_replay(app, tmp_path):
     with LocalStack(app, data_dir=tmp_path) as stack:
         stack.wait_until_stored()
     assert app.consumed == list(range(1, count + 1))
+
+
+@pytest.mark.parametrize("frame_bytes", [1, 100_000, 1_040_000])
+def test_events_of_a_journal(frame_bytes):
+    """What is replayed comes in events that Lambda would take, in order, each message as it was."""
+    messages = [
+        Message(number.to_bytes(32, "big"), 7, 1_790_000_000, bytes(frame_bytes))
+        for number in range(25)
+    ]
+    source = Source(
+        "http://127.0.0.1/queue", "arn:aws:sqs:us-east-1:123456789012:clew-spans", 10, 1
+    )
+    events = list(events_of(iter(messages), source))
+    records = [record for event in events for record in event["Records"]]
+    assert [message_from_record(record) for record in records] == messages
+    assert max(len(event["Records"]) for event in events) <= 10
+    assert max(len(json.dumps(event)) for event in events) <= REQUEST_BYTES_MAX
+    assert {record["attributes"]["ApproximateReceiveCount"] for record in records} == {"1"}
+
+
+@pytest.mark.slow
+def test_replay_in_trouble(app, tmp_path, caplog):
+    """A consumer that cannot store what is replayed gets it again until it can."""
+    with LocalStack(app, data_dir=tmp_path) as stack:
+        send(stack, b"four")
+        stack.wait_until_stored()
+    app.consumed.clear()
+    consume, failures = app.handler_map["consume"], iter([StoreThrottled("later")])
+
+    def failing(event, context):
+        for failure in failures:
+            raise failure
+        return consume(event, context)
+
+    app.handler_map["consume"] = failing
+    with LocalStack(app, data_dir=tmp_path) as stack:
+        stack.wait_until_stored()
+    assert app.consumed == [4]
+    assert "cannot be stored yet: later" in caplog.text
 
 
 def test_failed_start(app, tmp_path):

@@ -25,7 +25,17 @@ LAMBDA_BRINGS = ("botocore", "jmespath", "dateutil", "urllib3", "six")
 """Lambda's image has boto3 and what that needs."""
 UNWANTED = (
     *("boto3", "botocore", "moto", "pytest", "_pytest", "hypothesis", "mypy", "ruff", "waitress"),
-    *("infra", "tests", "bench", "docs", "grpc_tools", "zstandard", "opentelemetry/sdk"),
+    *(
+        "infra",
+        "tests",
+        "bench",
+        "docs",
+        "grpc",
+        "google/rpc",
+        "grpc_tools",
+        "zstandard",
+        "opentelemetry/sdk",
+    ),
 )
 _ELF_MACHINES = {"x86_64": 62, "arm64": 183}
 

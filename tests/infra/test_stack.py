@@ -155,7 +155,7 @@ class TestPolicies:
 
     @pytest.mark.parametrize("stage", CONFIG["stages"])
     def test_api(self, stage):
-        """The API puts spans into the queue and reads; it writes no table and takes nothing from a queue."""
+        """The API puts spans into the queue and reads; it writes no table, and takes nothing but dead letters."""
         can = allowed(stage, "api_handler")
         read = {"BatchGetItem", "GetItem", "Query"}
         tables = {f"table/clew-{stage}-{name}" for name in ("spans", "index", "statistics")}
@@ -163,6 +163,11 @@ class TestPolicies:
         expected |= {
             (f"sqs:{action}", f"clew-{stage}-spans") for action in ("SendMessage", "GetQueueUrl")
         }
+        # SQS moves dead letters in the name of who asks it to, who must be allowed to receive and delete them.
+        # Source: Amazon SQS Developer Guide, "Configuring queue permissions for dead-letter queue redrive".
+        move = {"StartMessageMoveTask", "ListMessageMoveTasks", "ReceiveMessage", "DeleteMessage"}
+        look = {"GetQueueUrl", "GetQueueAttributes"}
+        expected |= {(f"sqs:{action}", f"clew-{stage}-dead-letters") for action in move | look}
         assert {pair for pair in can if not pair[0].startswith("logs:")} == expected
 
     @pytest.mark.parametrize("stage", CONFIG["stages"])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
-from chalicelib.model.span import Scopes, Span, spans_of
+from chalicelib.model.span import Scopes, Span, Traces, by_trace, spans_of
 from tests.payloads import (
     CLIENT,
     CONSUMER,
@@ -50,3 +50,7 @@ made_spans = st.builds(
 
 def spans(made: Sequence[Made]) -> list[Span]:
     return list(spans_of(payload(made), Scopes()))
+
+
+def traces(made: Sequence[Made]) -> Traces:
+    return by_trace(spans(made))

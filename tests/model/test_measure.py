@@ -17,6 +17,7 @@ from chalicelib.model.measure import (
     bucket_of,
     measure_from,
     measure_message,
+    measure_of,
     merged,
     quantile_nano,
 )
@@ -92,6 +93,14 @@ class TestAlgebra:
         total.add(other)
         total.add(one)
         assert other == before
+
+    @given(st.lists(durations), st.booleans())
+    def test_counted_together(self, values, is_error):
+        """Calls that are counted together make what they make one by one."""
+        one_by_one = merged(
+            Measure(1, int(is_error), value, {bucket_of(value): 1}) for value in values
+        )
+        assert measure_of(values, is_error=is_error) == one_by_one
 
     @given(measures)
     def test_taken_away(self, measure):

@@ -18,8 +18,9 @@ from chalicelib.model.edges import (
     edges_from,
     edges_message,
     smaller_exemplar,
+    smallest_exemplar,
 )
-from chalicelib.model.measure import Measure, bucket_of
+from chalicelib.model.measure import Measure, bucket_of, merged
 from chalicelib.model.names import key_name
 from chalicelib.model.statistics import (
     MINUTE_NANO,
@@ -61,6 +62,7 @@ def made_statistics(draw):
         st.dictionaries(st.tuples(names, st.integers(0, 5)), small_measures, max_size=6)
     )
     raw.entry, raw.other = draw(small_measures), draw(small_measures)
+    raw.renamed_calls = draw(st.integers(0, 9))
     statistics.add(raw)
     return statistics
 
@@ -189,6 +191,34 @@ class TestStatisticsOf:
         assert key[0] == key_name("s" * 999)
         assert list(statistics.series) == [(key_name("n" * 999), SERVER)]
 
+    def test_ids_in_names(self):
+        """Names that differ by their ids alone are one series, and it is known how many calls were so renamed."""
+        made = [Made(1, i, name=f"GET /users/{i}", duration=5) for i in range(1, 11)]
+        made.append(Made(1, 11, name="GET /users/{id}", duration=5))
+        ((_, statistics),) = statistics_of(spans(made)).items()
+        assert {name: measure.calls for (name, _), measure in statistics.series.items()} == {
+            "GET /users/{id}": 11
+        }
+        assert statistics.renamed_calls == 10
+        assert not statistics.other
+
+    @given(st.lists(st.sampled_from(range(40)), max_size=60), st.integers(0, 60))
+    def test_folding_loses_nothing(self, numbers, cut):
+        """Of names above the cap, with ids and without, in parts and in any order, every span counts exactly once."""
+        made = [
+            Made(1, i, name=f"{chr(97 + n % 13)} /{n // 13}", duration=n)
+            for i, n in enumerate(numbers, 1)
+        ]
+        sums = Statistics()
+        for part in (made[cut:], made[:cut]):
+            for statistics in statistics_of(spans(part)).values():
+                sums.add(statistics)
+        counted = merged([*sums.series.values(), sums.other])
+        assert counted == sums.entry
+        assert counted.calls == sum(counted.buckets.values()) == len(made)
+        assert sums.renamed_calls == len(made)
+        assert len(sums.series) <= CAP
+
     def test_nothing(self):
         """No spans add nothing."""
         assert statistics_of([]) == {}
@@ -207,6 +237,7 @@ class TestExemplars:
 
         assert kept(offered) == kept(rng.sample(offered, len(offered)))
         assert bool(kept(offered)) == bool(offered)
+        assert not offered or smallest_exemplar(offered) == kept(offered)
 
     def test_padded_ids(self):
         """The smallest is that of the reversed bytes, so that ids padded on the left are not preferred."""

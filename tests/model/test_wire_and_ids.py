@@ -49,10 +49,11 @@ class TestTraceIds:
             ("8448eb211c80319c", "00000000000000008448eb211c80319c"),
             ("1", "00000000000000000000000000000001"),
             ("1-58406520-a006649127e371903a2de979", "58406520a006649127e371903a2de979"),
+            ("0AF76519-16cd-43dd-8448-eb211c80319c", "0af7651916cd43dd8448eb211c80319c"),
         ],
     )
     def test_forms(self, text, digits):
-        """32 digits, fewer (padded on the left), and X-Ray's form are the same 16 bytes in any case of letters."""
+        """32 digits, fewer, X-Ray's form and a UUID's are the same 16 bytes, in any case of letters."""
         assert trace_id_from_text(text).hex() == digits
 
     @pytest.mark.parametrize(
@@ -70,7 +71,9 @@ class TestTraceIds:
             "+1",
             "1-5840652-0a006649127e371903a2de9790",
             "2-58406520-a006649127e371903a2de979",
-            "0af76519-16cd-43dd-8448-eb211c80319c",
+            "0af7651916cd-43dd-8448-eb211c80319c",
+            "0af76519-16cd-43dd-8448-eb211c80319",
+            "00000000-0000-0000-0000-000000000000",
         ],
     )
     def test_wrong_forms(self, text):

@@ -68,6 +68,7 @@ def test_statistics():
     assert found["end_time_unix_nano"] == "240000000000"
     assert found["step_nano"] == "60000000000"
     assert found["other"] is None
+    assert found["folded"] == {"renamed_calls": 0, "other_calls": 0}
     assert found["warnings"] == []
 
 
@@ -75,8 +76,10 @@ def test_what_may_be_off_is_said():
     """An answer during which the fold ran on and on says so; names above the cap are shown together."""
     total = Statistics()
     total.other = measure(5)
+    total.renamed_calls = 7
     found = statistics_json(ServiceStatistics("s", Seconds(0, 60), 60, {}, total, False))
     assert found["other"]["calls"] == 1
+    assert found["folded"] == {"renamed_calls": 7, "other_calls": 1}
     assert len(found["warnings"]) == 1
 
 

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib import config
 from chalicelib.errors import InvalidQuery
+from chalicelib.model.names import statistics_name
 from chalicelib.query import search as search_module
 from chalicelib.query.parameters import Range, Search
 from chalicelib.query.search import search_traces
@@ -205,12 +207,20 @@ def brute_force(batches: list[list[Made]], search: Search) -> list[int]:
     st.lists(st.lists(spans, min_size=1, max_size=6), min_size=1, max_size=4),
     searches,
     st.booleans(),
+    st.sampled_from((1, 3)),
 )
 @settings(max_examples=150, deadline=None)
 def test_every_answer_is_the_brute_force_one_page_after_page(
-    batches: list[list[Made]], search: Search, folded: bool
+    batches: list[list[Made]], search: Search, folded: bool, index_shards: int
 ) -> None:
     """Whatever is stored and asked: the pages, put together, are what looking at every span would give."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config, "INDEX_SHARDS", index_shards)
+        patch.setattr(config, "INDEX_SHARDS_READ", index_shards)
+        check_pages(batches, search, folded)
+
+
+def check_pages(batches: list[list[Made]], search: Search, folded: bool) -> None:
     store = stored(batches)
     if folded:
         summarise_shards(store, [0], NOON_UNIX_SECONDS + 3 * 86_400)
@@ -262,3 +272,21 @@ def test_a_foreign_cursor_is_refused(cursor: str) -> None:
     with pytest.raises(InvalidQuery) as refused:
         search_traces(stored([[Made(1, 1)]]), EVERYTHING._replace(cursor=cursor), NOON_UNIX_SECONDS)
     assert refused.value.parameter == "cursor"
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("GET /users/{id}", [1, 2]),
+        ("GET /users/7", [1]),
+        ("GET /users/9", []),
+        ("POST /users/{id}", []),
+        (statistics_name("q" * 300 + " 123456"), [3]),
+    ],
+)
+def test_names_with_ids(asked, found):
+    """A span is found by its own name, and by the one that statistics list it under; also if that was cut."""
+    names = ("GET /users/7", "GET /users/8", "q" * 300 + " 123456")
+    made = [Made(i, i, name=name) for i, name in enumerate(names, 1)]
+    search = EVERYTHING._replace(span_name=asked)
+    assert sorted(ids(stored([made]), search)) == found

@@ -15,6 +15,7 @@ from chalicelib import config
 from chalicelib.errors import LimitExceeded, StoreThrottled
 from chalicelib.queue.message import Message, body_of, message_from_payload
 from chalicelib.queue.sqs import (
+    ATTRIBUTES_MAX,
     BATCH_BYTES_MAX,
     SqsDeadLetters,
     SqsSender,
@@ -22,6 +23,7 @@ from chalicelib.queue.sqs import (
     check_entry,
     entry_bytes,
     entry_of,
+    entry_of_dead_letter,
 )
 from chalicelib.store.consume import message_from_record
 from tests.contract.moto_tables import hooked, moto_stack, refusal
@@ -237,6 +239,7 @@ def record(body: str, **attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 BINARY = bytes(range(256))
+NOTE = "001790000000|" + "0" * 32
 
 
 class TestDeadLetters:
@@ -249,7 +252,7 @@ class TestDeadLetters:
                     "dataType": "Binary.zstd",
                     "binaryValue": base64.b64encode(BINARY).decode(),
                 },
-                note={"dataType": "String", "stringValue": "näme"},
+                remark={"dataType": "String", "stringValue": "näme"},
                 count={"dataType": "Number", "stringValue": "7"},
             ),
             "because",
@@ -258,7 +261,7 @@ class TestDeadLetters:
         assert found["Body"] == 'not JSON, ünd "quoted"'
         attributes = found["MessageAttributes"]
         assert attributes["payload"] == {"DataType": "Binary.zstd", "BinaryValue": BINARY}
-        assert attributes["note"] == {"DataType": "String", "StringValue": "näme"}
+        assert attributes["remark"] == {"DataType": "String", "StringValue": "näme"}
         assert attributes["count"] == {"DataType": "Number", "StringValue": "7"}
         assert attributes["reason"] == {"DataType": "String", "StringValue": "because"}
 
@@ -282,6 +285,25 @@ class TestDeadLetters:
         dead_letters.bury(again, "second")
         (found,) = received(aws, dead_letter_queue)
         assert found["MessageAttributes"]["reason"]["StringValue"] == "second"
+
+    @pytest.mark.parametrize("others", range(1, ATTRIBUTES_MAX + 1))
+    @pytest.mark.parametrize("room_bytes", [0, 1, 30, 80, 5_000])
+    def test_room_for_the_note(self, others, room_bytes):
+        """The note's key goes before the reason where there is room for one of them, and whatever is sent SQS takes."""
+        attributes = {
+            f"{number}": {"dataType": "String", "stringValue": "x"} for number in range(others)
+        }
+        attributes_bytes = others * len("0" + "String" + "x")
+        buried = record("x" * (BATCH_BYTES_MAX - attributes_bytes - room_bytes), **attributes)
+        entry = entry_of_dead_letter(buried, "because of this", NOTE)
+        check_entry(entry)
+        assert entry["MessageBody"] == buried["body"]
+        found = entry["MessageAttributes"]
+        note_bytes = len("note" + "String" + NOTE)
+        has_note = others < ATTRIBUTES_MAX and room_bytes >= note_bytes
+        left_bytes = room_bytes - note_bytes if has_note else room_bytes
+        has_reason = others + has_note < ATTRIBUTES_MAX and left_bytes > len("reason" + "String")
+        assert ("note" in found, "reason" in found) == (has_note, has_reason)
 
     @pytest.mark.parametrize("reason", ["", "x" * 5_000, "a\0b\nc\x1b", "\ud800"])
     def test_any_reason(self, aws, dead_letter_queue, reason):

@@ -17,8 +17,10 @@ from thriftpy2.transport import TMemoryBuffer
 
 from chalicelib.errors import InvalidPayload
 from chalicelib.receive.jaeger import payload_from_binary, payload_from_call
+from tests.clients.real import CLIENTS
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "jaeger"
+PYTHON_CLIENT, OPENTELEMETRY = (client for client in CLIENTS if client.dialect == "jaeger")
+SECOND = 10**9
 idl = thriftpy2.load(str(Path(__file__).with_name("jaeger.thrift")), module_name="jaeger_thrift")
 STRING, DOUBLE, BOOL, LONG, BINARY = range(5)
 
@@ -69,7 +71,7 @@ def attributes_of(message):
 
 def test_what_jaeger_client_sends():
     """A datagram of jaeger-client 4.8: two spans, with tags of every type, logs, an error and a parent."""
-    sent = (GOLDEN / "python-client-4.8-compact.bin").read_bytes()
+    sent = PYTHON_CLIENT.golden["compact"].read_bytes()
     (child, parent), rejected = spans_of(payload_from_call(sent))
     assert not rejected
     assert (child.name, parent.name) == ("child", "parent")
@@ -91,6 +93,46 @@ def test_what_jaeger_client_sends():
         "error.kind": "ValueError",
     }
     assert parent.start_time_unix_nano < child.start_time_unix_nano < parent.end_time_unix_nano
+    assert parent.start_time_unix_nano == PYTHON_CLIENT.golden_unix_seconds * SECOND
+    assert parent.end_time_unix_nano - parent.start_time_unix_nano == SECOND
+    assert child.events[0].time_unix_nano - parent.start_time_unix_nano == SECOND // 2
+
+
+@pytest.mark.parametrize("ending", OPENTELEMETRY.endings)
+def test_what_opentelemetry_sends(ending):
+    """Its exporter for Jaeger, over HTTP and to the agent: kinds, status, link, event, and tags of every type."""
+    read = {"binary": payload_from_binary, "compact": payload_from_call}[ending]
+    found = read(OPENTELEMETRY.golden[ending].read_bytes())
+    (call, root), rejected = spans_of(found)
+    assert not rejected
+    assert (call.name, root.name) == ("SELECT", "GET /order")
+    assert (call.kind, root.kind) == (SpanMessage.SPAN_KIND_CLIENT, SpanMessage.SPAN_KIND_SERVER)
+    assert (call.trace_id, call.parent_span_id) == (root.trace_id, root.span_id)
+    assert (call.status.code, call.status.message) == (2, "no such table")
+    start = (OPENTELEMETRY.golden_unix_seconds + OPENTELEMETRY.endings.index(ending)) * SECOND
+    assert (root.start_time_unix_nano, root.end_time_unix_nano) == (start, start + SECOND)
+    assert (call.start_time_unix_nano, call.end_time_unix_nano) == (
+        start + SECOND // 4,
+        start + 3 * SECOND // 4,
+    )
+    tags = attributes_of(root.attributes)
+    expected = {"http.method": "GET", "n": 5, "f": 0.5, "b": True, "list": "('x', 'y')"}
+    assert tags.items() >= expected.items()
+    (link,) = root.links
+    assert (link.trace_id, link.span_id) == (b"\xee" * 16, b"\xee" * 8)
+    (event,) = root.events
+    # It does not name the field `event`, from which Jaeger takes an event's name.
+    assert event.name == ""
+    assert attributes_of(event.attributes) == {"key": "u-1", "message": "cache miss"}
+    assert event.time_unix_nano == start + SECOND // 8
+    (resource_spans,) = TracesData.FromString(found.payload).resource_spans
+    assert attributes_of(resource_spans.resource.attributes) == {"service.name": "OTel-Jaeger"}
+
+
+def test_golden_of_every_client():
+    """There is no golden file that no client sends."""
+    sent = [*PYTHON_CLIENT.golden.values(), *OPENTELEMETRY.golden.values()]
+    assert sorted(sent[0].parent.glob("*.bin")) == sorted(sent)
 
 
 def test_process():
@@ -242,7 +284,7 @@ def test_garbage(body):
 @given(at=st.integers(0, 2_000), value=st.integers(0, 255))
 def test_damaged(at, value):
     """One byte of a real datagram changed: refused, or stored in part."""
-    damaged = bytearray((GOLDEN / "python-client-4.8-compact.bin").read_bytes())
+    damaged = bytearray(PYTHON_CLIENT.golden["compact"].read_bytes())
     damaged[at % len(damaged)] = value
     with suppress(InvalidPayload):
         payload_from_call(bytes(damaged))

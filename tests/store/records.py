@@ -17,7 +17,7 @@ class DeadLetterList:
     def __init__(self) -> None:
         self.buried: list[tuple[dict[str, Any], str]] = []
 
-    def bury(self, record: dict[str, Any], reason: str) -> None:
+    def bury(self, record: dict[str, Any], reason: str, note: str) -> None:
         self.buried.append((record, reason))
 
 

@@ -28,7 +28,7 @@ from chalicelib.store.dictionary import (
 )
 from chalicelib.store.traces import read_chunks, read_spans
 from tests.memory_store import MemoryStore
-from tests.model.spans import spans
+from tests.model.spans import traces
 from tests.payloads import NOON_NANO, NOON_UNIX_SECONDS, Made, payload, trace_id
 from tests.store.records import DeadLetterList
 
@@ -60,7 +60,7 @@ def contents(count: int, seed: int = 0, shop: str = "harbour") -> list[bytes]:
             )
             for _ in range(3)
         ]
-        found += [traces_data_of(chunk.value, built_in()) for chunk in chunks_of(spans(made))]
+        found += [traces_data_of(chunk.value, built_in()) for chunk in chunks_of(traces(made))]
     return found
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chalicelib import config
 from chalicelib.model.edges import EdgeKind
@@ -11,7 +13,7 @@ from chalicelib.store.items import Put
 from chalicelib.store.shard import read_shard
 from chalicelib.summarise import fold as fold_module
 from chalicelib.summarise.fold import ShardFold, with_dirty_hours
-from chalicelib.summarise.job import summarise_shards
+from chalicelib.summarise.job import in_turn, summarise_shards
 from tests.payloads import CLIENT, NOON_NANO, NOON_UNIX_SECONDS, SERVER, Made
 from tests.summarise.shard import NOON_DAY, NOON_HOUR, NOON_MINUTE, Shard, calls
 
@@ -247,3 +249,11 @@ class TestCatalogue:
             "a": (3, 2, True),
             "b": (1 << 23, 0, True),
         }
+
+
+@given(st.integers(1, 50), st.integers(0, 10**10))
+def test_shards_take_turns(shards, now):
+    """Each run folds every shard, and the next minute's begins with the following one: none waits behind all others."""
+    order = in_turn(shards, now)
+    assert sorted(order) == list(range(shards))
+    assert in_turn(shards, now + 60)[0] == (order[0] + 1) % shards

@@ -5,7 +5,7 @@ import { useEffect, useState } from 'preact/hooks'
 import { language, languageChoice, messages } from './language/language.ts'
 import { Icon, type IconName } from './parts/icon.tsx'
 import { useKeys } from './parts/keys.ts'
-import { lazy } from './parts/lazy.tsx'
+import { later } from './parts/later.tsx'
 import { hrefTo, navigate, route, type View } from './route.ts'
 import { theme } from './settings/state.ts'
 import { isDark } from './theme/tokens.ts'
@@ -51,13 +51,13 @@ const say = messages(
 
 /** Each view is a part of its own, fetched when it is first shown. */
 const VIEWS: Readonly<Record<View, ComponentType>> = {
-  search: lazy(async () => (await import('./search/search.tsx')).default),
-  trace: lazy(async () => (await import('./trace/trace.tsx')).default),
-  statistics: lazy(async () => (await import('./statistics/statistics.tsx')).default),
-  topology: lazy(async () => (await import('./topology/topology.tsx')).default),
-  settings: lazy(async () => (await import('./settings/settings.tsx')).default),
+  search: later(async () => (await import('./search/search.tsx')).default),
+  trace: later(async () => (await import('./trace/trace.tsx')).default),
+  statistics: later(async () => (await import('./statistics/statistics.tsx')).default),
+  topology: later(async () => (await import('./topology/topology.tsx')).default),
+  settings: later(async () => (await import('./settings/settings.tsx')).default),
 }
-const Help = lazy(async () => (await import('./parts/help.tsx')).Help)
+const Help = later(async () => (await import('./parts/help.tsx')).Help)
 const TABS: readonly [View, IconName][] = [
   ['search', 'search'],
   ['statistics', 'statistics'],

@@ -14,7 +14,7 @@ export function CopyButton({
 }: {
   text: string
   label: string
-  icon?: 'copy' | 'plus' | 'link'
+  icon?: 'copy' | 'pair' | 'link'
 }) {
   const [isDone, setIsDone] = useState(false)
   return (

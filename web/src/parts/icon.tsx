@@ -30,6 +30,10 @@ export const PATHS = {
   external: 'M6.5 3.5h-4v10h10v-4M9 2.5h4.5V7M13 3L7.5 8.5',
   reset: 'M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10',
   filter: 'M2 3h12L9.5 8.5V13l-3-1.5v-3z',
+  fold: 'M4 2.5L8 6l4-3.5M4 13.5L8 10l4 3.5',
+  unfold: 'M4 6l4-3.5L12 6M4 10l4 3.5 4-3.5',
+  overview: 'M2 4h12v8H2zM6 4v8M10.5 4v8',
+  pair: 'M3 6h10M3 10h10',
   clock: 'M8 1.5a6.5 6.5 0 1 1 0 13 6.5 6.5 0 0 1 0-13M8 4.5V8l2.5 1.5',
 } as const
 

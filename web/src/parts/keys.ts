@@ -34,7 +34,7 @@ export function useKeys(group: KeyGroup): void {
     const listen = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return
       if (isTyping(event.target) || document.querySelector('dialog[open]')) return
-      if (event.key.startsWith('Arrow') && isMovedByArrows(event.target)) return
+      if (isOperated(event)) return
       const found = current.current.keys.find(({ keys }) => keys.includes(event.key))
       if (found) {
         event.preventDefault()
@@ -49,11 +49,13 @@ export function useKeys(group: KeyGroup): void {
   }, [])
 }
 
-/** A slider, or one of several choices. */
-function isMovedByArrows(target: EventTarget | null): boolean {
-  return target instanceof HTMLInputElement && ['range', 'radio'].includes(target.type)
+/** The focused element's own keys: Enter and space of what can be pressed, arrows of a slider or of several choices. */
+function isOperated({ key, target }: KeyboardEvent): boolean {
+  if (!(target instanceof Element)) return false
+  if (key === 'Enter' || key === ' ')
+    return target.closest('button, a[href], summary, [role="option"]') !== null
+  return key.startsWith('Arrow') && target.matches('input:is([type="range"], [type="radio"])')
 }
-
 export function isTyping(target: EventTarget | null): boolean {
   if (!(target instanceof HTMLElement)) return false
   if (target instanceof HTMLInputElement)

@@ -1,122 +1,163 @@
-/** The answer of `v1/services/…/statistics` as what charts take. */
+/** The answer of `v1/services/…/statistics` as what charts, tiles and tables take. */
 
-import type { Figures, Histogram, Point, Series, StatisticsAnswer } from '../api/answers.ts'
+import type { Figures, Point, Series, StatisticsAnswer } from '../api/answers.ts'
+import { joined, quantile, sum, total } from './histogram.ts'
 
-export interface Columns {
-  /** Unix seconds, a step apart, whether anything happened or not. */
+/** The points of a chart on the axis of time. */
+export interface Steps {
+  /** Unix seconds; the end is not in the range. */
+  start: number
+  end: number
+  width: number
+  /** When each step begins. */
   seconds: number[]
-  rate: number[]
-  /** Errors by calls; null without calls. */
-  errorShare: (number | null)[]
-  /** Nanoseconds; null without calls. */
-  p50: (number | null)[]
-  p95: (number | null)[]
-  p99: (number | null)[]
 }
 
 const NANO = 1e9
 
-/** Steps without a point had no calls: a rate of 0, and no latency at all. */
-export function columnsOf(answer: StatisticsAnswer, points: readonly Point[]): Columns {
-  const start = Number(answer.start_time_unix_nano) / NANO
-  const end = Number(answer.end_time_unix_nano) / NANO
-  const step = Number(answer.step_nano) / NANO
-  const count = Math.max(0, Math.round((end - start) / step))
-  const found = new Map(
-    points.map((point) => [Math.round(Number(point.start_time_unix_nano) / NANO), point]),
-  )
-  const seconds = Array.from({ length: count }, (_, at) => start + at * step)
-  const of = <T>(value: (point: Point) => T, without: T) =>
-    seconds.map((second) => {
-      const point = found.get(Math.round(second))
-      return point?.calls ? value(point) : without
-    })
+export function stepsOf(answer: StatisticsAnswer): Steps {
+  const start = Math.round(Number(answer.start_time_unix_nano) / NANO)
+  const end = Math.round(Number(answer.end_time_unix_nano) / NANO)
+  const width = Math.max(1, Math.round(Number(answer.step_nano) / NANO))
+  const count = Math.max(0, Math.round((end - start) / width))
   return {
-    seconds,
-    rate: of((point) => point.rate, 0),
-    errorShare: of<number | null>((point) => point.errors / point.calls, null),
-    p50: of<number | null>((point) => Number(point.p50_nano), null),
-    p95: of<number | null>((point) => Number(point.p95_nano), null),
-    p99: of<number | null>((point) => Number(point.p99_nano), null),
+    start,
+    end,
+    width,
+    seconds: Array.from({ length: count }, (_, at) => start + at * width),
   }
 }
 
-export interface Bucket {
-  /** Durations in (low, high] nanoseconds. */
-  low: number
-  high: number
-  count: number
-}
-
-/** The bounds of OTLP's exponential histogram, each bucket with its count; empty ones left out. */
-export function bucketsOf({ scale, zeroCount, positive }: Histogram): Bucket[] {
-  const bound = (index: number) => 2 ** (index / 2 ** scale)
-  const buckets = positive.bucketCounts.map((count, at) => ({
-    low: bound(positive.offset + at),
-    high: bound(positive.offset + at + 1),
-    count: Number(count),
-  }))
-  const zero = Number(zeroCount)
-  return [
-    ...(zero ? [{ low: 0, high: 1, count: zero }] : []),
-    ...buckets.filter(({ count }) => count > 0),
-  ]
-}
-
-/** Buckets between fixed bounds: each count goes where its middle (geometric) lies. */
-export function merged(buckets: readonly Bucket[], bounds: readonly number[]): number[] {
-  const counts = new Array<number>(Math.max(0, bounds.length - 1)).fill(0)
-  for (const { low, high, count } of buckets) {
-    const middle = Math.sqrt(Math.max(1, low) * high)
-    let at = bounds.findIndex((bound) => bound > middle) - 1
-    if (at < 0) at = middle < (bounds[0] ?? 0) ? 0 : counts.length - 1
-    counts[at] = (counts[at] ?? 0) + count
+/** Each step's point; undefined where nothing was called. */
+export function pointsOf(steps: Steps, points: readonly Point[]): (Point | undefined)[] {
+  const found = new Array<Point | undefined>(steps.seconds.length).fill(undefined)
+  for (const point of points) {
+    const at = Math.round((Number(point.start_time_unix_nano) / NANO - steps.start) / steps.width)
+    if (point.calls && at >= 0 && at < found.length) found[at] = point
   }
-  return counts
+  return found
 }
 
-/** At most `most` bounds with the same ratio, over all durations there are. */
-export function boundsOf(buckets: readonly Bucket[], most: number): number[] {
-  if (buckets.length === 0) return []
-  const low = Math.max(1, Math.min(...buckets.map((each) => each.low)))
-  const high = Math.max(low * 2, ...buckets.map((each) => each.high))
-  const ratio = Math.max(2 ** (1 / 4), (high / low) ** (1 / most))
-  const count = Math.max(1, Math.ceil(Math.log(high / low) / Math.log(ratio) - 1e-9))
-  return Array.from({ length: count + 1 }, (_, at) => low * ratio ** at)
+type Values = (number | null)[]
+
+export interface Columns {
+  /** Calls a second; 0 without calls, and null of a step that is not over. */
+  rate: Values
+  /** Errors by calls; null without calls. */
+  errorShare: Values
+  /** Nanoseconds; null without calls. */
+  p50: Values
+  p95: Values
+  p99: Values
 }
 
-export interface HeatMap {
-  bounds: number[]
-  /** Step → count by bucket. */
-  counts: number[][]
-  most: number
-}
-
-export function heatMapOf(
-  answer: StatisticsAnswer,
-  points: readonly Point[],
-  rows: number,
-): HeatMap {
-  const bounds = boundsOf(
-    points.flatMap((point) => bucketsOf(point.histogram)),
-    rows,
-  )
-  const { seconds } = columnsOf(answer, [])
-  const found = new Map(
-    points.map((point) => [Math.round(Number(point.start_time_unix_nano) / NANO), point]),
-  )
-  const counts = seconds.map((second) => {
-    const point = found.get(Math.round(second))
-    return point ? merged(bucketsOf(point.histogram), bounds) : []
-  })
-  return { bounds, counts, most: counts.flat().reduce((high, each) => Math.max(high, each), 0) }
+export function columnsOf(
+  steps: Steps,
+  points: readonly (Point | undefined)[],
+  nowSeconds: number,
+): Columns {
+  const of = (value: (point: Point) => number) =>
+    points.map((point) => (point ? value(point) : null))
+  return {
+    rate: points.map((point, at) =>
+      (steps.seconds[at] ?? 0) + steps.width > nowSeconds ? null : (point?.rate ?? 0),
+    ),
+    errorShare: of(shareOfErrors),
+    p50: of((point) => Number(point.p50_nano)),
+    p95: of((point) => Number(point.p95_nano)),
+    p99: of((point) => Number(point.p99_nano)),
+  }
 }
 
 export function shareOfErrors({ calls, errors }: Pick<Figures, 'calls' | 'errors'>): number {
   return calls ? errors / calls : 0
 }
 
-/** Calls times their median: what a series takes of the service's time, about. */
-export function weight({ total }: Series): number {
-  return total.calls * Number(total.p50_nano)
+/** What a tile tells of a part of the range; undefined where nothing was called. */
+export interface Part {
+  rate: number
+  errorShare: number
+  p50: number
+  p95: number
+  p99: number
+}
+
+/** The range's two halves, of the steps that are over. */
+export function halvesOf(
+  steps: Steps,
+  points: readonly (Point | undefined)[],
+  nowSeconds: number,
+): [Part | undefined, Part | undefined] {
+  const over = points.filter((_, at) => (steps.seconds[at] ?? 0) + steps.width <= nowSeconds)
+  const half = Math.floor(over.length / 2)
+  return [
+    partOf(over.slice(0, half), steps.width),
+    partOf(over.slice(-half || over.length), steps.width),
+  ]
+}
+
+function partOf(points: readonly (Point | undefined)[], width: number): Part | undefined {
+  const there = points.filter((point) => point !== undefined)
+  const calls = sum(there.map((point) => point.calls))
+  if (!calls) return undefined
+  const buckets = joined(
+    there.map((point) => point.histogram),
+    Number.POSITIVE_INFINITY,
+  )
+  const at = (share: number) => quantile(buckets, share) ?? 0
+  return {
+    rate: calls / (points.length * width),
+    errorShare: sum(there.map((point) => point.errors)) / calls,
+    p50: at(0.5),
+    p95: at(0.95),
+    p99: at(0.99),
+  }
+}
+
+/** What each series has of the time that all of them took. */
+export function sharesOfTime(series: readonly Series[]): Map<Series, number> {
+  const times = series.map((each) =>
+    total(joined([each.total.histogram], Number.POSITIVE_INFINITY)),
+  )
+  const all = sum(times) || 1
+  return new Map(series.map((each, at) => [each, (times[at] ?? 0) / all]))
+}
+
+/** Lowest, highest and last of the values there are. */
+export function summaryOf(
+  values: readonly (number | null)[],
+): { low: number; high: number; last: number } | undefined {
+  const there = values.filter((value) => value !== null)
+  if (there.length === 0) return undefined
+  const low = there.reduce((least, each) => Math.min(least, each))
+  const high = there.reduce((most, each) => Math.max(most, each))
+  return { low, high, last: there[there.length - 1] ?? high }
+}
+
+/** A copy in the order of a column: `calls` falls, `calls.asc` rises; names rise first. */
+export function sorted<T>(
+  list: readonly T[],
+  order: Order,
+  value: (each: T) => number | string,
+): T[] {
+  const sign = order.isAscending ? 1 : -1
+  return [...list].sort((one, other) => {
+    const [a, b] = [value(one), value(other)]
+    if (typeof a === 'number' && typeof b === 'number') return sign * (a - b)
+    return sign * String(a).localeCompare(String(b))
+  })
+}
+
+export interface Order {
+  column: string
+  isAscending: boolean
+}
+
+export function orderIn(text: string | undefined, fallback: string): Order {
+  const [column, direction] = (text || fallback).split('.')
+  return { column: column ?? '', isAscending: direction === 'asc' }
+}
+
+export function orderText({ column, isAscending }: Order): string {
+  return isAscending ? `${column}.asc` : column
 }

@@ -3,3 +3,6 @@
 import { signal } from '@preact/signals'
 
 export const droppedFile = signal<File | undefined>(undefined)
+
+/** What stands in the address in place of a trace id. */
+export const FILE = 'file'

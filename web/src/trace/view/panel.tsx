@@ -15,14 +15,23 @@ import { linkPatterns } from '../../settings/state.ts'
 import { spanIdOf } from '../model/tree.ts'
 import { attributeText } from '../model/value.ts'
 import type { Attribute, SpanDetails, Trace } from '../protocol.ts'
-import { say } from './messages.ts'
+import { say } from './panel-messages.ts'
 import type { TraceStore } from './store.ts'
+import './panel.css'
+
+const SETTLED_MILLISECONDS = 60
 
 export function Panel({ store, trace, row }: { store: TraceStore; trace: Trace; row: number }) {
-  const asked = useAnswer(`${trace.head.traceId} ${row} ${trace.head.isComplete}`, async () => {
-    const { details } = await store.session.ask<'details'>({ kind: 'details', row })
-    return { row, details }
-  })
+  const asked = useAnswer(
+    `${trace.head.traceId} ${row} ${trace.head.isComplete}`,
+    async (signal) => {
+      // Whoever runs through the rows does not want each one's.
+      await new Promise((resolve) => setTimeout(resolve, SETTLED_MILLISECONDS))
+      signal.throwIfAborted()
+      const { details } = await store.session.ask<'details'>({ kind: 'details', row })
+      return { row, details }
+    },
+  )
   const { columns, head } = trace
   const name = head.names[columns.name[row] ?? 0] ?? ''
   const service = head.services[columns.service[row] ?? 0]?.name ?? ''
@@ -86,7 +95,7 @@ function Timing({
       </dd>
       <dt>{say().start}</dt>
       <dd class="number">
-        {say().after(duration(start))}
+        {start > 0 ? say().after(duration(start)) : say().atStart}
         <br />
         <span class="quiet">
           {moment(unixNano).split(',')[0]} {exactTime(unixNano)} {zone()}
@@ -184,7 +193,7 @@ function Sections({
         </Section>
       )}
       {details.droppedCount > 0 && (
-        <p class="notice">
+        <p class="notice-line">
           <Icon name="warning" /> {say().dropped(details.droppedCount)}
         </p>
       )}
@@ -267,7 +276,7 @@ function AttributeRows({ attributes, details }: { attributes: Attribute[]; detai
         {attributes.map((each, at) => (
           <tr key={`${each.key} ${at}`}>
             <th scope="row">
-              <bdi>{each.key}</bdi>
+              <bdi>{breakable(each.key)}</bdi>
             </th>
             <td>
               <Value attribute={each} />
@@ -279,7 +288,7 @@ function AttributeRows({ attributes, details }: { attributes: Attribute[]; detai
                 <CopyButton
                   text={`${each.key}=${attributeText(each.value)}`}
                   label={`${say().copyPair}: ${each.key}`}
-                  icon="plus"
+                  icon="pair"
                 />
                 <a
                   class="button plain icon"
@@ -299,6 +308,11 @@ function AttributeRows({ attributes, details }: { attributes: Attribute[]; detai
       </tbody>
     </table>
   )
+}
+
+/** A key may break after its dots and underscores, rather than anywhere. */
+function breakable(key: string): ComponentChildren[] {
+  return key.split(/(?<=[._/-])/).flatMap((part, at) => [part, <wbr key={at} />])
 }
 
 const SQL_KEYS = /^db\.(statement|query\.text)$/

@@ -11,6 +11,8 @@ export interface Listener {
   trace: (trace: Trace) => void
   failure: (failure: Failure) => void
   find: (rows: Uint32Array, isPartial: boolean) => void
+  /** What was found so far is all there will be. */
+  findFailed: () => void
 }
 
 export class Session {
@@ -72,5 +74,6 @@ export class Session {
     if (told.kind !== 'failure') waiting?.resolve(told)
     else if (waiting) waiting.reject(new AskError(told.failure))
     else if (told.id === this.opening) this.listener.failure(told.failure)
+    else if (told.id === this.finding) this.listener.findFailed()
   }
 }

@@ -8,9 +8,10 @@ import { Icon } from '../../parts/icon.tsx'
 import { Service } from '../../parts/service.tsx'
 import { Failed, Loading } from '../../parts/states.tsx'
 import type { GroupBy, SpanGroup, Trace } from '../protocol.ts'
-import { say } from './messages.ts'
+import { say } from './panel-messages.ts'
 import type { TraceStore } from './store.ts'
 import { NO_FILTERS } from './visible.ts'
+import './panel.css'
 
 type Column = 'count' | 'errorCount' | 'totalNano' | 'selfNano' | 'p95Nano' | 'maxNano'
 

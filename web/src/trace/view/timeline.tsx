@@ -1,38 +1,61 @@
 /** Overview, axis, waterfall and panel together. */
 
 import { effect } from '@preact/signals'
-import { useEffect, useRef, useState } from 'preact/hooks'
-import { duration } from '../../language/format.ts'
-import { lazy } from '../../parts/lazy.tsx'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { Icon } from '../../parts/icon.tsx'
+import { later } from '../../parts/later.tsx'
 import { remember, rememberedText } from '../../settings/remembered.ts'
 import { colours } from '../../theme/tokens.ts'
 import type { Trace } from '../protocol.ts'
-import { Chips } from './header.tsx'
+import { TICK_APART_PIXELS } from './bars.ts'
+import { Chips } from './chips.tsx'
+import { derivedFrom } from './derived.ts'
 import { say } from './messages.ts'
-import { Minimap } from './minimap.ts'
-import { ticks } from './scale.ts'
+import { clockText, Scale, tickText } from './scale.ts'
 import type { TraceStore } from './store.ts'
-import { placeOf } from './visible.ts'
+import { NO_FILTERS } from './visible.ts'
 import { Waterfall } from './waterfall.ts'
 
-const Panel = lazy(async () => (await import('./panel.tsx')).Panel)
+/** Below the names and bars in importance: it comes after them. */
+const Overview = later(
+  async () => (await import('./overview.tsx')).Overview,
+  () => <div class="minimap" />,
+)
+const Panel = later(async () => (await import('./panel.tsx')).Panel)
+
+const DRAG_PIXELS_MIN = 3
 
 export function Timeline({ store, trace }: { store: TraceStore; trace: Trace }) {
   const row = store.selected.value
-  const names = useWidth('names', 380, 160, 900)
-  const panel = useWidth('panel', 420, 280, 900)
+  const names = useWidth('names', 360, 160, 900)
+  const panel = useWidth('panel', 400, 280, 900)
   const showsPanel = store.showsPanel.value && row >= 0
   return (
     <div class="timeline" style={{ '--names': `${names.width}px`, '--panel': `${panel.width}px` }}>
       <div class="timeline-main">
-        <Overview store={store} />
+        {store.showsOverview.value && <Overview store={store} />}
         <Chips store={store} trace={trace} />
         <div class="axis">
-          <div class="axis-names">{say().service}</div>
+          <div class="axis-names">
+            <span>{say().service}</span>
+            <button
+              type="button"
+              class="plain icon"
+              aria-pressed={store.showsClock.value}
+              aria-label={say().showsClock}
+              title={say().showsClock}
+              onClick={() => {
+                store.showsClock.value = !store.showsClock.value
+              }}
+            >
+              <Icon name="clock" size={14} />
+            </button>
+          </div>
           <Divider label={say().resize} width={names} sign={1} />
-          <Axis store={store} />
+          <Axis store={store} trace={trace} />
         </div>
         <Spans store={store} />
+        <NothingLeft store={store} />
       </div>
       {showsPanel && <Divider label={say().resizePanel} width={panel} sign={-1} />}
       {showsPanel && <Panel store={store} trace={trace} row={row} />}
@@ -40,17 +63,41 @@ export function Timeline({ store, trace }: { store: TraceStore; trace: Trace }) 
   )
 }
 
+function NothingLeft({ store }: { store: TraceStore }) {
+  if (store.list.value.entries.length > 0) return null
+  return (
+    <div class="nothing-left" role="status">
+      <p>{say().nothingLeft}</p>
+      <button
+        type="button"
+        onClick={() => {
+          store.filters.value = NO_FILTERS
+        }}
+      >
+        {say().clearFilters}
+      </button>
+    </div>
+  )
+}
+
 interface Width {
   width: number
+  low: number
+  high: number
   set: (width: number) => void
 }
 
 function useWidth(name: string, initial: number, low: number, high: number): Width {
-  const [width, setWidth] = useState(() => Number(rememberedText(`width.${name}`)) || initial)
+  const [width, setWidth] = useState(() => {
+    const before = Number(rememberedText(`width.${name}`)) || initial
+    return Math.max(low, Math.min(before, innerWidth * 0.45))
+  })
   return {
     width,
+    low,
+    high,
     set: (wanted) => {
-      const next = Math.max(low, Math.min(high, Math.round(wanted), innerWidth * 0.7))
+      const next = Math.round(Math.max(low, Math.min(high, wanted, innerWidth * 0.7)))
       setWidth(next)
       remember(`width.${name}`, String(next))
     },
@@ -67,9 +114,9 @@ function Divider({ label, width, sign }: { label: string; width: Width; sign: 1 
       tabIndex={0}
       aria-orientation="vertical"
       aria-label={label}
-      aria-valuenow={width.width}
-      aria-valuemin={160}
-      aria-valuemax={900}
+      aria-valuenow={Math.round(width.width)}
+      aria-valuemin={width.low}
+      aria-valuemax={width.high}
       onPointerDown={(event) => {
         event.currentTarget.setPointerCapture(event.pointerId)
         drag.current = { x: event.clientX, width: width.width }
@@ -84,92 +131,48 @@ function Divider({ label, width, sign }: { label: string; width: Width; sign: 1 
         const by = event.key === 'ArrowRight' ? 24 : event.key === 'ArrowLeft' ? -24 : 0
         if (!by) return
         event.preventDefault()
-        event.stopPropagation()
         width.set(width.width + sign * by)
       }}
     />
   )
 }
 
-function Overview({ store }: { store: TraceStore }) {
-  const place = useRef<HTMLDivElement>(null)
-  useEffect(() => {
-    if (!place.current) return
-    const map = new Minimap(
-      place.current,
-      (from, to) => store.setZoom(from, to),
-      () => {
-        store.zoom.value = undefined
-      },
-    )
-    const stop = effect(() => {
-      const trace = store.trace.value
-      if (!trace) return
-      map.show({
-        trace,
-        range: store.range.value,
-        hits: store.hits.value,
-        adjustsClocks: store.adjustsClocks.value,
-        colours: colours.value,
-        sight: store.sight.value,
-      })
-    })
-    return () => {
-      stop()
-      map.close()
-    }
-  }, [store])
-  return (
-    <details
-      class="overview"
-      open={rememberedText('overview') !== 'closed'}
-      onToggle={(event) => remember('overview', event.currentTarget.open ? 'open' : 'closed')}
-    >
-      <summary>{say().map}</summary>
-      <div ref={place} class="minimap" />
-    </details>
-  )
-}
-
 /** The times above the bars; dragging across them zooms. */
-function Axis({ store }: { store: TraceStore }) {
-  const place = useRef<HTMLDivElement>(null)
-  const [wide, setWide] = useState(600)
-  const [drag, setDrag] = useState<[number, number]>()
-  useEffect(() => {
-    if (!place.current) return
-    const observer = new ResizeObserver(([entry]) => setWide(entry?.contentRect.width ?? 600))
-    observer.observe(place.current)
-    return () => observer.disconnect()
-  }, [])
+function Axis({ store, trace }: { store: TraceStore; trace: Trace }) {
+  const [drag, setDrag] = useState<readonly [number, number]>()
   const [from, to] = store.range.value
-  const share = (nano: number) => ((nano - from) / (to - from)) * 100
-  const nano = (x: number) => from + (x / wide) * (to - from)
+  const scale = new Scale(from, to, store.barsWidth.value)
+  const isClock = store.showsClock.value
+  const step = scale.step(isClock ? 1.4 * TICK_APART_PIXELS : TICK_APART_PIXELS)
+  const start = BigInt(trace.head.startUnixNano)
+  const ticks = scale.ticks(isClock ? 1.4 * TICK_APART_PIXELS : TICK_APART_PIXELS)
   return (
     <div
-      ref={place}
       class="axis-times"
+      title={say().axisHint}
       onPointerDown={(event) => {
+        const x = event.clientX - event.currentTarget.getBoundingClientRect().left
         event.currentTarget.setPointerCapture(event.pointerId)
-        setDrag([event.offsetX, event.offsetX])
+        setDrag([x, x])
       }}
       onPointerMove={(event) => {
-        const box = event.currentTarget.getBoundingClientRect()
-        setDrag((before) => before && [before[0], event.clientX - box.left])
+        const x = event.clientX - event.currentTarget.getBoundingClientRect().left
+        setDrag((before) => before && [before[0], x])
       }}
       onPointerUp={() => {
         const [one, other] = drag ?? [0, 0]
         setDrag(undefined)
-        if (Math.abs(other - one) >= 3)
-          store.setZoom(nano(Math.min(one, other)), nano(Math.max(one, other)))
+        if (Math.abs(other - one) >= DRAG_PIXELS_MIN)
+          store.setZoom(scale.nano(Math.min(one, other)), scale.nano(Math.max(one, other)))
       }}
+      onPointerCancel={() => setDrag(undefined)}
       onDblClick={() => {
         store.zoom.value = undefined
       }}
     >
-      {ticks(from, to, wide / 110).map((tick) => (
-        <span key={tick} class="number" style={{ left: `${share(tick)}%` }}>
-          {duration(tick)}
+      {ticks.map((tick) => (
+        <span key={tick} class="number" style={{ left: `${Math.round(scale.x(tick))}px` }}>
+          {isClock ? clockText(start + BigInt(Math.round(tick)), step) : tickText(tick, step, to)}
         </span>
       ))}
       {drag && (
@@ -181,29 +184,56 @@ function Axis({ store }: { store: TraceStore }) {
 
 function Spans({ store }: { store: TraceStore }) {
   const place = useRef<HTMLDivElement>(null)
-  useEffect(() => {
+  // Before the frame is painted: there is none without rows.
+  useLayoutEffect(() => {
     if (!place.current) return
     const waterfall = new Waterfall(place.current, {
       select: (row) => store.select(row),
+      selectGroup: (group) => store.selectEntry(~group),
       toggle: (row) => store.toggle(row),
       toggleGroup: (group) => store.toggleGroup(group),
       zoomTo: (row) => store.zoomToRow(row),
       zoomBy: (factor, about) => store.zoomBy(factor, about),
       pan: (share) => store.pan(share),
-      scrolled: () => {
-        store.sight.value = waterfall.sight()
+      seen: (first, last) => {
+        const [before, beforeLast] = store.sight.peek()
+        if (first !== before || last !== beforeLast) store.sight.value = [first, last]
+      },
+      resized: (barsWidth) => {
+        store.barsWidth.value = barsWidth
       },
     })
-    let isFirst = true
-    const stop = effect(() => {
+    const stop = followStore(store, waterfall)
+    store.pageSize = () => waterfall.pageSize()
+    return () => {
+      stop()
+      waterfall.close()
+    }
+  }, [store])
+  return <div ref={place} class="spans" role="treegrid" tabIndex={0} aria-label={say().timeline} />
+}
+
+function followStore(store: TraceStore, waterfall: Waterfall): () => void {
+  let derivedOf: Trace | undefined
+  let derived: ReturnType<typeof derivedFrom> | undefined
+  let isFirst = true
+  let isWhole = false
+  const stops = [
+    effect(() => {
       const trace = store.trace.value
       if (!trace) return
+      if (trace !== derivedOf || !derived) derived = derivedFrom(trace)
+      derivedOf = trace
+      const group = store.selectedGroup.value
+      const row = store.selected.value
       waterfall.show({
         trace,
-        entries: store.entries.value,
+        derived,
+        entries: store.list.value.entries,
         collapsed: store.collapsed,
+        openGroups: store.openGroups,
         range: store.range.value,
-        selected: store.selected.value,
+        selected: group >= 0 ? ~group : row >= 0 ? row : undefined,
         hits: store.hits.value,
         marks: store.marks.value,
         showsCritical: store.showsCritical.value,
@@ -211,23 +241,18 @@ function Spans({ store }: { store: TraceStore }) {
         colours: colours.value,
         texts: say(),
       })
+      // For `make bench-ui`.
       if (isFirst) performance.mark('clew:first-rows')
+      if (trace.head.isComplete && !isWhole) performance.mark('clew:complete')
       isFirst = false
-      if (trace.head.isComplete) performance.mark('clew:complete')
-    })
-    const stopScrolling = effect(() => {
+      isWhole = trace.head.isComplete
+    }),
+    effect(() => {
       const wanted = store.wanted.value
-      const trace = store.trace.peek()
-      if (!wanted || !trace) return
-      waterfall.scrollTo(placeOf(store.entries.peek(), trace, wanted.row), wanted.centres)
-      store.sight.value = waterfall.sight()
-    })
-    store.pageSize = () => waterfall.pageSize()
-    return () => {
-      stop()
-      stopScrolling()
-      waterfall.close()
-    }
-  }, [store])
-  return <div ref={place} class="spans" role="treegrid" tabIndex={0} aria-label={say().timeline} />
+      if (wanted) waterfall.scrollTo(wanted.place, wanted.centres)
+    }),
+  ]
+  return () => {
+    for (const stop of stops) stop()
+  }
 }

@@ -2,7 +2,7 @@
 
 import { Flag, type Trace, type TraceColumns } from '../protocol.ts'
 
-/** A row of the list: a row of the trace, or `~g` for the closed group g of siblings. */
+/** A row of the list: a row of the trace, or `~g` for the group g of siblings, above its spans where it is open. */
 export type Entry = number
 
 export interface Filters {
@@ -60,51 +60,71 @@ export function matching({ head, columns }: Trace, filters: Filters): Uint8Array
   return marks
 }
 
-export function entriesOf(
+export interface List {
+  entries: Int32Array
+  /** Row of the trace → its place in the list, or its closed group's; -1 if something above hides it. */
+  places: Int32Array
+}
+
+/** What is open, in the order in which it shows: a group's spans stand together, below the group. */
+export function listOf(
   { head, columns }: Trace,
   collapsed: Uint8Array,
   openGroups: ReadonlySet<number>,
   marks: Uint8Array | undefined,
-): Int32Array {
-  const entries = new Int32Array(columns.count)
+): List {
+  const entries = new Int32Array(columns.count + head.groups.length)
+  const places = new Int32Array(columns.count).fill(-1)
   let count = 0
-  let row = 0
-  while (row < columns.count) {
-    const size = columns.subtree[row] ?? 1
-    const group = columns.group[row] ?? -1
-    if (marks && !marks[row]) {
-      // Nothing below it matches either.
-      row += size
-    } else if (!marks && group >= 0 && !openGroups.has(group)) {
-      if (head.groups[group]?.rows[0] === row) entries[count++] = ~group
-      row += size
-    } else {
-      entries[count++] = row
-      row += collapsed[row] ? size : 1
+  // What is still to be walked: ranges of rows, the next one last; `isMember`: its first row stands in its open group.
+  const ranges: { row: number; end: number; isMember: boolean }[] = [
+    { row: 0, end: columns.count, isMember: false },
+  ]
+  for (let range = ranges.pop(); range; range = ranges.pop()) {
+    let { row, isMember } = range
+    while (row < range.end) {
+      const size = columns.subtree[row] ?? 1
+      const group = marks || isMember ? -1 : (columns.group[row] ?? -1)
+      isMember = false
+      const rows = head.groups[group]?.rows
+      if (marks && !marks[row]) {
+        // Nothing below it matches either.
+        row += size
+      } else if (!rows) {
+        places[row] = count
+        entries[count++] = row
+        row += collapsed[row] ? size : 1
+      } else if (rows[0] !== row) {
+        // It stands where its group does.
+        row += size
+      } else if (!openGroups.has(group)) {
+        for (const member of rows) places[member] = count
+        entries[count++] = ~group
+        row += size
+      } else {
+        entries[count++] = ~group
+        ranges.push({ row: row + size, end: range.end, isMember: false })
+        for (let at = rows.length - 1; at >= 0; at--) {
+          const member = rows[at] ?? 0
+          const end = member + (columns.subtree[member] ?? 1)
+          ranges.push({ row: member, end, isMember: true })
+        }
+        break
+      }
     }
   }
-  return entries.slice(0, count)
+  return { entries: entries.slice(0, count), places }
 }
 
-/** Where a row, or the closed thing that holds it, is in the list; -1 if a filter hides it. */
-export function placeOf(entries: Int32Array, { head, columns }: Trace, row: number): number {
-  let [low, high] = [0, entries.length - 1]
-  const rowAt = (place: number) => firstRow(head, entries[place] ?? 0)
-  while (low < high) {
-    const middle = (low + high + 1) >> 1
-    if (rowAt(middle) <= row) low = middle
-    else high = middle - 1
+/** Where a row, or what hides it, is in the list; -1 if it is nowhere. */
+export function placeOf({ places }: List, { parent }: TraceColumns, row: number): number {
+  let at = row
+  while (at >= 0) {
+    const place = places[at] ?? -1
+    if (place >= 0) return place
+    at = parent[at] ?? -1
   }
-  if (entries.length === 0) return -1
-  const entry = entries[low] ?? 0
-  if (entry === row) return low
-  const group = columns.group[row] ?? -1
-  if (group >= 0) {
-    const at = entries.indexOf(~group)
-    if (at >= 0) return at
-  }
-  const found = firstRow(head, entry)
-  return row >= found && row < found + (columns.subtree[found] ?? 1) ? low : -1
+  return -1
 }
 
 export function firstRow(head: Trace['head'], entry: Entry): number {
@@ -125,34 +145,22 @@ export function reveal(
   }
 }
 
-/** The deepest level that now shows, one less or one more: collapse `by` -1, expand by 1. */
+/** Collapse the deepest level that is open (`by` -1), or open the highest that is collapsed (1). */
 export function changeLevel({ columns }: Trace, collapsed: Uint8Array, by: 1 | -1): void {
-  let level = 0
-  if (by < 0) {
-    for (let row = 0; row < columns.count; row++) {
-      if (
-        (columns.subtree[row] ?? 1) > 1 &&
-        !isHidden(columns, collapsed, row) &&
-        !collapsed[row]
-      ) {
-        level = Math.max(level, columns.depth[row] ?? 0)
-      }
-    }
-    for (let row = 0; row < columns.count; row++)
-      if (columns.depth[row] === level) collapsed[row] = 1
-    return
+  let level = by < 0 ? -1 : Number.POSITIVE_INFINITY
+  let row = 0
+  while (row < columns.count) {
+    const size = columns.subtree[row] ?? 1
+    const depth = columns.depth[row] ?? 0
+    const isCollapsed = collapsed[row] === 1
+    if (size > 1 && by < 0 && !isCollapsed) level = Math.max(level, depth)
+    if (size > 1 && by > 0 && isCollapsed) level = Math.min(level, depth)
+    row += isCollapsed ? size : 1
   }
-  level = Number.POSITIVE_INFINITY
-  for (let row = 0; row < columns.count; row++) {
-    if (collapsed[row] && (columns.subtree[row] ?? 1) > 1)
-      level = Math.min(level, columns.depth[row] ?? 0)
+  for (let at = 0; at < columns.count; at++) {
+    if (columns.depth[at] === level && (columns.subtree[at] ?? 1) > 1)
+      collapsed[at] = by < 0 ? 1 : 0
   }
-  for (let row = 0; row < columns.count; row++) if (columns.depth[row] === level) collapsed[row] = 0
-}
-
-function isHidden(columns: TraceColumns, collapsed: Uint8Array, row: number): boolean {
-  const parent = columns.parent[row] ?? -1
-  return parent >= 0 && collapsed[parent] === 1
 }
 
 /** Rows with children: all of them collapsed. */

@@ -1,20 +1,23 @@
-"""Programs that were written for Jaeger send to Clew without a line changed."""
+"""Programs for Jaeger or Zipkin, with nothing configured, send to Clew on the ports that they know."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from infra.local.server import PortTaken, datagram_socket
+from infra.local.server import PortTaken, datagram_socket, listening_socket
 from infra.local.stack import LocalStack
 from tests.e2e.shop import get, http
+from tests.test_docs import code_blocks
 
 pytestmark = pytest.mark.slow
 
 PROJECT = Path(__file__).parents[2]
+STORED_SECONDS_MAX = 30.0
 PYTHON = PROJECT / ".venv-clients" / "bin" / "python"
 
 
@@ -24,10 +27,11 @@ def stack():
         pytest.skip("make test installs .venv-clients")
     try:
         agent = datagram_socket("127.0.0.1", 6831)
+        zipkin = listening_socket("127.0.0.1", 9411)
     except PortTaken as error:
         pytest.skip(str(error))
     with LocalStack(
-        datagram_sockets=[agent], batch_window_seconds=0.05, run_schedules=False
+        sockets=[zipkin], datagram_sockets=[agent], batch_window_seconds=0.05, run_schedules=False
     ) as started:
         yield started
 
@@ -46,6 +50,8 @@ def test_remote_sampler(stack):
 def test_flask_with_nothing_configured(stack):
     """`jaeger_client` with a sampler and a name alone: the request's spans show, with tags, logs and parent."""
     program = Path(__file__).with_name("flask_program.py")
+    (documented,) = code_blocks(PROJECT / "docs" / "jaeger.md", "python")
+    assert documented in program.read_text()
     done = subprocess.run([PYTHON, program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     stack.wait_until_stored()
@@ -61,3 +67,28 @@ def test_flask_with_nothing_configured(stack):
     (event,) = spans["look it up"]["events"]
     assert event["name"] == "found"
     assert event["attributes"] == [{"key": "where", "value": {"stringValue": "the shelf"}}]
+
+
+@pytest.mark.parametrize(
+    ("environment", "program", "service", "names"),
+    [
+        (".venv-clients", "zipkin_program.py", "my-service", {"json", "proto3"}),
+        (".venv-other-clients", "jaeger_exporter_program.py", "exporter-service", {"compact"}),
+    ],
+)
+def test_exporter_with_nothing_configured(stack, environment, program, service, names):
+    """What OpenTelemetry's exporters send to the ports of Zipkin and of Jaeger's agent is found."""
+    python = PROJECT / environment / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"make test installs {environment}")
+    command = [python, "-W", "ignore", Path(__file__).with_name(program)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    found: set[str] = set()
+    ends = time.monotonic() + STORED_SECONDS_MAX
+    while found != names:
+        # A datagram that is not taken from its socket yet is not waited for.
+        stack.wait_until_stored()
+        traces = get(stack.url, "/v1/traces", service=service)["traces"]
+        found = {trace["root_span_name"] for trace in traces}
+        assert time.monotonic() < ends, found

@@ -1,0 +1,128 @@
+"""`make bench-journal`: how long a laptop stack takes to have its spans back after a kill; JSON in bench/results.
+
+Each run is a process of its own, from its first import to the last message stored. `--quick` shows that it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.__main__ import PROJECT, RESULTS, commit_id
+from bench.load import requests
+from bench.report import table
+from bench.stages import receive
+from bench.timing import RUNS, cpu_seconds, reference_loop
+from infra.local.journal import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SPANS = 100_000
+SPANS_PER_REQUEST = (512, 64, 16)
+
+
+def measure(spans: int, sizes: Sequence[int], runs: int) -> list[dict[str, Any]]:
+    """For each size of a request: the journal's, and the median time to have it back."""
+    rows = []
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            messages = _write(Path(folder), spans, size)
+            found = [_child(folder) for _ in range(runs)]
+            rows.append(
+                {
+                    "spans": spans,
+                    "spans_per_request": size,
+                    "messages": messages,
+                    "journal_bytes": (Path(folder) / "journal").stat().st_size,
+                    "seconds": statistics.median(seconds for seconds, _ in found),
+                    "seconds_of_each": [seconds for seconds, _ in found],
+                    "cpu_seconds": statistics.median(cpu for _, cpu in found),
+                }
+            )
+    return rows
+
+
+def _write(folder: Path, spans: int, spans_per_request: int) -> int:
+    """As many messages as it says, accepted just now."""
+    now = int(time.time())
+    bodies = requests(7, spans, spans_per_request)
+    messages = [message for body in bodies for message in receive(body, now)]
+    journal = Journal(folder, 0)
+    journal.append(messages)
+    journal.close()
+    return len(messages)
+
+
+def _child(folder: str) -> tuple[float, float]:
+    """Seconds, and seconds of CPU."""
+    command = [sys.executable, "-m", "bench.journal", "--child", folder]
+    environment = {**os.environ, "CLEW_ACCESS": "open", "CLEW_TELEMETRY": "0"}
+    before = time.monotonic()
+    done = subprocess.run(
+        command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True
+    )
+    seconds, cpu = json.loads(done.stdout)
+    return seconds - before, cpu
+
+
+def _take_back(folder: str) -> None:
+    """In the child: prints when everything was stored, by the clock that all processes share, and its CPU."""
+    from infra.local.stack import LocalStack
+
+    with LocalStack(data_dir=Path(folder), run_schedules=False) as stack:
+        stack.wait_until_stored(600)
+        print(json.dumps([time.monotonic(), time.process_time()]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.journal", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="seconds, to see that it runs")
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        _take_back(arguments.child)
+        return
+    reference = cpu_seconds(reference_loop)
+    rows = measure(1_000, (512,), 1) if arguments.quick else measure(SPANS, SPANS_PER_REQUEST, RUNS)
+    now = datetime.datetime.now(tz=datetime.UTC)
+    result = {
+        "commit": commit_id(),
+        "date": now.isoformat(timespec="seconds"),
+        "machine": {"python": platform.python_version(), "cpu": platform.machine()},
+        "reference_loop_seconds": [reference, cpu_seconds(reference_loop)],
+        "journal": rows,
+    }
+    heads = ["Spans a request", "Messages", "Journal, MB", "Back after, s", "CPU, s"]
+    print(
+        table(
+            heads,
+            [
+                [
+                    str(row["spans_per_request"]),
+                    str(row["messages"]),
+                    f"{row['journal_bytes'] / 1e6:.1f}",
+                    f"{row['seconds']:.1f}",
+                    f"{row['cpu_seconds']:.1f}",
+                ]
+                for row in rows
+            ],
+        )
+    )
+    if not arguments.quick:
+        path = RESULTS / f"journal-{now:%Y-%m-%d}.json"
+        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,395 @@
+"""`make soak MINUTES=10`: the laptop stack for long at the machine's full rate, and at ten times that for a minute.
+
+Two processes, started as `make run` starts them, each with a journal in an empty folder:
+
+1. *Steady*: clients send as fast as what they sent can be asked for: nothing waits. Spans are kept for a minute here,
+   so that memory has a reason to stay flat; its slope over the second half of the time is told.
+2. *Burst*: clients send ten times as many as were stored a second, and ask nothing. What was acknowledged must be
+   counted in the end, to the span; what was refused must have been told when to come again.
+
+JSON in bench/results. `--quick` takes seconds, to see that it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import http.client
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+from bench.__main__ import PROJECT, RESULTS, commit_id
+from bench.load import SERVICES, requests
+from bench.timing import cpu_seconds, reference_loop
+from chalicelib.model.span import Scopes, spans_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SPANS_PER_REQUEST = 512
+BURST_FACTOR = 10
+SENDERS = 2
+BURST_SENDERS = 8
+UNSEEN_MAX = 8
+"""Requests of a client that are not yet found: so many that the server never waits for it."""
+RETENTION_SECONDS = 60
+SAMPLE_SECONDS = 1.0
+DRAIN_SECONDS_MAX = 1_800.0
+RETRY_SECONDS = 1.0
+"""Sooner than Retry-After says: the burst is to hurt."""
+SAMPLES = 50
+_MARK = b"\xf5soak-\xf5\xf5"
+_TEMPLATES = 16
+
+
+class Request(NamedTuple):
+    body: bytes
+    trace_id: bytes
+    """Of one of its traces."""
+
+
+class Bodies:
+    """Requests of one shape, each with trace ids of its own: the first half of each id is the request's number."""
+
+    def __init__(self, start_nano: int) -> None:
+        self._templates = [
+            _marked(body)
+            for body in requests(7, _TEMPLATES * SPANS_PER_REQUEST, SPANS_PER_REQUEST, start_nano)
+        ]
+        self._count = 0
+        self._lock = threading.Lock()
+
+    def next(self) -> Request:
+        with self._lock:
+            self._count += 1
+            number = self._count
+        template, _ = self._templates[number % len(self._templates)]
+        return Request(template.replace(_MARK, number.to_bytes(8, "big")), self.trace_id_of(number))
+
+    def trace_id_of(self, number: int) -> bytes:
+        """One of the traces of the request of this number; they begin at 1."""
+        return number.to_bytes(8, "big") + self._templates[number % len(self._templates)][1]
+
+
+def _marked(body: bytes) -> tuple[bytes, bytes]:
+    """The body with the first half of each trace id replaced, and the second half of one of them."""
+    trace_ids = sorted({span.trace_id for span in spans_of(body, Scopes())})
+    for trace_id in trace_ids:
+        body = body.replace(trace_id, _MARK + trace_id[8:])
+    return body, trace_ids[0][8:]
+
+
+class Clew:
+    """The laptop stack, as `make run` starts it."""
+
+    def __init__(self, folder: str, **environment: str) -> None:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        settings = {"PORT": "0", "COMPAT_PORTS": "0", "DATA_DIR": folder}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "infra.local"],
+            cwd=PROJECT,
+            env={**kept, **settings, **environment},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.url = self._url()
+
+    def _url(self) -> str:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            if found := re.match(r"Look: +(http://[^/]+)/$", line):
+                return found[1]
+        raise RuntimeError("the laptop stack has not started")
+
+    def rss_megabytes(self) -> float:
+        """Linux: what /proc says."""
+        status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert found
+        return int(found[1]) / 1_024
+
+    def end(self) -> None:
+        self._process.terminate()
+        self._process.communicate()
+
+
+class Client:
+    """One connection."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def post(self, body: bytes) -> tuple[int, str | None]:
+        """Status, and Retry-After."""
+        headers = {"Content-Type": "application/x-protobuf"}
+        self._connection.request("POST", "/v1/traces", body, headers)
+        with self._connection.getresponse() as answer:
+            answer.read()
+            return answer.status, answer.headers.get("Retry-After")
+
+    def has(self, trace_id: bytes) -> bool:
+        self._connection.request("GET", f"/v1/traces/{trace_id.hex()}")
+        with self._connection.getresponse() as answer:
+            answer.read()
+            return answer.status == 200
+
+    def get(self, path: str) -> Any:
+        self._connection.request("GET", path)
+        with self._connection.getresponse() as answer:
+            return json.loads(answer.read())
+
+
+@contextmanager
+def running(**environment: str) -> Iterator[Clew]:
+    with tempfile.TemporaryDirectory() as folder:
+        clew = Clew(folder, **environment)
+        try:
+            yield clew
+        finally:
+            clew.end()
+
+
+@contextmanager
+def sampled(clew: Clew) -> Iterator[list[tuple[float, float]]]:
+    """(seconds, megabytes) every second, within."""
+    samples: list[tuple[float, float]] = []
+    ended, began = threading.Event(), time.monotonic()
+
+    def sample() -> None:
+        while not ended.wait(SAMPLE_SECONDS):
+            samples.append((time.monotonic() - began, clew.rss_megabytes()))
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield samples
+    finally:
+        ended.set()
+        thread.join()
+
+
+def steady(seconds: float) -> dict[str, Any]:
+    """The rate at which spans are sent and found, and what memory does meanwhile."""
+    bodies = Bodies(time.time_ns())
+    # What waits for the other half of a call waits no longer than spans are kept, either.
+    kept = {
+        "CLEW_RETENTION_SECONDS": str(RETENTION_SECONDS),
+        "CLEW_PENDING_WINDOW_SECONDS": str(RETENTION_SECONDS),
+    }
+    with running(**kept) as clew, sampled(clew) as samples:
+        before, began = clew.rss_megabytes(), time.monotonic()
+        with ThreadPoolExecutor(SENDERS) as senders:
+            ends = began + seconds
+            sent = sum(senders.map(lambda _: _send_and_find(clew, bodies, ends), range(SENDERS)))
+        took = time.monotonic() - began
+    second_half = [sample for sample in samples if sample[0] > seconds / 2]
+    return {
+        "seconds": took,
+        "spans": sent * SPANS_PER_REQUEST,
+        "spans_per_second": sent * SPANS_PER_REQUEST / took,
+        "retention_seconds": RETENTION_SECONDS,
+        "rss_megabytes_at_start": before,
+        "rss_megabytes_peak": max((megabytes for _, megabytes in samples), default=before),
+        "rss_megabytes_per_minute": slope(second_half) * 60,
+        "rss_megabytes": [
+            round(megabytes) for _, megabytes in samples[:: max(1, len(samples) // 60)]
+        ],
+    }
+
+
+def slope(samples: list[tuple[float, float]]) -> float:
+    """Of the line through them, by least squares; 0 of fewer than two."""
+    if len(samples) < 2:
+        return 0.0
+    xs, ys = zip(*samples, strict=True)
+    return statistics.linear_regression(xs, ys).slope
+
+
+def _send_and_find(clew: Clew, bodies: Bodies, ends: float) -> int:
+    """Requests sent, and found, until then; each is acknowledged, or this raises."""
+    pause = threading.Event()
+    unseen: list[bytes] = []
+    sent = 0
+    with closing(Client(clew.url)) as client:
+        while time.monotonic() < ends or unseen:
+            if time.monotonic() < ends and len(unseen) < UNSEEN_MAX:
+                request = bodies.next()
+                status, _ = client.post(request.body)
+                if status != 200:
+                    raise RuntimeError(f"a request was answered {status}")
+                unseen.append(request.trace_id)
+                sent += 1
+            elif client.has(unseen[0]):
+                del unseen[0]
+            else:
+                pause.wait(0.02)
+    return sent
+
+
+class Burst:
+    """What a burst's clients were told."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.acknowledged = 0
+        self.refused = 0
+        self.refused_without_retry_after = 0
+
+
+def burst(seconds: float, spans_per_second: float) -> dict[str, Any]:
+    """Send so many spans a second for so long, or as many as are taken; wait until all are counted; compare."""
+    start_nano = time.time_ns()
+    bodies, told = Bodies(start_nano), Burst()
+    with running() as clew, sampled(clew) as samples:
+        began = time.monotonic()
+        interval = SPANS_PER_REQUEST * BURST_SENDERS / spans_per_second
+        with ThreadPoolExecutor(BURST_SENDERS) as senders:
+            for done in [
+                senders.submit(_send_on_time, clew, bodies, began + seconds, interval, told)
+                for _ in range(BURST_SENDERS)
+            ]:
+                done.result()
+        took = time.monotonic() - began
+        expected = told.acknowledged * SPANS_PER_REQUEST
+        counted = _drained(clew, start_nano, expected)
+        drained = time.monotonic() - began - took
+        found = _sample_found(clew, bodies, told.acknowledged)
+    return {
+        "seconds": took,
+        "asked_spans_per_second": spans_per_second,
+        "sent_spans_per_second": (told.acknowledged + told.refused) * SPANS_PER_REQUEST / took,
+        "acknowledged_spans": expected,
+        "counted_spans": counted,
+        "requests_refused": told.refused,
+        "requests_refused_without_retry_after": told.refused_without_retry_after,
+        "sample_found": found,
+        "drain_seconds": drained,
+        "drained_spans_per_second": counted / (took + drained),
+        "rss_megabytes_peak": max((megabytes for _, megabytes in samples), default=0.0),
+    }
+
+
+def _send_on_time(clew: Clew, bodies: Bodies, ends: float, interval: float, told: Burst) -> None:
+    pause = threading.Event()
+    due = time.monotonic()
+    with closing(Client(clew.url)) as client:
+        while time.monotonic() < ends:
+            pause.wait(max(0.0, due - time.monotonic()))
+            due += interval
+            request = bodies.next()
+            # As exporters do: what is refused is kept, and sent again when it is time.
+            while not _told(told, *client.post(request.body)):
+                pause.wait(RETRY_SECONDS)
+
+
+def _told(told: Burst, status: int, retry_after: str | None) -> bool:
+    """Whether a request was acknowledged."""
+    if status not in (200, 429, 503):
+        raise RuntimeError(f"a request was answered {status}")
+    with told.lock:
+        if status == 200:
+            told.acknowledged += 1
+            return True
+        told.refused += 1
+        told.refused_without_retry_after += retry_after is None
+        return False
+
+
+def _drained(clew: Clew, start_nano: int, expected: int) -> int:
+    """How many spans are counted, once no more are missing; or when time is over."""
+    pause, ends = threading.Event(), time.monotonic() + DRAIN_SECONDS_MAX
+    with closing(Client(clew.url)) as client:
+        while (counted := _counted(client, start_nano)) < expected and time.monotonic() < ends:
+            pause.wait(1)
+    return counted
+
+
+def _counted(client: Client, start_nano: int) -> int:
+    """The spans of all services, as the statistics have them."""
+    start = start_nano // 10**9 - 3_600
+    calls = 0
+    for service in SERVICES:
+        path = f"/v1/services/{quote(service)}/statistics?start={start}&end={start + 3 * 3_600}"
+        found = client.get(path)
+        calls += sum(series["total"]["calls"] for series in found["series"])
+        calls += found["other"]["calls"] if found["other"] else 0
+    return calls
+
+
+def _sample_found(clew: Clew, bodies: Bodies, requests_sent: int) -> str:
+    """How many of some requests, from the first to the last, have a trace that is found."""
+    numbers = sorted(
+        {1 + requests_sent * i // SAMPLES for i in range(SAMPLES)} - {requests_sent + 1}
+    )
+    with closing(Client(clew.url)) as client:
+        found = sum(client.has(bodies.trace_id_of(number)) for number in numbers)
+    return f"{found} of {len(numbers)}"
+
+
+def measure(steady_seconds: float, burst_seconds: float) -> dict[str, Any]:
+    calm = steady(steady_seconds)
+    return {"steady": calm, "burst": burst(burst_seconds, BURST_FACTOR * calm["spans_per_second"])}
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    """For people."""
+    calm, hard = found["steady"], found["burst"]
+    return [
+        f"Steady: {calm['spans_per_second']:,.0f} spans/s for {calm['seconds']:.0f} s, each found; memory "
+        f"{calm['rss_megabytes_at_start']:.0f} MB at first, {calm['rss_megabytes_peak']:.0f} MB at most, "
+        f"{calm['rss_megabytes_per_minute']:+.1f} MB a minute over the second half.",
+        f"Burst: {hard['asked_spans_per_second']:,.0f} spans/s asked for, {hard['sent_spans_per_second']:,.0f} "
+        f"sent for {hard['seconds']:.0f} s; {hard['requests_refused']} requests refused and sent again.",
+        f"Acknowledged {hard['acknowledged_spans']:,}, counted {hard['counted_spans']:,} after "
+        f"{hard['drain_seconds']:.0f} s more; {hard['sample_found']} traces found; "
+        f"{hard['rss_megabytes_peak']:.0f} MB at most.",
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10, help="of the steady part")
+    parser.add_argument("--burst-seconds", type=float, default=60)
+    parser.add_argument("--quick", action="store_true", help="seconds, to see that it runs")
+    arguments = parser.parse_args()
+    reference = cpu_seconds(reference_loop)
+    found = (
+        measure(2, 2)
+        if arguments.quick
+        else measure(arguments.minutes * 60, arguments.burst_seconds)
+    )
+    print("\n".join(lines(found)))
+    now = datetime.datetime.now(tz=datetime.UTC)
+    result = {
+        "commit": commit_id(),
+        "date": now.isoformat(timespec="seconds"),
+        "machine": {"python": platform.python_version(), "cpu": platform.machine()},
+        "reference_loop_seconds": [reference, cpu_seconds(reference_loop)],
+        **found,
+    }
+    if not arguments.quick:
+        path = RESULTS / f"soak-{now:%Y-%m-%d}.json"
+        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    lost = found["burst"]["acknowledged_spans"] - found["burst"]["counted_spans"]
+    if lost:
+        sys.exit(f"acknowledged and counted differ by {lost} spans")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""OTLP/gRPC: TraceService/Export on a port of its own, each call a POST /v1/traces to the gateway.
+
+    call ──bytes──▶ Request ──gateway──▶ Answer ──▶ ExportTraceServiceResponse, or a gRPC status
+
+So there is one receive path, one check of tokens and one limit for both protocols. grpcio uncompresses what comes, and
+makes no more of it than MESSAGE_BYTES_MAX. Clew keeps traces only: the services of metrics and logs are UNIMPLEMENTED,
+after which a client is not to try again.
+Source: opentelemetry-proto, docs/specification.md, "OTLP/gRPC"; google.rpc.Code, RetryInfo.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+
+from infra.local.gateway import BODY_BYTES_MAX, Answer, Request
+from infra.local.server import PortTaken, listening_socket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+THREADS = 4
+"""As many calls are answered at once; the others wait in their connections."""
+MESSAGE_BYTES_MAX = BODY_BYTES_MAX
+"""Uncompressed. The receive path's own limit is lower, so that its answer is the usual one."""
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+_OTHER_SIGNALS = {
+    "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": "metrics",
+    "/opentelemetry.proto.collector.logs.v1.LogsService/Export": "logs",
+}
+_PROTOBUF = "application/x-protobuf"
+_TOKEN_HEADERS = ("authorization", "x-api-key")
+_STATUS_METADATA = "grpc-status-details-bin"
+_RETRY_INFO_METADATA = "google.rpc.retryinfo-bin"
+"""Where OpenTelemetry's Python exporter looks for it; others look into the status."""
+_CODES: dict[int, grpc.StatusCode] = {
+    HTTPStatus.BAD_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
+    HTTPStatus.UNAUTHORIZED: grpc.StatusCode.UNAUTHENTICATED,
+    HTTPStatus.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: grpc.StatusCode.INVALID_ARGUMENT,
+}
+"""Anything else is UNAVAILABLE: whoever sent it keeps it."""
+
+
+class OtlpGrpc:
+    """Bound first, so that its ports are its own; then started, then stopped, once each."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, "otlp/grpc")
+        options = [
+            ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+            # Else a second Clew would share the port with the first, and get half of its spans.
+            ("grpc.so_reuseport", 0),
+        ]
+        self._server = grpc.server(self._threads, options=options)
+
+    def bind(self, host: str, port: int) -> int:
+        """Listen there too; return the port, which is a free one for 0.
+
+        Raises PortTaken, or OSError for any other reason.
+        """
+        # grpcio does not say why it cannot, and complains on standard error.
+        with listening_socket(host, port) as tried:
+            port = tried.getsockname()[1]
+        try:
+            return self._server.add_insecure_port(
+                f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            )
+        except RuntimeError as error:
+            raise PortTaken(f"port {port} of {host} is taken by another process") from error
+
+    def start(self, answer: Callable[[Request], Answer]) -> None:
+        """Take calls; `answer` is a Gateway's."""
+        self._server.add_generic_rpc_handlers([_Services(answer)])
+        self._server.start()
+
+    def stop(self, timeout_seconds: float) -> None:
+        """Take no more calls, finish those that are running, close."""
+        self._server.stop(timeout_seconds).wait()
+        self._threads.shutdown()
+
+
+class _Services(grpc.GenericRpcHandler):
+    """Messages stay bytes: without a serializer grpcio hands them on as they are."""
+
+    def __init__(self, answer: Callable[[Request], Answer]) -> None:
+        self._answer = answer
+
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[bytes, bytes] | None:
+        method = handler_call_details.method
+        if method == EXPORT:
+            return grpc.unary_unary_rpc_method_handler(self._export)
+        if signal := _OTHER_SIGNALS.get(method):
+            return grpc.unary_unary_rpc_method_handler(
+                lambda _, context: context.abort(
+                    grpc.StatusCode.UNIMPLEMENTED,
+                    f"Clew keeps traces only: these {signal} were not stored",
+                )
+            )
+        return None
+
+    def _export(self, body: bytes, context: grpc.ServicerContext) -> bytes:
+        answer = self._answer(_request(body, context))
+        if answer.status == HTTPStatus.OK:
+            return answer.body
+        status = status_from_answer(answer)
+        retry_infos = [(_RETRY_INFO_METADATA, detail.value) for detail in status.details]
+        context.set_trailing_metadata(
+            ((_STATUS_METADATA, status.SerializeToString()), *retry_infos)
+        )
+        context.set_code(_code_of(answer))
+        context.set_details(status.message)
+        return b""
+
+
+def _request(body: bytes, context: grpc.ServicerContext) -> Request:
+    """The same request by OTLP/HTTP."""
+    tokens = {
+        name: value
+        for name, value in context.invocation_metadata()
+        if name in _TOKEN_HEADERS and isinstance(value, str)
+    }
+    headers = {"Content-Type": _PROTOBUF, "Accept": _PROTOBUF, **tokens}
+    _, _, address = unquote(context.peer()).partition(":")
+    source_ip = address.rpartition(":")[0].strip("[]")
+    return Request("POST", "/v1/traces", "", headers, body, source_ip)
+
+
+def status_from_answer(answer: Answer) -> Status:
+    """The google.rpc.Status of an answer other than 200, with a RetryInfo if it is to be tried again."""
+    code = _code_of(answer)
+    status = Status(code=code.value[0], message=_message_of(answer))
+    if code is grpc.StatusCode.UNAVAILABLE:
+        retry = RetryInfo()
+        headers = {name.lower(): value for name, value in answer.headers}
+        retry.retry_delay.seconds = int(headers.get("retry-after", 1))
+        status.details.add().Pack(retry)
+    return status
+
+
+def _code_of(answer: Answer) -> grpc.StatusCode:
+    return _CODES.get(answer.status, grpc.StatusCode.UNAVAILABLE)
+
+
+def _message_of(answer: Answer) -> str:
+    """What the receive path says; the HTTP status where the gateway itself answered, in JSON."""
+    try:
+        return str(Status.FromString(answer.body).message)
+    except DecodeError:
+        return HTTPStatus(answer.status).phrase
