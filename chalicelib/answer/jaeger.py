@@ -104,6 +104,11 @@ def _spans(asked: Asked, trace_id: bytes) -> list[Span]:
         return []
 
 
+def _trace_json(spans: Sequence[Span], *, is_raw: bool) -> Any:
+    skew_max_nano = config.CLOCK_SKEW_MAX_MILLISECONDS * 10**6
+    return present.trace_json(spans, is_raw=is_raw, skew_max_nano=skew_max_nano)
+
+
 def get_services(asked: Asked) -> Any:
     return present.envelope(_services(asked))
 
@@ -124,7 +129,7 @@ def get_traces(asked: Asked) -> Any:
         traces = []
         for trace_id, spans in _read(asked, trace_ids):
             if spans:
-                traces.append(present.trace_json(spans, is_raw=is_raw))
+                traces.append(_trace_json(spans, is_raw=is_raw))
             else:
                 errors.append({"msg": "trace not found", "traceID": trace_id.hex()})
         return present.envelope(traces, errors)
@@ -132,7 +137,7 @@ def get_traces(asked: Asked) -> Any:
     if not question.search.service:
         raise InvalidQuery("parameter 'service' is required", "service")
     found, warnings = _found(asked, question, in_order)
-    document = present.envelope([present.trace_json(spans, is_raw=is_raw) for spans in found])
+    document = present.envelope([_trace_json(spans, is_raw=is_raw) for spans in found])
     return _Warned(document, warnings)
 
 
@@ -140,7 +145,7 @@ def get_trace(asked: Asked) -> Any:
     spans = _spans(asked, query.trace_id(asked.path["trace_id"]))
     if not spans:
         raise NotFound("trace not found")
-    return present.envelope([present.trace_json(spans, is_raw=query.is_raw(asked.parameters))])
+    return present.envelope([_trace_json(spans, is_raw=query.is_raw(asked.parameters))])
 
 
 def _call_counts(asked: Asked, within: Range) -> list[tuple[str, str, int]]:
