@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.attribute import AttributeHashes, event_hash, link_hash
 from chalicelib.model.clew_pb2 import SearchBlock
-from chalicelib.model.frame import message_in, seal
+from chalicelib.model.frame import message_in, reading, seal
 from chalicelib.model.names import key_name
 
 if TYPE_CHECKING:
@@ -202,6 +202,7 @@ def _little_endian(hashes: array[int]) -> bytes:
     return hashes.tobytes()
 
 
+@reading("search block")
 def rows_in(value: bytes) -> list[SearchRow]:
     """The rows of a block's value. Raises StoreError as `unseal` does."""
     block = message_in(SearchBlock, value)
