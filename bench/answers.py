@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 SPANS = (10_000, 1_000_000)
 BEGIN_UNIX_SECONDS = 497_223 * 3_600
 NOW_UNIX_SECONDS = BEGIN_UNIX_SECONDS + 3_600
+ASKED_SERVICE = SERVICES[2]
 LARGE_TRACE_SPANS, HUGE_TRACE_SPANS = 10_000, 100_000
 RUNS = 5
 _SECOND_NANO = 10**9
@@ -89,7 +90,9 @@ class Stored:
         _consume(self._consumer, spans, int(second))
 
     def _one_more(self, rng: random.Random, spans: int) -> bytes:
-        path = [rng.randrange(len(SERVICES)) for _ in range(spans // 4)]
+        # None of the service that is searched for: what finding a trace of 10,000 spans takes is not asked here.
+        others = [place for place, name in enumerate(SERVICES) if name != ASKED_SERVICE]
+        path = [rng.choice(others) for _ in range(spans // 4)]
         made = trace(rng, (NOW_UNIX_SECONDS - 50) * _SECOND_NANO, path)
         self._commit(made, NOW_UNIX_SECONDS - 40)
         trace_id: bytes = made[0].fields["trace_id"]
@@ -131,7 +134,7 @@ def questions(stored: Stored) -> dict[str, Callable[[], list[Any]]]:
     store, now = stored.store, NOW_UNIX_SECONDS
     hour = {"start": [str(BEGIN_UNIX_SECONDS)], "end": [str(NOW_UNIX_SECONDS)]}
     asked = Parameters(hour, ("start", "end")).time_range(now * _SECOND_NANO)
-    service = SERVICES[2]
+    service = ASKED_SERVICE
 
     def search(**parameters: list[str]) -> list[Any]:
         wanted = {**hour, "service": [service], "limit": ["20"], **parameters}

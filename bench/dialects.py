@@ -12,8 +12,8 @@ import thriftpy2
 from thriftpy2.protocol import TBinaryProtocol
 from thriftpy2.transport import TMemoryBuffer
 
-from bench.answers import BEGIN_UNIX_SECONDS, NOW_UNIX_SECONDS, Stored
-from bench.load import SERVICES, START_NANO, requests
+from bench.answers import ASKED_SERVICE, BEGIN_UNIX_SECONDS, NOW_UNIX_SECONDS, Stored
+from bench.load import START_NANO, requests
 from bench.timing import cpu_seconds, cpu_seconds_of_all
 from chalicelib.answer import jaeger, zipkin
 from chalicelib.answer.asked import Asked
@@ -35,8 +35,6 @@ SPANS = 100_000
 SPANS_RECEIVED, SPANS_PER_REQUEST = 10_240, 512
 _MICRO, _MILLI = 10**6, 10**3
 _IDL = Path(__file__).parents[1] / "tests" / "receive" / "jaeger.thrift"
-_LARGE_TRACE_SECONDS = 60
-"""Before the end: a search would find the large trace, which no service of this load has otherwise."""
 
 
 class Received(NamedTuple):
@@ -173,8 +171,7 @@ def _receive(bodies: Iterable[Received], read: Any) -> None:
 
 def questions(stored: Stored) -> dict[str, tuple[Any, Asked]]:
     """Name → the answer's function, and what it is asked."""
-    service = SERVICES[2]
-    end = NOW_UNIX_SECONDS - _LARGE_TRACE_SECONDS
+    service, end = ASKED_SERVICE, NOW_UNIX_SECONDS
 
     def asked(path: dict[str, str] | None = None, **parameters: Any) -> Asked:
         values = {name.replace("__", "."): [str(value)] for name, value in parameters.items()}
@@ -206,7 +203,7 @@ def questions(stored: Stored) -> dict[str, tuple[Any, Asked]]:
         "query__searchDepth": 20,
     }
     hour: dict[str, Any] = {"endTs": NOW_UNIX_SECONDS * _MILLI, "lookback": 3_600_000}
-    search_hour: dict[str, Any] = {"endTs": end * _MILLI, "lookback": 3_600_000}
+    search_hour = hour
     small = {"trace_id": stored.small_trace_id.hex()}
     large = {"trace_id": stored.large_trace_id.hex()}
     of_jaeger = {
