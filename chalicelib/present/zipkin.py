@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
-    from chalicelib.model.measure import Measure
+    from chalicelib.model.edges import CallCounts
     from chalicelib.model.span import Scope, Span
 
 Json = dict[str, Any]
@@ -211,14 +211,13 @@ def _annotations(found: Iterable[tuple[int, str]]) -> list[Json]:
     return [{"timestamp": time, "value": text} for time, text in in_micros]
 
 
-def links_json(edges: Mapping[tuple[str, str, int], Measure]) -> list[Json]:
+def links_json(counts: CallCounts) -> list[Json]:
     """Dependency links of edges, of whatever kind, by lower-cased names."""
     sums: dict[tuple[str, str], tuple[int, int]] = {}
-    for (caller, callee, _), measure in edges.items():
-        if measure.calls:
-            pair = caller.lower(), callee.lower()
-            calls, errors = sums.get(pair, (0, 0))
-            sums[pair] = calls + measure.calls, errors + measure.errors
+    for (caller, callee, _), (calls, errors) in counts.items():
+        pair = caller.lower(), callee.lower()
+        before = sums.get(pair, (0, 0))
+        sums[pair] = before[0] + calls, before[1] + errors
     return [
         {"parent": parent, "child": child, "callCount": calls}
         | ({"errorCount": errors} if errors > 0 else {})
