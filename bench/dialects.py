@@ -203,7 +203,6 @@ def questions(stored: Stored) -> dict[str, tuple[Any, Asked]]:
         "query__searchDepth": 20,
     }
     hour: dict[str, Any] = {"endTs": NOW_UNIX_SECONDS * _MILLI, "lookback": 3_600_000}
-    search_hour = hour
     small = {"trace_id": stored.small_trace_id.hex()}
     large = {"trace_id": stored.large_trace_id.hex()}
     of_jaeger = {
@@ -220,7 +219,7 @@ def questions(stored: Stored) -> dict[str, tuple[Any, Asked]]:
         "operations": ("GET /api/v2/spans", asked(serviceName=service)),
         "search": (
             "GET /api/v2/traces",
-            asked(serviceName=service, **search_hour, **zipkin_slow),
+            asked(serviceName=service, **hour, **zipkin_slow),
         ),
         "trace of 16 spans": ("GET /api/v2/trace/{trace_id}", asked(small)),
         "trace of 10,000 spans": ("GET /api/v2/trace/{trace_id}", asked(large)),

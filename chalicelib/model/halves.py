@@ -77,35 +77,34 @@ class Halves(NamedTuple):
 
 def halves_and_edges_of(spans: Iterable[Span]) -> tuple[Halves, dict[int, Edges]]:
     """The half-edges of these spans, and the edges (by minute) that are whole already: calls to databases."""
-    halves = Halves(set(), set())
-    database_calls: dict[DatabaseCall, list[Span]] = defaultdict(list)
+    callers: list[tuple[Any, ...]] = []
+    callees: set[Callee] = set()
+    database_calls: dict[DatabaseCall, list[tuple[int, bytes]]] = defaultdict(list)
     for span in spans:
-        if span.kind in CALLER_KINDS:
-            _add_caller(span, halves, database_calls)
-        elif span.kind in CALLEE_KINDS:
-            _add_callees(span, halves)
+        # Unpacked at once: this runs for every span.
+        trace_id, span_id, _, _, kind, start, duration, is_error, _, scope, _, attributes, *_ = span
+        if kind in CALLER_KINDS:
+            name, edge_kind = peer_of(attributes) or _NO_PEER
+            service, minute = scope.service_key, start // MINUTE_NANO
+            if edge_kind is EdgeKind.DATABASE:
+                database_calls[minute, service, name, is_error].append((duration, trace_id))
+            else:
+                bucket = bucket_of(duration)
+                half = trace_id, span_id, service, name, edge_kind, is_error, minute, bucket
+                callers.append(half)
+        elif kind in CALLEE_KINDS:
+            _add_callees(span, callees)
     edges: dict[int, Edges] = defaultdict(Edges)
     for (minute, service, database, is_error), of_alike in database_calls.items():
-        measure = measure_of([span.duration_nano for span in of_alike], is_error=is_error)
+        durations, trace_ids = zip(*of_alike, strict=True)
+        measure = measure_of(durations, is_error=is_error)
         measure.duration_sum_nano = 0  # The durations of edges are not summed.
-        exemplar = smallest_exemplar([span.trace_id for span in of_alike])
+        exemplar = smallest_exemplar(trace_ids)
         edges[minute].offer((service, database, EdgeKind.DATABASE), measure, exemplar)
-    return halves, edges
+    return Halves(set(map(Caller._make, callers)), callees), edges
 
 
-def _add_caller(span: Span, halves: Halves, database_calls: dict[DatabaseCall, list[Span]]) -> None:
-    name, kind = peer_of(span.attributes) or _NO_PEER
-    service = span.scope.service_key
-    minute = span.start_time_unix_nano // MINUTE_NANO
-    if kind is EdgeKind.DATABASE:
-        database_calls[minute, service, name, span.is_error].append(span)
-        return
-    bucket = bucket_of(span.duration_nano)
-    caller = span.trace_id, span.span_id, service, name, kind, span.is_error, minute, bucket
-    halves.callers.add(tuple.__new__(Caller, caller))
-
-
-def _add_callees(span: Span, halves: Halves) -> None:
+def _add_callees(span: Span, callees: set[Callee]) -> None:
     is_consumer = span.kind == CONSUMER
     callers = {(span.trace_id, span.parent_span_id)} if len(span.parent_span_id) == 8 else set()
     if SHARED_ATTRIBUTE in span.attributes:
@@ -120,7 +119,7 @@ def _add_callees(span: Span, halves: Halves) -> None:
     own, bucket = crc32(span.span_id), bucket_of(span.duration_nano)
     for trace_id, span_id in callers:
         callee = trace_id, span_id, own, service, kind, span.is_error, bucket
-        halves.callees.add(tuple.__new__(Callee, callee))
+        callees.add(tuple.__new__(Callee, callee))
 
 
 Profile = TypeVar("Profile", tuple[str, str, int, bool], tuple[str, int, bool], int)

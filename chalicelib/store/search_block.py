@@ -39,12 +39,7 @@ _DIGEST_BYTES = 8
 _HASH_BYTES = 2
 
 _hashes = AttributeHashes()
-# For loops that C runs: a row is made for every few spans.
-_SCOPE, _NAME = attrgetter("scope"), attrgetter("name")
-_START, _DURATION = attrgetter("start_time_unix_nano"), attrgetter("duration_nano")
-_IS_ERROR, _ATTRIBUTES = attrgetter("is_error"), attrgetter("attributes")
-_RAW_EVENTS, _RAW_LINKS = attrgetter("raw_events"), attrgetter("raw_links")
-_RESOURCE = attrgetter("resource_attributes")
+_SCOPE, _RESOURCE = attrgetter("scope"), attrgetter("resource_attributes")
 
 
 class SearchRow(NamedTuple):
@@ -92,12 +87,12 @@ def rows_of(traces: Traces) -> dict[int, list[SearchRow]]:
 
 def _parts(spans: list[Span]) -> list[list[Span]]:
     """The spans of each row: of one hour, and not too many."""
-    starts = list(map(_START, spans))
-    if len(spans) <= _SPANS_PER_ROW_MAX and min(starts) // HOUR_NANO == max(starts) // HOUR_NANO:
+    hours = {span.start_time_unix_nano // HOUR_NANO for span in spans}
+    if len(hours) == 1 and len(spans) <= _SPANS_PER_ROW_MAX:
         return [spans]
     by_hour: dict[int, list[Span]] = defaultdict(list)
-    for start, span in zip(starts, spans, strict=True):
-        by_hour[start // HOUR_NANO].append(span)
+    for span in spans:
+        by_hour[span.start_time_unix_nano // HOUR_NANO].append(span)
     return [
         of_hour[start : start + _SPANS_PER_ROW_MAX]
         for of_hour in by_hour.values()
@@ -106,21 +101,25 @@ def _parts(spans: list[Span]) -> list[list[Span]]:
 
 
 def _row(trace_id: bytes, service: str, spans: Sequence[Span]) -> SearchRow:
-    durations = list(map(_DURATION, spans))
-    hashes = set(map(_hashes.__getitem__, chain.from_iterable(map(_ATTRIBUTES, spans))))
-    hashes.update(*map(_resource_hashes, set(map(_RESOURCE, map(_SCOPE, spans)))))
-    if any(map(_RAW_LINKS, spans)):
+    # Columns rather than loops over spans: a row is made for every few of them.
+    columns = zip(*spans, strict=True)
+    (_, _, _, names, _, starts, durations, errors, _, scopes, _, attributes, events, links) = (
+        columns
+    )
+    hashes = set(map(_hashes.__getitem__, chain.from_iterable(attributes)))
+    hashes.update(*map(_resource_hashes, set(map(_RESOURCE, scopes))))
+    if any(links):
         hashes.update([link_hash(id_) for span in spans for id_, _ in span.links])
-    if any(map(_RAW_EVENTS, spans)):
+    if any(events):
         hashes.update(*[_event_hashes(name, of) for span in spans for name, of in span.events])
     return SearchRow(
         trace_id,
         service,
-        min(map(_START, spans)),
+        min(starts),
         max(durations),
         min(durations),
-        any(map(_IS_ERROR, spans)),
-        frozenset(map(key_name, set(map(_NAME, spans)))),
+        any(errors),
+        frozenset(map(key_name, set(names))),
         array("H", sorted(hashes)),
     )
 
