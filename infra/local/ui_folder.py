@@ -53,7 +53,7 @@ _JAEGER_VALUES = {
         "DEFAULT_VERSION",
         {"gitCommit": "", "gitVersion": "Clew", "buildDate": ""},
     ),
-    # Up to 2.18 it is asked of storage, later of the whole backend.
+    # Up to 2.19 it is asked of storage, later of the whole backend.
     "JAEGER_STORAGE_CAPABILITIES": (
         "DEFAULT_STORAGE_CAPABILITIES",
         {"archiveStorage": False, "metricsStorage": True},
@@ -90,8 +90,14 @@ class UiFolder(NamedTuple):
     """What its paths begin with: `/zipkin`, or nothing."""
 
     def page(self) -> bytes:
-        """As it is now: who builds a UI wants to see it. With the values that Jaeger's server would write there."""
+        """As it is now: who builds a UI wants to see it. With the values that Jaeger's server would write there.
+
+        At the root its base is said first: jaeger-ui from 2.18 finds it by a script, and before that has run a
+        browser looks for the styles beside the page, in `/trace/static/`.
+        """
         page = (self.folder / _PAGE).read_text(encoding="utf-8")
+        if not self.base:
+            page = page.replace("<head>", '<head><base href="/">', 1)
         for name, (default, value) in _JAEGER_VALUES.items():
             text = f"{name} = {json.dumps(value)};"
             page = re.sub(rf"{name} *= *{default};", text, page)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from infra.local.demo import SLOW_WAREHOUSE, Sender, Shop
 from infra.local.stack import LocalStack
@@ -42,8 +42,8 @@ class Site(NamedTuple):
 
 
 @contextmanager
-def running_site(**of_the_stack: Any) -> Iterator[Site]:
-    with LocalStack(batch_window_seconds=0.05, run_schedules=False, **of_the_stack) as stack:
+def running_site() -> Iterator[Site]:
+    with LocalStack(batch_window_seconds=0.05, run_schedules=False) as stack:
         _send_shop(stack.url)
         now = time.time_ns() - 60 * 10**9
         for number, spans in enumerate((_odd(now), _hostile(now), _big(now))):
