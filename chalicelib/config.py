@@ -89,6 +89,8 @@ ZIPKIN_AUTOCOMPLETE_KEYS = [
     if key.strip()
 ]
 """Tags that Zipkin's UI offers to search by; separated by commas."""
+CLOCK_SKEW_MAX_MILLISECONDS = _integer("CLEW_CLOCK_SKEW_MAX_MILLISECONDS", 0)
+"""Jaeger's own default. What is queued starts long after its parent by every clock: moved into it, it misleads."""
 RESPONSE_BYTES_MAX = 4_400_000
 """Lambda returns at most 6 MB of JSON, in which a body is base64."""
 TRACE_SPANS_MAX = 100_000

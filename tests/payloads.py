@@ -32,6 +32,8 @@ class Made(NamedTuple):
     attributes: tuple[tuple[str, Any], ...] = ()
     links: tuple[tuple[int, int], ...] = ()
     resource: tuple[tuple[str, Any], ...] = ()
+    events: tuple[tuple[str, tuple[tuple[str, str | bool], ...]], ...] = ()
+    """(Name, attributes); at the start."""
 
 
 def trace_id(number: int) -> bytes:
@@ -71,6 +73,9 @@ def _add(spans: Any, made: Made) -> None:
     if made.is_error:
         span.status.code = 2
     set_attributes(span.attributes, made.attributes)
+    for name, attributes in made.events:
+        event = span.events.add(name=name, time_unix_nano=made.start)
+        set_attributes(event.attributes, attributes)
     for trace, linked in made.links:
         span.links.add(trace_id=trace_id(trace), span_id=span_id(linked))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from chalicelib import config
 from chalicelib.errors import InvalidPayload, InvalidQuery, NotFound, StoreThrottled
@@ -16,14 +16,15 @@ from chalicelib.model.measure import Measure, quantile_nano
 from chalicelib.model.span import KIND_NAMES, UNSPECIFIED, Scopes, spans_of
 from chalicelib.present import jaeger as present
 from chalicelib.present.otlp_json import traces_data_json
-from chalicelib.present.respond import json_answer
+from chalicelib.present.respond import json_answer, warned
 from chalicelib.query import jaeger as query
 from chalicelib.query.parameters import Range, checked_text
 from chalicelib.query.read_ahead import THREADS
-from chalicelib.query.search import search_traces
+from chalicelib.query.search import Searcher, search_warnings
 from chalicelib.query.services import hours_of_services
 from chalicelib.query.statistics import series_of, span_names, statistics
-from chalicelib.query.trace import summary_of, trace_by_id
+from chalicelib.query.tags import TagConditions
+from chalicelib.query.trace import in_order, summary_of, trace_by_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,12 +33,19 @@ if TYPE_CHECKING:
     from chalicelib.model.http import Answer
     from chalicelib.model.span import Span
     from chalicelib.model.statistics import Statistics
-    from chalicelib.query.parameters import Search
     from chalicelib.query.statistics import ServiceStatistics
 
 _logger = logging.getLogger(__name__)
 
 _STEP_MILLISECONDS_MIN = 60_000
+Found = TypeVar("Found")
+
+
+class _Warned(NamedTuple):
+    """An answer's document, and what it leaves out."""
+
+    document: Any
+    warnings: list[str]
 
 
 def _kept(asked: Asked) -> Range:
@@ -66,10 +74,20 @@ def _named_operations(asked: Asked) -> list[dict[str, str]]:
     ]
 
 
-def _found(asked: Asked, search: Search) -> list[list[Span]]:
-    """The spans of every trace that a search finds, newest first."""
-    found = search_traces(asked.store, search, asked.now_unix_seconds, asked.has_time)
-    return [spans for _, spans in _read(asked, [each.trace_id for each in found.traces]) if spans]
+def _found(
+    asked: Asked, question: query.Question, answer_of: Callable[[list[Span]], Found]
+) -> tuple[list[Found], list[str]]:
+    """What is made of every trace that is asked for, newest first, and what is left out."""
+    conditions = TagConditions(question.search, question.tags)
+    result = Searcher(
+        asked.store,
+        question.search,
+        asked.now_unix_seconds,
+        asked.has_time,
+        answer_of,
+        conditions,
+    ).run()
+    return result.answers, search_warnings(result)
 
 
 def _read(asked: Asked, trace_ids: Sequence[bytes]) -> Iterator[tuple[bytes, list[Span]]]:
@@ -84,6 +102,11 @@ def _spans(asked: Asked, trace_id: bytes) -> list[Span]:
         return trace_by_id(asked.store, trace_id, asked.now_unix_seconds)
     except NotFound:
         return []
+
+
+def _trace_json(spans: Sequence[Span], *, is_raw: bool) -> Any:
+    skew_max_nano = config.CLOCK_SKEW_MAX_MILLISECONDS * 10**6
+    return present.trace_json(spans, is_raw=is_raw, skew_max_nano=skew_max_nano)
 
 
 def get_services(asked: Asked) -> Any:
@@ -106,23 +129,23 @@ def get_traces(asked: Asked) -> Any:
         traces = []
         for trace_id, spans in _read(asked, trace_ids):
             if spans:
-                traces.append(present.trace_json(spans, is_raw=is_raw))
+                traces.append(_trace_json(spans, is_raw=is_raw))
             else:
                 errors.append({"msg": "trace not found", "traceID": trace_id.hex()})
         return present.envelope(traces, errors)
-    search = query.search_v1(asked.parameters, asked.now_nano)
-    if not search.service:
+    question = query.question_v1(asked.parameters, asked.now_nano)
+    if not question.search.service:
         raise InvalidQuery("parameter 'service' is required", "service")
-    return present.envelope(
-        [present.trace_json(spans, is_raw=is_raw) for spans in _found(asked, search)]
-    )
+    found, warnings = _found(asked, question, in_order)
+    document = present.envelope([_trace_json(spans, is_raw=is_raw) for spans in found])
+    return _Warned(document, warnings)
 
 
 def get_trace(asked: Asked) -> Any:
     spans = _spans(asked, query.trace_id(asked.path["trace_id"]))
     if not spans:
         raise NotFound("trace not found")
-    return present.envelope([present.trace_json(spans, is_raw=query.is_raw(asked.parameters))])
+    return present.envelope([_trace_json(spans, is_raw=query.is_raw(asked.parameters))])
 
 
 def _call_counts(asked: Asked, within: Range) -> list[tuple[str, str, int]]:
@@ -242,15 +265,19 @@ def get_trace_v3(asked: Asked) -> Any:
 
 
 def get_traces_v3(asked: Asked) -> Any:
-    traces = _found(asked, query.search_v3(asked.parameters))
+    traces, warnings = _found(asked, query.question_v3(asked.parameters), in_order)
     if not traces:
         raise NotFound("No traces found")
-    return {"result": traces_data_json([span for spans in traces for span in spans])}
+    spans = [span for spans in traces for span in spans]
+    return _Warned({"result": traces_data_json(spans)}, warnings)
 
 
 def get_summaries_v3(asked: Asked) -> Any:
-    traces = _found(asked, query.search_v3(asked.parameters))
-    return {"summaries": [present.summary_json(summary_of(spans), spans) for spans in traces]}
+    question = query.question_v3(asked.parameters)
+    summaries, warnings = _found(
+        asked, question, lambda spans: present.summary_json(summary_of(spans), spans)
+    )
+    return _Warned({"summaries": summaries}, warnings)
 
 
 def get_dependencies_v3(asked: Asked) -> Any:
@@ -275,7 +302,10 @@ def _answering(
 
     def answer(asked: Asked) -> Answer:
         try:
-            return json_answer(ask(asked), asked.headers)
+            found = ask(asked)
+            if isinstance(found, _Warned):
+                return warned(json_answer(found.document, asked.headers), found.warnings)
+            return json_answer(found, asked.headers)
         except (InvalidQuery, InvalidPayload) as error:
             status, message = 400, str(error)
         except NotFound as error:

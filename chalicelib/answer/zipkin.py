@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib import config
 from chalicelib.errors import InvalidQuery, NotFound, StoreThrottled
 from chalicelib.present import zipkin as present
-from chalicelib.present.respond import json_answer
+from chalicelib.present.respond import json_answer, warned
 from chalicelib.query import zipkin as query
 from chalicelib.query.edges import edges
 from chalicelib.query.parameters import Range
@@ -198,10 +198,7 @@ def _answering(ask: Callable[[Asked], _Found]) -> Callable[[Asked], Answer]:
             return text(500, "this is a fault of Clew's: its log says more")
         if found.is_cached:
             answer.headers["Cache-Control"] = _CACHE_CONTROL
-        if found.warnings:
-            # Zipkin's answers have no place for it.
-            answer.headers["Warning"] = f'199 clew "{"; ".join(found.warnings)}"'
-        return answer
+        return warned(answer, found.warnings)
 
     return answer
 

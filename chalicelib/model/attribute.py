@@ -17,8 +17,11 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+EVENT_KEY = b"event"
 _CACHED_HASHES_MAX = 200_000
 """About 40 MB of keys at 100 bytes an attribute; then the cache starts anew."""
+_CACHED_BYTES_MAX = 1_024
+"""Longer ones (statements, stack traces) are rarely the same, and would fill the memory of a function."""
 
 
 def plain_value(value: AnyValue) -> Any:
@@ -120,13 +123,20 @@ def link_hash(trace_id: bytes) -> int:
     return attribute_hash(b"\xff", trace_id)
 
 
+def event_hash(name: str) -> int:
+    """The same of an event's name, as of the attribute `event`: what Jaeger's logs call it."""
+    return attribute_hash(EVENT_KEY, name.encode())
+
+
 class AttributeHashes(dict[bytes, int]):
-    """KeyValue wire bytes → attribute_hash: computed once for each distinct attribute."""
+    """KeyValue wire bytes → attribute_hash: computed once for each distinct attribute, unless it is long."""
 
     def __missing__(self, raw: bytes) -> int:
-        if len(self) >= _CACHED_HASHES_MAX:
-            self.clear()
-        found = self[raw] = attribute_hash(*key_and_text(raw))
+        found = attribute_hash(*key_and_text(raw))
+        if len(raw) <= _CACHED_BYTES_MAX:
+            if len(self) >= _CACHED_HASHES_MAX:
+                self.clear()
+            self[raw] = found
         return found
 
 

@@ -10,6 +10,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from chalicelib.model.clew_pb2 import Edges as EdgesMessage
+from chalicelib.model.frame import reading
 from chalicelib.model.measure import Measure, measure_from, measure_message
 from chalicelib.model.statistics import above_cap
 
@@ -129,8 +130,9 @@ def edges_message(edges: Edges) -> EdgesMessage:
     )
 
 
+@reading("edges")
 def edges_from(message: EdgesMessage) -> Edges:
-    """The inverse of `edges_message`."""
+    """The inverse of `edges_message`. Raises StoreError for damaged ones."""
     edges = Edges()
     edges.edges = {
         (edge.caller, edge.callee, edge.kind): Edge(

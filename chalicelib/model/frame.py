@@ -9,6 +9,8 @@ Old versions stay readable; one is written. docs/item-layout.md lists what the c
 
 from __future__ import annotations
 
+import struct
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from google.protobuf.message import DecodeError, Message
@@ -17,7 +19,7 @@ from chalicelib.errors import StoreError
 from chalicelib.model import zstd
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 Proto = TypeVar("Proto", bound=Message)
 
@@ -68,6 +70,15 @@ def message_in(message: type[Proto], stored: bytes) -> Proto:
         return message.FromString(unseal(stored)) if stored else message()
     except DecodeError as error:
         raise StoreError(f"stored bytes are no {message.__name__}: {error}") from error
+
+
+@contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Turns what goes wrong with contents that are not what they should be into StoreError; a decorator as well."""
+    try:
+        yield
+    except (DecodeError, ValueError, LookupError, struct.error) as error:
+        raise StoreError(f"stored bytes are no {what}: {error!r}") from error
 
 
 def dictionary_id(frame: bytes) -> int:

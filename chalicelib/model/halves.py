@@ -16,6 +16,7 @@ from zlib import crc32
 
 from chalicelib.model.clew_pb2 import Halves as HalvesMessage
 from chalicelib.model.edges import EdgeKind, Edges, smallest_exemplar
+from chalicelib.model.frame import reading
 from chalicelib.model.measure import bucket_of, measure_of
 from chalicelib.model.peers import Peer, peer_of
 from chalicelib.model.span import CALLEE_KINDS, CALLER_KINDS, CONSUMER, Span
@@ -192,8 +193,12 @@ def _positions(values: Iterable[Profile]) -> dict[Profile, int]:
     return {value: place for place, value in enumerate(sorted(values))}
 
 
+@reading("half-edges")
 def halves_from(message: HalvesMessage, wanted: set[HalfKey] | None = None) -> Halves:
-    """The inverse of one of `halves_messages`; with `wanted`, only the halves of these keys."""
+    """The inverse of one of `halves_messages`; with `wanted`, only the halves of these keys.
+
+    Raises StoreError for damaged ones.
+    """
     trace_ids = [message.trace_ids[i : i + 16] for i in range(0, len(message.trace_ids), 16)]
     callers = zip(
         _repeated(trace_ids, message.caller_counts),

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.attribute import texts_of
 from chalicelib.model.names import key_name
+from chalicelib.model.shadow_pb2 import Event as ShadowEvent
 from chalicelib.model.shadow_pb2 import Link as ShadowLink
 from chalicelib.model.shadow_pb2 import (
     ParsedSpans,
     ResourceSpans,
     ScopeSpans,
+    SpanEvents,
     SpanLinks,
     TracesData,
 )
@@ -78,8 +80,16 @@ class Span(NamedTuple):
     """The Span message's own wire bytes."""
     attributes: Sequence[bytes]
     """KeyValue wire bytes."""
+    raw_events: Sequence[bytes]
+    """Event wire bytes."""
     raw_links: Sequence[bytes]
     """Link wire bytes."""
+
+    @property
+    def events(self) -> list[tuple[str, Sequence[bytes]]]:
+        """(Name, attributes as KeyValue wire bytes) of each event."""
+        parsed = map(ShadowEvent.FromString, self.raw_events)
+        return [(event.name, event.attributes) for event in parsed]
 
     @property
     def links(self) -> list[tuple[bytes, bytes]]:
@@ -185,6 +195,7 @@ def _span(raw: bytes, shadow: ShadowSpan, scope: Scope) -> Span:
         scope,
         raw,
         shadow.attributes[:],
+        SpanEvents.FromString(raw).events[:] if shadow.HasField("last_event") else (),
         SpanLinks.FromString(raw).links[:] if shadow.HasField("last_link") else (),
     )
     # What Span(…) comes to, at half its price: this runs for every span.

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib.model.clew_pb2 import Statistics as StatisticsMessage
+from chalicelib.model.frame import reading
 from chalicelib.model.measure import Measure, measure_from, measure_message, measure_of
 from chalicelib.model.names import key_name, statistics_name
 
@@ -128,8 +129,9 @@ def statistics_message(statistics: Statistics) -> StatisticsMessage:
     )
 
 
+@reading("statistics")
 def statistics_from(message: StatisticsMessage) -> Statistics:
-    """The inverse of `statistics_message`."""
+    """The inverse of `statistics_message`. Raises StoreError for damaged ones."""
     statistics = Statistics()
     statistics.series = {
         (series.span_name, series.kind): measure_from(series.measure) for series in message.series

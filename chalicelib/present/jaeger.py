@@ -19,6 +19,16 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from chalicelib.model.attribute import plain_value
 from chalicelib.model.span import CLIENT, KIND_NAMES, SERVER, STATUS_ERROR, UNSPECIFIED
 from chalicelib.model.wire import field
+from chalicelib.present.adjust import (
+    ADDRESS_KEYS,
+    MENDED_KEYS,
+    distinct,
+    drop_empty_references,
+    mend,
+    sort_collections,
+    warn,
+)
+from chalicelib.present.skew import Timed, host_of, skews
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -56,24 +66,25 @@ def error_v3(status: int, message: str) -> Json:
     return {"error": {"httpCode": status, "message": message}}
 
 
-def trace_json(spans: Sequence[Span], *, is_raw: bool = False) -> Json:
+def trace_json(spans: Sequence[Span], *, is_raw: bool = False, skew_max_nano: int = 0) -> Json:
     """One trace (at least one span).
 
-    Unless it is raw, a server's half of a span that shares its client's id gets one of its own, as Jaeger does.
+    Unless it is raw, it is mended as Jaeger does it: a server's half of a span that shares its client's id gets one of
+    its own, clocks that differ by no more than `skew_max_nano` are set right, and the rest is as `adjust.py` says.
     """
-    shared = {} if is_raw else _server_halves(spans)
-    processes: dict[Scope | bytes, str] = {}
-    tags_of_processes: dict[str, Json] = {}
-    attributes: dict[bytes, Json] = {}
-    found = []
-    for span in spans:
-        head = span.scope.resource_head
-        if head not in processes:
-            processes[head] = f"p{len(processes) + 1}"
-            tags_of_processes[processes[head]] = _process(span.scope)
-        found.append(_span(span, processes[head], attributes, shared))
+    writer = _Writer()
+    found = writer.spans(spans, {} if is_raw else _server_halves(spans))
+    if not is_raw:
+        for each in (*writer.processes.values(), *found):
+            sort_collections(each)
+        kept = distinct(found)
+        spans, found = [spans[place] for place in kept], [found[place] for place in kept]
+        _set_clocks(spans, found, skew_max_nano)
+        drop_empty_references(found)
+        if writer.must_be_mended:
+            mend(found, writer.processes)
     trace_id = _trace_id(spans[0].trace_id)
-    return {"traceID": trace_id, "spans": found, "processes": tags_of_processes, "warnings": None}
+    return {"traceID": trace_id, "spans": found, "processes": writer.processes, "warnings": None}
 
 
 def _server_halves(spans: Sequence[Span]) -> dict[tuple[bytes, int], bytes]:
@@ -84,6 +95,29 @@ def _server_halves(spans: Sequence[Span]) -> dict[tuple[bytes, int], bytes]:
         for span in spans
         if span.kind == SERVER and span.span_id in clients
     }
+
+
+def _set_clocks(spans: Sequence[Span], found: Sequence[Json], max_nano: int) -> None:
+    hosts: dict[bytes, str] = {}
+    timed = []
+    for stored, span in zip(spans, found, strict=True):
+        head = stored.scope.resource_head
+        if head not in hosts:
+            hosts[head] = host_of(stored.scope.resource_attributes)
+        # A parent's reference is the first.
+        has_parent = stored.parent_span_id or span["spanID"] != stored.span_id.hex()
+        parent = span["references"][0]["spanID"] if has_parent else ""
+        start, duration = stored.start_time_unix_nano, stored.duration_nano
+        timed.append(Timed(span["spanID"], parent, start, duration, hosts[head]))
+    for place, skew in skews(timed, max_nano).items():
+        stored, span = spans[place], found[place]
+        warn(span, *skew.warnings)
+        if skew.delta_nano:
+            start = stored.start_time_unix_nano + skew.delta_nano
+            span["startTime"] = max(0, start) // _MICRO_NANO
+            moved = skew.delta_nano // _MICRO_NANO
+            for log in span["logs"]:
+                log["timestamp"] = max(0, log["timestamp"] + moved)
 
 
 def _trace_id(trace_id: bytes) -> str:
@@ -97,31 +131,74 @@ def _process(scope: Scope) -> Json:
     return {"serviceName": scope.service, "tags": tags}
 
 
-def _span(
-    stored: Span,
-    process_id: str,
-    attributes: dict[bytes, Json],
-    shared: Mapping[tuple[bytes, int], bytes],
-) -> Json:
-    span = SpanMessage.FromString(stored.raw)
-    own_id = shared.get((stored.span_id, stored.kind))
-    parent = stored.span_id if own_id else _parent(stored, shared)
-    tags = [*_scope_tags(stored.scope), *(_known_tag(raw, attributes) for raw in stored.attributes)]
-    is_debug = any(tag["key"] == _DEBUG_KEY for tag in tags)
-    flags = (span.flags & _SAMPLED) | (_DEBUG if is_debug else 0)
-    return {
-        "traceID": _trace_id(stored.trace_id),
-        "spanID": (own_id or stored.span_id).hex(),
-        **({"flags": flags} if flags else {}),
-        "operationName": stored.name,
-        "references": _references(stored, parent, span.links),
-        "startTime": stored.start_time_unix_nano // _MICRO_NANO,
-        "duration": stored.duration_nano // _MICRO_NANO,
-        "tags": [*(tag for tag in tags if tag["key"] != _DEBUG_KEY), *_told_tags(stored, span)],
-        "logs": [_log(event) for event in span.events],
-        "processID": process_id,
-        "warnings": None,
-    }
+class _Writer:
+    """Decodes each process, scope and attribute once."""
+
+    def __init__(self) -> None:
+        self.processes: dict[str, Json] = {}
+        self._process_ids: dict[bytes, str] = {}
+        self._scope_tags: dict[bytes, list[Json]] = {}
+        self._tags = _Tags()
+
+    @property
+    def must_be_mended(self) -> bool:
+        """Whether a tag of a span or a process is one of those that are mended there."""
+        of_processes = [tag["key"] for each in self.processes.values() for tag in each["tags"]]
+        of_spans = [tag["key"] for tag in self._tags.values()]
+        return not (MENDED_KEYS.isdisjoint(of_spans) and ADDRESS_KEYS.isdisjoint(of_processes))
+
+    def spans(self, spans: Sequence[Span], shared: Mapping[tuple[bytes, int], bytes]) -> list[Json]:
+        """`shared` as `_server_halves` tells it."""
+        trace_id = _trace_id(spans[0].trace_id)
+        return [self._span(span, trace_id, shared) for span in spans]
+
+    def _span(self, stored: Span, trace_id: str, shared: Mapping[tuple[bytes, int], bytes]) -> Json:
+        span = SpanMessage.FromString(stored.raw)
+        own_id = shared.get((stored.span_id, stored.kind)) if shared else None
+        parent = stored.span_id if own_id else _parent(stored, shared)
+        scope_tags = self._scope_tags.get(stored.scope.scope_head)
+        if scope_tags is None:
+            scope_tags = self._scope_tags[stored.scope.scope_head] = _scope_tags(stored.scope)
+        tags = [*scope_tags, *map(self._tags.__getitem__, stored.attributes)]
+        is_debug = not self._tags.debug.isdisjoint(stored.attributes)
+        if is_debug:
+            tags = [tag for tag in tags if tag["key"] != _DEBUG_KEY]
+        flags = (span.flags & _SAMPLED) | (_DEBUG if is_debug else 0)
+        return {
+            "traceID": trace_id,
+            "spanID": (own_id or stored.span_id).hex(),
+            **({"flags": flags} if flags else {}),
+            "operationName": stored.name,
+            "references": _references(trace_id, parent, span.links),
+            "startTime": stored.start_time_unix_nano // _MICRO_NANO,
+            "duration": stored.duration_nano // _MICRO_NANO,
+            "tags": tags + _told_tags(stored, span),
+            "logs": [_log(event) for event in span.events],
+            "processID": self._process_id(stored.scope),
+            "warnings": None,
+        }
+
+    def _process_id(self, scope: Scope) -> str:
+        found = self._process_ids.get(scope.resource_head)
+        if found is None:
+            found = self._process_ids[scope.resource_head] = f"p{len(self._process_ids) + 1}"
+            self.processes[found] = _process(scope)
+        return found
+
+
+class _Tags(dict[bytes, Json]):
+    """KeyValue wire bytes → tag."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.debug: set[bytes] = set()
+        """Those that stand for a flag."""
+
+    def __missing__(self, raw: bytes) -> Json:
+        found = self[raw] = _tag(KeyValue.FromString(raw))
+        if found["key"] == _DEBUG_KEY:
+            self.debug.add(raw)
+        return found
 
 
 def _parent(span: Span, shared: Mapping[tuple[bytes, int], bytes]) -> bytes:
@@ -130,19 +207,16 @@ def _parent(span: Span, shared: Mapping[tuple[bytes, int], bytes]) -> bytes:
     return own if own and span.kind != SERVER else span.parent_span_id
 
 
-def _references(span: Span, parent: bytes, links: Iterable[SpanMessage.Link]) -> list[Json]:
+def _references(trace_id: str, parent: bytes, links: Iterable[SpanMessage.Link]) -> list[Json]:
     references = []
     if parent:
-        references.append(_reference("CHILD_OF", span.trace_id, parent))
+        references.append({"refType": "CHILD_OF", "traceID": trace_id, "spanID": parent.hex()})
     for link in links:
         texts = {each.key: each.value.string_value for each in link.attributes}
         kind = "CHILD_OF" if texts.get(_REF_TYPE) == "child_of" else "FOLLOWS_FROM"
-        references.append(_reference(kind, link.trace_id, link.span_id))
+        of_trace = _trace_id(link.trace_id)
+        references.append({"refType": kind, "traceID": of_trace, "spanID": link.span_id.hex()})
     return references
-
-
-def _reference(kind: str, trace_id: bytes, span_id: bytes) -> Json:
-    return {"refType": kind, "traceID": _trace_id(trace_id), "spanID": span_id.hex()}
 
 
 def _scope_tags(scope: Scope) -> list[Json]:
@@ -174,13 +248,6 @@ def _log(event: SpanMessage.Event) -> Json:
     if event.name and not any(field["key"] == "event" for field in fields):
         fields.insert(0, _text_tag("event", event.name))
     return {"timestamp": event.time_unix_nano // _MICRO_NANO, "fields": fields}
-
-
-def _known_tag(raw: bytes, attributes: dict[bytes, Json]) -> Json:
-    found = attributes.get(raw)
-    if found is None:
-        found = attributes[raw] = _tag(KeyValue.FromString(raw))
-    return found
 
 
 def _text_tag(key: str, text: str) -> Json:

@@ -39,6 +39,13 @@ def json_answer(
     return Answer(status, headers, body)
 
 
+def warned(answer: Answer, warnings: Sequence[str]) -> Answer:
+    """The answer, which says in a header what it leaves out: Jaeger's and Zipkin's have no place for it."""
+    if warnings:
+        answer.headers["Warning"] = f'199 clew "{"; ".join(warnings)}"'
+    return answer
+
+
 def gzipped(body: bytes) -> bytes:
     """The same bytes for the same body, whenever it is made."""
     return gzip.compress(body, _GZIP_LEVEL, mtime=0)

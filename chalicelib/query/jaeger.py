@@ -22,6 +22,8 @@ from chalicelib.query.parameters import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from chalicelib.query.tags import Tag
+
     Parameters = Mapping[str, Sequence[str]]
 
 _MICRO_NANO, _MILLI_NANO = 1_000, 1_000_000
@@ -36,7 +38,13 @@ _KIND_KEY = "span.kind"
 _KIND_PREFIX = "SPAN_KIND_"
 
 
-def search_v1(parameters: Parameters, now_nano: int) -> Search:
+class Question(NamedTuple):
+    search: Search
+    """All but the tags."""
+    tags: list[Tag]
+
+
+def question_v1(parameters: Parameters, now_nano: int) -> Question:
     """`GET /api/traces`: times in microseconds, durations as Go writes them. Raises InvalidQuery."""
     end = _integer(parameters, "end", now_nano // _MICRO_NANO) * _MICRO_NANO + _MICRO_NANO
     start = (
@@ -45,7 +53,7 @@ def search_v1(parameters: Parameters, now_nano: int) -> Search:
     tags = [_colon_tag(text) for text in parameters.get("tag", ())]
     for text in parameters.get("tags", ()):
         tags += _json_tags(text, "tags")
-    return _search(
+    return _question(
         _first(parameters, "service"),
         _first(parameters, "operation"),
         tags,
@@ -55,7 +63,7 @@ def search_v1(parameters: Parameters, now_nano: int) -> Search:
     )
 
 
-def search_v3(parameters: Parameters) -> Search:
+def question_v3(parameters: Parameters) -> Question:
     """`GET /api/v3/traces`: `query.*`, in camel or snake case. Raises InvalidQuery."""
     tags = _json_tags(_query(parameters, "attributes"), "query.attributes")
     start, end = _query(parameters, "startTimeMin"), _query(parameters, "startTimeMax")
@@ -67,7 +75,7 @@ def search_v3(parameters: Parameters) -> Search:
         for name, text in zip(("durationMin", "durationMax"), durations, strict=True)
     )
     depth = _query(parameters, "searchDepth") or _first(parameters, "query.num_traces")
-    return _search(
+    return _question(
         _query(parameters, "serviceName"),
         _query(parameters, "operationName"),
         tags,
@@ -77,14 +85,14 @@ def search_v3(parameters: Parameters) -> Search:
     )
 
 
-def _search(
+def _question(
     service: str,
     span_name: str,
     tags: list[tuple[str, str]],
     durations: tuple[int | None, int | None],
     within: Range,
     limit: int,
-) -> Search:
+) -> Question:
     low, high = durations
     if low is not None and high is not None and high < low:
         raise InvalidQuery("maxDuration must not be less than minDuration", "maxDuration")
@@ -95,13 +103,11 @@ def _search(
     kinds = {_kind(value) for key, value in tags if key == _KIND_KEY}
     if len(kinds) > 1:
         raise InvalidQuery(f"a span has one {_KIND_KEY}", "tags")
-    others = [tag for tag in tags if tag[0] != _KIND_KEY]
-    attributes = [tag for tag in others if not _asks_for_error(tag)]
-    return Search(
+    search = Search(
         checked_text(service, "service") if service else None,
         checked_text(span_name, "operation") if span_name else None,
-        attributes,
-        len(attributes) < len(others),
+        [],
+        False,
         low,
         high,
         within,
@@ -109,12 +115,7 @@ def _search(
         None,
         kind=next(iter(kinds), None),
     )
-
-
-def _asks_for_error(tag: tuple[str, str]) -> bool:
-    """What people type to find failed spans; OpenTelemetry has a status for it, and no tag."""
-    key, value = tag
-    return (key, value.lower()) in (("error", "true"), ("otel.status_code", "error"))
+    return Question(search, [tag for tag in tags if tag[0] != _KIND_KEY])
 
 
 def trace_ids(parameters: Parameters) -> list[bytes]:

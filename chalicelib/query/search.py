@@ -27,7 +27,6 @@ from chalicelib.store.search_block import EVERY_SERVICE, HOUR_NANO
 from chalicelib.store.traces import is_cut_off, read_rows, read_spans
 
 if TYPE_CHECKING:
-    from array import array
     from collections.abc import Callable, Iterator, Sequence
 
     from chalicelib.model.span import Span
@@ -126,7 +125,7 @@ class Conditions:
                 search.max_duration_nano is None
                 or row.shortest_duration_nano <= search.max_duration_nano
             )
-            and all(_contains(row.attribute_hashes, each) for each in self._hashes)
+            and all(has_hash(row, each) for each in self._hashes)
         )
 
     def _may_name(self, span_names: frozenset[str]) -> bool:
@@ -163,7 +162,9 @@ class Conditions:
         return there.issuperset(self._attributes)
 
 
-def _contains(hashes: array[int], wanted: int) -> bool:
+def has_hash(row: SearchRow, wanted: int) -> bool:
+    """Whether a row's attributes have this hash."""
+    hashes = row.attribute_hashes
     place = bisect_left(hashes, wanted)
     return place < len(hashes) and hashes[place] == wanted
 

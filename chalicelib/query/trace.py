@@ -14,6 +14,7 @@ from zlib import crc32
 
 from chalicelib import config
 from chalicelib.errors import InvalidQuery, NotFound
+from chalicelib.model.frame import reading
 from chalicelib.model.span import Scope, Scopes, scopes_of
 from chalicelib.store.traces import distinct_spans, read_chunks, read_some_chunks
 
@@ -111,6 +112,11 @@ def trace_by_id(
         spans = [span for span in spans if span.span_id in span_ids]
     if not spans:
         raise _not_found(trace_id, is_narrowed=bool(chunk_keys or span_ids))
+    return in_order(spans)
+
+
+def in_order(spans: Iterable[Span]) -> list[Span]:
+    """By start."""
     return sorted(spans, key=lambda span: (span.start_time_unix_nano, span.span_id))
 
 
@@ -162,7 +168,10 @@ def trace_chunks(
 
 
 def _taken(chunk: StoredChunk, trace_id: bytes, scopes: Scopes, budget: _Budget) -> ChunkOfSpans:
-    taken = ChunkOfSpans(_key_text(trace_id, chunk.digest), list(scopes_of(chunk.content, scopes)))
+    with reading("chunk"):
+        taken = ChunkOfSpans(
+            _key_text(trace_id, chunk.digest), list(scopes_of(chunk.content, scopes))
+        )
     budget.take(chunk, taken.span_count)
     return taken
 

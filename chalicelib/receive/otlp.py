@@ -245,7 +245,13 @@ def _parse_json(document: Any, message: Message, where: str) -> None:
 
 
 def _spans_from_json(scope_json: dict[str, Any], rejected: Counter[str]) -> Iterator[Span]:
-    for span_json in _objects(scope_json, "spans", "scopeSpans"):
+    spans = scope_json.get("spans") or []
+    if not isinstance(spans, list):
+        raise InvalidPayload("spans must be an array of objects")
+    for span_json in spans:
+        if not isinstance(span_json, dict):
+            rejected["a span must be a JSON object"] += 1
+            continue
         try:
             yield _span_from_json(span_json)
         except InvalidPayload as error:

@@ -16,9 +16,9 @@ from itertools import accumulate, chain, groupby, pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.model.attribute import AttributeHashes, link_hash
+from chalicelib.model.attribute import AttributeHashes, event_hash, link_hash
 from chalicelib.model.clew_pb2 import SearchBlock
-from chalicelib.model.frame import message_in, seal
+from chalicelib.model.frame import message_in, reading, seal
 from chalicelib.model.names import key_name
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ _hashes = AttributeHashes()
 _SCOPE, _NAME = attrgetter("scope"), attrgetter("name")
 _START, _DURATION = attrgetter("start_time_unix_nano"), attrgetter("duration_nano")
 _IS_ERROR, _ATTRIBUTES = attrgetter("is_error"), attrgetter("attributes")
-_RAW_LINKS, _RESOURCE = attrgetter("raw_links"), attrgetter("resource_attributes")
+_RAW_EVENTS, _RAW_LINKS = attrgetter("raw_events"), attrgetter("raw_links")
+_RESOURCE = attrgetter("resource_attributes")
 
 
 class SearchRow(NamedTuple):
@@ -57,7 +58,10 @@ class SearchRow(NamedTuple):
     has_error: bool
     span_names: frozenset[str]
     attribute_hashes: array[int]
-    """Ascending; of span and resource attributes, and of the traces that spans link to."""
+    """Ascending; of the attributes of spans, resources and events, of events' names, and of the traces that spans
+    link to."""
+    has_event_hashes: bool = True
+    """False for rows of older blocks: they say nothing of events."""
 
 
 class Block(NamedTuple):
@@ -107,6 +111,8 @@ def _row(trace_id: bytes, service: str, spans: Sequence[Span]) -> SearchRow:
     hashes.update(*map(_resource_hashes, set(map(_RESOURCE, map(_SCOPE, spans)))))
     if any(map(_RAW_LINKS, spans)):
         hashes.update([link_hash(id_) for span in spans for id_, _ in span.links])
+    if any(map(_RAW_EVENTS, spans)):
+        hashes.update(*[_event_hashes(name, of) for span in spans for name, of in span.events])
     return SearchRow(
         trace_id,
         service,
@@ -117,6 +123,10 @@ def _row(trace_id: bytes, service: str, spans: Sequence[Span]) -> SearchRow:
         frozenset(map(key_name, set(map(_NAME, spans)))),
         array("H", sorted(hashes)),
     )
+
+
+def _event_hashes(name: str, attributes: Sequence[bytes]) -> set[int]:
+    return {event_hash(name), *map(_hashes.__getitem__, attributes)}
 
 
 @lru_cache(maxsize=1_000)
@@ -183,6 +193,7 @@ def _encode(rows: Sequence[SearchRow]) -> bytes:
         ],
         attribute_hash_counts=[len(row.attribute_hashes) for row in rows],
         attribute_hashes=b"".join(_little_endian(row.attribute_hashes) for row in rows),
+        has_event_hashes=True,
     ).SerializeToString(deterministic=True)
 
 
@@ -191,6 +202,7 @@ def _little_endian(hashes: array[int]) -> bytes:
     return hashes.tobytes()
 
 
+@reading("search block")
 def rows_in(value: bytes) -> list[SearchRow]:
     """The rows of a block's value. Raises StoreError as `unseal` does."""
     block = message_in(SearchBlock, value)
@@ -219,6 +231,7 @@ def rows_in(value: bytes) -> list[SearchRow]:
             bool(error),
             frozenset(names[place] for place in name_indices[names_start:names_end]),
             hashes[hashes_start:hashes_end],
+            block.has_event_hashes,
         )
         for i, (
             service,

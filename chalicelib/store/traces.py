@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
+from chalicelib.model.frame import reading
 from chalicelib.model.names import key_name
 from chalicelib.model.span import Scopes, Span, spans_of
 from chalicelib.store import layout
@@ -78,8 +79,12 @@ def is_cut_off(spans: Sequence[Span]) -> bool:
     return len(spans) >= config.TRACE_SPANS_SEARCHED_MAX
 
 
+@reading("chunk")
 def distinct_spans(chunks: Iterable[StoredChunk], spans_max: int) -> list[Span]:
-    """The spans of some chunks of a trace; copies are one. Ends with the chunk that brings `spans_max`."""
+    """The spans of some chunks of a trace; copies are one. Ends with the chunk that brings `spans_max`.
+
+    Raises StoreError for chunks of which the content is none.
+    """
     scopes = Scopes()
     found: dict[tuple[bytes, bytes, bytes], Span] = {}
     for chunk in chunks:

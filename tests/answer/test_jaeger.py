@@ -144,32 +144,6 @@ def test_unknown_trace(store):
     assert (status, got["error"]["httpCode"]) == (404, 404)
 
 
-SEARCHES = [
-    ({"service": "shop"}, [1, 2, 3]),
-    ({"service": "shop", "operation": "GET /other"}, [2]),
-    ({"service": "shop", "tags": '{"who":"me"}'}, [2]),
-    ({"service": "shop", "tag": ["who:me"]}, [2]),
-    ({"service": "shop", "tag": ["who:you"]}, []),
-    ({"service": "cart", "tags": '{"error":"true"}'}, [1]),
-    ({"service": "shop", "tags": '{"error":"true"}'}, []),
-    ({"service": "cart", "tag": ["otel.status_code:ERROR"]}, [1]),
-    ({"service": "shop", "tag": ["span.kind:client"]}, [1, 3]),
-    ({"service": "shop", "minDuration": "25ms"}, [1]),
-    ({"service": "shop", "maxDuration": "6ms"}, [2]),
-    ({"service": "shop", "limit": 1}, [1]),
-    ({"service": "shop", "end": START // MICRO - 1_000}, [2, 3]),
-    ({"service": "shop", "start": START // MICRO}, [1]),
-    ({"service": "nobody"}, []),
-]
-
-
-@pytest.mark.parametrize(("parameters", "expected"), SEARCHES)
-def test_search(store, parameters, expected):
-    """Each condition narrows, alone and with the service; newest first."""
-    found = data(store, "GET /api/traces", **parameters)
-    assert [int(each["traceID"], 16) for each in found] == expected
-
-
 def test_traces_by_id(store):
     """Those that are there, and an error for each that is not."""
     status, got = answer(store, "GET /api/traces", traceID=["1", "77", "2"])

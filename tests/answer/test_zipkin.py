@@ -17,6 +17,7 @@ from chalicelib.errors import StoreThrottled
 from chalicelib.model.http import ZIPKIN_ROUTES
 from chalicelib.receive.zipkin import payload_from_json
 from tests.clients.test_zipkin_clients import GOLDEN, golden_payload
+from tests.contract.searched import BASKET, CALL, MICRO, OTHER, START, sent
 from tests.memory_store import MemoryStore
 from tests.payloads import (
     CLIENT,
@@ -29,91 +30,7 @@ from tests.payloads import (
 )
 from tests.query.committed import put, put_payload
 
-MICRO = 1_000
 NOW_MILLI = NOON_NANO // MILLI
-START = NOON_NANO // MICRO - 60_000_000
-"""µs."""
-
-
-def sent(
-    trace: int, span: int, service: str = "shop", at: int = 0, **fields: Any
-) -> dict[str, Any]:
-    """A span as its sender writes it; `at` in µs after START."""
-    return {
-        "traceId": f"{trace:016x}",
-        "id": f"{span:016x}",
-        "timestamp": START + at,
-        "localEndpoint": {"serviceName": service},
-        **fields,
-    }
-
-
-CALL = [
-    sent(1, 1, name="get /", kind="SERVER", duration=30_000, tags={"http.method": "GET"}),
-    sent(
-        1,
-        2,
-        at=1_000,
-        parentId="0000000000000001",
-        name="call",
-        kind="CLIENT",
-        duration=20_000,
-        annotations=[{"timestamp": START + 2_000, "value": "retry"}],
-    ),
-    sent(
-        1,
-        2,
-        "cart",
-        at=2_000,
-        parentId="0000000000000001",
-        name="get /cart",
-        kind="SERVER",
-        shared=True,
-        duration=10_000,
-        tags={"error": "no such cart"},
-    ),
-    sent(
-        1,
-        3,
-        "cart",
-        at=3_000,
-        parentId="0000000000000002",
-        name="select",
-        kind="CLIENT",
-        duration=5_000,
-        remoteEndpoint={"serviceName": "postgres", "ipv4": "192.0.2.9", "port": 5432},
-        debug=True,
-    ),
-]
-OTHER = [sent(2, 4, at=-1_000_000, name="get /other", duration=5_000, tags={"who": "me"})]
-OTLP = [
-    Made(
-        3,
-        5,
-        "Basket",
-        0,
-        "POST /order",
-        SERVER,
-        (START - 2_000_000) * MICRO,
-        9 * MILLI,
-        attributes=(("n", 5), ("jaeger.debug", True)),
-        links=((9, 7),),
-        resource=(("host.name", "h"),),
-    ),
-    Made(
-        3,
-        6,
-        "Basket",
-        5,
-        "send",
-        PRODUCER,
-        (START - 1_900_000) * MICRO,
-        500,
-        is_error=True,
-        attributes=(("messaging.system", "kafka"), ("messaging.destination.name", "orders")),
-    ),
-    Made(3, 7, "Basket", 5, "inner", INTERNAL, (START - 1_800_000) * MICRO, 0),
-]
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +38,7 @@ def store():
     found = MemoryStore()
     for spans in (CALL, OTHER):
         put_payload(found, payload_from_json(orjson.dumps(spans)).payload)
-    put(found, OTLP)
+    put(found, BASKET)
     return found
 
 
@@ -189,71 +106,6 @@ def test_unknown_trace(store):
     got = answer(store, "trace/{trace_id}", "77")
     assert (got.status, got.body) == (404, b"0000000000000077 not found")
     assert got.headers["Content-Type"].startswith("text/plain")
-
-
-SEARCHES = [
-    ("every trace, newest first", {}, [1, 2, 3]),
-    ("of a service", {"serviceName": "shop"}, [1, 2]),
-    ("in whatever case", {"serviceName": "CART"}, [1]),
-    ("of a service of OpenTelemetry's, by the name listed", {"serviceName": "basket"}, [3]),
-    ("of nobody", {"serviceName": "nobody"}, []),
-    ("by span name", {"spanName": "GET /other"}, [2]),
-    ("by span name of another service", {"serviceName": "shop", "spanName": "get /cart"}, []),
-    ("all names are any name", {"spanName": "all"}, [1, 2, 3]),
-    ("by remote service", {"remoteServiceName": "Postgres"}, [1]),
-    ("by remote service of another", {"serviceName": "shop", "remoteServiceName": "postgres"}, []),
-    ("by remote queue", {"remoteServiceName": "orders"}, [3]),
-    ("by tag", {"annotationQuery": "who=me"}, [2]),
-    ("by tag of another value", {"annotationQuery": "who=you"}, []),
-    ("by an attribute that is a number", {"annotationQuery": "n=5"}, [3]),
-    ("by an attribute of the resource", {"annotationQuery": "host.name=h"}, [3]),
-    ("by a key", {"annotationQuery": "who"}, [2]),
-    ("by an annotation", {"annotationQuery": "retry"}, [1]),
-    ("an annotation has no value", {"annotationQuery": "retry=x"}, []),
-    ("by errors", {"annotationQuery": "error"}, [1, 3]),
-    ("by an error's message", {"annotationQuery": "error=no such cart"}, [1]),
-    ("on different spans", {"annotationQuery": "http.method=GET and error and retry"}, [1]),
-    (
-        "on different spans of one service",
-        {"annotationQuery": "http.method=GET and error", "serviceName": "shop"},
-        [],
-    ),
-    ("with one that fails", {"annotationQuery": "retry and who"}, []),
-    ("by a tag that tells a status", {"annotationQuery": "otel.status_code=ERROR"}, [3]),
-    ("by a scope", {"annotationQuery": "otel.scope.name=tests"}, [3]),
-    ("at least so long", {"minDuration": 20_001}, [1]),
-    ("so long", {"minDuration": 4_000, "maxDuration": 9_000}, [1, 2, 3]),
-    (
-        "so long, of a service",
-        {"minDuration": 4_000, "maxDuration": 6_000, "serviceName": "shop"},
-        [2],
-    ),
-    ("as short as can be", {"minDuration": 1, "maxDuration": 1}, [3]),
-    ("so many", {"limit": 2}, [1, 2]),
-    ("until then", {"endTs": START // 1_000 - 1}, [2, 3]),
-    ("as long ago", {"lookback": 61_500}, [1, 2]),
-    (
-        "everything at once",
-        {
-            "serviceName": "cart",
-            "spanName": "select",
-            "remoteServiceName": "postgres",
-            "annotationQuery": "error",
-            "minDuration": 5_000,
-            "maxDuration": 5_000,
-        },
-        [1],
-    ),
-]
-
-
-@pytest.mark.parametrize(
-    ("parameters", "expected"), [s[1:] for s in SEARCHES], ids=[s[0] for s in SEARCHES]
-)
-def test_search(store, parameters, expected):
-    """Each condition holds on some span of the trace; with a service, on one of that service."""
-    found = data(store, "traces", **parameters)
-    assert [int(trace[0]["traceId"], 16) for trace in found] == expected
 
 
 def test_time_is_the_roots():

@@ -23,8 +23,11 @@ import pytest
 from chalicelib.answer.asked import Asked
 from chalicelib.answer.zipkin import ANSWERS
 from chalicelib.errors import InvalidPayload
+from chalicelib.model.span import Scopes, spans_of
 from chalicelib.receive import zipkin, zipkin_v1
 from tests.clients.test_zipkin_clients import GOLDEN, READERS, golden_payload
+from tests.contract.searched import payloads
+from tests.contract.test_queries import QUERIES, named, names_in, with_times
 from tests.memory_store import MemoryStore
 from tests.query.committed import put_payload
 
@@ -61,6 +64,9 @@ class Server:
     def get(self, route: str, path: str = "", **parameters: Any) -> Got:
         route = route.replace("{trace_id}", path)
         return self._opened(Request(f"{self._url}/api/v2/{route}?{urlencode(parameters)}"))
+
+    def get_raw(self, path_and_query: str) -> Got:
+        return self._opened(Request(self._url + path_and_query))
 
     def _opened(self, request: Request) -> Got:
         try:
@@ -284,6 +290,32 @@ def test_searches(both):
     assert found > 100
 
 
+@pytest.fixture(scope="module")
+def searched(both):
+    """Zipkin's server, after the traces of queries.json went into it: OpenTelemetry's as Clew shows them."""
+    server, _ = both
+    for content in payloads():
+        store = MemoryStore()
+        put_payload(store, content, NOW)
+        (trace_id,) = {span.trace_id for span in spans_of(content, Scopes())}
+        trace = clew(store, "trace/{trace_id}", trace_id.hex()).text
+        assert server.post("/api/v2/spans", trace.encode()).status == 202
+        ends = time.monotonic() + 20
+        while len(server.get("trace/{trace_id}", trace_id.hex()).text) < len(trace) // 2:
+            assert time.monotonic() < ends
+            time.sleep(0.1)
+    return server
+
+
+@named([query for query in QUERIES if query["dialect"] == "zipkin" and "method" not in query])
+def test_queries(searched, query):
+    """The searches of queries.json find the same in Zipkin's server, and what is refused is refused there."""
+    got = searched.get_raw(f"/api/v2/traces?{with_times(query)}")
+    assert got.status == query.get("status", 200)
+    if "expected" in query:
+        assert names_in(query, got.json) == query["expected"]
+
+
 @pytest.mark.parametrize(
     "span",
     [
@@ -331,7 +363,7 @@ def test_refused_spans(server, span):
         b'{"traceId":"a","id":"b","remoteEndpoint":{"ipv6":"::1","port":-1}}',
         b'{"traceId":"a","id":"b","remoteEndpoint":{"ipv4":"2001:DB8::C001","port":"80"}}',
         b'{"traceId":"a","id":"b","kind":"CLIENT","shared":true,"debug":false}',
-        b'{"traceId":"00000000000000000000000000000001","id":"b","unknown":{"x":[1]}}',
+        b'{"traceId":"0000000000000000000000000000abcd","id":"b","unknown":{"x":[1]}}',
     ],
 )
 def test_mended_spans(server, span):

@@ -44,6 +44,7 @@ made_spans = st.builds(
     attributes=st.sampled_from(ATTRIBUTES),
     links=st.sampled_from(((), ((1, 3),), ((2, 2), (1, 1)))),
     resource=st.sampled_from(((), (("host.name", "a"),))),
+    events=st.sampled_from(((), (("retry", (("n", "1"),)),), (("", ()), ("exception", ())))),
 )
 
 

@@ -194,6 +194,13 @@ class TestHashes:
         assert len(hashes) <= 10
         assert found == [attribute_hash(*key_and_text(raw)) for raw in raws]
 
+    def test_long_ones_are_not_cached(self):
+        """A stack trace is hashed each time: kept, they would fill the memory."""
+        hashes = AttributeHashes()
+        raw = KeyValue(key="k", value=text("x" * 2_000)).SerializeToString()
+        assert hashes[raw] == attribute_hash(b"k", b"x" * 2_000)
+        assert not hashes
+
 
 class TestTexts:
     def test_wanted(self):

@@ -53,6 +53,20 @@ class TestRows:
         assert row.span_names == {"a", "b"}
         assert list(row.attribute_hashes) == sorted(hashes)
 
+    def test_events(self):
+        """Names and attributes of events are hashed beside the spans' own attributes."""
+        events = (("retry", (("n", "1"),)), ("", ()))
+        hashes = [
+            attribute_hash(*pair)
+            for pair in (
+                (b"event", b"retry"),
+                (b"event", b""),
+                (b"n", b"1"),
+                (b"service.name", b"shop"),
+            )
+        ]
+        assert list(one_row([Made(1, 1, events=events)]).attribute_hashes) == sorted(hashes)
+
     def test_apart(self):
         """Services, traces and hours have rows of their own; the hour is that of each span's start."""
         last = NOON_NANO + HOUR_NANO - 1

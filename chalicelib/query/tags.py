@@ -1,0 +1,114 @@
+"""Jaeger's tags: a search looks for them on a span, its resource and its events, and all of them on one span.
+
+A tag of which OpenTelemetry has a field (status, scope, trace state) is looked for there too: it is shown as a tag.
+Source: jaeger, internal/storage/v2/memory/tenant.go (validSpan).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
+
+from chalicelib.model.attribute import EVENT_KEY, attribute_hash, key_and_text
+from chalicelib.model.span import STATUS_OK
+from chalicelib.query.search import Conditions, has_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from chalicelib.model.span import Span
+    from chalicelib.query.parameters import Search
+    from chalicelib.store.search_block import SearchRow
+
+Tag = tuple[str, str]
+Pair = tuple[bytes, bytes]
+
+_ERROR = "error"
+_STATUS_KEYS = ("otel.status_code", "span.status")
+_FIELD_KEYS = frozenset(
+    [
+        *(_ERROR, *_STATUS_KEYS, "otel.status_description", "w3c.tracestate"),
+        *("otel.scope.name", "otel.scope.version", "scope.name", "scope.version"),
+    ]
+)
+"""Jaeger's first storage and its second spell the scope and the status differently."""
+_ERROR_PAIRS = ((b"error", b"true"), *((key.encode(), b"ERROR") for key in _STATUS_KEYS))
+
+
+class _Wanted(NamedTuple):
+    pair: Pair
+    hash: int
+    may_be_field: bool
+
+
+class TagConditions:
+    """A search's own conditions, and tags, on one span."""
+
+    def __init__(self, search: Search, tags: Sequence[Tag]) -> None:
+        self._others = Conditions(search)
+        self._wanted = [_wanted(tag) for tag in tags]
+        self._pairs = {each.pair for each in self._wanted}
+        self._may_be_fields = {each.pair for each in self._wanted if each.may_be_field}
+
+    def want_service(self, service: str) -> bool:
+        return self._others.want_service(service)
+
+    def may_be_in(self, row: SearchRow) -> bool:
+        return self._others.may_be_in(row) and all(_may_be_in(row, each) for each in self._wanted)
+
+    def are_met_by(self, spans: Sequence[Span]) -> bool:
+        return any(self._others.met_by(span) and self._has_tags(span) for span in spans)
+
+    def _has_tags(self, span: Span) -> bool:
+        # What is cheap to see comes first.
+        attributes = (*span.attributes, *span.scope.resource_attributes)
+        left = self._pairs.difference(map(key_and_text, attributes))
+        if left:
+            left.difference_update(_event_pairs(span))
+        if not left or not left.issubset(self._may_be_fields):
+            return not left
+        return left.issubset(_fields(span))
+
+
+def _wanted(tag: Tag) -> _Wanted:
+    key, text = tag
+    # People write `True`, and `error` for the status.
+    if key == _ERROR:
+        text = text.lower()
+    elif key in _STATUS_KEYS:
+        text = text.upper()
+    pair = key.encode(), text.encode()
+    return _Wanted(pair, attribute_hash(*pair), key in _FIELD_KEYS)
+
+
+def _may_be_in(row: SearchRow, wanted: _Wanted) -> bool:
+    # Older rows know of no events, and none knows of fields but of errors.
+    if not row.has_event_hashes or has_hash(row, wanted.hash):
+        return True
+    return wanted.may_be_field and (row.has_error or wanted.pair not in _ERROR_PAIRS)
+
+
+def _event_pairs(span: Span) -> Iterator[Pair]:
+    for name, attributes in span.events:
+        yield EVENT_KEY, name.encode()
+        yield from map(key_and_text, attributes)
+
+
+def _fields(span: Span) -> set[Pair]:
+    message = SpanMessage.FromString(span.raw)
+    scope = ScopeSpans.FromString(span.scope.scope_head).scope
+    unset_or_ok = "OK" if message.status.code == STATUS_OK else "UNSET"
+    status = "ERROR" if span.is_error else unset_or_ok
+    texts = {
+        _ERROR: "true" if span.is_error else "false",
+        **dict.fromkeys(_STATUS_KEYS, status),
+        "otel.status_description": message.status.message,
+        "w3c.tracestate": message.trace_state,
+        "otel.scope.name": scope.name,
+        "otel.scope.version": scope.version,
+        "scope.name": scope.name,
+        "scope.version": scope.version,
+    }
+    return {(key.encode(), text.encode()) for key, text in texts.items()}
