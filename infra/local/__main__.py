@@ -227,7 +227,7 @@ def main() -> int:
 
 def _started(settings: Settings, ui: UiFolder | None) -> LocalStack:
     sockets = open_sockets(settings)
-    if ui and not any(each.getsockname()[1] == ui.port for each in sockets):
+    if ui and not _listens_at(ui.port, sockets):
         raise Refused(f"UI_DIR's UI is served at port {ui.port}, which another process has taken")
     datagram_sockets = open_datagram_sockets(settings)
     otlp_grpc = open_otlp_grpc(settings)
@@ -262,6 +262,13 @@ def _started(settings: Settings, ui: UiFolder | None) -> LocalStack:
         raise Refused(str(error)) from error
     except (BotoCoreError, ClientError) as error:
         raise Refused(f"AWS at {settings.endpoint_url or 'moto'} refused: {error}") from error
+
+
+def _listens_at(port: int, sockets: list[socket.socket]) -> bool:
+    """Whether one of the main address's family does: what is said to people is that address."""
+    return any(
+        each.family == sockets[0].family and each.getsockname()[1] == port for each in sockets
+    )
 
 
 def _end_at_once(*_: object) -> None:
