@@ -21,6 +21,7 @@ from chalice.app import Chalice, CORSConfig, Response
 
 from chalicelib import config, errors, wiring
 from chalicelib.access import Decision, presented_in
+from chalicelib.collector import collector_paused
 from chalicelib.model.http import JAEGER_ROUTES, ZIPKIN_CONFIG_PATHS, ZIPKIN_ROUTES
 from chalicelib.model.token import Scope
 from chalicelib.store.function import consumer
@@ -213,7 +214,9 @@ def _query(
     from chalicelib.present.respond import json_answer
 
     try:
-        return _response(json_answer(ask(), _headers(), media_type=media_type, vary=vary))
+        with collector_paused():
+            document = ask()
+        return _response(json_answer(document, _headers(), media_type=media_type, vary=vary))
     except errors.InvalidQuery as error:
         return _query_error(400, "invalid_query", str(error), error.parameter)
     except errors.InvalidPayload as error:

@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import answers, cold, memory, processing, report, sampling
+from bench import answers, cold, dialects, memory, processing, report, sampling
 from bench.cost import cost_of, idle_bill, memory_megabytes
 from bench.load import SPANS_PER_TRACE
 from bench.prices import SECONDS_PER_MONTH, total_dollars
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_name("results")
-PARTS = ("processing", "memory", "cold", "cost", "answers")
+PARTS = ("processing", "memory", "cold", "cost", "answers", "dialects")
 CURVE = (Knobs(0.1, 3_600), Knobs(1, 1_800), Knobs(10, 300), Knobs(100, 60), Knobs(1_000, 10))
 """Each long enough to mean something, and short enough to simulate in seconds."""
 _QUICK_CURVE = (Knobs(1, 60),)
@@ -64,6 +64,8 @@ def measure(parts: list[str], *, quick: bool) -> dict[str, Any]:
         found["answers"] = (
             answers.measure((1_000,), runs, 1_000) if quick else answers.measure(runs=runs)
         )
+    if "dialects" in parts:
+        found |= dialects.measure(1, 1_000, 512) if quick else dialects.measure(runs)
     return found
 
 
@@ -106,6 +108,9 @@ def pages(found: dict[str, Any]) -> dict[str, str]:
         made["prices"] = report.prices_table()
     if rows := found.get("answers"):
         made["answers"] = report.answers_table(rows)
+    if rows := found.get("dialects_received"):
+        made["dialects-received"] = report.dialects_received_table(rows)
+        made["dialects-answered"] = report.dialects_answered_table(found["dialects_answered"])
     return made
 
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from bench.counting import CountingStore
-from bench.load import SERVICES, SERVICES_PER_TRACE, chunked, request_body, trace
+from bench.load import SERVICES, SERVICES_PER_TRACE, SPANS_PER_TRACE, chunked, request_body, trace
 from bench.stages import consumer_of, receive, record_of
 from bench.timing import cpu_seconds
 from chalicelib import config
@@ -39,16 +39,17 @@ if TYPE_CHECKING:
 SPANS = (10_000, 1_000_000)
 BEGIN_UNIX_SECONDS = 497_223 * 3_600
 NOW_UNIX_SECONDS = BEGIN_UNIX_SECONDS + 3_600
+ASKED_SERVICE = SERVICES[2]
 LARGE_TRACE_SPANS, HUGE_TRACE_SPANS = 10_000, 100_000
 RUNS = 5
 _SECOND_NANO = 10**9
 _SPANS_PER_GROUP = 9_728
-_GROUPS_PER_FOLD = 8
-"""At a million spans an hour, what comes in under five minutes: folding more often takes long to fill."""
+_SECONDS_PER_FOLD = 240
+"""Each minute would be as it is deployed, and takes long to fill."""
 
 
 class Stored:
-    """An hour of spans, committed group by group and folded now and then; the last groups are not folded."""
+    """An hour of spans, committed group by group and folded now and then; what came last is not folded."""
 
     def __init__(self, spans: int) -> None:
         self.store = CountingStore()
@@ -56,16 +57,26 @@ class Stored:
         self._consumer = consumer_of(self.store, lambda: int(self._second * _SECOND_NANO))
         rng = random.Random(13)
         groups = max(1, round(spans / _SPANS_PER_GROUP))
-        for number in range(groups):
-            begin = BEGIN_UNIX_SECONDS + 3_500 * number / groups
-            self._commit(self._traces(rng, begin, 3_500 / groups), begin)
-            if number % _GROUPS_PER_FOLD == 0:
-                summarise_shards(self.store, range(config.SHARDS), int(begin))
-        self.small_trace_id, self.large_trace_id = self._two_more(rng)
+        folded = begin = float(BEGIN_UNIX_SECONDS)
+        for _ in range(groups):
+            begin += 3_500 / groups
+            self._commit(self._traces(rng, begin - 3_500 / groups, 3_500 / groups), begin)
+            if begin - folded >= _SECONDS_PER_FOLD:
+                self._fold(begin)
+                folded = begin
+        self.large_trace_id = self._one_more(rng, LARGE_TRACE_SPANS)
+        self._fold(NOW_UNIX_SECONDS - 40)
+        self.small_trace_id = self._one_more(rng, SPANS_PER_TRACE)
+        self._commit(self._traces(rng, NOW_UNIX_SECONDS - 40, 40, spans * 40 // 3_600), begin)
         self.store.forget_counts()
 
-    def _traces(self, rng: random.Random, begin: float, seconds: float) -> list[Any]:
-        traces = _SPANS_PER_GROUP // 16
+    def _fold(self, second: float) -> None:
+        summarise_shards(self.store, range(config.SHARDS), int(second))
+
+    def _traces(
+        self, rng: random.Random, begin: float, seconds: float, spans: int = _SPANS_PER_GROUP
+    ) -> list[Any]:
+        traces = spans // SPANS_PER_TRACE
         return [
             span
             for number in range(traces)
@@ -78,16 +89,14 @@ class Stored:
         self._second = second
         _consume(self._consumer, spans, int(second))
 
-    def _two_more(self, rng: random.Random) -> tuple[bytes, bytes]:
-        start = (NOW_UNIX_SECONDS - 50) * _SECOND_NANO
-        small = trace(rng, start)
-        large = trace(
-            rng, start, [rng.randrange(len(SERVICES)) for _ in range(LARGE_TRACE_SPANS // 4)]
-        )
-        self._commit([*small, *large], NOW_UNIX_SECONDS - 40)
-        small_id: bytes = small[0].fields["trace_id"]
-        large_id: bytes = large[0].fields["trace_id"]
-        return small_id, large_id
+    def _one_more(self, rng: random.Random, spans: int) -> bytes:
+        # None of the service that is searched for: what finding a trace of 10,000 spans takes is not asked here.
+        others = [place for place, name in enumerate(SERVICES) if name != ASKED_SERVICE]
+        path = [rng.choice(others) for _ in range(spans // 4)]
+        made = trace(rng, (NOW_UNIX_SECONDS - 50) * _SECOND_NANO, path)
+        self._commit(made, NOW_UNIX_SECONDS - 40)
+        trace_id: bytes = made[0].fields["trace_id"]
+        return trace_id
 
 
 def _consume(consumer: Consumer, spans: list[Any], second: int) -> None:
@@ -125,7 +134,7 @@ def questions(stored: Stored) -> dict[str, Callable[[], list[Any]]]:
     store, now = stored.store, NOW_UNIX_SECONDS
     hour = {"start": [str(BEGIN_UNIX_SECONDS)], "end": [str(NOW_UNIX_SECONDS)]}
     asked = Parameters(hour, ("start", "end")).time_range(now * _SECOND_NANO)
-    service = SERVICES[2]
+    service = ASKED_SERVICE
 
     def search(**parameters: list[str]) -> list[Any]:
         wanted = {**hour, "service": [service], "limit": ["20"], **parameters}

@@ -108,6 +108,50 @@ def answers_table(rows: Sequence[dict[str, Any]]) -> str:
     )
 
 
+RECEIVED_MICROS_MAX = {"Zipkin JSON": 20, "Jaeger thrift": 25}
+ANSWERED_MILLIS_MAX = {
+    "services": 2,
+    "operations": 2,
+    "search": 25,
+    "search: summaries": 15,
+    "trace of 16 spans": 2,
+    "trace of 10,000 spans": 200,
+    "dependencies of an hour": 5,
+}
+
+
+def dialects_received_table(rows: Sequence[dict[str, Any]]) -> str:
+    return table(
+        ("dialect", "receive µs", "target", "bytes a span"),
+        [
+            [
+                row["sender"],
+                f"{row['micros']:.1f}",
+                f"{RECEIVED_MICROS_MAX.get(row['sender'], '')}",
+                f"{row['body_bytes']:.0f}",
+            ]
+            for row in rows
+        ],
+    )
+
+
+def dialects_answered_table(rows: Sequence[dict[str, Any]]) -> str:
+    return table(
+        ("answer", "CPU ms", "target", "requests", "read units", "bytes"),
+        [
+            [
+                row["question"],
+                f"{row['cpu_millis']:.1f}",
+                f"{ANSWERED_MILLIS_MAX[row['question'].partition(': ')[2]]}",
+                f"{row['requests']}",
+                f"{row['read_units']}",
+                f"{row['answer_bytes']:,}",
+            ]
+            for row in rows
+        ],
+    )
+
+
 def curve_table(rows: Sequence[dict[str, Any]]) -> str:
     return table(
         (

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from chalicelib import config
+from chalicelib.collector import collector_paused
 from chalicelib.errors import InvalidPayload, InvalidQuery, NotFound, StoreThrottled
 from chalicelib.model.measure import Measure, quantile_nano
 from chalicelib.model.span import KIND_NAMES, UNSPECIFIED, Scopes, spans_of
@@ -149,11 +150,10 @@ def get_trace(asked: Asked) -> Any:
 
 
 def _call_counts(asked: Asked, within: Range) -> list[tuple[str, str, int]]:
-    from chalicelib.query.edges import edges
+    from chalicelib.query.edges import call_counts
 
-    found = edges(asked.store, within, asked.now_unix_seconds).edges
-    measures = {key: edge.measure for key, edge in found.edges.items()}
-    return [(*pair, calls) for pair, calls in sorted(present.call_counts(measures).items())]
+    counts = call_counts(asked.store, within, asked.now_unix_seconds)
+    return [(*pair, calls) for pair, calls in sorted(present.calls_by_pair(counts).items())]
 
 
 def get_dependencies(asked: Asked) -> Any:
@@ -303,7 +303,8 @@ def _answering(
     def answer(asked: Asked) -> Answer:
         is_indented = query.is_pretty(asked.parameters)
         try:
-            found = ask(asked)
+            with collector_paused():
+                found = ask(asked)
             document, warnings = found if isinstance(found, _Warned) else (found, ())
             answered = json_answer(document, asked.headers, is_indented=is_indented)
             return warned(answered, warnings)

@@ -9,11 +9,12 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import config
+from chalicelib.collector import collector_paused
 from chalicelib.errors import InvalidQuery, NotFound, StoreThrottled
 from chalicelib.present import zipkin as present
 from chalicelib.present.respond import json_answer, warned
 from chalicelib.query import zipkin as query
-from chalicelib.query.edges import edges
+from chalicelib.query.edges import call_counts
 from chalicelib.query.parameters import Range
 from chalicelib.query.read_ahead import THREADS, ReadAhead
 from chalicelib.query.search import Searcher, search_warnings
@@ -45,6 +46,7 @@ class _Wanted:
     def __init__(self, question: query.Question) -> None:
         self.found: dict[bytes, list[present.Json]] = {}
         self._question = question
+        self._candidates = query.Candidates(question.row_conditions(present.TOLD_TAGS))
         self._end = question.search.range.end
 
     def want_service(self, service: str) -> bool:
@@ -54,10 +56,12 @@ class _Wanted:
         return (
             row.first_start_time_unix_nano < self._end
             and self.want_service(row.service)
-            and self._question.may_be_in(row, present.TOLD_TAGS)
+            and self._candidates.lead_to(row)
         )
 
     def are_met_by(self, spans: Sequence[Span]) -> bool:
+        if not self._question.may_be_of(span.start_time_unix_nano for span in spans):
+            return False
         ordered = sorted(spans, key=lambda span: (span.start_time_unix_nano, span.span_id))
         trace = present.trace_json(ordered)
         is_met = self._question.asks_for(trace)
@@ -150,18 +154,13 @@ def get_span_names(asked: Asked) -> _Found:
 
 def get_remote_services(asked: Asked) -> _Found:
     wanted = query.required(asked.parameters, "serviceName").lower()
-    found = edges(asked.store, _kept(asked), asked.now_unix_seconds).edges.edges
-    return _names(
-        callee
-        for (caller, callee, _), edge in found.items()
-        if caller.lower() == wanted and edge.measure.calls
-    )
+    counts = call_counts(asked.store, _kept(asked), asked.now_unix_seconds)
+    return _names(callee for caller, callee, _ in counts if caller.lower() == wanted)
 
 
 def get_dependencies(asked: Asked) -> _Found:
     within = query.dependencies_range(asked.parameters)
-    found = edges(asked.store, within, asked.now_unix_seconds).edges.edges
-    return _Found(present.links_json({key: edge.measure for key, edge in found.items()}))
+    return _Found(present.links_json(call_counts(asked.store, within, asked.now_unix_seconds)))
 
 
 def get_autocomplete_keys(asked: Asked) -> _Found:
@@ -184,7 +183,8 @@ def get_autocomplete_values(asked: Asked) -> _Found:
 def _answering(ask: Callable[[Asked], _Found]) -> Callable[[Asked], Answer]:
     def answer(asked: Asked) -> Answer:
         try:
-            found = ask(asked)
+            with collector_paused():
+                found = ask(asked)
             answer = json_answer(found.document, asked.headers)
         except InvalidQuery as error:
             return text(400, str(error))

@@ -32,6 +32,10 @@ EdgeKey = tuple[str, str, int]
 """Caller, callee, EdgeKind."""
 
 
+CallCounts = dict[EdgeKey, tuple[int, int]]
+"""Edge → calls, and those of them that failed."""
+
+
 class Edge:
     """One edge's calls. An edge whose calls were all taken away stays, with its exemplar: see `Edges`."""
 
@@ -97,6 +101,10 @@ class Edges:
         copied = Edges()
         copied.add(self)
         return copied
+
+
+def call_counts_of(edges: Edges) -> CallCounts:
+    return {key: (edge.measure.calls, edge.measure.errors) for key, edge in edges.edges.items()}
 
 
 def smaller_exemplar(one: bytes, other: bytes) -> bytes:

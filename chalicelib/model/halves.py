@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from zlib import crc32
 
 from chalicelib.model.clew_pb2 import Halves as HalvesMessage
@@ -200,16 +200,9 @@ def halves_from(message: HalvesMessage, wanted: set[HalfKey] | None = None) -> H
     Raises StoreError for damaged ones.
     """
     trace_ids = [message.trace_ids[i : i + 16] for i in range(0, len(message.trace_ids), 16)]
-    callers = zip(
-        _repeated(trace_ids, message.caller_counts),
-        _CALLER.iter_unpack(message.callers),
-        strict=True,
-    )
-    callees = zip(
-        _repeated(trace_ids, message.callee_counts),
-        _CALLEE.iter_unpack(message.callees),
-        strict=True,
-    )
+    wanted_traces = None if wanted is None else {trace_id for trace_id, _ in wanted}
+    callers = _records(trace_ids, message.caller_counts, _CALLER, message.callers, wanted_traces)
+    callees = _records(trace_ids, message.callee_counts, _CALLEE, message.callees, wanted_traces)
     caller_profiles = [(p.service, p.peer, p.kind, p.error) for p in message.caller_profiles]
     callee_profiles = [(p.service, p.kind, p.error) for p in message.callee_profiles]
     minutes = list(message.minutes)
@@ -227,10 +220,23 @@ def halves_from(message: HalvesMessage, wanted: set[HalfKey] | None = None) -> H
     )
 
 
-def _repeated(trace_ids: Iterable[bytes], counts: Iterable[int]) -> Iterator[bytes]:
+def _records(
+    trace_ids: Sequence[bytes],
+    counts: Sequence[int],
+    form: struct.Struct,
+    packed: bytes,
+    wanted: set[bytes] | None,
+) -> Iterator[tuple[bytes, tuple[Any, ...]]]:
+    """(Trace id, record) of these traces, or of those that are wanted: a minute's are few of all that wait."""
+    if sum(counts) * form.size != len(packed):
+        raise ValueError(f"{len(packed)} bytes are not {sum(counts)} halves of {form.size}")
+    place = 0
     for trace_id, count in zip(trace_ids, counts, strict=True):
-        for _ in range(count):
-            yield trace_id
+        end = place + count * form.size
+        if wanted is None or trace_id in wanted:
+            for record in form.iter_unpack(packed[place:end]):
+                yield trace_id, record
+        place = end
 
 
 def keys_of(halves: Halves) -> set[HalfKey]:

@@ -38,9 +38,12 @@ def sort_collections(span_or_process: Json) -> None:
             log["fields"].sort(key=lambda field: (field["key"] != "event", field["key"]))
 
 
-def distinct(spans: Sequence[Json]) -> list[int]:
+def distinct(spans: Sequence[Json]) -> Sequence[int]:
     """Places of the spans that are not the same as one before."""
-    counts = Counter(span["spanID"] for span in spans)
+    ids = [span["spanID"] for span in spans]
+    if len(set(ids)) == len(ids):
+        return range(len(spans))
+    counts = Counter(ids)
     of_ids: dict[str, list[Json]] = {}
     kept = []
     for place, span in enumerate(spans):

@@ -33,7 +33,7 @@ from chalicelib.present.skew import Timed, host_of, skews
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from chalicelib.model.measure import Measure
+    from chalicelib.model.edges import CallCounts
     from chalicelib.model.span import Scope, Span
     from chalicelib.query.trace import Summary
 
@@ -138,6 +138,7 @@ class _Writer:
         self.processes: dict[str, Json] = {}
         self._process_ids: dict[bytes, str] = {}
         self._scope_tags: dict[bytes, list[Json]] = {}
+        self._kind_tags: dict[int, list[Json]] = {}
         self._tags = _Tags()
 
     @property
@@ -169,14 +170,23 @@ class _Writer:
             "spanID": (own_id or stored.span_id).hex(),
             **({"flags": flags} if flags else {}),
             "operationName": stored.name,
-            "references": _references(trace_id, parent, span.links),
+            "references": _references(trace_id, parent, span.links if stored.raw_links else ()),
             "startTime": stored.start_time_unix_nano // _MICRO_NANO,
             "duration": stored.duration_nano // _MICRO_NANO,
-            "tags": tags + _told_tags(stored, span),
-            "logs": [_log(event) for event in span.events],
+            "tags": tags + self._told_tags(stored, span),
+            "logs": [_log(event) for event in span.events] if stored.raw_events else [],
             "processID": self._process_id(stored.scope),
             "warnings": None,
         }
+
+    def _told_tags(self, stored: Span, span: SpanMessage) -> list[Json]:
+        if span.trace_state or span.HasField("status"):
+            return _told_tags(stored, span)
+        # Most spans tell no more than their kind.
+        found = self._kind_tags.get(stored.kind)
+        if found is None:
+            found = self._kind_tags[stored.kind] = _told_tags(stored, span)
+        return found
 
     def _process_id(self, scope: Scope) -> str:
         found = self._process_ids.get(scope.resource_head)
@@ -334,10 +344,9 @@ def milliseconds(nano: float) -> float:
     return nano / _MILLI_NANO
 
 
-def call_counts(edges: Mapping[tuple[str, str, int], Measure]) -> dict[tuple[str, str], int]:
+def calls_by_pair(counts: CallCounts) -> dict[tuple[str, str], int]:
     """(Caller, callee) → calls, of whatever kind."""
-    counts: dict[tuple[str, str], int] = {}
-    for (caller, callee, _), measure in edges.items():
-        if measure.calls:
-            counts[caller, callee] = counts.get((caller, callee), 0) + measure.calls
-    return counts
+    found: dict[tuple[str, str], int] = {}
+    for (caller, callee, _), (calls, _) in counts.items():
+        found[caller, callee] = found.get((caller, callee), 0) + calls
+    return found

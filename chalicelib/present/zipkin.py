@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
-    from chalicelib.model.measure import Measure
+    from chalicelib.model.edges import CallCounts
     from chalicelib.model.span import Scope, Span
 
 Json = dict[str, Any]
@@ -144,12 +144,15 @@ def _split(texts: Sequence[tuple[str, str]]) -> tuple[dict[str, str], dict[str, 
 
 def _endpoint(texts: Mapping[str, str], name_key: str, keys: Sequence[str]) -> Json:
     """Empty for none."""
-    *ip_keys, port_key = keys
-    name, port = texts.get(name_key, ""), texts.get(port_key, "")
-    addresses = [_address(texts.get(key, "")) for key in ip_keys]
-    found: Json = {"serviceName": name.lower(), **dict(filter(None, addresses))}
-    found["port"] = _port(port)
-    return {key: value for key, value in found.items() if value}
+    found: Json = {}
+    if name := texts.get(name_key):
+        found["serviceName"] = name.lower()
+    for key in keys[:2]:
+        if (text := texts.get(key)) and (address := _address(text)):
+            found[address[0]] = address[1]
+    if port := _port(texts.get(keys[2], "")):
+        found["port"] = port
+    return found
 
 
 @lru_cache(maxsize=4_096)
@@ -175,7 +178,7 @@ def _remote(span: Span, tags: Mapping[str, str]) -> Json:
     name = tags.get(model.PEER_SERVICE, "")
     if span.kind in CALLER_KINDS and (peer := peer_of(span.attributes)):
         name = peer.name
-    ip = next((tags[key] for key in _PEER_IPS if _address(tags.get(key, ""))), "")
+    ip = next((tags[key] for key in _PEER_IPS if key in tags and _address(tags[key])), "")
     port = next((tags[key] for key in _PEER_PORTS if tags.get(key)), "")
     if not name and not ip:
         return {}
@@ -226,14 +229,13 @@ def _annotations(found: Iterable[tuple[int, str]]) -> list[Json]:
     return [{"timestamp": time, "value": text} for time, text in in_micros]
 
 
-def links_json(edges: Mapping[tuple[str, str, int], Measure]) -> list[Json]:
+def links_json(counts: CallCounts) -> list[Json]:
     """Dependency links of edges, of whatever kind, by lower-cased names."""
     sums: dict[tuple[str, str], tuple[int, int]] = {}
-    for (caller, callee, _), measure in edges.items():
-        if measure.calls:
-            pair = caller.lower(), callee.lower()
-            calls, errors = sums.get(pair, (0, 0))
-            sums[pair] = calls + measure.calls, errors + measure.errors
+    for (caller, callee, _), (calls, errors) in counts.items():
+        pair = caller.lower(), callee.lower()
+        before = sums.get(pair, (0, 0))
+        sums[pair] = before[0] + calls, before[1] + errors
     return [
         {"parent": parent, "child": child, "callCount": calls}
         | ({"errorCount": errors} if errors > 0 else {})

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
-from chalicelib.model.edges import Edges, edges_from
+from chalicelib.model.edges import Edges, call_counts_of, edges_from
 from chalicelib.model.halves import Halves, halves_from
 from chalicelib.query.parameters import SECOND_NANO
 from chalicelib.query.snapshot import (
     MINUTE_SECONDS,
+    Part,
     Seconds,
     held,
     level_for,
@@ -19,15 +20,20 @@ from chalicelib.query.snapshot import (
 )
 from chalicelib.store.layout import Level, edges_partition
 from chalicelib.store.shard import ShardView, read_consistently, read_halves
-from chalicelib.store.targets import EDGES_NAME, edges_target
+from chalicelib.store.targets import EDGES_NAME, call_counts_in, edges_in
 from chalicelib.summarise.fold import known_halves
 from chalicelib.summarise.join import added_edges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from chalicelib.model.edges import CallCounts
     from chalicelib.query.parameters import Range
+    from chalicelib.query.snapshot import PartOf
     from chalicelib.store.items import ItemStore
+
+
+_NO_CALLS = (0, 0)
 
 
 class EdgesBetween(NamedTuple):
@@ -39,27 +45,58 @@ class EdgesBetween(NamedTuple):
 
 def edges(store: ItemStore, asked: Range, now_unix_seconds: int) -> EdgesBetween:
     """Every edge whose calls started in a range."""
-    start, end = asked.start // SECOND_NANO, -(-asked.end // SECOND_NANO)
-    level = level_for(MINUTE_SECONDS, start, now_unix_seconds)
-    seconds = widened(start, end, level.seconds)
+    seconds, level = _asked(asked, now_unix_seconds)
 
     def read(views: dict[int, ShardView]) -> Edges:
         found = Edges()
-        for shard, view in views.items():
-            for edges in _folded(store, shard, seconds, level, now_unix_seconds):
+        for shard in views:
+            for edges in _folded(store, shard, seconds, level, now_unix_seconds, edges_in):
                 found.add(edges)
-            for minute, edges in _unfolded(store, shard, view, now_unix_seconds):
-                if seconds.start <= minute * MINUTE_SECONDS < seconds.end:
-                    found.add(edges)
+        for edges in _unfolded_between(store, views, seconds, now_unix_seconds):
+            found.add(edges)
         return found
 
     found, is_exact = read_consistently(store, shards(), read)
     return EdgesBetween(seconds, found, is_exact)
 
 
+def call_counts(store: ItemStore, asked: Range, now_unix_seconds: int) -> CallCounts:
+    """The edges whose calls started in a range, without their durations: a fraction of the work."""
+    seconds, level = _asked(asked, now_unix_seconds)
+
+    def read(views: dict[int, ShardView]) -> CallCounts:
+        counts: CallCounts = {}
+        for shard in views:
+            parts = _folded(store, shard, seconds, level, now_unix_seconds, call_counts_in)
+            for part in parts:
+                _count(counts, part)
+        for edges in _unfolded_between(store, views, seconds, now_unix_seconds):
+            _count(counts, call_counts_of(edges))
+        return {edge: counted for edge, counted in counts.items() if counted[0]}
+
+    return read_consistently(store, shards(), read)[0]
+
+
+def _count(counts: CallCounts, part: CallCounts) -> None:
+    for edge, (calls, errors) in part.items():
+        before = counts.get(edge, _NO_CALLS)
+        counts[edge] = before[0] + calls, before[1] + errors
+
+
+def _asked(asked: Range, now_unix_seconds: int) -> tuple[Seconds, Level]:
+    start, end = asked.start // SECOND_NANO, -(-asked.end // SECOND_NANO)
+    level = level_for(MINUTE_SECONDS, start, now_unix_seconds)
+    return widened(start, end, level.seconds), level
+
+
 def _folded(
-    store: ItemStore, shard: int, seconds: Seconds, level: Level, now_unix_seconds: int
-) -> Iterator[Edges]:
+    store: ItemStore,
+    shard: int,
+    seconds: Seconds,
+    level: Level,
+    now_unix_seconds: int,
+    part_of: PartOf[Part],
+) -> Iterator[Part]:
     pieces = list(_pieces(seconds, level))
     needs_pending = any(each is not Level.MINUTE for each, _ in pieces)
     pending = pending_of(
@@ -67,8 +104,8 @@ def _folded(
     )
     partition = edges_partition(shard)
     for each, part in pieces:
-        for _, edges in held(store, partition, each, part, pending, now_unix_seconds, edges_target):
-            yield edges
+        found = held(store, partition, each, part, pending, now_unix_seconds, part_of)
+        yield from (edges for _, edges in found)
 
 
 def _pieces(seconds: Seconds, level: Level) -> Iterator[tuple[Level, Seconds]]:
@@ -87,6 +124,15 @@ def _pieces(seconds: Seconds, level: Level) -> Iterator[tuple[Level, Seconds]]:
     yield from _pieces(Seconds(first, last), coarser)
     if last < seconds.end:
         yield level, Seconds(last, seconds.end)
+
+
+def _unfolded_between(
+    store: ItemStore, views: dict[int, ShardView], seconds: Seconds, now_unix_seconds: int
+) -> Iterator[Edges]:
+    for shard, view in views.items():
+        for minute, edges in _unfolded(store, shard, view, now_unix_seconds):
+            if seconds.start <= minute * MINUTE_SECONDS < seconds.end:
+                yield edges
 
 
 def _unfolded(

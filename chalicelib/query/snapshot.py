@@ -7,17 +7,17 @@ pending the catalogues say: so a year's answer does not read a year's minutes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from chalicelib import config
 from chalicelib.store.layout import HOURS_PER_DAY, Key, Level, catalogue_partition, day_sort_key
 from chalicelib.store.targets import catalogue_of, query_targets, read_targets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from chalicelib.store.items import ItemStore
-    from chalicelib.store.targets import Catalogue, Kept, Target
+    from chalicelib.store.targets import Catalogue
 
 LEVELS = (Level.MINUTE, Level.HOUR, Level.DAY)
 MINUTE_SECONDS, HOUR_SECONDS, DAY_SECONDS = (level.seconds for level in LEVELS)
@@ -74,6 +74,14 @@ def catalogues(
         yield int(sort), catalogue_of(value)
 
 
+Part = TypeVar("Part", covariant=True)
+
+
+class PartOf(Protocol[Part]):
+    def __call__(self, value: bytes, *, pending: bool) -> Part:
+        """What is wanted of a stored target: of its pending part, or of its total."""
+
+
 class Pending(NamedTuple):
     """Where the levels below may hold what a level has not yet got."""
 
@@ -106,11 +114,11 @@ def held(
     seconds: Seconds,
     pending: Pending,
     now_unix_seconds: int,
-    target_of: Callable[[bytes], Target[Kept]],
-) -> Iterator[tuple[int, Kept]]:
+    part_of: PartOf[Part],
+) -> Iterator[tuple[int, Part]]:
     """(Start second, value) of everything that a partition's targets hold in a range, in whole units of a level.
 
-    Totals of the level itself, and pending parts of those below, at their own times.
+    Totals of the level itself, and pending parts of those below, at their own times; `part_of` decodes either.
     """
     below = {
         Level.MINUTE: _joined(pending.hours, HOUR_SECONDS, seconds),
@@ -121,8 +129,7 @@ def held(
             first, last = part.start // each.seconds, (part.end - 1) // each.seconds
             stored = query_targets(store, partition, each, first, last, now_unix_seconds)
             for number, value in stored:
-                target = target_of(value)
-                yield number * each.seconds, target.total if each is level else target.pending
+                yield number * each.seconds, part_of(value, pending=each is not level)
 
 
 def _joined(numbers: Iterable[int], unit_seconds: int, within: Seconds) -> list[Seconds]:

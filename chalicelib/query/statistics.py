@@ -12,6 +12,7 @@ from chalicelib.query.parameters import SECOND_NANO
 from chalicelib.query.snapshot import (
     DAY_SECONDS,
     MINUTE_SECONDS,
+    Part,
     Seconds,
     catalogues,
     held,
@@ -23,14 +24,16 @@ from chalicelib.query.snapshot import (
 )
 from chalicelib.store.layout import Level, shard_of_service, statistics_partition
 from chalicelib.store.shard import ShardView, read_consistently
-from chalicelib.store.targets import above_services_cap, statistics_target
+from chalicelib.store.targets import above_services_cap, names_in, statistics_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from chalicelib.model.clew_pb2 import Statistics as StatisticsMessage
     from chalicelib.model.measure import Measure
     from chalicelib.model.statistics import SeriesKey
     from chalicelib.query.parameters import Range
+    from chalicelib.query.snapshot import PartOf
     from chalicelib.store.items import ItemStore
 
 POINTS_MAX = 1_500
@@ -68,7 +71,17 @@ def statistics(
         raise InvalidQuery(
             f"step must be larger: the range has more than {POINTS_MAX} of it", "step"
         )
-    (parts, is_capped), is_exact = _parts(store, service, level, seconds, now_unix_seconds)
+    name = key_name(service)
+
+    def read(views: dict[int, ShardView]) -> tuple[list[tuple[int, Statistics]], bool]:
+        parts = _parts(store, views, name, level, seconds, now_unix_seconds, statistics_in)
+        unfolded = [
+            (second, statistics_from(message))
+            for second, message in _unfolded(views, name, seconds)
+        ]
+        return [*unfolded, *parts], _is_capped(store, views, name, seconds, now_unix_seconds)
+
+    (parts, is_capped), is_exact = read_consistently(store, shards(), read)
     steps: dict[int, Statistics] = {}
     total = Statistics()
     for second, part in parts:
@@ -110,32 +123,30 @@ def _coarse(width_seconds: int) -> int:
 
 
 def _parts(
-    store: ItemStore, service: str, level: Level, seconds: Seconds, now_unix_seconds: int
-) -> tuple[tuple[list[tuple[int, Statistics]], bool], bool]:
-    """((Parts, whether others are counted as OTHER_SERVICES), whether that is exact)."""
-    name, partition = key_name(service), statistics_partition(service)
-
-    def read(views: dict[int, ShardView]) -> tuple[list[tuple[int, Statistics]], bool]:
-        needs_pending = level is not Level.MINUTE
-        pending = pending_of(store, views if needs_pending else [], name, seconds, now_unix_seconds)
-        stored = held(
-            store, partition, level, seconds, pending, now_unix_seconds, statistics_target
-        )
-        is_capped = _is_capped(store, views, name, seconds, now_unix_seconds)
-        return [*_unfolded(views, name, seconds), *stored], is_capped
-
-    return read_consistently(store, shards(), read)
+    store: ItemStore,
+    views: dict[int, ShardView],
+    name: str,
+    level: Level,
+    seconds: Seconds,
+    now_unix_seconds: int,
+    part_of: PartOf[Part],
+) -> Iterator[tuple[int, Part]]:
+    """(Start second, part) of what is folded of a service."""
+    needs_pending = level is not Level.MINUTE
+    pending = pending_of(store, views if needs_pending else [], name, seconds, now_unix_seconds)
+    partition = statistics_partition(name)
+    return held(store, partition, level, seconds, pending, now_unix_seconds, part_of)
 
 
 def _unfolded(
-    views: dict[int, ShardView], service: str, seconds: Seconds
-) -> Iterator[tuple[int, Statistics]]:
+    views: dict[int, ShardView], name: str, seconds: Seconds
+) -> Iterator[tuple[int, StatisticsMessage]]:
     for view in views.values():
         for entry in view.entries:
-            if entry.HasField("statistics") and entry.service == service:
+            if entry.HasField("statistics") and entry.service == name:
                 second = entry.minute * MINUTE_SECONDS
                 if seconds.start <= second < seconds.end:
-                    yield second, statistics_from(entry.statistics)
+                    yield second, entry.statistics
 
 
 def span_names(
@@ -144,8 +155,18 @@ def span_names(
     """(Span name, kind) of a service's spans in a range, in whole days; sorted."""
     start, end = asked.start // SECOND_NANO, -(-asked.end // SECOND_NANO)
     seconds = widened(start, end, DAY_SECONDS)
-    (parts, _), _ = _parts(store, service, Level.DAY, seconds, now_unix_seconds)
-    return sorted({key for _, part in parts for key in part.series})
+    name = key_name(service)
+
+    def read(views: dict[int, ShardView]) -> set[SeriesKey]:
+        parts = _parts(store, views, name, Level.DAY, seconds, now_unix_seconds, names_in)
+        unfolded = [
+            (series.span_name, series.kind)
+            for _, message in _unfolded(views, name, seconds)
+            for series in message.series
+        ]
+        return set(unfolded).union(*(names for _, names in parts))
+
+    return sorted(read_consistently(store, shards(), read)[0])
 
 
 def series_of(steps: dict[int, Statistics], key: SeriesKey) -> Iterator[tuple[int, Measure]]:

@@ -7,6 +7,9 @@ hold on different spans. Source: openzipkin/zipkin, storage/QueryRequest.java, S
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib import config
@@ -15,9 +18,10 @@ from chalicelib.model.attribute import attribute_hash
 from chalicelib.model.ids import trace_id_from_text
 from chalicelib.model.names import is_named
 from chalicelib.query.parameters import TIME_NANO_MAX, Range, Search
+from chalicelib.query.search import has_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from chalicelib.store.search_block import SearchRow
 
@@ -34,6 +38,13 @@ _SHORT_NAME_CHARACTERS = 60
 """A longer name may stand in the index shortened (see `key_name`)."""
 _WIDENED_NANO = _HOUR_NANO
 """A trace's time is its root's; the spans by which it is found may start so much earlier or later."""
+
+
+_TRACES_KEPT_MAX = 200_000
+"""Of those whose rows have met some of the conditions: bounds the memory of a search."""
+
+RowCondition = Callable[["SearchRow"], bool]
+_HAS_ERROR: RowCondition = attrgetter("has_error")
 
 
 class Question(NamedTuple):
@@ -64,28 +75,43 @@ class Question(NamedTuple):
         """False only if no span that is asked for can be of a service with this name in the index."""
         return not self.service or _may_be(name, self.service)
 
-    def may_be_in(self, row: SearchRow, told_tags: tuple[str, ...]) -> bool:
-        """False only if the row cannot hold the span that meets the condition by which the index narrows most.
+    def row_conditions(self, told_tags: tuple[str, ...]) -> list[RowCondition]:
+        """What rows of a trace that is asked for must show, each condition one of them.
 
-        One condition alone: others may hold on spans of other rows. `told_tags` begin the keys of tags that are no
-        attributes.
+        `told_tags` begin the keys of tags that are no attributes.
         """
-        for key, value in self.terms.items():
-            if value and not key.startswith(told_tags):
-                return attribute_hash(key.encode(), value.encode()) in row.attribute_hashes
-        if self.span_name:
-            return any(
-                _may_be(name, self.span_name) or is_named(name.lower(), self.span_name)
-                for name in row.span_names
-            )
+        hashes = [
+            attribute_hash(key.encode(), value.encode())
+            for key, value in self.terms.items()
+            if value and not key.startswith(told_tags)
+        ]
+        conditions: list[RowCondition] = [partial(has_hash, wanted=each) for each in hashes]
         if self.min_duration is not None:
-            # What is shorter than a microsecond is shown as one.
-            low = self.min_duration * _MICRO_NANO if self.min_duration > 1 else 1
-            high = None if self.max_duration is None else (self.max_duration + 1) * _MICRO_NANO
-            return row.longest_duration_nano >= low and (
-                high is None or row.shortest_duration_nano < high
-            )
-        return self.terms.get("error", "") == "" or row.has_error
+            conditions.append(self._may_have_duration)
+        if self.span_name:
+            conditions.append(self._may_have_name)
+        if self.terms.get("error"):
+            conditions.append(_HAS_ERROR)
+        return conditions
+
+    def _may_have_name(self, row: SearchRow) -> bool:
+        return any(
+            _may_be(name, self.span_name) or is_named(name.lower(), self.span_name)
+            for name in row.span_names
+        )
+
+    def _may_have_duration(self, row: SearchRow) -> bool:
+        low, high = self.min_duration, self.max_duration
+        assert low is not None
+        # What is shorter than a microsecond is shown as one.
+        return row.longest_duration_nano >= (low * _MICRO_NANO if low > 1 else 1) and (
+            high is None or row.shortest_duration_nano < (high + 1) * _MICRO_NANO
+        )
+
+    def may_be_of(self, starts_unix_nano: Iterable[int]) -> bool:
+        """False only if no span of a trace starts in the range: so its timestamp is not in it."""
+        first, last = self.first_timestamp, self.last_timestamp
+        return any(first <= start // _MICRO_NANO <= last for start in starts_unix_nano)
 
     def asks_for(self, trace: Sequence[Mapping[str, Any]]) -> bool:
         """Whether a trace, as Zipkin's JSON has it, is asked for."""
@@ -113,6 +139,31 @@ class Question(NamedTuple):
     def _has_duration(self, duration: int) -> bool:
         low, high = self.min_duration, self.max_duration
         return (low is None or duration >= low) and (high is None or duration <= high)
+
+
+class Candidates:
+    """The traces of whose rows so many are seen that each condition is met by one."""
+
+    def __init__(self, conditions: Sequence[RowCondition]) -> None:
+        self._conditions = conditions
+        self._all = (1 << len(conditions)) - 1
+        self._met: dict[bytes, int] = {}
+        """Trace id → a bit for each condition that is met; of those with some."""
+
+    def lead_to(self, row: SearchRow) -> bool:
+        """False only if its trace is not wanted, or a row that is still to come leads to it."""
+        before = self._met.get(row.trace_id, 0)
+        met = before
+        for place, is_met_by in enumerate(self._conditions):
+            if not met >> place & 1 and is_met_by(row):
+                met |= 1 << place
+        if met == before:
+            return met == self._all
+        if before or len(self._met) < _TRACES_KEPT_MAX:
+            self._met[row.trace_id] = met
+            return met == self._all
+        # What is not kept may be met by another row: the trace itself has to be looked at.
+        return True
 
 
 def _may_be(indexed: str, wanted: str) -> bool:

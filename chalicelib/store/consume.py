@@ -9,12 +9,11 @@
 from __future__ import annotations
 
 import base64
-import gc
 import logging
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from chalicelib import config
+from chalicelib.collector import collector_paused
 from chalicelib.errors import InvalidPayload, StoreError
 from chalicelib.queue.message import PAYLOAD_ATTRIBUTE, Message, message_from_parts, payload_of
 from chalicelib.store.commit import Committed, Counted, commit, counted_among
@@ -179,16 +178,6 @@ class Consumer:
     def _left_out(self, count: int) -> None:
         duplicates = self._consumed.duplicate_messages + count
         self._consumed = self._consumed._replace(duplicate_messages=duplicates)
-
-
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Without Python's cycle collector: a group makes a hundred thousand objects and no cycles among them."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def message_from_record(record: Record) -> Message:

@@ -206,7 +206,8 @@ def _little_endian(hashes: array[int]) -> bytes:
 def rows_in(value: bytes) -> list[SearchRow]:
     """The rows of a block's value. Raises StoreError as `unseal` does."""
     block = message_in(SearchBlock, value)
-    names = list(block.names)
+    names, trace_ids = list(block.names), block.trace_ids
+    has_event_hashes = block.has_event_hashes
     name_indices = list(block.span_names)
     hashes = array("H", block.attribute_hashes)
     name_ranges = pairwise(accumulate(block.span_name_counts, initial=0))
@@ -223,15 +224,15 @@ def rows_in(value: bytes) -> list[SearchRow]:
     )
     return [
         SearchRow(
-            block.trace_ids[16 * i : 16 * i + 16],
+            trace_ids[16 * i : 16 * i + 16],
             names[service],
             first_start,
             longest,
             shortest,
             bool(error),
-            frozenset(names[place] for place in name_indices[names_start:names_end]),
+            frozenset(map(names.__getitem__, name_indices[names_start:names_end])),
             hashes[hashes_start:hashes_end],
-            block.has_event_hashes,
+            has_event_hashes,
         )
         for i, (
             service,

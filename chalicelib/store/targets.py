@@ -6,7 +6,7 @@ into parts, in items of their own whose sort keys follow the target's.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from chalicelib import config
 from chalicelib.model.clew_pb2 import Catalogue as CatalogueMessage
@@ -26,6 +26,8 @@ from chalicelib.store.layout import Key, Level, level_sort_key
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from chalicelib.model.edges import CallCounts
+    from chalicelib.model.statistics import SeriesKey
     from chalicelib.store.items import Item, ItemStore
 
 _PART_BYTES_MAX = 380_000
@@ -86,6 +88,37 @@ def edges_value(target: Target[Edges]) -> bytes:
     if not all_pending and target.pending != Edges():
         message.pending.CopyFrom(edges_message(target.pending))
     return seal(message.SerializeToString(deterministic=True))
+
+
+def statistics_in(value: bytes, *, pending: bool) -> Statistics:
+    """The pending part of a stored target, else its total."""
+    message = message_in(StatisticsTarget, value)
+    return statistics_from(_part(message, pending=pending))
+
+
+def names_in(value: bytes, *, pending: bool) -> set[SeriesKey]:
+    """The series of a stored target, of which nothing else is decoded."""
+    part = _part(message_in(StatisticsTarget, value), pending=pending)
+    return {(series.span_name, series.kind) for series in part.series}
+
+
+def edges_in(value: bytes, *, pending: bool) -> Edges:
+    """The pending part of a stored target, else its total."""
+    return edges_from(_part(message_in(EdgesTarget, value), pending=pending))
+
+
+def call_counts_in(value: bytes, *, pending: bool) -> CallCounts:
+    """The edges of a stored target without their durations."""
+    part = _part(message_in(EdgesTarget, value), pending=pending)
+    counts: CallCounts = {}
+    for edge in part.edges:
+        measure = edge.measure
+        counts[edge.caller, edge.callee, edge.kind] = measure.calls, measure.errors
+    return counts
+
+
+def _part(message: Any, *, pending: bool) -> Any:
+    return message.pending if pending and not message.all_pending else message.total
 
 
 EDGES_NAME = ""
