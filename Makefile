@@ -37,7 +37,7 @@ MODEL := chalicelib/model
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: $(RUN_STAMP) $(UI) ## the laptop stack (PORT, HOST, DATA_DIR, COMPAT_PORTS, AWS_ENDPOINT_URL)
+run: $(RUN_STAMP) $(UI) ## the laptop stack (PORT, HOST, DATA_DIR, COMPAT_PORTS, UI_DIR, AWS_ENDPOINT_URL)
 	@exec $(PY) -m infra.local
 
 demo: $(DEV_STAMP) ## send a shop's traces to a running stack (ENDPOINT)
@@ -76,8 +76,8 @@ soak: $(DEV_STAMP) ## the laptop stack at the machine's full rate, and at ten ti
 deploy-check: $(DEV_STAMP) $(EMULATOR_STAMP) ## deploy to an emulator, with everything that belongs to it
 	@EMULATOR_PYTHON="$(CURDIR)/$(EMULATOR)/bin/python" $(PY) -m pytest -v tests/deploy
 
-contract: $(DEV_STAMP) $(EMULATOR_STAMP) $(DYNAMODB_LOCAL)/.installed $(ZIPKIN_SERVER)/.installed $(ZIPKIN_REPORTER)/.installed ## the contract kit on moto, ministack and DynamoDB Local; Zipkin's own server and Java clients
-	@CLEW_CONTRACT=1 $(PY) -m pytest tests/contract -rs
+contract: $(DEV_STAMP) $(EMULATOR_STAMP) $(CHROMIUM_STAMP) $(DYNAMODB_LOCAL)/.installed $(ZIPKIN_SERVER)/.installed $(ZIPKIN_REPORTER)/.installed ## the contract kit on moto, ministack and DynamoDB Local; Zipkin's own server, UI and Java clients
+	@CLEW_CONTRACT=1 $(PY) -m pytest tests/contract tests/browser/test_other_uis.py -rs
 
 golden: $(DEV_STAMP) $(CLIENTS_STAMPS) $(EMULATOR_STAMP) $(ZIPKIN_REPORTER)/.installed ## record again what real clients send
 	@$(PY) -m tests.clients.real

@@ -301,12 +301,13 @@ def _answering(
     """What `ask` returns as JSON, or what went wrong in the API's own form."""
 
     def answer(asked: Asked) -> Answer:
+        is_indented = query.is_pretty(asked.parameters)
         try:
             with collector_paused():
                 found = ask(asked)
-            if isinstance(found, _Warned):
-                return warned(json_answer(found.document, asked.headers), found.warnings)
-            return json_answer(found, asked.headers)
+            document, warnings = found if isinstance(found, _Warned) else (found, ())
+            answered = json_answer(document, asked.headers, is_indented=is_indented)
+            return warned(answered, warnings)
         except (InvalidQuery, InvalidPayload) as error:
             status, message = 400, str(error)
         except NotFound as error:
@@ -317,7 +318,9 @@ def _answering(
         except Exception:
             _logger.exception("query not answered")
             status, message = 500, "this is a fault of Clew's: its log says more"
-        return json_answer(error_of(status, message), asked.headers, status)
+        return json_answer(
+            error_of(status, message), asked.headers, status, is_indented=is_indented
+        )
 
     return answer
 

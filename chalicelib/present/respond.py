@@ -27,9 +27,11 @@ def json_answer(
     status: int = 200,
     media_type: str = "application/json",
     vary: str = "Accept-Encoding",
+    *,
+    is_indented: bool = False,
 ) -> Answer:
     """`document` as JSON. `request_headers` have lower-case names. Too large even when gzipped: 413."""
-    body = orjson.dumps(document)
+    body = orjson.dumps(document, option=orjson.OPT_INDENT_2 if is_indented else 0)
     headers = {**_HEADERS, "Content-Type": media_type, "Vary": vary}
     if len(body) >= _GZIP_BYTES_MIN and takes_gzip(request_headers):
         body = gzipped(body)

@@ -6,6 +6,8 @@ zipkin.md; opentelemetry-collector-contrib, pkg/translator/zipkin (links, trace 
 
 from __future__ import annotations
 
+from functools import lru_cache
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -29,6 +31,7 @@ Json = dict[str, Any]
 
 _MICRO_NANO = 1_000
 _STATUS_OK = 1
+_PORT_MAX = 0xFFFF
 _JAEGER_DEBUG = "jaeger.debug"
 _PEER_IPS = ("network.peer.address", "net.peer.ip", "net.sock.peer.addr")
 _PEER_PORTS = ("network.peer.port", "net.peer.port", "net.sock.peer.port", "server.port")
@@ -141,18 +144,33 @@ def _split(texts: Sequence[tuple[str, str]]) -> tuple[dict[str, str], dict[str, 
 
 def _endpoint(texts: Mapping[str, str], name_key: str, keys: Sequence[str]) -> Json:
     """Empty for none."""
-    ip_key, ipv6_key, port_key = keys
-    name, ip, port = texts.get(name_key, ""), texts.get(ip_key, ""), texts.get(port_key, "")
-    found: Json = {"serviceName": name.lower()}
-    found["ipv6" if ":" in ip else "ipv4"] = ip
-    if ipv6 := texts.get(ipv6_key):
-        found["ipv6"] = ipv6
-    found["port"] = _port(port)
-    return {key: value for key, value in found.items() if value}
+    found: Json = {}
+    if name := texts.get(name_key):
+        found["serviceName"] = name.lower()
+    for key in keys[:2]:
+        if (text := texts.get(key)) and (address := _address(text)):
+            found[address[0]] = address[1]
+    if port := _port(texts.get(keys[2], "")):
+        found["port"] = port
+    return found
+
+
+@lru_cache(maxsize=4_096)
+def _address(text: str) -> tuple[str, str] | None:
+    """(`ipv4` or `ipv6`, the address); None for none.
+
+    Attributes may also have the path of a socket there, or a host's name: a reader in Go would refuse the whole trace.
+    """
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return f"ipv{address.version}", str(address)
 
 
 def _port(text: str) -> int:
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 5 else 0
+    is_port = text.isascii() and text.isdecimal() and len(text) <= 5 and int(text) <= _PORT_MAX
+    return int(text) if is_port else 0
 
 
 def _remote(span: Span, tags: Mapping[str, str]) -> Json:
@@ -160,7 +178,7 @@ def _remote(span: Span, tags: Mapping[str, str]) -> Json:
     name = tags.get(model.PEER_SERVICE, "")
     if span.kind in CALLER_KINDS and (peer := peer_of(span.attributes)):
         name = peer.name
-    ip = next((tags[key] for key in _PEER_IPS if tags.get(key)), "")
+    ip = next((tags[key] for key in _PEER_IPS if key in tags and _address(tags[key])), "")
     port = next((tags[key] for key in _PEER_PORTS if tags.get(key)), "")
     if not name and not ip:
         return {}

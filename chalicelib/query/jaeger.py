@@ -134,6 +134,11 @@ def is_raw(parameters: Parameters) -> bool:
     return _first(parameters, "raw").lower() in ("true", "1")
 
 
+def is_pretty(parameters: Parameters) -> bool:
+    """Whether a person is to read the answer: Jaeger takes anything but `false` for yes."""
+    return _first(parameters, "prettyPrint") not in ("", "false")
+
+
 def dependencies_range(parameters: Parameters, now_nano: int) -> Range:
     """`endTs` and `lookback`, in milliseconds; a day by default. Raises InvalidQuery."""
     return _lookback(parameters, now_nano, _DAY_MILLISECONDS)

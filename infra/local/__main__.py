@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from infra.local.otlp_grpc import OtlpGrpc
     from infra.local.stack import LocalStack
+    from infra.local.ui_folder import UiFolder
 
 HOST = "127.0.0.1"
 PORT = 8000
@@ -46,6 +47,8 @@ class Settings(NamedTuple):
     token: str
     """What everybody must show; empty: nobody needs one."""
     sampling_file: Path | None
+    ui_dir: Path | None = None
+    """The folder of another UI than Clew's."""
     is_opened: bool = False
     """Whether every machine that reaches it may do what this one's programs may: asked for by name."""
 
@@ -83,15 +86,15 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
         raise Refused(f"ACCESS is {access!r}; it must be tokens or open")
     if access == "open" and token:
         raise Refused("ACCESS=open asks for no token, and TOKEN is set: set one of them")
-    sampling_file = environment.get("SAMPLING_FILE", "")
     settings = Settings(
         environment.get("HOST") or HOST,
         int(port),
         compat_ports == "1",
-        Path(data_dir).expanduser().absolute() if data_dir else None,
+        _path(data_dir),
         endpoint_url,
         token,
-        Path(sampling_file).expanduser().absolute() if sampling_file else None,
+        _path(environment.get("SAMPLING_FILE", "")),
+        _path(environment.get("UI_DIR", "")),
         access == "open",
     )
     # A foreign AWS may have tokens of its own; here there are none but this one.
@@ -102,6 +105,28 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
             "or leave HOST at 127.0.0.1"
         )
     return settings
+
+
+def _path(text: str) -> Path | None:
+    return Path(text).expanduser().absolute() if text else None
+
+
+def ui_folder(settings: Settings) -> UiFolder | None:
+    """The UI of UI_DIR, if it is set. Raises Refused if there is none, or no port for it."""
+    if settings.ui_dir is None:
+        return None
+    from infra.local.ui_folder import UiFolderError, ui_folder_at
+
+    try:
+        ui = ui_folder_at(settings.ui_dir)
+    except UiFolderError as error:
+        raise Refused(str(error)) from error
+    if not settings.compat_ports and settings.port != ui.port:
+        raise Refused(
+            f"UI_DIR's UI is served at port {ui.port}, which COMPAT_PORTS=0 leaves out: "
+            f"set COMPAT_PORTS=1 or PORT={ui.port}"
+        )
+    return ui
 
 
 def open_sockets(settings: Settings) -> list[socket.socket]:
@@ -156,7 +181,7 @@ def _opened(
     return opened
 
 
-def lines_for(settings: Settings, url: str) -> list[str]:
+def lines_for(settings: Settings, url: str, ui: UiFolder | None = None) -> list[str]:
     """What somebody needs to know who has just started it."""
     kept = f"in {settings.data_dir}" if settings.data_dir else "nowhere: DATA_DIR is empty"
     if settings.endpoint_url:
@@ -167,6 +192,9 @@ def lines_for(settings: Settings, url: str) -> list[str]:
         f"Kept:        {kept}",
         "Ctrl-C ends it.",
     ]
+    if ui:
+        host = url.rpartition(":")[0]
+        lines.insert(2, f"Other UI:    {host}:{ui.port}{ui.base}/, from {settings.ui_dir}")
     if settings.sampling_file:
         lines.insert(-1, f"Sampling:    as {settings.sampling_file} says, also after it changes")
     if not settings.open:
@@ -184,20 +212,23 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _end_at_once)
     try:
         settings = settings_from_environment(os.environ)
-        stack = _started(settings)
+        ui = ui_folder(settings)
+        stack = _started(settings, ui)
     except Refused as error:
         _say_aside(str(error))
         return 1
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: _end_at_once() if ended.is_set() else ended.set())
-    print("\n".join(lines_for(settings, stack.url.replace("0.0.0.0", HOST))), flush=True)
+    print("\n".join(lines_for(settings, stack.url.replace("0.0.0.0", HOST), ui)), flush=True)
     ended.wait()
     stack.stop()
     return 0
 
 
-def _started(settings: Settings) -> LocalStack:
+def _started(settings: Settings, ui: UiFolder | None) -> LocalStack:
     sockets = open_sockets(settings)
+    if ui and not _listens_at(ui.port, sockets):
+        raise Refused(f"UI_DIR's UI is served at port {ui.port}, which another process has taken")
     datagram_sockets = open_datagram_sockets(settings)
     otlp_grpc = open_otlp_grpc(settings)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="clew: %(message)s")
@@ -225,11 +256,19 @@ def _started(settings: Settings) -> LocalStack:
             aws=aws,
             token=settings.token,
             sampling_file=settings.sampling_file,
+            ui=ui,
         ).start()
     except (JournalError, SamplingFileError) as error:
         raise Refused(str(error)) from error
     except (BotoCoreError, ClientError) as error:
         raise Refused(f"AWS at {settings.endpoint_url or 'moto'} refused: {error}") from error
+
+
+def _listens_at(port: int, sockets: list[socket.socket]) -> bool:
+    """Whether one of the main address's family does: what is said to people is that address."""
+    return any(
+        each.family == sockets[0].family and each.getsockname()[1] == port for each in sockets
+    )
 
 
 def _end_at_once(*_: object) -> None:

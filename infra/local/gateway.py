@@ -124,6 +124,10 @@ class Gateway:
         start_response(f"{status.value} {status.phrase}", headers)
         return [] if request.method == "HEAD" else [answer.body]
 
+    def has(self, path: str) -> bool:
+        """Whether the application has a route for the path, by whatever method."""
+        return self._routes.match(path) is not None
+
     def answer(self, request: Request) -> Answer:
         """What API Gateway would answer; never raises."""
         is_below = f"{request.path}/".startswith(f"{self._base}/")
@@ -168,8 +172,6 @@ class Gateway:
 
 def request_from_environ(environ: WSGIEnvironment) -> Request:
     """The request of a WSGI environment. A header that was not sent is not there."""
-    uri = environ["REQUEST_URI"]
-    path = uri.partition("?")[0] if uri.startswith("/") else urlsplit(uri).path or "/"
     headers = {
         name.removeprefix("HTTP_").replace("_", "-").title(): value
         for name, value in environ.items()
@@ -177,12 +179,18 @@ def request_from_environ(environ: WSGIEnvironment) -> Request:
     }
     return Request(
         environ["REQUEST_METHOD"],
-        path,
+        path_from_environ(environ),
         environ["QUERY_STRING"],
         {name: value for name, value in headers.items() if name.lower() not in _HOP_BY_HOP},
         environ["wsgi.input"].read(),
         environ["REMOTE_ADDR"],
     )
+
+
+def path_from_environ(environ: WSGIEnvironment) -> str:
+    """The path of a WSGI environment, still percent-encoded."""
+    uri: str = environ["REQUEST_URI"]
+    return uri.partition("?")[0] if uri.startswith("/") else urlsplit(uri).path or "/"
 
 
 def event_from_request(

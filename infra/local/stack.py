@@ -25,6 +25,7 @@ from infra.local.journal import Journal, JournalledSender
 from infra.local.sampling_file import SamplingFile
 from infra.local.schedule import Clock, Schedule, seconds_from_rate
 from infra.local.server import Server, listening_socket
+from infra.local.ui_folder import with_ui_folder
 from infra.tokens import make_token
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from chalicelib.queue.message import Message
     from infra.local.otlp_grpc import OtlpGrpc
+    from infra.local.ui_folder import UiFolder
 
 _logger = logging.getLogger(__name__)
 
@@ -78,6 +80,7 @@ class LocalStack:
         token: str = "",
         waiting_bytes_max: int = WAITING_BYTES_MAX,
         sampling_file: Path | None = None,
+        ui: UiFolder | None = None,
     ) -> None:
         """Nothing happens before `start`.
 
@@ -91,6 +94,7 @@ class LocalStack:
         token: one that may do everything, kept in the table beside those that are there.
         waiting_bytes_max: of messages in a queue in memory; beyond it spans are refused with 503.
         sampling_file: strategies in the form of Jaeger's file, kept in the table; changes are kept too.
+        ui: another UI than Clew's, served on its port if that is one of the sockets'.
         """
         self._app = app
         self._sockets = list(sockets)
@@ -104,6 +108,7 @@ class LocalStack:
         self._token = token
         self._waiting_bytes_max = waiting_bytes_max
         self._sampling_file = sampling_file
+        self._ui = ui
         self._journal: Journal | None = None
         self._stopping = threading.Event()
         self._undo: list[Callable[[], object]] = []
@@ -182,7 +187,8 @@ class LocalStack:
         if not self._sockets:
             self._sockets = [listening_socket("127.0.0.1", 0)]
         gateway = Gateway(app)
-        server = Server(gateway, self._sockets)
+        application = with_ui_folder(gateway, self._ui) if self._ui else gateway
+        server = Server(application, self._sockets)
         server.start()
         self._undo.append(self._sockets.clear)
         self._undo.append(lambda: server.stop(STOP_SECONDS))

@@ -143,6 +143,27 @@ def test_autocomplete(store, monkeypatch):
     assert data(store, "autocompleteValues", key="n") == []
 
 
+@pytest.mark.parametrize(
+    ("address", "port", "expected"),
+    [
+        ("192.0.2.7", "8080", {"ipv4": "192.0.2.7", "port": 8080}),
+        ("2001:DB8::1", "65536", {"ipv6": "2001:db8::1"}),
+        ("fe80::1%eth0", "", {"ipv6": "fe80::1"}),
+        ("/run/postgresql/.s.PGSQL.5432", "", {}),
+        ("db.example", "5432", {"port": 5432}),
+        ("300.0.0.1", "", {}),
+    ],
+)
+def test_addresses(address, port, expected):
+    """An endpoint has only what is an address or a port: of all else readers would refuse the whole trace."""
+    one = MemoryStore()
+    attributes = (("network.peer.address", address), ("network.peer.port", port))
+    put(one, [Made(1, 1, kind=CLIENT, attributes=(("peer.service", "db"), *attributes))])
+    ((span,),) = data(one, "traces", endTs=NOW_MILLI)
+    assert span["remoteEndpoint"] == {"serviceName": "db", **expected}
+    assert span["tags"]["network.peer.address"] == address
+
+
 def test_cache(monkeypatch):
     """Lists of more than three names may be cached."""
     many = MemoryStore()

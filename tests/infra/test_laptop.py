@@ -173,6 +173,13 @@ def test_bad_setting(laptop):
     assert (code, errors.count("\n")) == (1, 1)
 
 
+def test_bad_ui_dir(laptop, tmp_path):
+    """A folder without a page is one line on standard error that names it, and exit code 1."""
+    code, errors = laptop(UI_DIR=str(tmp_path)).ended()
+    assert (code, errors.count("\n")) == (1, 1)
+    assert f"UI_DIR is {tmp_path}" in errors
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "reason"),
@@ -231,6 +238,20 @@ def test_other_port_taken(laptop, port):
         code, errors = running.ended()
     assert code == 0
     assert f"port {port} of 127.0.0.1 is taken by another process; going on without it" in errors
+
+
+@pytest.mark.slow
+def test_ui_port_taken(laptop, tmp_path):
+    """Where the port of UI_DIR's UI is taken, it does not start without it: that is said, and exit code 1."""
+    (tmp_path / "index.html").write_text("<head>")
+    try:
+        taken = socket.create_server(("127.0.0.1", 16686))
+    except OSError:
+        taken = socket.socket()  # somebody else has it: as good
+    with taken:
+        code, errors = laptop(COMPAT_PORTS="1", UI_DIR=str(tmp_path)).ended()
+    assert code == 1
+    assert "UI_DIR's UI is served at port 16686, which another process has taken" in errors
 
 
 @pytest.mark.slow
