@@ -15,6 +15,7 @@ from thriftpy2.transport import TMemoryBuffer
 from bench.answers import ASKED_SERVICE, BEGIN_UNIX_SECONDS, NOW_UNIX_SECONDS, Stored
 from bench.load import START_NANO, requests
 from bench.timing import cpu_seconds, cpu_seconds_of_all
+from chalicelib import config
 from chalicelib.answer import jaeger, zipkin
 from chalicelib.answer.asked import Asked
 from chalicelib.model import zipkin_spans_pb2 as proto
@@ -24,6 +25,7 @@ from chalicelib.present.zipkin import trace_json as zipkin_json
 from chalicelib.receive.jaeger import payload_from_binary
 from chalicelib.receive.plain_endpoint import receive_plain
 from chalicelib.receive.zipkin import payload_from_json, payload_from_proto
+from chalicelib.summarise.job import summarise_shards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -234,10 +236,19 @@ def questions(stored: Stored) -> dict[str, tuple[Any, Asked]]:
 def answered(runs: int, spans: int = SPANS) -> list[dict[str, Any]]:
     """A row for each question."""
     stored = Stored(spans)
-    return [
+    rows = [
         {"question": name, "spans": spans, **_row(stored, answer_of, asked, runs)}
         for name, (answer_of, asked) in questions(stored).items()
     ]
+    # The schedule brings an hour together once it is over.
+    later = NOW_UNIX_SECONDS + config.ROLL_UP_DELAY_SECONDS + 60
+    summarise_shards(stored.store, range(config.SHARDS), later)
+    for name, (answer_of, asked) in questions(stored).items():
+        if name.endswith(": dependencies of an hour"):
+            asked = asked._replace(now_nano=later * 10**9)
+            row = _row(stored, answer_of, asked, runs)
+            rows.append({"question": f"{name} that is over", "spans": spans, **row})
+    return rows
 
 
 def _row(stored: Stored, answer_of: Any, asked: Asked, runs: int) -> dict[str, Any]:

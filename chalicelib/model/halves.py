@@ -127,33 +127,40 @@ Profile = TypeVar("Profile", tuple[str, str, int, bool], tuple[str, int, bool], 
 
 def halves_messages(halves: Halves) -> Iterator[HalvesMessage]:
     """As stored: sorted; as few messages as keep each below 200 KB, so that it fits an item."""
-    ordered: list[Caller | Callee] = [*sorted(halves.callers), *sorted(halves.callees)]
-    for start in range(0, len(ordered), _MESSAGE_HALVES_MAX):
-        yield from _bounded_messages(ordered[start : start + _MESSAGE_HALVES_MAX])
+    callers, callees = sorted(halves.callers), sorted(halves.callees)
+    for start in range(0, len(callers) + len(callees), _MESSAGE_HALVES_MAX):
+        yield from _bounded_messages(*_sliced(callers, callees, start, start + _MESSAGE_HALVES_MAX))
 
 
-def _bounded_messages(halves: Sequence[Caller | Callee]) -> Iterator[HalvesMessage]:
-    message = _halves_message(
-        [half for half in halves if isinstance(half, Caller)],
-        [half for half in halves if isinstance(half, Callee)],
-    )
-    if message.ByteSize() > _MESSAGE_BYTES_MAX and len(halves) > 1:
-        middle = len(halves) // 2
-        yield from _bounded_messages(halves[:middle])
-        yield from _bounded_messages(halves[middle:])
+def _sliced(
+    callers: Sequence[Caller], callees: Sequence[Callee], start: int, end: int
+) -> tuple[Sequence[Caller], Sequence[Callee]]:
+    """Of callers and callees in a row, those from `start` to before `end`."""
+    count = len(callers)
+    return callers[start:end], callees[max(0, start - count) : max(0, end - count)]
+
+
+def _bounded_messages(
+    callers: Sequence[Caller], callees: Sequence[Callee]
+) -> Iterator[HalvesMessage]:
+    message = _halves_message(callers, callees)
+    count = len(callers) + len(callees)
+    if message.ByteSize() > _MESSAGE_BYTES_MAX and count > 1:
+        middle = count // 2
+        yield from _bounded_messages(*_sliced(callers, callees, 0, middle))
+        yield from _bounded_messages(*_sliced(callers, callees, middle, count))
     else:
         yield message
 
 
 def _halves_message(callers: Sequence[Caller], callees: Sequence[Callee]) -> HalvesMessage:
     """Of sorted halves: those of a trace follow each other."""
-    caller_profiles = _positions(
-        {(service, peer, kind, error) for _, _, service, peer, kind, error, _, _ in callers}
-    )
-    callee_profiles = _positions(
-        {(service, kind, error) for _, _, _, service, kind, error, _ in callees}
-    )
-    minutes = _positions({half.minute for half in callers})
+    profile_of_callers = [half[2:6] for half in callers]
+    profile_of_callees = [half[3:6] for half in callees]
+    minute_of_callers = [half.minute for half in callers]
+    caller_profiles = _positions(set(profile_of_callers))
+    callee_profiles = _positions(set(profile_of_callees))
+    minutes = _positions(set(minute_of_callers))
     callers_of = Counter([half.trace_id for half in callers])
     callees_of = Counter([half.trace_id for half in callees])
     trace_ids = sorted({*callers_of, *callees_of})
@@ -172,16 +179,16 @@ def _halves_message(callers: Sequence[Caller], callees: Sequence[Callee]) -> Hal
         callee_counts=[callees_of[trace_id] for trace_id in trace_ids],
         callers=b"".join(
             [
-                _CALLER.pack(
-                    span_id, caller_profiles[service, peer, kind, error], minutes[minute], bucket
+                _CALLER.pack(half.span_id, caller_profiles[profile], minutes[minute], half.bucket)
+                for half, profile, minute in zip(
+                    callers, profile_of_callers, minute_of_callers, strict=True
                 )
-                for _, span_id, service, peer, kind, error, minute, bucket in callers
             ]
         ),
         callees=b"".join(
             [
-                _CALLEE.pack(span_id, own, callee_profiles[service, kind, error], bucket)
-                for _, span_id, own, service, kind, error, bucket in callees
+                _CALLEE.pack(half.span_id, half.own, callee_profiles[profile], half.bucket)
+                for half, profile in zip(callees, profile_of_callees, strict=True)
             ]
         ),
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from ipaddress import IPv4Address
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ _LIBRARY_KEYS = frozenset(
 )
 MENDED_KEYS = ADDRESS_KEYS | _LIBRARY_KEYS
 _NO_TRACE = "0" * 16
+_key_of = itemgetter("key")
 
 
 def sort_collections(span_or_process: Json) -> None:
@@ -72,11 +74,6 @@ def mend(spans: Sequence[Json], processes: Mapping[str, Json]) -> None:
 def warn(span: Json, *warnings: str) -> None:
     if warnings:
         span["warnings"] = [*(span["warnings"] or ()), *warnings]
-
-
-def _key_of(tag: Mapping[str, Any]) -> str:
-    key: str = tag["key"]
-    return key
 
 
 def _address(tag: Json) -> Json:

@@ -160,24 +160,26 @@ class _Writer:
         scope_tags = self._scope_tags.get(stored.scope.scope_head)
         if scope_tags is None:
             scope_tags = self._scope_tags[stored.scope.scope_head] = _scope_tags(stored.scope)
-        tags = [*scope_tags, *map(self._tags.__getitem__, stored.attributes)]
+        own_tags = map(self._tags.__getitem__, stored.attributes)
+        tags = [*scope_tags, *own_tags, *self._told_tags(stored, span)]
         is_debug = not self._tags.debug.isdisjoint(stored.attributes)
         if is_debug:
             tags = [tag for tag in tags if tag["key"] != _DEBUG_KEY]
-        flags = (span.flags & _SAMPLED) | (_DEBUG if is_debug else 0)
-        return {
+        found = {
             "traceID": trace_id,
             "spanID": (own_id or stored.span_id).hex(),
-            **({"flags": flags} if flags else {}),
             "operationName": stored.name,
             "references": _references(trace_id, parent, span.links if stored.raw_links else ()),
             "startTime": stored.start_time_unix_nano // _MICRO_NANO,
             "duration": stored.duration_nano // _MICRO_NANO,
-            "tags": tags + self._told_tags(stored, span),
+            "tags": tags,
             "logs": [_log(event) for event in span.events] if stored.raw_events else [],
             "processID": self._process_id(stored.scope),
             "warnings": None,
         }
+        if flags := (span.flags & _SAMPLED) | (_DEBUG if is_debug else 0):
+            found["flags"] = flags
+        return found
 
     def _told_tags(self, stored: Span, span: SpanMessage) -> list[Json]:
         if span.trace_state or span.HasField("status"):

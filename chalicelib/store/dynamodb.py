@@ -71,15 +71,14 @@ class DynamoStore:
 
     def put_batch(self, table: str, items: Sequence[Item]) -> None:
         # All are checked before the first is sent: an item that is too large is found before anything is done.
-        for item in items:
-            check_item(item)
-        for batch in _batches(_distinct(items)):
+        sized = [(item, check_item(item)) for item in items]
+        for batch in _batches(_distinct(sized)):
             self._write(table, [{"PutRequest": {"Item": typed_item(item)}} for item in batch])
 
     def delete_batch(self, table: str, keys: Sequence[Item]) -> None:
         for key in keys:
             check_key(key)
-        for batch in _batches(_distinct(keys)):
+        for batch in _batches(_distinct([(key, item_bytes(key)) for key in keys])):
             self._write(table, [{"DeleteRequest": {"Key": typed_item(key)}} for key in batch])
 
     def _write(self, table: str, requests: Sequence[Any]) -> None:
@@ -118,7 +117,7 @@ class DynamoStore:
         found: list[Item] = []
         for key in keys:
             check_key(key)
-        distinct = [typed_item(key) for key in _distinct(keys)]
+        distinct = [typed_item(key) for key, _ in _distinct([(key, 0) for key in keys])]
         for start in range(0, len(distinct), BATCH_GET_KEYS_MAX):
             waiting: Any = distinct[start : start + BATCH_GET_KEYS_MAX]
             attempt = 0
@@ -216,14 +215,15 @@ def value_bytes(value: Plain) -> int:
     return (len(digits) + 1) // 2 - trailing_zeros // 2 + 1 + (value < 0)
 
 
-def check_item(item: Item) -> None:
-    """Raise LimitExceeded for an item that DynamoDB refuses: its keys, its numbers, its size."""
+def check_item(item: Item) -> int:
+    """Return an item's size. Raise LimitExceeded for one that DynamoDB refuses: its keys, its numbers, its size."""
     check_key(item)
     for name, value in item.items():
         if isinstance(value, int) and not -_NUMBER_SMALL < value < _NUMBER_SMALL:
             _check_number(name, value)
     if (size := item_bytes(item)) > ITEM_BYTES_MAX:
         raise LimitExceeded(f"an item of {size} bytes; DynamoDB takes {ITEM_BYTES_MAX}")
+    return size
 
 
 def check_key(key: Item) -> None:
@@ -247,8 +247,7 @@ def check_transaction(actions: Sequence[Put]) -> None:
     """Raise LimitExceeded for a transaction that DynamoDB refuses, whatever is stored."""
     size = 0
     for action in actions:
-        check_item(action.item)
-        size += item_bytes(action.item)
+        size += check_item(action.item)
     if len(actions) > TRANSACTION_ACTIONS_MAX or size > TRANSACTION_BYTES_MAX:
         raise LimitExceeded(
             f"a transaction of {len(actions)} actions and {size} bytes; "
@@ -261,17 +260,21 @@ def check_transaction(actions: Sequence[Put]) -> None:
         )
 
 
-def _distinct(items: Iterable[Item]) -> list[Item]:
+_Sized = tuple[Item, int]
+"""An item, or a key, and its size."""
+
+
+def _distinct(sized: Iterable[_Sized]) -> list[_Sized]:
     """Of items with one key the last: DynamoDB refuses a batch that names a key twice."""
-    return list({(item["p"], item["s"]): item for item in items}.values())
+    return list({(each[0]["p"], each[0]["s"]): each for each in sized}.values())
 
 
-def _batches(items: Iterable[Item]) -> Iterator[list[Item]]:
+def _batches(sized: Iterable[_Sized]) -> Iterator[list[Item]]:
     """Items in order, in batches that BatchWriteItem takes."""
     batch: list[Item] = []
     batch_bytes = 0
-    for item in items:
-        size = _SENT_AROUND_BYTES + _SENT_BYTES_PER_BYTE_MAX * item_bytes(item)
+    for item, own_bytes in sized:
+        size = _SENT_AROUND_BYTES + _SENT_BYTES_PER_BYTE_MAX * own_bytes
         if size > _SENT_BYTES_SMALL:
             size = sent_bytes(item)
         if len(batch) == BATCH_WRITE_ITEMS_MAX or batch_bytes + size > BATCH_WRITE_BYTES_MAX:

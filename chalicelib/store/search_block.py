@@ -35,6 +35,7 @@ _BLOCK_BYTES_MAX = 250_000
 """Estimated, uncompressed: keeps a block below DynamoDB's 400 KB an item whatever it compresses to."""
 _SPANS_PER_ROW_MAX = 256
 """Bounds a row. A question's conditions hold on one span, so a trace's spans may be spread over rows at will."""
+_NAMES_REMEMBERED_MAX = 10_000
 _DIGEST_BYTES = 8
 _HASH_BYTES = 2
 
@@ -87,8 +88,8 @@ def rows_of(traces: Traces) -> dict[int, list[SearchRow]]:
 
 def _parts(spans: list[Span]) -> list[list[Span]]:
     """The spans of each row: of one hour, and not too many."""
-    hours = {span.start_time_unix_nano // HOUR_NANO for span in spans}
-    if len(hours) == 1 and len(spans) <= _SPANS_PER_ROW_MAX:
+    starts = [span.start_time_unix_nano for span in spans]
+    if len(spans) <= _SPANS_PER_ROW_MAX and min(starts) // HOUR_NANO == max(starts) // HOUR_NANO:
         return [spans]
     by_hour: dict[int, list[Span]] = defaultdict(list)
     for span in spans:
@@ -119,13 +120,28 @@ def _row(trace_id: bytes, service: str, spans: Sequence[Span]) -> SearchRow:
         max(durations),
         min(durations),
         any(errors),
-        frozenset(map(key_name, set(names))),
+        frozenset(map(_key_names.__getitem__, names)),
         array("H", sorted(hashes)),
     )
 
 
 def _event_hashes(name: str, attributes: Sequence[bytes]) -> set[int]:
     return {event_hash(name), *map(_hashes.__getitem__, attributes)}
+
+
+class _KeyNames(dict[str, str]):
+    """Span name → as `key_name` bounds it; of short ones, which stay the same, many are remembered."""
+
+    def __missing__(self, name: str) -> str:
+        found = key_name(name)
+        if len(self) >= _NAMES_REMEMBERED_MAX:
+            self.clear()
+        if found is name:
+            self[name] = found
+        return found
+
+
+_key_names = _KeyNames()
 
 
 @lru_cache(maxsize=1_000)
