@@ -12,7 +12,7 @@ import hashlib
 from array import array
 from collections import defaultdict
 from functools import lru_cache
-from itertools import accumulate, chain, groupby, pairwise
+from itertools import accumulate, groupby, pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,8 +39,11 @@ _NAMES_REMEMBERED_MAX = 10_000
 _DIGEST_BYTES = 8
 _HASH_BYTES = 2
 
+_NEVER = 1 << 64
+"""Later than every time, and longer than every duration."""
 _hashes = AttributeHashes()
-_SCOPE, _RESOURCE = attrgetter("scope"), attrgetter("resource_attributes")
+_hash_of = _hashes.__getitem__
+_SCOPE = attrgetter("scope")
 
 
 class SearchRow(NamedTuple):
@@ -102,31 +105,45 @@ def _parts(spans: list[Span]) -> list[list[Span]]:
 
 
 def _row(trace_id: bytes, service: str, spans: Sequence[Span]) -> SearchRow:
-    # Columns rather than loops over spans: a row is made for every few of them.
-    columns = zip(*spans, strict=True)
-    (_, _, _, names, _, starts, durations, errors, _, scopes, _, attributes, events, links) = (
-        columns
-    )
-    hashes = set(map(_hashes.__getitem__, chain.from_iterable(attributes)))
-    hashes.update(*map(_resource_hashes, set(map(_RESOURCE, scopes))))
-    if any(links):
-        hashes.update([link_hash(id_) for span in spans for id_, _ in span.links])
-    if any(events):
-        hashes.update(*[_event_hashes(name, of) for span in spans for name, of in span.events])
+    # One loop, each span unpacked at once: rows are of a few spans, and their many.
+    hashes: set[int] = set()
+    names: set[str] = set()
+    first_start = shortest = _NEVER
+    longest, has_error = 0, False
+    resource = None
+    for span in spans:
+        _, _, _, name, _, start, duration, is_error, _, scope, _, attributes, events, links = span
+        hashes.update(map(_hash_of, attributes))
+        names.add(_key_names[name])
+        if start < first_start:
+            first_start = start
+        if duration < shortest:
+            shortest = duration
+        if duration > longest:
+            longest = duration
+        if is_error:
+            has_error = True
+        if scope.resource_attributes is not resource:
+            resource = scope.resource_attributes
+            hashes.update(_resource_hashes(resource))
+        if links:
+            hashes.update([link_hash(linked) for linked, _ in span.links])
+        if events:
+            hashes.update(*[_event_hashes(event, of_event) for event, of_event in span.events])
     return SearchRow(
         trace_id,
         service,
-        min(starts),
-        max(durations),
-        min(durations),
-        any(errors),
-        frozenset(map(_key_names.__getitem__, names)),
+        first_start,
+        longest,
+        shortest,
+        has_error,
+        frozenset(names),
         array("H", sorted(hashes)),
     )
 
 
 def _event_hashes(name: str, attributes: Sequence[bytes]) -> set[int]:
-    return {event_hash(name), *map(_hashes.__getitem__, attributes)}
+    return {event_hash(name), *map(_hash_of, attributes)}
 
 
 class _KeyNames(dict[str, str]):
@@ -146,7 +163,7 @@ _key_names = _KeyNames()
 
 @lru_cache(maxsize=1_000)
 def _resource_hashes(attributes: frozenset[bytes]) -> frozenset[int]:
-    return frozenset(map(_hashes.__getitem__, attributes))
+    return frozenset(map(_hash_of, attributes))
 
 
 def blocks_of(rows_by_hour: dict[int, list[SearchRow]]) -> list[Block]:
