@@ -30,6 +30,8 @@ def replaying(origin: str, canned: dict[str, bytes] | None = None) -> Iterator[s
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Head and body are written apart: Nagle's algorithm would hold the body back until the head is acknowledged.
+        disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]

@@ -6,10 +6,11 @@ import { language, languageChoice, messages } from './language/language.ts'
 import { Icon, type IconName } from './parts/icon.tsx'
 import { useKeys } from './parts/keys.ts'
 import { later } from './parts/later.tsx'
-import { hrefTo, navigate, route, type View } from './route.ts'
+import { hrefTo, navigate, type Route, route, type View } from './route.ts'
 import { theme } from './settings/state.ts'
 import { isDark } from './theme/tokens.ts'
 import { droppedFile } from './trace/dropped.ts'
+import { startTrace } from './trace/started.ts'
 import './app.css'
 
 const say = messages(
@@ -50,12 +51,19 @@ const say = messages(
 )
 
 /** Each view is a part of its own, fetched when it is first shown. */
-const VIEWS: Readonly<Record<View, ComponentType>> = {
-  search: later(async () => (await import('./search/search.tsx')).default),
-  trace: later(async () => (await import('./trace/trace.tsx')).default),
-  statistics: later(async () => (await import('./statistics/statistics.tsx')).default),
-  topology: later(async () => (await import('./topology/topology.tsx')).default),
-  settings: later(async () => (await import('./settings/settings.tsx')).default),
+const PARTS: Readonly<Record<View, () => Promise<ComponentType>>> = {
+  search: async () => (await import('./search/search.tsx')).default,
+  trace: async () => (await import('./trace/trace.tsx')).default,
+  statistics: async () => (await import('./statistics/statistics.tsx')).default,
+  topology: async () => (await import('./topology/topology.tsx')).default,
+  settings: async () => (await import('./settings/settings.tsx')).default,
+}
+const SHOWN: Readonly<Record<View, ComponentType>> = {
+  search: later(PARTS.search),
+  trace: later(PARTS.trace),
+  statistics: later(PARTS.statistics),
+  topology: later(PARTS.topology),
+  settings: later(PARTS.settings),
 }
 const Help = later(async () => (await import('./parts/help.tsx')).Help)
 const TABS: readonly [View, IconName][] = [
@@ -65,9 +73,16 @@ const TABS: readonly [View, IconName][] = [
   ['settings', 'settings'],
 ]
 
+/** Fetch what the address asks for, before anything is drawn. */
+export function startView(now: Route): void {
+  // What goes wrong is told when it is to be shown.
+  PARTS[now.view]().catch(() => {})
+  startTrace(now)
+}
+
 export function App() {
   const { view } = route.value
-  const Shown = VIEWS[view]
+  const Shown = SHOWN[view]
   const [hasHelp, setHasHelp] = useState(false)
   const isDropping = useDrop()
   useKeys({

@@ -1,7 +1,9 @@
 /** The sheet of keys (`?`). */
 
 import { messages } from '../language/language.ts'
+import { useAnswer } from './answer.ts'
 import { Dialog } from './dialog.tsx'
+import { Failed } from './failed.tsx'
 import { keyGroups } from './keys.ts'
 import './help.css'
 
@@ -20,27 +22,32 @@ const NAMES: Readonly<Record<string, string>> = {
 }
 
 export function Help({ onClose }: { onClose: () => void }) {
+  const groups = keyGroups.value
+  const { answer, failure, again } = useAnswer(String(groups.length), () =>
+    Promise.all(groups.map((listed) => listed())),
+  )
   return (
     <Dialog title={say().title} onClose={onClose}>
       <div class="help">
-        {keyGroups.value.map((group) => (
-          <section key={group.title()}>
-            <h3>{group.title()}</h3>
+        {failure && <Failed failure={failure} again={again} />}
+        {answer?.map(({ title, keys }) => (
+          <section key={title}>
+            <h3>{title}</h3>
             <dl>
-              {group.keys.map((key) => (
+              {keys.map((key) => (
                 <div key={key.keys.join()}>
                   <dt>
                     {key.keys.map((each) => (
                       <kbd key={each}>{NAMES[each] ?? each}</kbd>
                     ))}
                   </dt>
-                  <dd>{key.label()}</dd>
+                  <dd>{key.label}</dd>
                 </div>
               ))}
             </dl>
           </section>
         ))}
-        {keyGroups.value.length === 0 && <p>{say().none}</p>}
+        {groups.length === 0 && <p>{say().none}</p>}
       </div>
     </Dialog>
   )

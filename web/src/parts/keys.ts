@@ -3,33 +3,36 @@
 import { signal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 
-export interface Key {
+export interface Key<Words = void> {
   /** As `KeyboardEvent.key` has it: `f`, `N`, `?`, `ArrowUp`; several that do the same. */
   keys: readonly string[]
   /** What it does, in the reader's language. */
-  label: () => string
+  label: (words: Words) => string
   act: (event: KeyboardEvent) => void
 }
 
-export interface KeyGroup {
-  title: () => string
-  keys: readonly Key[]
+export interface KeyGroup<Words = void> {
+  title: (words: Words) => string
+  keys: readonly Key<Words>[]
+  /** Where title and labels take them from words that nobody needs until the sheet is shown. */
+  words?: () => Promise<Words>
+}
+
+/** A group as the sheet shows it. */
+export interface ListedKeys {
+  title: string
+  keys: { keys: readonly string[]; label: string }[]
 }
 
 /** What the help sheet shows: the groups of what is on the page. */
-export const keyGroups = signal<readonly KeyGroup[]>([])
+export const keyGroups = signal<readonly (() => Promise<ListedKeys>)[]>([])
 
 /** Listen while the component shows. Keys typed into a field, or with Ctrl, Alt or Meta, are left alone. */
-export function useKeys(group: KeyGroup): void {
+export function useKeys<Words = void>(group: KeyGroup<Words>): void {
   const current = useRef(group)
   current.current = group
   useEffect(() => {
-    const shown: KeyGroup = {
-      title: () => current.current.title(),
-      get keys() {
-        return current.current.keys
-      },
-    }
+    const shown = () => listed(current.current)
     keyGroups.value = [...keyGroups.peek(), shown]
     const listen = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey) return
@@ -47,6 +50,14 @@ export function useKeys(group: KeyGroup): void {
       keyGroups.value = keyGroups.peek().filter((each) => each !== shown)
     }
   }, [])
+}
+
+async function listed<Words>({ title, keys, words }: KeyGroup<Words>): Promise<ListedKeys> {
+  const said = (await words?.()) as Words
+  return {
+    title: title(said),
+    keys: keys.map(({ keys, label }) => ({ keys, label: label(said) })),
+  }
 }
 
 /** The focused element's own keys: Enter and space of what can be pressed, arrows of a slider or of several choices. */

@@ -2,7 +2,7 @@
 
 import { useState } from 'preact/hooks'
 import type { AttributesAnswer, ServicesAnswer, SpanNamesAnswer } from '../api/answers.ts'
-import { question } from '../api/server.ts'
+import { question } from '../api/question.ts'
 import { parseDuration } from '../language/format.ts'
 import { useAnswer } from '../parts/answer.ts'
 import { Combobox, type Option } from '../parts/combobox.tsx'

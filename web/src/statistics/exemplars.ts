@@ -1,7 +1,7 @@
 /** Single traces among the figures: slow ones and failed ones, spread over the range. */
 
 import type { SearchAnswer, StatisticsAnswer, TraceSummary } from '../api/answers.ts'
-import { question } from '../api/server.ts'
+import { question } from '../api/question.ts'
 import { duration, durationParameter, shortMoment } from '../language/format.ts'
 import { useAnswer } from '../parts/answer.ts'
 import { atLeast } from './brush.ts'

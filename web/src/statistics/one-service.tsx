@@ -2,12 +2,13 @@
 
 import { useMemo } from 'preact/hooks'
 import type { Series, StatisticsAnswer } from '../api/answers.ts'
-import { question } from '../api/server.ts'
+import { question } from '../api/question.ts'
 import { duration, durationParameter, percent, rate, rounded, zone } from '../language/format.ts'
 import { useAnswer } from '../parts/answer.ts'
+import { Failed } from '../parts/failed.tsx'
 import { Icon } from '../parts/icon.tsx'
 import { rangeIn, secondsOf } from '../parts/range.ts'
-import { Failed, Loading } from '../parts/states.tsx'
+import { Loading } from '../parts/states.tsx'
 import { amend, hrefTo, navigate, route } from '../route.ts'
 import { durationAxis, linearAxis } from './axis.ts'
 import {

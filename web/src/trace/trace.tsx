@@ -3,8 +3,8 @@
 import { computed } from '@preact/signals'
 import { useEffect, useMemo } from 'preact/hooks'
 import { server } from '../api/server.ts'
-import { later } from '../parts/later.tsx'
-import { Failed, Loading } from '../parts/states.tsx'
+import { FailedLater, later } from '../parts/later.tsx'
+import { Loading } from '../parts/states.tsx'
 import { route } from '../route.ts'
 import { droppedFile, FILE } from './dropped.ts'
 import { Header } from './view/header.tsx'
@@ -57,7 +57,7 @@ function Opened({ traceId, file }: { traceId: string; file: File | undefined }) 
   return (
     <div class="trace">
       <Header store={store} trace={trace} again={again} />
-      {failure && <Failed failure={failure} again={again} />}
+      {failure && <FailedLater failure={failure} again={again} />}
       {tab === 'timeline' && <Timeline store={store} trace={trace} />}
       {tab === 'logs' && <Logs store={store} trace={trace} />}
       {tab === 'statistics' && <TraceStatistics store={store} trace={trace} />}

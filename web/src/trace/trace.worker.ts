@@ -5,29 +5,20 @@ import { AskError, failureOf, isAbort } from '../api/failure.ts'
 import { type ColumnsAnswer, columnsAnswer, rowsOf } from './model/columns.ts'
 import type { OtlpDocument } from './model/details.ts'
 import type { Opened } from './model/file.ts'
-import type { Haystack } from './model/find.ts'
 import { joined, type Rows } from './model/rows.ts'
-import type { Connection, Source } from './model/source.ts'
-import { type Built, buildTrace } from './model/tree.ts'
-import type { Ask, GroupBy, SpanGroup, Told, Trace } from './protocol.ts'
+import type { Connection } from './model/source.ts'
+import { buildTrace } from './model/tree.ts'
+import type { Ask, Told, Trace } from './protocol.ts'
+import type { Current, Questions } from './questions.ts'
 
 declare const self: DedicatedWorkerGlobalScope
 
 // What the first rows do without is loaded when it is first wanted.
 const files = () => import('./model/file.ts')
-const finding = () => import('./model/find.ts')
 const sources = () => import('./model/source.ts')
-const counting = () => import('./model/statistics.ts')
 
 /** Between the first and the last page, so long at least from one picture of the trace to the next. */
 const TOLD_MILLISECONDS_MIN = 1_000
-
-interface Current {
-  built: Built
-  rows: Rows
-  source: () => Promise<Source>
-  haystack?: Haystack
-}
 
 /** A promise that is settled from outside. */
 interface Milestone {
@@ -46,7 +37,8 @@ interface Session {
 }
 
 let session = newSession()
-let newestFind: { id: number; text: string } | undefined
+/** Loaded with the first question about the trace that is open. */
+let questions: Promise<Questions> | undefined
 
 self.addEventListener('message', ({ data: question }: MessageEvent<Ask>) => {
   answer(question).catch((error: unknown) => {
@@ -56,39 +48,21 @@ self.addEventListener('message', ({ data: question }: MessageEvent<Ask>) => {
 
 async function answer(question: Ask): Promise<void> {
   const { id, kind } = question
-  switch (kind) {
-    case 'open':
-      return inSession((own) => openTrace(own, id, question.server, question.traceId))
-    case 'openFile':
-      return inSession((own) => openFile(own, id, question.file))
-    case 'find':
-      newestFind = question
-      return answerFind(id, question.text)
-    case 'details': {
-      const { built, source } = await opened()
-      const details = await (await source()).details(built.source[question.row] ?? -1)
-      return tell({ kind, id, details })
-    }
-    case 'logs': {
-      const { built, rows, source } = await whole()
-      return tell({ kind, id, entries: await (await source()).logs(treeRowOf(built, rows)) })
-    }
-    case 'statistics':
-      return tell({ kind, id, groups: await groupsOf(question.groupBy) })
-    case 'attributeKeys': {
-      const { source } = await whole()
-      const attributes = await (await source()).attributes()
-      return tell({ kind, id, keys: attributes.allKeys() })
-    }
-    case 'linkedFrom': {
-      const { source } = await opened()
-      return tell({ kind, id, traces: await (await source()).linkedFrom() })
-    }
-    case 'download': {
-      const { source } = await whole()
-      return tell({ kind, id, ...(await (await source()).download()) })
-    }
-  }
+  if (kind === 'open')
+    return inSession((own) => openTrace(own, id, question.server, question.traceId))
+  if (kind === 'openFile') return inSession((own) => openFile(own, id, question.file))
+  questions ??= import('./questions.ts').then(
+    ({ Questions }) => new Questions({ opened, whole, isNow, tell }),
+  )
+  questions.catch(() => {
+    questions = undefined
+  })
+  return (await questions).answer(question)
+}
+
+/** Tell them, where they are loaded; who asked learns if they cannot be. */
+function tellQuestions(act: (about: Questions) => void): void {
+  questions?.then(act, () => {})
 }
 
 function newSession(): Session {
@@ -112,7 +86,7 @@ async function inSession(act: (own: Session) => Promise<void>): Promise<void> {
   session.whole.reject(session.controller.signal.reason)
   const own = newSession()
   session = own
-  newestFind = undefined
+  tellQuestions((about) => about.forget())
   try {
     await act(own)
   } catch (error) {
@@ -132,6 +106,10 @@ async function opened(): Promise<Current> {
 async function whole(): Promise<Current> {
   await session.whole.promise
   return opened()
+}
+
+function isNow(current: Current): boolean {
+  return current === session.current
 }
 
 async function openTrace(own: Session, id: number, server: Server, traceId: string): Promise<void> {
@@ -216,69 +194,7 @@ function show(own: Session, id: number, current: Current): void {
   own.first.resolve()
   tellTrace(id, current.built.trace)
   // Rows have other numbers now.
-  if (newestFind) {
-    const { id: findId, text } = newestFind
-    answerFind(findId, text).catch((error: unknown) => {
-      if (!isAbort(error)) tell({ kind: 'failure', id: findId, failure: failureOf(error) })
-    })
-  }
-}
-
-/** First by what is here, then by attributes too; a newer question, or a newer picture of the trace, ends an older. */
-async function answerFind(id: number, text: string): Promise<void> {
-  const now = await opened()
-  const isOld = () => id !== newestFind?.id || now !== session.current
-  const { Haystack, wordsIn } = await finding()
-  if (isOld()) return
-  const words = wordsIn(text)
-  now.haystack ??= new Haystack(now.rows)
-  const { haystack, built } = now
-  const tellFound = (isPartial: boolean) => {
-    const hits = haystack.find(words)
-    tell({ kind: 'find', id, rows: treeRows(built, hits), isPartial })
-  }
-  if (words.length === 0 || haystack.hasAttributes) return tellFound(false)
-  tellFound(true)
-  await session.whole.promise
-  if (isOld()) return
-  const attributes = await (await now.source()).attributes()
-  if (isOld()) return
-  haystack.addAttributes(attributes)
-  tellFound(false)
-}
-
-async function groupsOf(groupBy: GroupBy): Promise<SpanGroup[]> {
-  const { built, source } = groupBy.by === 'attribute' ? await whole() : await opened()
-  const { columns, head } = built.trace
-  const { statistics } = await counting()
-  if (groupBy.by === 'name') {
-    return statistics(columns, (row) => columns.name[row] ?? 0, head.names)
-  }
-  if (groupBy.by === 'service') {
-    const names = head.services.map(({ name }) => name)
-    return statistics(columns, (row) => columns.service[row] ?? 0, names)
-  }
-  const attributes = await (await source()).attributes()
-  const places = attributes.placesOf(groupBy.key)
-  return statistics(columns, (row) => places[built.source[row] ?? 0] ?? -1, attributes.values)
-}
-
-/** Rows of the tree, ascending, from marks on rows of the source. */
-function treeRows({ source }: Built, marks: Uint8Array): Uint32Array {
-  const rows = new Uint32Array(source.length)
-  let count = 0
-  source.forEach((from, row) => {
-    if (marks[from]) rows[count++] = row
-  })
-  return rows.slice(0, count)
-}
-
-function treeRowOf(built: Built, rows: Rows): (row: number) => number {
-  const found = new Int32Array(rows.count).fill(-1)
-  built.source.forEach((from, row) => {
-    found[from] = row
-  })
-  return (row) => found[row] ?? -1
+  tellQuestions((about) => about.findAgain())
 }
 
 function tellTrace(id: number, trace: Trace): void {

@@ -7,6 +7,7 @@ import { Service } from '../../parts/service.tsx'
 import type { ServiceShare, Trace } from '../protocol.ts'
 import { say } from './messages.ts'
 import type { TraceStore } from './store.ts'
+import { say as sayTool } from './tools-messages.ts'
 import { isFiltering, NO_FILTERS } from './visible.ts'
 
 /** So few fit into a line. */
@@ -25,7 +26,10 @@ export function Chips({ store, trace }: { store: TraceStore; trace: Trace }) {
   }
   return (
     <div class="chips">
-      <fieldset class={showsAll ? 'chips-list is-open' : 'chips-list'} aria-label={say().filters}>
+      <fieldset
+        class={showsAll ? 'chips-list is-open' : 'chips-list'}
+        aria-label={sayTool().filters}
+      >
         <button
           type="button"
           class="chip"
@@ -33,7 +37,7 @@ export function Chips({ store, trace }: { store: TraceStore; trace: Trace }) {
           disabled={errorCount === 0 && !filters.onlyErrors}
           onClick={() => set({ onlyErrors: !filters.onlyErrors })}
         >
-          <Icon name="error" size={13} /> {say().onlyErrors}
+          <Icon name="error" size={13} /> {sayTool().onlyErrors}
         </button>
         <button
           type="button"
@@ -42,7 +46,7 @@ export function Chips({ store, trace }: { store: TraceStore; trace: Trace }) {
           disabled={criticalPathMissing !== undefined && !filters.onlyCritical}
           onClick={() => set({ onlyCritical: !filters.onlyCritical })}
         >
-          {say().onlyCritical}
+          {sayTool().onlyCritical}
         </button>
         <MinDuration
           nano={filters.minNano}
@@ -71,8 +75,8 @@ export function Chips({ store, trace }: { store: TraceStore; trace: Trace }) {
           type="button"
           class="plain icon chips-more"
           aria-expanded={showsAll}
-          aria-label={showsAll ? say().fewer : say().allServices(sorted.length)}
-          title={showsAll ? say().fewer : say().allServices(sorted.length)}
+          aria-label={showsAll ? sayTool().fewer : sayTool().allServices(sorted.length)}
+          title={showsAll ? sayTool().fewer : sayTool().allServices(sorted.length)}
           onClick={() => setShowsAll(!showsAll)}
         >
           <Icon name={showsAll ? 'up' : 'down'} size={14} />
@@ -108,17 +112,17 @@ function ServiceChip({
     }
   }
   const shares = [
-    say().shareOfSelfTime(percent(selfNano / self)),
+    sayTool().shareOfSelfTime(percent(selfNano / self)),
     ...(head.criticalPathMissing
       ? []
-      : [say().shareOfCritical(percent(criticalNano / Math.max(1, head.durationNano)))]),
+      : [sayTool().shareOfCritical(percent(criticalNano / Math.max(1, head.durationNano)))]),
   ]
   return (
     <button
       type="button"
       class={isHidden ? 'chip is-hidden' : 'chip'}
       aria-pressed={filters.services.includes(name)}
-      title={[say().solo(name), say().spans(spanCount), ...shares].join('\n')}
+      title={[sayTool().solo(name), say().spans(spanCount), ...shares].join('\n')}
       onClick={turn}
     >
       <Service name={name}>
@@ -140,13 +144,13 @@ function MinDuration({ nano, set }: { nano: number; set: (nano: number) => void 
   const [isWrong, setIsWrong] = useState(false)
   return (
     <label class="chip-field row">
-      <span>{say().minDuration}</span>
+      <span>{sayTool().minDuration}</span>
       <input
         type="text"
         placeholder="10ms"
         size={6}
         aria-invalid={isWrong}
-        title={isWrong ? say().noDuration : undefined}
+        title={isWrong ? sayTool().noDuration : undefined}
         value={nano ? durationParameter(nano) : ''}
         onChange={(event) => {
           const text = event.currentTarget.value.trim()

@@ -2,8 +2,9 @@
 
 import { useEffect, useRef } from 'preact/hooks'
 import type { Failure } from '../../api/failure.ts'
+import { Failed } from '../../parts/failed.tsx'
 import { Icon } from '../../parts/icon.tsx'
-import { Empty, Failed } from '../../parts/states.tsx'
+import { Empty } from '../../parts/states.tsx'
 import { navigate } from '../../route.ts'
 import { droppedFile, FILE } from '../dropped.ts'
 import { say } from './opening-messages.ts'

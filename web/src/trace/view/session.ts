@@ -2,6 +2,7 @@
 
 import { AskError, type Failure } from '../../api/failure.ts'
 import type { Ask, Told, Trace } from '../protocol.ts'
+import { newWorker, type Started, takeStarted } from '../started.ts'
 
 type Without<T> = T extends { id: number } ? Omit<T, 'id'> : never
 type Question = Without<Exclude<Ask, { kind: 'open' | 'openFile' | 'find' }>>
@@ -16,18 +17,23 @@ export interface Listener {
 }
 
 export class Session {
-  private readonly worker = new Worker(new URL('../trace.worker.ts', import.meta.url), {
-    type: 'module',
-  })
+  private readonly worker: Worker
   private readonly waiting = new Map<
     number,
     { resolve: (told: Told) => void; reject: (error: AskError) => void }
   >()
+  private started: Started | undefined
   private newest = 0
   private opening = 0
   private finding = 0
 
-  constructor(private readonly listener: Listener) {
+  constructor(
+    traceId: string,
+    private readonly listener: Listener,
+  ) {
+    this.started = takeStarted(traceId)
+    this.worker = this.started?.worker ?? newWorker()
+    this.worker.onmessage = null
     this.worker.addEventListener('message', (event: MessageEvent<Told>) => this.hear(event.data))
     this.worker.addEventListener('error', (event) => {
       this.listener.failure({ kind: 'broken', message: event.message })
@@ -35,7 +41,15 @@ export class Session {
   }
 
   open(question: Without<Extract<Ask, { kind: 'open' | 'openFile' }>>): void {
-    this.opening = this.send(question)
+    const { started } = this
+    this.started = undefined
+    if (!started) {
+      this.opening = this.send(question)
+      return
+    }
+    this.newest = started.question.id
+    this.opening = this.newest
+    for (const told of started.told) this.hear(told)
   }
 
   find(text: string): void {

@@ -76,21 +76,7 @@ export class TraceStore {
     () => this.zoom.value ?? [0, Math.max(1, this.trace.value?.head.durationNano ?? 1)],
   )
 
-  readonly session = new Session({
-    trace: (trace) => this.take(trace),
-    failure: (failure) => {
-      this.failure.value = failure
-    },
-    find: (rows, isPartial) => {
-      batch(() => {
-        this.hits.value = rows
-        this.isFinding.value = isPartial
-      })
-    },
-    findFailed: () => {
-      this.isFinding.value = false
-    },
-  })
+  readonly session: Session
 
   /** What the fragment said and the trace has not answered yet. */
   private pending: Parameters | undefined
@@ -99,6 +85,21 @@ export class TraceStore {
   private readonly stops: (() => void)[]
 
   constructor(private readonly subject: string) {
+    this.session = new Session(subject, {
+      trace: (trace) => this.take(trace),
+      failure: (failure) => {
+        this.failure.value = failure
+      },
+      find: (rows, isPartial) => {
+        batch(() => {
+          this.hits.value = rows
+          this.isFinding.value = isPartial
+        })
+      },
+      findFailed: () => {
+        this.isFinding.value = false
+      },
+    })
     this.stops = [
       effect(() => {
         const now = route.value

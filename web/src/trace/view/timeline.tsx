@@ -7,8 +7,8 @@ import { later } from '../../parts/later.tsx'
 import { remember, rememberedText } from '../../settings/remembered.ts'
 import { colours } from '../../theme/tokens.ts'
 import type { Trace } from '../protocol.ts'
+import { afterRows } from './after-rows.ts'
 import { TICK_APART_PIXELS } from './bars.ts'
-import { Chips } from './chips.tsx'
 import { derivedFrom } from './derived.ts'
 import { say } from './messages.ts'
 import { clockText, Scale, tickText } from './scale.ts'
@@ -16,10 +16,13 @@ import type { TraceStore } from './store.ts'
 import { NO_FILTERS } from './visible.ts'
 import { Waterfall } from './waterfall.ts'
 
-/** Below the names and bars in importance: it comes after them. */
 const Overview = later(
-  async () => (await import('./overview.tsx')).Overview,
+  async () => (await afterRows()).Overview,
   () => <div class="minimap" />,
+)
+const Chips = later(
+  async () => (await afterRows()).Chips,
+  () => <div class="chips" />,
 )
 const Panel = later(async () => (await import('./panel.tsx')).Panel)
 
