@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import statistics
 from typing import TYPE_CHECKING, Any
 
@@ -129,25 +128,6 @@ def use_trace(browser: Browser, url: str, trace_id: str) -> dict[str, Any]:
     found["find_longest_task_milliseconds"] = page.evaluate(_TYPE, "step-7 error")
     context.close()
     return found
-
-
-def weight(browser: Browser, url: str, fragment: str) -> int:
-    """Bytes of scripts and styles that a page loads first, gzipped as they are sent."""
-    context = browser.new_context()
-    page = context.new_page()
-    bodies: list[bytes] = []
-    page.on(
-        "response",
-        lambda response: (
-            bodies.append(response.body())
-            if response.url.partition("?")[0].endswith((".js", ".css"))
-            else None
-        ),
-    )
-    page.goto(f"{url}/{fragment}")
-    page.wait_for_load_state("networkidle")
-    context.close()
-    return sum(len(gzip.compress(body, 5)) for body in bodies)
 
 
 def topology(browser: Browser, url: str) -> float:

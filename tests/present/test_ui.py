@@ -120,3 +120,14 @@ def test_assets(name, media_type):
 def test_what_is_no_asset(name):
     """Only a plain file of the folder itself is an asset, whatever a name tries."""
     assert asset_answer(name, {}) is None
+
+
+def test_an_asset_that_the_build_has_packed():
+    """It goes out as it was packed to those who take gzip, and as it is to others."""
+    packed = gzip.compress(ASSETS["index-Ab3_x.js"], 1)
+    (ui.FOLDER / "assets" / "index-Ab3_x.js.gz").write_bytes(packed)
+    answer = asset("index-Ab3_x.js", **GZIP)
+    assert answer.body == packed
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert answer.headers["Content-Type"] == "text/javascript; charset=utf-8"
+    assert asset("index-Ab3_x.js").body == ASSETS["index-Ab3_x.js"]

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { duration, durationParameter, parseDuration, percent, rate } from './format.ts'
+import { duration, durationParameter, parseDuration } from './format.ts'
+import { percent, rate } from './numbers.ts'
 
 describe('duration', () => {
   test.each([

@@ -1,8 +1,9 @@
 /** How many calls took how long, over the whole range. */
 
 import { useState } from 'preact/hooks'
-import { duration, number, percent, zone } from '../language/format.ts'
+import { duration, zone } from '../language/format.ts'
 import { language } from '../language/language.ts'
+import { number, percent } from '../language/numbers.ts'
 import { hrefTo } from '../route.ts'
 import { colours } from '../theme/tokens.ts'
 import { bare, linearAxis, logTicks, placeOf } from './axis.ts'

@@ -1,7 +1,7 @@
 /** Which operations fail most. */
 
 import type { Series } from '../api/answers.ts'
-import { number, percent } from '../language/format.ts'
+import { number, percent } from '../language/numbers.ts'
 import { Icon } from '../parts/icon.tsx'
 import { say } from './messages.ts'
 import { shareOfErrors } from './series.ts'

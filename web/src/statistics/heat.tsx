@@ -1,8 +1,9 @@
 /** Latency over time: how many calls, by step and duration. */
 
 import { useMemo, useState } from 'preact/hooks'
-import { clockTime, duration, number, shortMoment, zone } from '../language/format.ts'
+import { clockTime, duration, shortMoment, zone } from '../language/format.ts'
 import { language } from '../language/language.ts'
+import { number } from '../language/numbers.ts'
 import { hrefTo } from '../route.ts'
 import { colours } from '../theme/tokens.ts'
 import { bare, logTicks, timeText, timeTicks } from './axis.ts'

@@ -1,7 +1,8 @@
 /** The operations of a service: each a span name and a kind. */
 
 import type { Series } from '../api/answers.ts'
-import { duration, number, percent, rate } from '../language/format.ts'
+import { duration } from '../language/format.ts'
+import { number, percent, rate } from '../language/numbers.ts'
 import { ErrorShare } from './errors.tsx'
 import { say } from './messages.ts'
 import { orderIn, shareOfErrors, sharesOfTime, sorted } from './series.ts'

@@ -2,7 +2,8 @@
 
 import type { ComponentChildren } from 'preact'
 import type { Figures } from '../api/answers.ts'
-import { duration, number, percent, rate } from '../language/format.ts'
+import { duration } from '../language/format.ts'
+import { number, percent, rate } from '../language/numbers.ts'
 import { Icon } from '../parts/icon.tsx'
 import { ErrorShare } from './errors.tsx'
 import { say } from './messages.ts'

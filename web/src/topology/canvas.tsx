@@ -1,8 +1,9 @@
 /** The canvas with the graph, and beside it, for the keyboard, a list of the same nodes. */
 
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { duration, percent, rate } from '../language/format.ts'
+import { duration } from '../language/format.ts'
 import { language } from '../language/language.ts'
+import { percent, rate } from '../language/numbers.ts'
 import { Icon } from '../parts/icon.tsx'
 import { useKeys } from '../parts/keys.ts'
 import { colours } from '../theme/tokens.ts'

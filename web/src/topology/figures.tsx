@@ -1,6 +1,6 @@
 /** Figures as a reader takes them in: errors with an icon, never by colour alone. */
 
-import { percent } from '../language/format.ts'
+import { percent } from '../language/numbers.ts'
 import { Icon, type IconName } from '../parts/icon.tsx'
 import { Service } from '../parts/service.tsx'
 import { errorShare, type Node, type NodeKind, type Sum } from './graph.ts'

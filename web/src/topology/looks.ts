@@ -1,6 +1,7 @@
 /** What is written at nodes and edges, in the reader's language. */
 
-import { duration, percent, rate } from '../language/format.ts'
+import { duration } from '../language/format.ts'
+import { percent, rate } from '../language/numbers.ts'
 import { colourOf } from '../theme/tokens.ts'
 import { errorShare, type Graph, type Node, workOf } from './graph.ts'
 import type { Shown } from './narrow.ts'

@@ -1,6 +1,7 @@
 /** What was chosen in the graph: a node with its callers and callees, or an edge. */
 
-import { duration, number, rate } from '../language/format.ts'
+import { duration } from '../language/format.ts'
+import { number, rate } from '../language/numbers.ts'
 import { Icon } from '../parts/icon.tsx'
 import { type Range, rangeParameters } from '../parts/range.ts'
 import { hrefTo } from '../route.ts'

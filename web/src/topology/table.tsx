@@ -1,7 +1,8 @@
 /** The graph as a table, for those who see no canvas, and for those who sort. */
 
 import { useState } from 'preact/hooks'
-import { duration, rate } from '../language/format.ts'
+import { duration } from '../language/format.ts'
+import { rate } from '../language/numbers.ts'
 import { Icon } from '../parts/icon.tsx'
 import { hrefTo } from '../route.ts'
 import { ErrorShare, NodeName } from './figures.tsx'

@@ -1,7 +1,7 @@
 /** What narrows the graph, in one bar. */
 
 import { useState } from 'preact/hooks'
-import { rounded } from '../language/format.ts'
+import { rounded } from '../language/numbers.ts'
 import { Combobox } from '../parts/combobox.tsx'
 import { Icon } from '../parts/icon.tsx'
 import { TimeRange } from '../parts/time-range.tsx'

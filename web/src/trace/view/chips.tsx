@@ -1,7 +1,8 @@
 /** What of the trace is shown: errors, the critical path, what takes long, services. */
 
 import { useState } from 'preact/hooks'
-import { durationParameter, number, parseDuration, percent } from '../../language/format.ts'
+import { durationParameter, parseDuration } from '../../language/format.ts'
+import { number, percent } from '../../language/numbers.ts'
 import { Icon } from '../../parts/icon.tsx'
 import { Service } from '../../parts/service.tsx'
 import type { ServiceShare, Trace } from '../protocol.ts'

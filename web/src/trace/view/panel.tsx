@@ -2,7 +2,8 @@
 
 import type { ComponentChildren } from 'preact'
 import { useState } from 'preact/hooks'
-import { duration, exactTime, moment, percent, zone } from '../../language/format.ts'
+import { duration, exactTime, moment, zone } from '../../language/format.ts'
+import { percent } from '../../language/numbers.ts'
 import { useAnswer } from '../../parts/answer.ts'
 import { CopyButton } from '../../parts/copy-button.tsx'
 import { Failed } from '../../parts/failed.tsx'

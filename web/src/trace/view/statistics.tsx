@@ -1,7 +1,8 @@
 /** The spans of the trace in groups. */
 
 import { useState } from 'preact/hooks'
-import { duration, number, percent } from '../../language/format.ts'
+import { duration } from '../../language/format.ts'
+import { number, percent } from '../../language/numbers.ts'
 import { useAnswer } from '../../parts/answer.ts'
 import { Combobox } from '../../parts/combobox.tsx'
 import { Failed } from '../../parts/failed.tsx'
