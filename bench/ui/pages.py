@@ -56,7 +56,34 @@ text => new Promise(resolve => {
   next()
 })
 """
+_PAN = """
+frames => new Promise(resolve => {
+  const ask = window.requestAnimationFrame.bind(window)
+  const redraws = []
+  // The page draws in its own frame callbacks: what they take is what drawing takes of the page's thread.
+  window.requestAnimationFrame = act => ask(now => {
+    const began = performance.now()
+    act(now)
+    redraws.push(performance.now() - began)
+  })
+  let first, count = 0
+  const step = now => {
+    first ??= now
+    if (count++ === frames) {
+      window.requestAnimationFrame = ask
+      redraws.sort((one, other) => one - other)
+      resolve({redraw: redraws[redraws.length >> 1], frames: frames / ((now - first) / 1e3)})
+      return
+    }
+    const key = count % 20 < 10 ? 'ArrowRight' : 'ArrowLeft'
+    document.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, cancelable: true}))
+    ask(step)
+  }
+  ask(step)
+})
+"""
 RUNS = 5
+_PAN_FRAMES = 60
 _SCROLL_FRAMES = 120
 
 
@@ -130,18 +157,24 @@ def use_trace(browser: Browser, url: str, trace_id: str) -> dict[str, Any]:
     return found
 
 
-def topology(browser: Browser, url: str) -> float:
-    """Milliseconds from navigation to the first drawing."""
-    times = []
+def topology(browser: Browser, url: str, fragment: str) -> dict[str, float]:
+    """Medians: milliseconds to the first drawing, of the layout, of drawing again as it moves; frames a second then."""
+    found: dict[str, list[float]] = {"drawn": [], "layout": [], "redraw": [], "frames": []}
     for _ in range(RUNS):
         context = browser.new_context(viewport={"width": 1280, "height": 800})
         page = context.new_page()
-        page.goto(f"{url}/#/topology?hide=0")
+        page.goto(f"{url}/{fragment}")
         page.wait_for_function(
             "() => performance.getEntriesByName('clew:topology-drawn').length", timeout=60_000
         )
-        times.append(
-            page.evaluate("performance.getEntriesByName('clew:topology-drawn')[0].startTime")
-        )
+        for name, expression in (
+            ("drawn", "performance.getEntriesByName('clew:topology-drawn')[0].startTime"),
+            ("layout", "performance.getEntriesByName('clew:topology-layout')[0].duration"),
+        ):
+            found[name].append(page.evaluate(expression))
+        page.wait_for_timeout(300)
+        panned = page.evaluate(_PAN, _PAN_FRAMES)
+        found["redraw"].append(panned["redraw"])
+        found["frames"].append(panned["frames"])
         context.close()
-    return float(statistics.median(times))
+    return {name: float(statistics.median(each)) for name, each in found.items()}

@@ -31,15 +31,15 @@ def test_nothing_jumps(open_page, site, language):
     """What is fetched after the rows has its place kept: once they show, nothing of the page moves."""
     page = open_page("#/settings", language)
     page.evaluate(
-        """() => {
+        """trace => {
         window.shifts = []
         new PerformanceObserver(list => {
           for (const { startTime, value, sources } of list.getEntries())
             window.shifts.push([startTime, value, sources.map(({ node }) => node?.className ?? node?.nodeName).join()])
         }).observe({ type: 'layout-shift', buffered: true })
-        location.hash = '#/trace/' + '%s'
-      }"""
-        % site.slow
+        location.hash = '#/trace/' + trace
+      }""",
+        site.slow,
     )
     page.locator(".chips .chip").first.wait_for()
     page.locator(".trace-tools button").first.wait_for()

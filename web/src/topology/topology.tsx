@@ -177,7 +177,14 @@ function useScene(shown: Shown | undefined): { shown: Shown; scene: Scene } | un
   useEffect(() => () => layouter.end(), [])
   useEffect(() => {
     if (!drafted || drafted.outline.nodeCount === 0 || drafted.key === laid?.drafted.key) return
-    layouter.ask(drafted.outline, (layout) => setLaid({ drafted, layout }))
+    layouter.ask(drafted.outline, (layout, milliseconds) => {
+      // For `make bench-ui`.
+      performance.measure('clew:topology-layout', {
+        duration: milliseconds,
+        end: performance.now(),
+      })
+      setLaid({ drafted, layout })
+    })
   }, [drafted?.key])
   return useMemo(() => {
     if (shown && laid && drafted?.key === laid.drafted.key) {
