@@ -46,7 +46,7 @@ def running_site() -> Iterator[Site]:
     with LocalStack(batch_window_seconds=0.05, run_schedules=False) as stack:
         _send_shop(stack.url)
         now = time.time_ns() - 60 * 10**9
-        for number, spans in enumerate((_odd(now), _hostile(now), _big(now))):
+        for number, spans in enumerate((_odd(now), _hostile(now), _big(now), _with_ids(now))):
             for start in range(0, len(spans), 2_000):
                 _send(stack.url, payload(spans[start : start + 2_000]))
             assert spans[0].trace == number + 1
@@ -117,6 +117,16 @@ def _hostile(now: int) -> list[Made]:
             attributes=((POLYGLOT, POLYGLOT), ("url.full", "javascript:alert(1)"), ("long", name)),
         )
         for at, name in enumerate(names)
+    ]
+
+
+def _with_ids(now: int) -> list[Made]:
+    """Names with ids in them."""
+    return [
+        Made(
+            4, 1 + at, "accounts", min(at, 1), f"GET /users/{1_000 + at}", SERVER, now + at * MILLI
+        )
+        for at in range(12)
     ]
 
 

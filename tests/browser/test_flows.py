@@ -160,6 +160,23 @@ class TestTrace:
         expect(count).to_have_text("1 / 1")
         expect(page.locator('.span-row[aria-selected="true"]')).to_contain_text("POST /v2/charges")
 
+    def test_find_before_its_field(self, open_page, site):
+        """Who types sooner than the field is there loses no letter, and no letter acts as a key."""
+        page = open_page("#/settings")
+        held = []
+        page.route("**/around-rows-*.js", lambda route: held.append(route))
+        page.evaluate(f"location.hash = '#/trace/{site.slow}'")
+        expect(rows(page).first).to_be_visible()
+        page.keyboard.press("/")
+        page.keyboard.type("nece")
+        expect(page.locator("#find")).to_have_count(0)
+        for route in held:
+            route.continue_()
+        expect(page.locator("#find")).to_be_focused()
+        page.keyboard.type("ssary")
+        expect(page.locator("#find")).to_have_value("necessary")
+        expect(page.locator('.span-row[aria-selected="true"]')).to_have_count(0)
+
     def test_keys(self, open_page, site):
         """Collapse all, expand all, next error, zoom and back: by keys alone, and `?` lists them."""
         page = opened(open_page, site.failed)
@@ -345,6 +362,35 @@ class TestStatistics:
         page.locator(".operations").get_by_role("button", name="POST /payments").click()
         expect(page).to_have_url(re.compile("span_name=POST"))
         expect(page.locator(".scope-line")).to_contain_text("POST /payments")
+
+    @pytest.mark.parametrize(
+        ("language", "text"),
+        [("en", "12 calls had ids in their names"), ("zh", "12 次调用的名称中含有 id")],
+    )
+    def test_names_without_ids(self, open_page, site, language, text):
+        """Calls that are counted by a name without ids are said; that name leads to their traces all the same."""
+        page = open_page("#/statistics?service=accounts", language)
+        expect(page.get_by_text(text)).to_be_visible()
+        expect(page.get_by_role("row").filter(has_text="GET /users/{id}")).to_contain_text("12")
+        expect(page.locator(".operations")).not_to_contain_text("users/1001")
+        found = open_page("#/search?service=accounts&span_name=GET /users/{id}", language)
+        expect(found.locator(".results li").first).to_contain_text("GET /users/1000")
+
+    def test_names_above_the_limit(self, open_page, site):
+        """What is counted as other has its figures in the table, and is explained."""
+        page = open_page("#/settings")
+
+        def with_other(route):
+            answer = route.fetch()
+            body = answer.json()
+            body["other"] = body["total"]
+            body["folded"]["other_calls"] = 7
+            route.fulfill(response=answer, json=body)
+
+        page.route("**/v1/services/checkout/statistics*", with_other)
+        page.evaluate("location.hash = '#/statistics?service=checkout'")
+        expect(page.get_by_role("row").filter(has_text="Other names")).to_contain_text("ms")
+        expect(page.get_by_text("7 calls of further names are counted")).to_be_visible()
 
     def test_table_twin(self, open_page, site):
         """Each chart is a table too."""

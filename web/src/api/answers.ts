@@ -80,6 +80,8 @@ export interface StatisticsAnswer {
   total: Figures
   total_points: Point[]
   other: Figures | null
+  /** Calls of names with ids in them, counted by the name without; and those in `other`. */
+  folded: { renamed_calls: number; other_calls: number }
   warnings: string[]
 }
 

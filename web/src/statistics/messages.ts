@@ -63,7 +63,11 @@ export const say = messages(
     chart: (name: string, low: string, high: string, last: string) =>
       `${name}: from ${low} to ${high}, last ${last}.`,
     chartEmpty: (name: string) => `${name}: no values.`,
-    others: (n: number) => `${many(n, 'call')} of names above the limit are counted together.`,
+    other: 'Other names',
+    renamed: (n: number) =>
+      `${many(n, 'call')} had ids in their names and ${n === 1 ? 'is' : 'are'} counted by the name without: “GET /users/7” as “GET /users/{id}”. Traces keep their names, and are found by either.`,
+    inOther: (n: number) =>
+      `${many(n, 'call')} of further names ${n === 1 ? 'is' : 'are'} counted as “Other names”: only so many are kept apart. Traces are found by each of them.`,
     ofServices: (shown: number, all: number) =>
       `${shown} of ${all} services: choose any other above.`,
     ofOperations: (shown: number, all: number) => `${shown} of ${all} operations.`,
@@ -137,7 +141,11 @@ export const say = messages(
     chart: (name: string, low: string, high: string, last: string) =>
       `${name}：从 ${low} 到 ${high}，最新 ${last}。`,
     chartEmpty: (name: string) => `${name}：没有数据。`,
-    others: (n: number) => `${n} 次超出名称上限的调用合并计数。`,
+    other: '其他名称',
+    renamed: (n: number) =>
+      `${n} 次调用的名称中含有 id，按去掉 id 的名称计数：“GET /users/7” 计为 “GET /users/{id}”。链路保留原名，两种名称都能搜到。`,
+    inOther: (n: number) =>
+      `${n} 次调用计入“其他名称”：单独计数的名称数量有限。按每个名称仍可搜到其链路。`,
     ofServices: (shown: number, all: number) =>
       `显示 ${all} 个服务中的 ${shown} 个：其余可在上方选择。`,
     ofOperations: (shown: number, all: number) => `显示 ${all} 个操作中的 ${shown} 个。`,

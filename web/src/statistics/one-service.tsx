@@ -117,13 +117,7 @@ export function OneService({
         exemplars={exemplars}
         choose={choose}
       />
-      <Operations
-        series={answer.series}
-        sort={parameters['sort']}
-        chosen={chosen}
-        choose={choose}
-      />
-      {answer.other && <p class="quiet">{say().others(answer.other.calls)}</p>}
+      <Operations answer={answer} sort={parameters['sort']} chosen={chosen} choose={choose} />
     </div>
   )
 }

@@ -1,6 +1,6 @@
 /** The operations of a service: each a span name and a kind. */
 
-import type { Series } from '../api/answers.ts'
+import type { Figures, Series, StatisticsAnswer } from '../api/answers.ts'
 import { duration } from '../language/format.ts'
 import { number, percent, rate } from '../language/numbers.ts'
 import { ErrorShare } from './errors.tsx'
@@ -11,12 +11,12 @@ import { SortHead } from './sortable.tsx'
 const OPERATIONS_MAX = 200
 
 export function Operations({
-  series,
+  answer: { series, other, folded },
   sort,
   chosen,
   choose,
 }: {
-  series: readonly Series[]
+  answer: StatisticsAnswer
   /** Of the address. */
   sort: string | undefined
   chosen: Series | undefined
@@ -79,14 +79,7 @@ export function Operations({
                   </button>
                 </td>
                 <td class="quiet">{say().kinds(each.kind)}</td>
-                <td class="number">{number(each.total.calls)}</td>
-                <td class="number">{rate(each.total.rate)}</td>
-                <td class="number">
-                  <ErrorShare share={shareOfErrors(each.total)} />
-                </td>
-                <td class="number">{duration(Number(each.total.p50_nano))}</td>
-                <td class="number">{duration(Number(each.total.p95_nano))}</td>
-                <td class="number">{duration(Number(each.total.p99_nano))}</td>
+                <Cells figures={each.total} />
                 <td class="number">
                   <span class="time-share">
                     <i style={{ width: `${(shares.get(each) ?? 0) * 100}%` }} />
@@ -95,12 +88,39 @@ export function Operations({
                 </td>
               </tr>
             ))}
+            {other && (
+              <tr>
+                <td>
+                  <em>{say().other}</em>
+                </td>
+                <td />
+                <Cells figures={other} />
+                <td />
+              </tr>
+            )}
           </tbody>
         </table>
       </div>
       {series.length > shown.length && (
         <p class="quiet">{say().ofOperations(shown.length, series.length)}</p>
       )}
+      {folded.renamed_calls > 0 && <p class="quiet">{say().renamed(folded.renamed_calls)}</p>}
+      {folded.other_calls > 0 && <p class="quiet">{say().inOther(folded.other_calls)}</p>}
     </section>
+  )
+}
+
+function Cells({ figures }: { figures: Figures }) {
+  return (
+    <>
+      <td class="number">{number(figures.calls)}</td>
+      <td class="number">{rate(figures.rate)}</td>
+      <td class="number">
+        <ErrorShare share={shareOfErrors(figures)} />
+      </td>
+      <td class="number">{duration(Number(figures.p50_nano))}</td>
+      <td class="number">{duration(Number(figures.p95_nano))}</td>
+      <td class="number">{duration(Number(figures.p99_nano))}</td>
+    </>
   )
 }

@@ -66,7 +66,7 @@ function timelineKeys(store: TraceStore): Key<Words>[] {
     {
       keys: ['/'],
       label: (words) => words.find,
-      act: () => document.getElementById('find')?.focus(),
+      act: () => store.focusFind(),
     },
     { keys: ['n'], label: (words) => words.nextHit, act: () => store.step(store.hits.peek(), 1) },
     {

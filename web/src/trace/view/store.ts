@@ -83,6 +83,8 @@ export class TraceStore {
   private own: Route | undefined
   private finding: ReturnType<typeof setTimeout> | undefined
   private readonly stops: (() => void)[]
+  /** Ends the typing ahead of the field; undefined while there is none. */
+  typed: (() => void) | undefined
 
   constructor(private readonly subject: string) {
     this.session = new Session(subject, {
@@ -112,6 +114,7 @@ export class TraceStore {
   close(): void {
     for (const stop of this.stops) stop()
     clearTimeout(this.finding)
+    this.typed?.()
     this.session.close()
   }
 
@@ -251,6 +254,27 @@ export class TraceStore {
     }
     this.isFinding.value = true
     this.finding = setTimeout(() => this.session.find(text), FIND_MILLISECONDS)
+  }
+
+  /** To the field for it; what is typed before that is there goes into it all the same. */
+  focusFind(): void {
+    const field = document.getElementById('find')
+    if (field) {
+      field.focus()
+      return
+    }
+    const type = (event: KeyboardEvent) => {
+      if (event.key.length > 1 || event.ctrlKey || event.metaKey) return
+      event.preventDefault()
+      event.stopPropagation()
+      this.find(this.findText.peek() + event.key)
+    }
+    this.typed?.()
+    addEventListener('keydown', type, true)
+    this.typed = () => {
+      removeEventListener('keydown', type, true)
+      this.typed = undefined
+    }
   }
 
   /** To the next (1) or previous (-1) of ascending rows, around the ends. */

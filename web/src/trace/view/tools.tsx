@@ -1,6 +1,6 @@
 /** What one can do with the trace: choose a view of it, find, the critical path, folds, a copy. */
 
-import { useState } from 'preact/hooks'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { type Failure, failureOf } from '../../api/failure.ts'
 import { copy } from '../../parts/copy.ts'
 import { Icon, type IconName } from '../../parts/icon.tsx'
@@ -43,9 +43,16 @@ function Find({ store }: { store: TraceStore }) {
   const hits = store.hits.value
   const at = hits.indexOf(store.selected.value) + 1
   const isAsked = store.findText.value.trim() !== ''
+  const field = useRef<HTMLInputElement>(null)
+  useLayoutEffect(() => {
+    if (!store.typed) return
+    store.typed()
+    field.current?.focus()
+  }, [])
   return (
     <search class="find">
       <input
+        ref={field}
         id="find"
         type="search"
         placeholder={say().find}
