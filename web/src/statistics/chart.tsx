@@ -12,7 +12,7 @@ import type { Brush } from './brush.ts'
 import { BOTTOM, HEIGHT, LEFT, RIGHT, TOP } from './canvas.tsx'
 import type { Exemplar } from './exemplars.ts'
 import { say } from './messages.ts'
-import { type Steps, summaryOf } from './series.ts'
+import { aloneIn, type Steps, summaryOf } from './series.ts'
 import { Twin } from './twin.tsx'
 
 export interface Line {
@@ -215,7 +215,7 @@ function optionsOf(
         stroke: palette[line.colour],
         width: 1.6,
         spanGaps: false,
-        points: { size: 5, fill: palette[line.colour] },
+        points: { size: 5, fill: palette[line.colour], filter: alone },
         ...(line.dash ? { dash: DASHES[line.dash] } : {}),
         ...(line.isFilled
           ? { fill: `color-mix(in srgb, ${palette[line.colour]} 16%, transparent)` }
@@ -231,6 +231,11 @@ function optionsOf(
     },
     plugins: [tooltip(latest)],
   }
+}
+
+/** Of values without neighbours there is no line: they are drawn as points, where not all are. */
+function alone(plot: uPlot, series: number, showsAll: boolean): number[] | null {
+  return showsAll ? null : aloneIn(plot.data[series] ?? [])
 }
 
 function choose(plot: uPlot, latest: Latest): void {

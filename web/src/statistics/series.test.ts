@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Point, Series, StatisticsAnswer } from '../api/answers.ts'
 import {
+  aloneIn,
   columnsOf,
   halvesOf,
   orderIn,
@@ -77,4 +78,9 @@ test('an order goes through the address, and sorts numbers as numbers', () => {
   expect(orderIn(undefined, 'p99')).toEqual({ column: 'p99', isAscending: false })
   expect(sorted([9, 10, 1], orderIn('x', ''), (each) => each)).toEqual([10, 9, 1])
   expect(sorted(['b', 'a'], orderIn('x.asc', ''), (each) => each)).toEqual(['a', 'b'])
+})
+
+test('values without neighbours are those that no line joins', () => {
+  expect(aloneIn([1, null, 2, 3, null, null, 0, undefined, 4])).toEqual([0, 6, 8])
+  expect(aloneIn([])).toEqual([])
 })

@@ -69,6 +69,14 @@ export function columnsOf(
   }
 }
 
+/** Places of values with none right before and none right after. */
+export function aloneIn(values: ArrayLike<number | null | undefined>): number[] {
+  const isThere = (at: number) => typeof values[at] === 'number'
+  return Array.from({ length: values.length }, (_, at) => at).filter(
+    (at) => isThere(at) && !isThere(at - 1) && !isThere(at + 1),
+  )
+}
+
 export function shareOfErrors({ calls, errors }: Pick<Figures, 'calls' | 'errors'>): number {
   return calls ? errors / calls : 0
 }

@@ -208,8 +208,10 @@ class Bar {
     } else if (left > scale.width) {
       this.drawArrow('→', scale.width - LABEL_GAP - 12)
       draw(scale.width - LABEL_GAP - 16 - width, colour)
-    } else if (right + LABEL_GAP + width < scale.width) draw(right + LABEL_GAP, colour)
-    else if (left - LABEL_GAP - width > 0) draw(left - LABEL_GAP - width, colour)
+    } else if (right + LABEL_GAP + width < scale.width) {
+      this.clearBehind(right + LABEL_GAP, width)
+      draw(right + LABEL_GAP, colour)
+    } else if (left - LABEL_GAP - width > 0) draw(left - LABEL_GAP - width, colour)
     else {
       const x = Math.min(right, scale.width) - LABEL_GAP - 4 - width
       context.fillStyle = shown.colours.paper
@@ -218,6 +220,16 @@ class Bar {
       context.fill()
       draw(x, isError ? shown.colours.error : shown.colours.text)
     }
+  }
+
+  /** The line to what outlives a span would run through its label. */
+  private clearBehind(x: number, width: number): void {
+    const { shown } = this
+    const outlives = this.scale.x((shown.derived.subtreeEnd[this.row] ?? 0) + this.shift)
+    if (this.rows || outlives < x) return
+    const isSelected = this.row === shown.selected
+    this.context.fillStyle = isSelected ? shown.colours['paper-selected'] : shown.colours.paper
+    this.fillX(x - 2, x + width + 2, BAR_TOP + BAR_HEIGHT / 2 - 1.5, 3)
   }
 
   private drawArrow(arrow: string, x: number): void {

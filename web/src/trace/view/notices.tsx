@@ -94,8 +94,8 @@ function Notice({
         event.currentTarget.querySelector('summary')?.focus()
       }}
     >
-      <summary class="chip">
-        <Icon name="warning" size={13} /> {title}
+      <summary class="chip" title={title}>
+        <Icon name="warning" size={13} /> <span>{title}</span>
       </summary>
       <div tabIndex={-1}>
         <p>{text}</p>
