@@ -17,7 +17,7 @@ from bench import answers, cold, dialects, memory, processing, report, sampling
 from bench.cost import cost_of, idle_bill, memory_megabytes
 from bench.load import SPANS_PER_TRACE
 from bench.prices import SECONDS_PER_MONTH, total_dollars
-from bench.timing import RUNS, cpu_seconds, reference_loop
+from bench.timing import RUNS, reference_loop_seconds
 from bench.traffic import Knobs, simulate
 
 if TYPE_CHECKING:
@@ -139,14 +139,14 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    reference = cpu_seconds(reference_loop)
+    reference = reference_loop_seconds()
     found = measure(arguments.parts or list(PARTS), quick=arguments.quick)
     now = datetime.datetime.now(tz=datetime.UTC)
     result = {
         "commit": commit_id(),
         "date": now.isoformat(timespec="seconds"),
         "machine": {"python": platform.python_version(), "cpu": platform.machine()},
-        "reference_loop_seconds": [reference, cpu_seconds(reference_loop)],
+        "reference_loop_seconds": [reference, reference_loop_seconds()],
         **found,
     }
     print(

@@ -22,7 +22,7 @@ from bench.__main__ import PROJECT, RESULTS, commit_id
 from bench.load import requests
 from bench.report import table
 from bench.stages import receive
-from bench.timing import RUNS, cpu_seconds, reference_loop
+from bench.timing import RUNS, reference_loop_seconds
 from infra.local.journal import Journal
 
 if TYPE_CHECKING:
@@ -93,14 +93,14 @@ def main() -> None:
     if arguments.child:
         _take_back(arguments.child)
         return
-    reference = cpu_seconds(reference_loop)
+    reference = reference_loop_seconds()
     rows = measure(1_000, (512,), 1) if arguments.quick else measure(SPANS, SPANS_PER_REQUEST, RUNS)
     now = datetime.datetime.now(tz=datetime.UTC)
     result = {
         "commit": commit_id(),
         "date": now.isoformat(timespec="seconds"),
         "machine": {"python": platform.python_version(), "cpu": platform.machine()},
-        "reference_loop_seconds": [reference, cpu_seconds(reference_loop)],
+        "reference_loop_seconds": [reference, reference_loop_seconds()],
         "journal": rows,
     }
     heads = ["Spans a request", "Messages", "Journal, MB", "Back after, s", "CPU, s"]

@@ -83,10 +83,13 @@ def halves_and_edges_of(spans: Iterable[Span]) -> tuple[Halves, dict[int, Edges]
     database_calls: dict[DatabaseCall, list[tuple[int, bytes]]] = defaultdict(list)
     for span in spans:
         # Unpacked at once: this runs for every span.
-        trace_id, span_id, _, _, kind, start, duration, is_error, _, scope, _, attributes, *_ = span
+        trace_id, span_id, parent, _, kind, start, duration, is_error, _, scope, _, raws, _, _ = (
+            span
+        )
+        service = scope.service_key
         if kind in CALLER_KINDS:
-            name, edge_kind = peer_of(attributes) or _NO_PEER
-            service, minute = scope.service_key, start // MINUTE_NANO
+            name, edge_kind = peer_of(raws) or _NO_PEER
+            minute = start // MINUTE_NANO
             if edge_kind is EdgeKind.DATABASE:
                 database_calls[minute, service, name, is_error].append((duration, trace_id))
             else:
@@ -95,7 +98,18 @@ def halves_and_edges_of(spans: Iterable[Span]) -> tuple[Halves, dict[int, Edges]
                 # What Caller(…) comes to, at a third of its price.
                 callers.add(tuple.__new__(Caller, half))
         elif kind in CALLEE_KINDS:
-            _add_callees(span, callees)
+            own, bucket = crc32(span_id), bucket_of(duration)
+            is_consumer = kind == CONSUMER
+            edge_kind = EdgeKind.MESSAGING if is_consumer else EdgeKind.RPC
+            # The usual case, that of a server, apart.
+            if not is_consumer and SHARED_ATTRIBUTE not in raws:
+                if len(parent) == 8:
+                    half = trace_id, parent, own, service, edge_kind, is_error, bucket
+                    callees.add(tuple.__new__(Callee, half))
+                continue
+            for of_trace, caller in _callers_of(span):
+                half = of_trace, caller, own, service, edge_kind, is_error, bucket
+                callees.add(tuple.__new__(Callee, half))
     edges: dict[int, Edges] = defaultdict(Edges)
     for (minute, service, database, is_error), of_alike in database_calls.items():
         durations, trace_ids = zip(*of_alike, strict=True)
@@ -106,22 +120,15 @@ def halves_and_edges_of(spans: Iterable[Span]) -> tuple[Halves, dict[int, Edges]
     return Halves(callers, callees), edges
 
 
-def _add_callees(span: Span, callees: set[Callee]) -> None:
-    is_consumer = span.kind == CONSUMER
+def _callers_of(span: Span) -> set[HalfKey]:
+    """Whom the called side of a call looks for."""
     callers = {(span.trace_id, span.parent_span_id)} if len(span.parent_span_id) == 8 else set()
     if SHARED_ATTRIBUTE in span.attributes:
         # Zipkin's way: both halves of a call have one id.
         callers = {(span.trace_id, span.span_id)}
-    if is_consumer:
+    if span.kind == CONSUMER:
         callers.update(span.links)
-    if not callers:
-        return
-    kind = EdgeKind.MESSAGING if is_consumer else EdgeKind.RPC
-    service = span.scope.service_key
-    own, bucket = crc32(span.span_id), bucket_of(span.duration_nano)
-    for trace_id, span_id in callers:
-        callee = trace_id, span_id, own, service, kind, span.is_error, bucket
-        callees.add(tuple.__new__(Callee, callee))
+    return callers
 
 
 Profile = TypeVar("Profile", tuple[str, str, int, bool], tuple[str, int, bool], int)

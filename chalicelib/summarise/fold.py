@@ -118,7 +118,8 @@ def plan(
     for sort, entry in _unfolded(view):
         if taken == entries_max:
             break
-        step = _of_entry(entry, known, now_unix_seconds)
+        halves = halves_from(entry.halves)
+        step = _of_entry(entry, halves, known, now_unix_seconds)
         grown = _targets_with(additions, step)
         if grown > targets_max and taken:
             break
@@ -126,7 +127,7 @@ def plan(
             # One entry of halves with calls in many minutes, alone.
             return Plan(
                 Additions(),
-                _halves_of(entry),
+                halves,
                 {**progress, sort: progress[sort] + 1},
                 step.edges,
                 1,
@@ -134,7 +135,6 @@ def plan(
         for (service, minute), statistics in step.statistics.items():
             additions.add_statistics(service, minute, statistics)
         additions.add_edges(step.edges)
-        halves = _halves_of(entry)
         known.add(halves, now_unix_seconds)
         kept.callers.update(halves.callers)
         kept.callees.update(halves.callees)
@@ -149,7 +149,7 @@ def _unfolded(view: ShardView) -> Iterator[tuple[str, Entry]]:
             yield segment.sort, entry
 
 
-def _of_entry(entry: Entry, known: KnownHalves, now_unix_seconds: int) -> Additions:
+def _of_entry(entry: Entry, halves: Halves, known: KnownHalves, now_unix_seconds: int) -> Additions:
     additions = Additions()
     if entry.HasField("statistics"):
         statistics = statistics_from(entry.statistics)
@@ -158,12 +158,8 @@ def _of_entry(entry: Entry, known: KnownHalves, now_unix_seconds: int) -> Additi
         additions.add_edges({entry.minute: edges_from(entry.edges)})
     else:
         window = config.PENDING_WINDOW_SECONDS
-        additions.add_edges(added_edges(known, _halves_of(entry), now_unix_seconds, window))
+        additions.add_edges(added_edges(known, halves, now_unix_seconds, window))
     return additions
-
-
-def _halves_of(entry: Entry) -> Halves:
-    return halves_from(entry.halves)
 
 
 def _targets_with(additions: Additions, step: Additions) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from chalicelib.collector import collector_paused
 from chalicelib.store.shard import Bound, read_shard
 from chalicelib.summarise.fold import ShardFold
 from chalicelib.summarise.roll_up import RollUp
@@ -66,6 +67,7 @@ def _summarise(
     )
     for steps in range(STEPS_MAX):
         view = read_shard(store, shard, BACKLOG_MAX) if has_time() else None
-        if view is None or not any(worker.step(view) for worker in workers):
-            return steps
+        with collector_paused():
+            if view is None or not any(worker.step(view) for worker in workers):
+                return steps
     return STEPS_MAX

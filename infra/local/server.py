@@ -69,7 +69,7 @@ class Server:
         # Its warning about a queue of requests is noise where eight threads share one interpreter.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._channels: dict[int, Any] = {}
-        self._ends = threading.Event()
+        self._ends, self._told = threading.Event(), threading.Event()
         created = waitress.server.create_server(
             application,
             map=self._channels,
@@ -94,8 +94,9 @@ class Server:
             # In the server's own thread: its map of sockets is not to be changed from another.
             listener.trigger.pull_trigger(partial(wasyncore.dispatcher.close, listener))
         self._tasks.shutdown(timeout=timeout_seconds)
-        # Told in its own thread: it cannot have ended, and closed the trigger, before it is told.
         self._listeners[0].trigger.pull_trigger(self._ends.set)
+        # Something else may wake the thread, and have it end, before the pull is done with the trigger.
+        self._told.set()
         self._thread.join()
 
     def _serve(self) -> None:
@@ -104,6 +105,7 @@ class Server:
         ends = time.monotonic() + FLUSH_SECONDS
         while self._unsent_bytes() and time.monotonic() < ends:
             wasyncore.loop(timeout=0.05, use_poll=True, map=self._channels, count=1)
+        self._told.wait()
         wasyncore.close_all(self._channels)
 
     def _unsent_bytes(self) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from chalice.app import Response
+from waitress.trigger import trigger
 
 from infra.local.gateway import (
     BODY_BYTES_MAX,
@@ -328,3 +329,19 @@ class TestSocket:
         assert len(connection.getresponse().read()) == 1_000_000
         stopping.join(60)
         connection.close()
+
+
+def test_a_server_may_wake_by_itself_while_it_is_stopped(monkeypatch):
+    """Stopping ends well whenever the server sees that it is to end: before the one that stops it is done, too."""
+    server = Server(Gateway(tiny_app()), [listening_socket("127.0.0.1", 0)])
+    server.start()
+    pull = trigger._physical_pull
+
+    def wake_before(self):
+        pull(self)
+        server._thread.join(0.3)
+        pull(self)
+
+    monkeypatch.setattr(trigger, "_physical_pull", wake_before)
+    server.stop()
+    assert not server._thread.is_alive()
