@@ -33,8 +33,6 @@ export class Session {
   ) {
     this.started = takeStarted(traceId)
     this.worker = this.started?.worker ?? newWorker()
-    this.worker.onmessage = null
-    this.worker.addEventListener('message', (event: MessageEvent<Told>) => this.hear(event.data))
     this.worker.addEventListener('error', (event) => {
       this.listener.failure({ kind: 'broken', message: event.message })
     })
@@ -43,6 +41,8 @@ export class Session {
   open(question: Without<Extract<Ask, { kind: 'open' | 'openFile' }>>): void {
     const { started } = this
     this.started = undefined
+    // Only now: what a started worker told before this is in its list, and would not be known to be the answer.
+    this.worker.onmessage = ({ data }: MessageEvent<Told>) => this.hear(data)
     if (!started) {
       this.opening = this.send(question)
       return
