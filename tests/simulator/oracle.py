@@ -1,0 +1,103 @@
+"""What must come out, computed without any of the product's queues, commits, segments or folds.
+
+Two computations. `figures` counts spans one by one, in a few lines, and pairs every callee with its caller by looking
+through all spans: it needs no table. `straightforward` takes the product's own road in its plainest form, one message
+at a time, nothing in between: what it leaves must be the same to the byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from chalicelib.store.commit import Counted, commit
+from chalicelib.store.targets import edges_target, statistics_target
+from chalicelib.summarise.job import summarise_shards
+from tests.memory_store import MemoryStore
+from tests.payloads import CLIENT, CONSUMER, PRODUCER, SERVER, Made, payload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+Figures = Counter[tuple[Any, ...]]
+
+
+def figures(spans: Sequence[Made]) -> Figures:
+    """Calls and errors of series, durations of a service's minutes, and calls of edges. Copies count each time."""
+    found: Figures = Counter()
+    for span in spans:
+        minute = span.start // (60 * 10**9)
+        found["calls", span.service, minute, span.name, span.kind] += 1
+        found["errors", span.service, minute, span.name, span.kind] += span.is_error
+        found["duration", span.service, minute] += span.duration
+        if span.kind in (SERVER, CONSUMER):
+            found["entry", span.service, minute] += 1
+    found.update(_calls(spans))
+    return +found
+
+
+def _calls(spans: Sequence[Made]) -> Iterable[tuple[Any, ...]]:
+    """An edge for each callee whose caller is among the spans; else for each caller that knows a name."""
+    callers = {(span.trace, span.span): span for span in spans if span.kind in (CLIENT, PRODUCER)}
+    called = set()
+    seen = set()
+    for span in spans:
+        # The same span in two messages is one call: halves are sets.
+        if span.kind not in (SERVER, CONSUMER) or (span.trace, span.span) in seen:
+            continue
+        caller = callers.get((span.trace, span.parent))
+        if caller and caller.service != span.service:
+            seen.add((span.trace, span.span))
+            called.add((span.trace, span.parent))
+            yield "edge", caller.service, span.service
+    for key, span in callers.items():
+        if key not in called and (peer := dict(span.attributes).get("server.address")):
+            yield "edge", span.service, peer
+
+
+def figures_of_targets(targets: Mapping[tuple[str, str], bytes]) -> Figures:
+    """The same of what is stored, by minute."""
+    found: Figures = Counter()
+    for (partition, sort), value in targets.items():
+        if not sort.startswith("m|"):
+            continue
+        kind, _, name = partition.partition("|")
+        if kind == "s":
+            total = statistics_target(value).total
+            minute = int(sort.split("|")[1])
+            for (span_name, span_kind), measure in total.series.items():
+                found["calls", name, minute, span_name, span_kind] += measure.calls
+                found["errors", name, minute, span_name, span_kind] += measure.errors
+                found["duration", name, minute] += measure.duration_sum_nano
+            found["entry", name, minute] += total.entry.calls
+        elif kind == "e":
+            for (caller, callee, _), edge in edges_target(value).total.edges.items():
+                found["edge", caller, callee] += edge.measure.calls
+    return +found
+
+
+def digest_of(spans: Sequence[Made]) -> bytes:
+    return hashlib.sha256(payload(spans)).digest()
+
+
+def straightforward(
+    batches: Sequence[Sequence[Made]], shards: int, times: Sequence[int]
+) -> list[dict[tuple[str, str], bytes]]:
+    """Each batch committed once, in order, at the first of the times; the targets after summarising at each."""
+    store = MemoryStore()
+    for batch in batches:
+        content = payload(batch)
+        counted = Counted(hashlib.sha256(content).digest(), times[0], content)
+        commit(store, [counted], times[0] * 10**9, shards)
+    found = []
+    for now in times:
+        summarise_shards(store, range(shards), now)
+        items = {(str(p), str(s)): item["v"] for (_, p, s), item in store.items.items() if "v" in item}
+        found.append(targets_among(items))
+    return found
+
+
+def targets_among(values: Mapping[tuple[str, str], Any]) -> dict[tuple[str, str], bytes]:
+    """Statistics, edges and catalogues, as they are stored."""
+    return {key: value for key, value in values.items() if key[0][:2] in ("s|", "e|", "c|")}

@@ -1,0 +1,402 @@
+"""A story: what is sent, who works on it at once, what goes wrong meanwhile, and what must have come of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from chalicelib import config
+from chalicelib.errors import StoreError
+from chalicelib.query.edges import call_counts
+from chalicelib.query.parameters import Range
+from chalicelib.query.statistics import statistics
+from chalicelib.queue.message import digest_of as message_digest_of
+from chalicelib.queue.sqs import SqsDeadLetters, SqsSender
+from chalicelib.receive.endpoint import receive_traces
+from chalicelib.store.consume import Consumer
+from chalicelib.store.dynamodb import DynamoStore, plain_item
+from chalicelib.store.traces import read_spans
+from chalicelib.summarise.job import summarise_shards
+from tests.payloads import (
+    CLIENT,
+    INTERNAL,
+    MILLI,
+    NOON_NANO,
+    NOON_UNIX_SECONDS,
+    SERVER,
+    Made,
+    payload,
+    trace_id,
+)
+from tests.simulator.dynamodb import COMMON_FAULTS, SimulatedDynamoDB
+from tests.simulator.hub import Call, Died, Fault, Hub, Place
+from tests.simulator.oracle import (
+    Figures,
+    figures,
+    figures_of_targets,
+    straightforward,
+    targets_among,
+)
+from tests.simulator.sqs import VISIBILITY_SECONDS, SimulatedSqs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from tests.simulator.choices import Choices
+
+HEADERS = {"content-type": "application/x-protobuf"}
+NAMES = ("shop", "cart", "stock")
+GARBAGE = "no message of ours"
+HOUR_NANO = 3_600 * 10**9
+_CLOCK = Place("clock")
+_STEPS_SECONDS = (1, 20, VISIBILITY_SECONDS + 1, 200, -5)
+"""A clock that goes on, jumps, and is set back."""
+_STORM_SECONDS_MAX = 1_500
+"""Halves pair if folded within a window of each other: the promise is about that."""
+
+
+class Broken(AssertionError):
+    """A promise was not kept."""
+
+
+class Scale(NamedTuple):
+    """How much happens."""
+
+    messages: int = 3
+    consumers: int = 2
+    folds: int = 2
+    readers: int = 1
+    faults: int = 4
+
+
+def batches(choices: Choices, count: int) -> list[list[Made]]:
+    """`count` requests: calls that cross from one to another, and spans of other minutes and hours."""
+    found: list[list[Made]] = []
+    for number in range(count):
+        trace = 1 + choices.pick(2)
+        at = NOON_NANO + choices.pick(3) * 61 * 10**9 - choices.pick(2, 0.2) * 3 * HOUR_NANO
+        caller, callee = NAMES[number % 3], NAMES[(number + 1) % 3]
+        is_error = bool(choices.pick(2, 0.3))
+        ours, next_ones = 10 * number, 10 * (number + 1)
+        spans = [
+            Made(trace, ours + 1, caller, ours, "GET /", SERVER, at, 9 * MILLI, is_error),
+            Made(trace, ours + 2, caller, ours + 1, "work", INTERNAL, at + 1, 3 * MILLI),
+        ]
+        # The next request's server, where it has the same trace, answers this call.
+        peer = (("server.address", f"{callee}.internal"),)
+        call = Made(trace, next_ones, caller, ours + 2, "call", CLIENT, at + 2, MILLI)
+        found.append([*spans, call._replace(attributes=peer)])
+    return found
+
+
+class Story:
+    """One run. `play` raises Broken where a promise is not kept, and whatever the product raises that it may not."""
+
+    def __init__(self, choices: Choices, scale: Scale, *, is_coarse: bool = False) -> None:
+        self.choices = choices
+        self.scale = scale
+        self.hub = Hub(choices)
+        self.now = NOON_UNIX_SECONDS
+        self._nano = 0
+        self.shards = 1 + choices.pick(3, 0.3)
+        page_items = (1_000, 1, 3)[choices.pick(3, 0.4)]
+        self.dynamodb = SimulatedDynamoDB(self.hub, page_items, is_coarse=is_coarse)
+        self.sqs = SimulatedSqs(self.hub, lambda: self.now)
+        client: Any = self.dynamodb
+        self.store = DynamoStore(client, sleep=lambda _: None)
+        self.batches = batches(choices, scale.messages)
+        self.acknowledged: set[int] = set()
+        """Numbers of the batches whose sender was told so."""
+        self.garbage = 0
+        self._has_time = lambda: True
+
+    @contextmanager
+    def _configured(self) -> Iterator[None]:
+        before = config.SHARDS, config.SHARDS_READ
+        config.SHARDS = config.SHARDS_READ = self.shards
+        try:
+            yield
+        finally:
+            self.hub.end()
+            config.SHARDS, config.SHARDS_READ = before
+
+    def play(self) -> None:
+        with self._configured():
+            self._storm()
+            self.settle()
+            self._check(0)
+            self._summarised_again()
+
+    # Who acts.
+
+    def _storm(self) -> None:
+        choices, hub, scale = self.choices, self.hub, self.scale
+        hub.switch_rate = (0.3, 0.05, 0.7)[choices.pick(3)]
+        hub.fault_rate = (0.0, 0.02, 0.1, 0.4)[choices.pick(4, 0.8)]
+        hub.faults_left = scale.faults
+        for number in range(scale.messages):
+            hub.add(f"client {number + 1}", lambda number=number: self._send(number))
+        for number in range(scale.consumers):
+            hub.add(f"consumer {number + 1}", self._consume_for_a_while)
+        for number in range(scale.folds):
+            hub.add(f"fold {number + 1}", self._fold_for_a_while)
+        for number in range(scale.readers):
+            hub.add(f"reader {number + 1}", self._read_for_a_while)
+        hub.add("clock", self._move_the_clock)
+        if choices.pick(2, 0.3):
+            hub.add("stranger", self._send_garbage)
+            hub.add("operator", self._redrive)
+        hub.run()
+
+    def time_ns(self) -> int:
+        """Never the same twice, as it is in one process."""
+        self._nano += 1
+        return self.now * 10**9 + self._nano
+
+    def _send(self, number: int) -> None:
+        """A client: sends until it is told that it is done; gives up after some tries."""
+        body = payload(self.batches[number])
+        client: Any = self.sqs
+        for _ in range(1 + self.scale.faults):
+            sender = SqsSender(client, config.SPAN_QUEUE)
+            try:
+                answer = receive_traces(HEADERS, body, self.now, sender.send)
+            except Died:
+                continue
+            if answer.status == 200:
+                self.acknowledged.add(number)
+                return
+
+    def _send_garbage(self) -> None:
+        self.hub.at(Call("send garbage", (), (Place("queue"),)))
+        self.garbage += 1
+        self.sqs.put(config.SPAN_QUEUE, GARBAGE, {})
+
+    def _redrive(self) -> None:
+        self.hub.at(Call("redrive", (), (Place("queue"),), (), lambda: bool(self.sqs.dead)))
+        self.sqs.redrive()
+
+    def _consume_for_a_while(self) -> None:
+        """Lambda's event source mapping, and the function: what is not deleted comes again."""
+        for _ in range(3):
+            can_run = lambda: bool(self.sqs.visible())  # noqa: E731
+            self.hub.at(Call("ReceiveMessage", (), (Place("queue"),), (), can_run))
+            numbers = [kept.number for kept in self.sqs.visible() if not self.choices.pick(2, 0.3)]
+            records = self.sqs.receive(numbers)
+            if self.choices.pick(2, 0.15):
+                # SQS may hand out a message twice.
+                for kept in self.sqs.waiting:
+                    kept.visible_from = min(kept.visible_from, self.now)
+            with_time = not self.choices.pick(2, 0.05)
+            try:
+                self.consume(records, lambda with_time=with_time: with_time)
+            except (StoreError, Died):
+                continue
+            lost = Fault("lost", lambda _: None)
+            if not self.hub.at(Call("DeleteMessage", (), (Place("queue"),), (lost,))):
+                self.sqs.delete(records)
+
+    def consume(
+        self, records: Sequence[dict[str, Any]], has_time: Callable[[], bool] = lambda: True
+    ) -> None:
+        client: Any = self.sqs
+        letters = SqsDeadLetters(client, config.DEAD_LETTER_QUEUE)
+        consumer = Consumer(
+            self.store, letters, self.time_ns, shards=self.shards, has_time=has_time
+        )
+        consumer.consume(records)
+
+    def _fold_for_a_while(self) -> None:
+        for _ in range(2):
+            try:
+                self.summarise()
+            except (StoreError, Died):
+                continue
+
+    def summarise(self) -> None:
+        summarise_shards(self.store, range(self.shards), self.now)
+
+    def _move_the_clock(self) -> None:
+        for _ in range(6):
+            self.hub.at(Call("the clock goes on", (), (_CLOCK,)))
+            after = self.now + _STEPS_SECONDS[self.choices.pick(len(_STEPS_SECONDS), 0.8)]
+            if NOON_UNIX_SECONDS <= after < NOON_UNIX_SECONDS + _STORM_SECONDS_MAX:
+                self.now = after
+
+    # Readers.
+
+    def _read_for_a_while(self) -> None:
+        for _ in range(2):
+            try:
+                self._read_traces()
+                self._read_figures()
+            except (StoreError, Died):
+                continue
+
+    def _read_traces(self) -> None:
+        """All spans of what was counted before the question; none that nobody sent; none that was here is gone."""
+        for number in (1, 2):
+            before = self._counted()
+            raws = Counter(_names_of(read_spans(self.store, trace_id(number), self.now)))
+            sent = self._spans_of(range(len(self.batches)), number)
+            must = self._spans_of(before, number)
+            _expect(not raws - Counter(sent), f"trace {number} has spans that nobody sent: {raws}")
+            _expect(not Counter(must) - raws, f"trace {number} lacks spans that were counted")
+
+    def _spans_of(self, numbers: Any, trace: int) -> list[tuple[int, str]]:
+        return [
+            (made.span, made.name)
+            for number in numbers
+            for made in self.batches[number]
+            if made.trace == trace
+        ]
+
+    def _read_figures(self) -> None:
+        """Statistics and edges as after whole commits: all that were done before, none that was not yet."""
+        asked = Range(NOON_NANO - 4 * HOUR_NANO, NOON_NANO + HOUR_NANO)
+        for service in NAMES:
+            before = self._counted()
+            answer = statistics(self.store, service, asked, None, self.now)
+            after = self._counted()
+            found = Counter(
+                {
+                    key: measure.calls
+                    for key, measure in answer.total.series.items()
+                    if measure.calls
+                }
+            )
+            possible = [_calls_of(self._made(each), service) for each in _between(before, after)]
+            _expect(
+                not answer.is_exact or found in possible,
+                f"{service}'s statistics are of no set of commits: {found} not in {possible}",
+            )
+        if self.shards == 1:
+            before = self._counted()
+            counts = call_counts(self.store, asked, self.now)
+            after = self._counted()
+            edges = Counter({key[:2]: calls for key, (calls, _) in counts.items()})
+            possible = [_edges_of(figures(self._made(each))) for each in _between(before, after)]
+            _expect(edges in possible, f"edges of no set of commits: {edges} not in {possible}")
+
+    def _made(self, numbers: Sequence[int]) -> list[Made]:
+        return [made for number in numbers for made in self.batches[number]]
+
+    def _counted(self) -> list[int]:
+        """Numbers of the batches whose markers are there, in the order of their commits."""
+        markers = {
+            str(key[1])[2:]: place
+            for place, key in enumerate(self.dynamodb.items)
+            if str(key[1]).startswith("m|")
+        }
+        found = {}
+        for number, spans in enumerate(self.batches):
+            place = markers.get(message_digest_of(config.TENANT, payload(spans)).hex())
+            if place is not None:
+                found[place] = number
+        return [found[place] for place in sorted(found)]
+
+    # The end.
+
+    def settle(self) -> None:
+        """Nothing goes wrong any more: what waits is consumed, dead letters are sent back, all is summarised."""
+        for _ in range(5):
+            self.now += VISIBILITY_SECONDS + 1
+            while visible := self.sqs.visible():
+                records = self.sqs.receive([kept.number for kept in visible])
+                if records:
+                    self.consume(records)
+                    self.sqs.delete(records)
+            if all(kept.body == GARBAGE for kept in self.sqs.dead):
+                break
+            self.sqs.redrive()
+        self.summarise()
+
+    def _check(self, moment: int) -> None:
+        counted = self._counted()
+        _expect(not self.sqs.waiting, "messages are left in the queue")
+        dead = [kept.body for kept in self.sqs.dead]
+        _expect(set(dead) <= {GARBAGE}, f"dead letters that could be stored: {dead}")
+        _expect(len(dead) >= bool(self.garbage), "garbage is gone without a dead letter")
+        lost = self.acknowledged - set(counted)
+        _expect(not lost, f"acknowledged, and not counted: {lost}")
+        markers = sum(str(key[1]).startswith("m|") for key in self.dynamodb.items)
+        _expect(markers == len(counted), f"{markers} markers of {len(counted)} messages")
+        times = (NOON_UNIX_SECONDS, *self._later_times())[: moment + 1]
+        # Commit by commit, in another order than they came in.
+        plain = straightforward([self.batches[n] for n in sorted(counted)], self.shards, times)
+        found = self.targets()
+        _expect_same(found, plain[-1])
+        if not moment:
+            by_hand = figures(self._made(counted))
+            _expect(
+                figures_of_targets(found) == by_hand,
+                f"not the brute-force figures: {figures_of_targets(found) - by_hand} too many, "
+                f"{by_hand - figures_of_targets(found)} too few",
+            )
+            for number in (1, 2):
+                names = _names_of(read_spans(self.store, trace_id(number), self.now))
+                _expect(
+                    set(self._spans_of(counted, number)) <= set(names)
+                    and len(names) == len(set(names)),
+                    f"trace {number} is not what was counted: {sorted(names)}",
+                )
+        left = [key for key in self.dynamodb.items if str(key[2]).startswith("s|")]
+        _expect(not left, f"segments are left: {left}")
+
+    def targets(self) -> dict[tuple[str, str], bytes]:
+        values = {
+            (str(key[1]), str(key[2])): plain_item(item)["v"]
+            for key, item in self.dynamodb.items.items()
+            if key[0] == config.STATISTICS_TABLE and "v" in item
+        }
+        return targets_among(values)
+
+    def _later_times(self) -> tuple[int, int]:
+        """When waiting halves are checked; when everything is rolled up."""
+        window = config.PENDING_WINDOW_SECONDS
+        return NOON_UNIX_SECONDS + _STORM_SECONDS_MAX + window + 600, NOON_UNIX_SECONDS + 3 * 86_400
+
+    def _summarised_again(self) -> None:
+        """Later, and later still: two folds at once, with faults, and then one that is left alone."""
+        for moment, now in enumerate(self._later_times(), 1):
+            self.now = now
+            self.hub.faults_left = self.scale.faults
+            for number in range(self.scale.folds):
+                self.hub.add(f"later fold {number + 1}", self._fold_for_a_while)
+            self.hub.run()
+            self.summarise()
+            self._check(moment)
+
+
+def _expect(is_kept: bool, broken: str) -> None:
+    if not is_kept:
+        raise Broken(broken)
+
+
+def _expect_same(found: dict[tuple[str, str], bytes], expected: dict[tuple[str, str], bytes]) -> None:
+    others = {key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key)}
+    _expect(not others, f"not the bytes of one quiet run: {sorted(others)}")
+
+
+def _names_of(spans: Sequence[Any]) -> list[tuple[int, str]]:
+    return [(int.from_bytes(span.span_id, "big"), span.name) for span in spans]
+
+
+def _between(before: Sequence[int], after: Sequence[int]) -> Iterator[list[int]]:
+    """Every set of commits that has all of `before`, and of what was done meanwhile any."""
+    more = [number for number in after if number not in before]
+    for mask in range(1 << len(more)):
+        yield [*before, *(number for at, number in enumerate(more) if mask >> at & 1)]
+
+
+def _calls_of(spans: Sequence[Made], service: str) -> Counter[tuple[str, int]]:
+    return Counter((made.name, made.kind) for made in spans if made.service == service)
+
+
+def _edges_of(of: Figures) -> Counter[tuple[str, str]]:
+    found: Counter[tuple[str, str]] = Counter()
+    for key, count in of.items():
+        if key[0] == "edge":
+            found[key[1], key[2]] += count
+    return found
