@@ -7,6 +7,7 @@ adapter's work. What it does by choice: each fault of `_faults`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
@@ -49,7 +50,7 @@ class SimulatedDynamoDB:
 
     # The client's methods, as far as the adapter calls them.
 
-    def batch_write_item(self, RequestItems: dict[str, list[Any]]) -> Any:  # noqa: N803
+    def batch_write_item(self, RequestItems: dict[str, list[Any]]) -> Any:
         ((table, requests),) = RequestItems.items()
         keys = [_request_key(table, request) for request in requests]
         writes = tuple(Place(key[:2], key[2], key[2]) for key in keys)
@@ -70,7 +71,7 @@ class SimulatedDynamoDB:
         more = (Fault("half unprocessed", half),)
         return self._do(Call("BatchWriteItem", (), writes, self._faults(more)), act)
 
-    def batch_get_item(self, RequestItems: dict[str, Any]) -> Any:  # noqa: N803
+    def batch_get_item(self, RequestItems: dict[str, Any]) -> Any:
         ((table, wanted),) = RequestItems.items()
         keys = [_key(table, key) for key in wanted["Keys"]]
         reads = tuple(Place(key[:2], key[2], key[2]) for key in keys)
@@ -89,10 +90,10 @@ class SimulatedDynamoDB:
 
     def query(
         self,
-        TableName: str,  # noqa: N803
-        ExpressionAttributeValues: dict[str, Any],  # noqa: N803
-        ScanIndexForward: bool,  # noqa: N803
-        ExclusiveStartKey: dict[str, Any] | None = None,  # noqa: N803
+        TableName: str,
+        ExpressionAttributeValues: dict[str, Any],
+        ScanIndexForward: bool,
+        ExclusiveStartKey: dict[str, Any] | None = None,
         **_: Any,
     ) -> Any:
         values = {name: _plain(value) for name, value in ExpressionAttributeValues.items()}
@@ -121,7 +122,7 @@ class SimulatedDynamoDB:
         reads = (Place((TableName, partition), low, high),)
         return self._do(Call("Query", reads, (), self._faults()), act)
 
-    def transact_write_items(self, TransactItems: list[Any]) -> Any:  # noqa: N803
+    def transact_write_items(self, TransactItems: list[Any]) -> Any:
         puts = [each["Put"] for each in TransactItems]
         keys = [_key(put["TableName"], put["Item"]) for put in puts]
         writes = tuple(Place(key[:2], key[2], key[2]) for key in keys)
@@ -192,11 +193,9 @@ class SimulatedDynamoDB:
 
 def _late(hub: Hub, call: Call, act: Callable[[], Any]) -> None:
     hub.at(call)
-    try:
+    # Nobody listens any more.
+    with suppress(ClientError):
         act()
-    except ClientError:
-        # Nobody listens any more.
-        pass
 
 
 def refused(code: str, **more: Any) -> ClientError:
@@ -217,11 +216,9 @@ def _raising(error: Callable[[], BaseException]) -> Callable[[Any], Any]:
 
 def _done_then(error: Callable[[], BaseException]) -> Callable[[Any], Any]:
     def happen(act: Callable[[], Any]) -> Any:
-        try:
+        # What it would have said is lost as well.
+        with suppress(ClientError):
             act()
-        except ClientError:
-            # What it would have said is lost as well.
-            pass
         raise error()
 
     return happen

@@ -117,7 +117,9 @@ class Hub:
     def run(self, steps_max: int = 20_000) -> None:
         """Until every actor is done, or none can go on; those that cannot are ended."""
         while ready := self._ready():
-            actor = ready[self.choices.pick(len(ready), self.switch_rate)] if ready[1:] else ready[0]
+            actor = (
+                ready[self.choices.pick(len(ready), self.switch_rate)] if ready[1:] else ready[0]
+            )
             self.step(actor, self._fault(actor.call))
             assert self.steps < steps_max, "it comes to no end"
         self.end()

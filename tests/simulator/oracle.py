@@ -12,6 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.store.commit import Counted, commit
+from chalicelib.store.layout import Level
 from chalicelib.store.targets import edges_target, statistics_target
 from chalicelib.summarise.job import summarise_shards
 from tests.memory_store import MemoryStore
@@ -23,16 +24,19 @@ if TYPE_CHECKING:
 Figures = Counter[tuple[Any, ...]]
 
 
-def figures(spans: Sequence[Made]) -> Figures:
-    """Calls and errors of series, durations of a service's minutes, and calls of edges. Copies count each time."""
+def figures(spans: Sequence[Made], level: Level = Level.MINUTE) -> Figures:
+    """Calls and errors of series, durations of a service, by minute, hour or day; calls of edges over all time.
+
+    Copies count each time.
+    """
     found: Figures = Counter()
     for span in spans:
-        minute = span.start // (60 * 10**9)
-        found["calls", span.service, minute, span.name, span.kind] += 1
-        found["errors", span.service, minute, span.name, span.kind] += span.is_error
-        found["duration", span.service, minute] += span.duration
+        number = span.start // (level.seconds * 10**9)
+        found["calls", span.service, number, span.name, span.kind] += 1
+        found["errors", span.service, number, span.name, span.kind] += span.is_error
+        found["duration", span.service, number] += span.duration
         if span.kind in (SERVER, CONSUMER):
-            found["entry", span.service, minute] += 1
+            found["entry", span.service, number] += 1
     found.update(_calls(spans))
     return +found
 
@@ -56,21 +60,23 @@ def _calls(spans: Sequence[Made]) -> Iterable[tuple[Any, ...]]:
             yield "edge", span.service, peer
 
 
-def figures_of_targets(targets: Mapping[tuple[str, str], bytes]) -> Figures:
-    """The same of what is stored, by minute."""
+def figures_of_targets(
+    targets: Mapping[tuple[str, str], bytes], level: Level = Level.MINUTE
+) -> Figures:
+    """The same of what is stored."""
     found: Figures = Counter()
     for (partition, sort), value in targets.items():
-        if not sort.startswith("m|"):
+        if not sort.startswith(f"{level.value}|"):
             continue
         kind, _, name = partition.partition("|")
         if kind == "s":
             total = statistics_target(value).total
-            minute = int(sort.split("|")[1])
+            number = int(sort.split("|")[1])
             for (span_name, span_kind), measure in total.series.items():
-                found["calls", name, minute, span_name, span_kind] += measure.calls
-                found["errors", name, minute, span_name, span_kind] += measure.errors
-                found["duration", name, minute] += measure.duration_sum_nano
-            found["entry", name, minute] += total.entry.calls
+                found["calls", name, number, span_name, span_kind] += measure.calls
+                found["errors", name, number, span_name, span_kind] += measure.errors
+                found["duration", name, number] += measure.duration_sum_nano
+            found["entry", name, number] += total.entry.calls
         elif kind == "e":
             for (caller, callee, _), edge in edges_target(value).total.edges.items():
                 found["edge", caller, callee] += edge.measure.calls
@@ -93,7 +99,9 @@ def straightforward(
     found = []
     for now in times:
         summarise_shards(store, range(shards), now)
-        items = {(str(p), str(s)): item["v"] for (_, p, s), item in store.items.items() if "v" in item}
+        items = {
+            (str(p), str(s)): item["v"] for (_, p, s), item in store.items.items() if "v" in item
+        }
         found.append(targets_among(items))
     return found
 

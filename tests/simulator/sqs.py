@@ -38,6 +38,8 @@ class SimulatedSqs:
         self._hub = hub
         self._now = now
         self._numbers = count(1)
+        self.buried: set[str] = set()
+        """Bodies that a consumer ever gave up; SQS's own dead letters are none of them."""
         self.queues: dict[str, list[Kept]] = {config.SPAN_QUEUE: [], config.DEAD_LETTER_QUEUE: []}
 
     @property
@@ -48,7 +50,7 @@ class SimulatedSqs:
     def dead(self) -> list[Kept]:
         return self.queues[config.DEAD_LETTER_QUEUE]
 
-    def send_message_batch(self, QueueUrl: str, Entries: Sequence[Any]) -> Any:  # noqa: N803
+    def send_message_batch(self, QueueUrl: str, Entries: Sequence[Any]) -> Any:
         def act() -> Any:
             for entry in Entries:
                 self.put(QueueUrl, entry["MessageBody"], entry["MessageAttributes"])
@@ -62,8 +64,12 @@ class SimulatedSqs:
 
         return self._do("SendMessageBatch", act, Fault("half failed", half))
 
-    def send_message(self, QueueUrl: str, MessageBody: str, MessageAttributes: Any) -> Any:  # noqa: N803
-        return self._do("SendMessage", lambda: self.put(QueueUrl, MessageBody, MessageAttributes))
+    def send_message(self, QueueUrl: str, MessageBody: str, MessageAttributes: Any) -> Any:
+        def act() -> Any:
+            self.buried.add(MessageBody)
+            self.put(QueueUrl, MessageBody, MessageAttributes)
+
+        return self._do("SendMessage", act)
 
     def _do(self, operation: str, act: Callable[[], Any], *more: Fault) -> Any:
         fault = self._hub.at(Call(operation, (), _QUEUE, (*COMMON_FAULTS, *more)))
@@ -92,6 +98,13 @@ class SimulatedSqs:
             records.append(_record(kept))
         return records
 
+    def again(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
+        """These messages, in sight or not, as an event's records: SQS may hand out any message twice."""
+        for kept in self.waiting:
+            if kept.number in numbers:
+                kept.visible_from = self._now()
+        return self.receive(numbers)
+
     def delete(self, records: Sequence[dict[str, Any]]) -> None:
         numbers = {int(record["messageId"]) for record in records}
         self.queues[config.SPAN_QUEUE] = [k for k in self.waiting if k.number not in numbers]
@@ -111,9 +124,7 @@ def _record(kept: Kept) -> dict[str, Any]:
             "ApproximateReceiveCount": str(kept.receives),
             "SentTimestamp": str(kept.sent_unix_seconds * 1_000),
         },
-        "messageAttributes": {
-            name: _attribute(value) for name, value in kept.attributes.items()
-        },
+        "messageAttributes": {name: _attribute(value) for name, value in kept.attributes.items()},
     }
 
 

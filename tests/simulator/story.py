@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
 
 from chalicelib import config
 from chalicelib.errors import StoreError
@@ -16,8 +18,10 @@ from chalicelib.queue.sqs import SqsDeadLetters, SqsSender
 from chalicelib.receive.endpoint import receive_traces
 from chalicelib.store.consume import Consumer
 from chalicelib.store.dynamodb import DynamoStore, plain_item
+from chalicelib.store.layout import Level
+from chalicelib.store.shard import Bound
 from chalicelib.store.traces import read_spans
-from chalicelib.summarise.job import summarise_shards
+from chalicelib.summarise import fold, job, waiting
 from tests.payloads import (
     CLIENT,
     INTERNAL,
@@ -29,7 +33,7 @@ from tests.payloads import (
     payload,
     trace_id,
 )
-from tests.simulator.dynamodb import COMMON_FAULTS, SimulatedDynamoDB
+from tests.simulator.dynamodb import SimulatedDynamoDB
 from tests.simulator.hub import Call, Died, Fault, Hub, Place
 from tests.simulator.oracle import (
     Figures,
@@ -70,6 +74,27 @@ class Scale(NamedTuple):
     faults: int = 4
 
 
+class Limits(NamedTuple):
+    """Of one step of the fold; the product's own are out of a short story's reach."""
+
+    targets: int
+    traces: int
+    backlog: Bound
+
+    def set(self, patch: pytest.MonkeyPatch) -> None:
+        for module in (fold, waiting):
+            patch.setattr(module, "TARGETS_MAX", self.targets)
+        patch.setattr(waiting, "TRACES_MAX", self.traces)
+        patch.setattr(job, "BACKLOG_MAX", self.backlog)
+
+
+LIMITS = (
+    Limits(fold.TARGETS_MAX, waiting.TRACES_MAX, job.BACKLOG_MAX),
+    Limits(2, 1, Bound(segments=1, stored_bytes=1_000)),
+    Limits(4, 1, Bound(segments=2, stored_bytes=1_000_000)),
+)
+
+
 def batches(choices: Choices, count: int) -> list[list[Made]]:
     """`count` requests: calls that cross from one to another, and spans of other minutes and hours."""
     found: list[list[Made]] = []
@@ -98,8 +123,8 @@ class Story:
         self.scale = scale
         self.hub = Hub(choices)
         self.now = NOON_UNIX_SECONDS
-        self._nano = 0
         self.shards = 1 + choices.pick(3, 0.3)
+        self.limits = LIMITS[choices.pick(len(LIMITS))]
         page_items = (1_000, 1, 3)[choices.pick(3, 0.4)]
         self.dynamodb = SimulatedDynamoDB(self.hub, page_items, is_coarse=is_coarse)
         self.sqs = SimulatedSqs(self.hub, lambda: self.now)
@@ -109,23 +134,24 @@ class Story:
         self.acknowledged: set[int] = set()
         """Numbers of the batches whose sender was told so."""
         self.garbage = 0
-        self._has_time = lambda: True
 
     @contextmanager
-    def _configured(self) -> Iterator[None]:
-        before = config.SHARDS, config.SHARDS_READ
-        config.SHARDS = config.SHARDS_READ = self.shards
-        try:
-            yield
-        finally:
-            self.hub.end()
-            config.SHARDS, config.SHARDS_READ = before
+    def configured(self) -> Iterator[None]:
+        """What the product is set to meanwhile; afterwards nobody acts any more."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(config, "SHARDS", self.shards)
+            patch.setattr(config, "SHARDS_READ", self.shards)
+            self.limits.set(patch)
+            try:
+                yield
+            finally:
+                self.hub.end()
 
     def play(self) -> None:
-        with self._configured():
+        with self.configured():
             self._storm()
             self.settle()
-            self._check(0)
+            self.check()
             self._summarised_again()
 
     # Who acts.
@@ -139,20 +165,37 @@ class Story:
             hub.add(f"client {number + 1}", lambda number=number: self._send(number))
         for number in range(scale.consumers):
             hub.add(f"consumer {number + 1}", self._consume_for_a_while)
-        for number in range(scale.folds):
-            hub.add(f"fold {number + 1}", self._fold_for_a_while)
-        for number in range(scale.readers):
-            hub.add(f"reader {number + 1}", self._read_for_a_while)
+        self.add_folds_and_readers(scale.folds, scale.readers, times=2)
         hub.add("clock", self._move_the_clock)
         if choices.pick(2, 0.3):
             hub.add("stranger", self._send_garbage)
             hub.add("operator", self._redrive)
         hub.run()
 
+    def send_all(self) -> None:
+        for number in range(self.scale.messages):
+            self._send(number)
+
+    def add_consumer_of(self, name: str, numbers: Sequence[int]) -> None:
+        """Of one event; whatever comes of it, it is not delivered to anybody else meanwhile."""
+        records = self.sqs.again(numbers)
+
+        def act() -> None:
+            with suppress(StoreError, Died):
+                self.consume(records)
+                self.sqs.delete(records)
+
+        self.hub.add(name, act)
+
+    def add_folds_and_readers(self, folds: int, readers: int, times: int) -> None:
+        for number in range(folds):
+            self.hub.add(f"fold {number + 1}", lambda: self._fold_for_a_while(times))
+        for number in range(readers):
+            self.hub.add(f"reader {number + 1}", lambda: self._read_for_a_while(times))
+
     def time_ns(self) -> int:
-        """Never the same twice, as it is in one process."""
-        self._nano += 1
-        return self.now * 10**9 + self._nano
+        """The same for all who ask within a second: clocks of several processes may agree."""
+        return self.now * 10**9
 
     def _send(self, number: int) -> None:
         """A client: sends until it is told that it is done; gives up after some tries."""
@@ -207,15 +250,15 @@ class Story:
         )
         consumer.consume(records)
 
-    def _fold_for_a_while(self) -> None:
-        for _ in range(2):
+    def _fold_for_a_while(self, times: int = 2) -> None:
+        for _ in range(times):
             try:
                 self.summarise()
             except (StoreError, Died):
                 continue
 
     def summarise(self) -> None:
-        summarise_shards(self.store, range(self.shards), self.now)
+        job.summarise_shards(self.store, range(self.shards), self.now)
 
     def _move_the_clock(self) -> None:
         for _ in range(6):
@@ -226,8 +269,8 @@ class Story:
 
     # Readers.
 
-    def _read_for_a_while(self) -> None:
-        for _ in range(2):
+    def _read_for_a_while(self, times: int) -> None:
+        for _ in range(times):
             try:
                 self._read_traces()
                 self._read_figures()
@@ -307,16 +350,18 @@ class Story:
                 if records:
                     self.consume(records)
                     self.sqs.delete(records)
-            if all(kept.body == GARBAGE for kept in self.sqs.dead):
+            if any(kept.body != GARBAGE for kept in self.sqs.dead):
+                self.sqs.redrive()
+            elif not self.sqs.waiting:
                 break
-            self.sqs.redrive()
         self.summarise()
 
-    def _check(self, moment: int) -> None:
+    def check(self, moment: int = 0) -> None:
         counted = self._counted()
         _expect(not self.sqs.waiting, "messages are left in the queue")
         dead = [kept.body for kept in self.sqs.dead]
         _expect(set(dead) <= {GARBAGE}, f"dead letters that could be stored: {dead}")
+        _expect(self.sqs.buried <= {GARBAGE}, "a consumer gave up what could be stored")
         _expect(len(dead) >= bool(self.garbage), "garbage is gone without a dead letter")
         lost = self.acknowledged - set(counted)
         _expect(not lost, f"acknowledged, and not counted: {lost}")
@@ -327,13 +372,19 @@ class Story:
         plain = straightforward([self.batches[n] for n in sorted(counted)], self.shards, times)
         found = self.targets()
         _expect_same(found, plain[-1])
-        if not moment:
-            by_hand = figures(self._made(counted))
-            _expect(
-                figures_of_targets(found) == by_hand,
-                f"not the brute-force figures: {figures_of_targets(found) - by_hand} too many, "
-                f"{by_hand - figures_of_targets(found)} too few",
+        # All is rolled up in the end.
+        levels = tuple(Level) if moment == len(self._later_times()) else (Level.MINUTE,)
+        for level in levels:
+            by_hand, of_targets = (
+                figures(self._made(counted), level),
+                figures_of_targets(found, level),
             )
+            _expect(
+                of_targets == by_hand,
+                f"not the brute-force figures of a {level.name}: {of_targets - by_hand} too many, "
+                f"{by_hand - of_targets} too few",
+            )
+        if not moment:
             for number in (1, 2):
                 names = _names_of(read_spans(self.store, trace_id(number), self.now))
                 _expect(
@@ -366,7 +417,7 @@ class Story:
                 self.hub.add(f"later fold {number + 1}", self._fold_for_a_while)
             self.hub.run()
             self.summarise()
-            self._check(moment)
+            self.check(moment)
 
 
 def _expect(is_kept: bool, broken: str) -> None:
@@ -374,7 +425,9 @@ def _expect(is_kept: bool, broken: str) -> None:
         raise Broken(broken)
 
 
-def _expect_same(found: dict[tuple[str, str], bytes], expected: dict[tuple[str, str], bytes]) -> None:
+def _expect_same(
+    found: dict[tuple[str, str], bytes], expected: dict[tuple[str, str], bytes]
+) -> None:
     others = {key for key in found.keys() | expected.keys() if found.get(key) != expected.get(key)}
     _expect(not others, f"not the bytes of one quiet run: {sorted(others)}")
 

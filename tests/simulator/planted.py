@@ -1,0 +1,326 @@
+"""Bugs that a run must find: those of the tests of faults, and others that need more than one fault's place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from chalicelib import config
+from chalicelib.model.halves import Halves
+from chalicelib.query import edges, statistics
+from chalicelib.queue import sqs
+from chalicelib.store import commit, consume, layout, shard
+from chalicelib.store.dynamodb import (
+    DynamoStore,
+    _query_arguments,
+    _translated,
+    plain_item,
+    typed_item,
+)
+from chalicelib.store.items import ConditionFailed
+from chalicelib.store.segment import segments_of
+from chalicelib.store.targets import Target
+from chalicelib.summarise import fold, join, roll_up, waiting
+from tests.faults import planted as of_faults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pytest
+
+
+class Planted(NamedTuple):
+    name: str
+    plant: Callable[[pytest.MonkeyPatch], None]
+
+
+def _redelivered_is_counted(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(consume, "counted_among", lambda _, digests: set(digests))
+
+
+def _remembered_as_counted(patch: pytest.MonkeyPatch) -> None:
+    def uncounted(self: Any, received: Any) -> Any:
+        remembered = self._store.__dict__.setdefault("remembered", set())
+        new = [each for each in received if each.message.digest not in remembered]
+        remembered.update(each.message.digest for each in new)
+        return new
+
+    patch.setattr(consume.Consumer, "_uncounted", uncounted)
+
+
+def _looked_up_rather_than_conditioned(patch: pytest.MonkeyPatch) -> None:
+    def count(store: Any, spans: Any, traces: Any, now: int, shards: int) -> list[bytes]:
+        counted = commit.counted_among(store, spans)
+        digests = [digest for digest in spans if digest not in counted]
+        if digests:
+            new = commit.by_trace(span for digest in digests for span in spans[digest])
+            actions = commit._actions(digests, segments_of(new, shards), now)
+            store.transact([put._replace(condition=None) for put in actions])
+        return digests
+
+    patch.setattr(commit, "_count", count)
+
+
+def _out_of_time_is_success(patch: pytest.MonkeyPatch) -> None:
+    consume_all = consume.Consumer.consume
+
+    def lenient(self: Any, records: Any) -> Any:
+        try:
+            return consume_all(self, records)
+        except consume.OutOfTime:
+            return self._consumed
+
+    patch.setattr(consume.Consumer, "consume", lenient)
+
+
+def _segments_named_by_time(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(layout, "segment_sort_key", lambda now, _: f"s|{now:020d}")
+
+
+def _lost_answer_is_success(patch: pytest.MonkeyPatch) -> None:
+    transact = DynamoStore.transact
+
+    def hopeful(self: DynamoStore, actions: Any) -> None:
+        try:
+            transact(self, actions)
+        except of_faults.StoreError as error:
+            if "cannot be reached" not in str(error):
+                raise
+
+    patch.setattr(DynamoStore, "transact", hopeful)
+
+
+def _first_page_only(patch: pytest.MonkeyPatch) -> None:
+    def query(
+        self: Any,
+        table: str,
+        partition: Any,
+        low: Any = None,
+        high: Any = None,
+        *,
+        descending: bool = False,
+    ) -> Iterator[Any]:
+        arguments = _query_arguments(table, partition, low, high)
+        page = _translated(
+            self._client.query, **arguments, ConsistentRead=True, ScanIndexForward=not descending
+        )
+        yield from map(plain_item, page["Items"])
+
+    patch.setattr(DynamoStore, "query", query)
+
+
+def _unprocessed_keys_ignored(patch: pytest.MonkeyPatch) -> None:
+    def get_batch(self: Any, table: str, keys: Any) -> list[Any]:
+        wanted = [typed_item(key) for key in keys]
+        if not wanted:
+            return []
+        answer = _translated(self._client.batch_get_item, RequestItems={table: {"Keys": wanted}})
+        return list(map(plain_item, answer["Responses"][table]))
+
+    patch.setattr(DynamoStore, "get_batch", get_batch)
+
+
+def _readers_trust_the_first_look(patch: pytest.MonkeyPatch) -> None:
+    def read_once(store: Any, shards: Any, read: Any) -> Any:
+        return read({number: shard.read_shard(store, number) for number in shards}), True
+
+    for module in (statistics, edges):
+        patch.setattr(module, "read_consistently", read_once)
+
+
+def _pairs_added_anew(patch: pytest.MonkeyPatch) -> None:
+    """What a key's calls were before new halves came is not taken away."""
+
+    def added(known: Any, new: Any, now: int, window: int) -> Any:
+        everything = known.with_new(new, now)
+        of_all = Halves(
+            {each for by_time in everything.callers.values() for each in by_time},
+            {each for by_time in everything.callees.values() for each in by_time},
+        )
+        return added_edges(join.KnownHalves(), of_all, now, window)
+
+    added_edges = join.added_edges
+    patch.setattr(fold, "added_edges", added)
+
+
+def _halves_not_kept(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(fold.ShardFold, "_waiting_items", lambda *_: [])
+
+
+def _halves_let_go_when_checked(patch: pytest.MonkeyPatch) -> None:
+    known_halves = fold.known_halves
+
+    def unchecked_alone(view: Any, waiting_items: Any, entries: Any) -> Any:
+        items = [each for each in waiting_items if each[0] == view.state.version]
+        return known_halves(view, items, entries)
+
+    patch.setattr(fold, "known_halves", unchecked_alone)
+
+
+def _halves_of_lost_folds_read(patch: pytest.MonkeyPatch) -> None:
+    """A step's halves are put before its transaction, and whoever finds them believes them."""
+    waiting_items = fold.ShardFold._waiting_items
+
+    def put_first(self: Any, halves: Halves, sequence: int) -> Any:
+        items = waiting_items(self, halves, sequence)
+        self._store.put_batch(config.STATISTICS_TABLE, items)
+        return items
+
+    def known(view: Any, items: Any, entries: Any) -> Any:
+        found = join.KnownHalves()
+        for _, message in items:
+            found.add(fold.halves_from(message), 0)
+        return found
+
+    patch.setattr(fold.ShardFold, "_waiting_items", put_first)
+    patch.setattr(fold, "known_halves", known)
+    patch.setattr(config, "PENDING_WINDOW_SECONDS", 10**10)
+
+
+def _all_segments_deleted(patch: pytest.MonkeyPatch) -> None:
+    def delete(self: Any, _: Any) -> None:
+        partition = layout.fold_partition(self._shard)
+        items = [
+            item
+            for item in self._store.query(config.STATISTICS_TABLE, partition)
+            if item["s"] != layout.FOLD_STATE_KEY
+        ]
+        keys = [{"p": partition, "s": item["s"]} for item in items]
+        self._store.delete_batch(config.STATISTICS_TABLE, keys)
+
+    patch.setattr(fold.ShardFold, "_delete_folded", delete)
+
+
+def _half_folded_is_deleted(patch: pytest.MonkeyPatch) -> None:
+    def delete(self: Any, view: Any) -> None:
+        keys: Any = [
+            {"p": layout.fold_partition(self._shard), "s": segment.sort}
+            for segment in view.segments
+            if not segment.entries or segment.folded_count
+        ]
+        self._store.delete_batch(config.STATISTICS_TABLE, keys)
+
+    step = fold.ShardFold.step
+
+    def eager(self: Any, view: Any) -> bool:
+        self._delete_folded(view)
+        return step(self, view)
+
+    patch.setattr(fold.ShardFold, "_delete_folded", delete)
+    patch.setattr(fold.ShardFold, "step", eager)
+
+
+def _forgotten_beyond_the_view(patch: pytest.MonkeyPatch) -> None:
+    after = fold.ShardFold._state_after
+
+    def of_the_view(self: Any, view: Any, planned: Any, *, has_waiting: bool) -> Any:
+        return after(self, view._replace(is_whole=True), planned, has_waiting=has_waiting)
+
+    patch.setattr(fold.ShardFold, "_state_after", of_the_view)
+
+
+def _spilled_is_lost(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(fold.ShardFold, "_spilled_items", lambda *_: [])
+
+
+def _moved_and_kept(patch: pytest.MonkeyPatch) -> None:
+    class Kept(Target[Any]):
+        def __init__(self, total: Any, _: Any) -> None:
+            super().__init__(total, total)
+
+    patch.setattr(roll_up, "Target", Kept)
+
+
+def _late_hours_not_marked(patch: pytest.MonkeyPatch) -> None:
+    with_dirty_hours = fold.with_dirty_hours
+
+    def once(before: Any, day: int, hours: Any) -> Any:
+        new = [(name, hour) for name, hour in hours if name not in before]
+        return with_dirty_hours(before, day, new)
+
+    patch.setattr(fold, "with_dirty_hours", once)
+
+
+def _days_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        roll_up,
+        "_clean",
+        lambda line, move: (
+            line._replace(hours_dirty=0)
+            if move.upper is layout.Level.HOUR
+            else line._replace(day_dirty=False)
+        ),
+    )
+
+
+def _lost_race_is_done(patch: pytest.MonkeyPatch) -> None:
+    transact = DynamoStore.transact
+
+    def careless(self: DynamoStore, actions: Any) -> None:
+        try:
+            transact(self, actions)
+        except ConditionFailed:
+            if any(put.item["s"] == "m" for put in actions):
+                raise
+            partition = actions[-1].item["p"]
+            self.delete_batch(
+                config.STATISTICS_TABLE,
+                [
+                    {"p": partition, "s": item["s"]}
+                    for item in self.query(config.STATISTICS_TABLE, partition)
+                    if item["s"] != layout.FOLD_STATE_KEY
+                ],
+            )
+
+    patch.setattr(DynamoStore, "transact", careless)
+
+
+def _buried_and_acknowledged_half(patch: pytest.MonkeyPatch) -> None:
+    """The first letter that cannot be buried ends the event as if all were done."""
+    bury = sqs.SqsDeadLetters.bury
+
+    def lenient(self: Any, *arguments: Any) -> None:
+        try:
+            bury(self, *arguments)
+        except of_faults.StoreError:
+            return
+
+    patch.setattr(sqs.SqsDeadLetters, "bury", lenient)
+
+
+def _checked_twice(patch: pytest.MonkeyPatch) -> None:
+    """A check of waiting halves does not ask whether another came first."""
+
+    def unconditional(self: Any, before: Any, after: Any, puts: Any) -> bool:
+        put = waiting.fold_state_put(self._shard, before.version, after)
+        self._store.transact([*puts, put._replace(condition=None, values=None)])
+        return True
+
+    patch.setattr(waiting.WaitingHalves, "_transact", unconditional)
+
+
+PLANTED = [
+    *(Planted(each.name, each.plant) for each in of_faults.PLANTED),
+    Planted("delivered again is counted", _redelivered_is_counted),
+    Planted("remembered before it is counted", _remembered_as_counted),
+    Planted("looked up rather than conditioned", _looked_up_rather_than_conditioned),
+    Planted("out of time is success", _out_of_time_is_success),
+    Planted("a lost answer is success", _lost_answer_is_success),
+    Planted("segments named by time alone", _segments_named_by_time),
+    Planted("the first page is all", _first_page_only),
+    Planted("UnprocessedKeys ignored", _unprocessed_keys_ignored),
+    Planted("readers trust the first look", _readers_trust_the_first_look),
+    Planted("pairs added anew", _pairs_added_anew),
+    Planted("halves not kept", _halves_not_kept),
+    Planted("halves kept for one fold", _halves_let_go_when_checked),
+    Planted("halves of lost folds are read", _halves_of_lost_folds_read),
+    Planted("every segment is deleted", _all_segments_deleted),
+    Planted("half folded is deleted", _half_folded_is_deleted),
+    Planted("progress beyond the view forgotten", _forgotten_beyond_the_view),
+    Planted("spilled edges lost", _spilled_is_lost),
+    Planted("moved up and kept", _moved_and_kept),
+    Planted("late hours are not marked", _late_hours_not_marked),
+    Planted("days are never rolled up", _days_forgotten),
+    Planted("a lost race is done", _lost_race_is_done),
+    Planted("a letter lost is buried", _buried_and_acknowledged_half),
+    Planted("waiting halves checked twice", _checked_twice),
+]
