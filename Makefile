@@ -32,7 +32,7 @@ CHROMIUM_STAMP := $(VENV)/chromium/.installed
 MODEL := chalicelib/model
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo ui infra deploy undeploy check test faults fuzz kills soak contract golden deploy-check screenshots lint bench bench-ui bench-journal bench-scale proto dictionary clean
+.PHONY: help run demo ui infra deploy undeploy check test faults fuzz simulate kills soak contract golden deploy-check screenshots lint bench bench-ui bench-journal bench-scale proto dictionary clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ faults: $(DEV_STAMP) ## every fault at every call of AWS
 
 fuzz: $(DEV_STAMP) ## damaged input for every decoder (MINUTES=10)
 	@MINUTES=$(MINUTES) $(PY) -m tests.fuzz
+
+simulate: $(DEV_STAMP) ## everything that can come between, in a simulation (MINUTES=10, SEED, REPLAY)
+	@MINUTES=$(MINUTES) $(PY) -m tests.simulator
 
 kills: $(DEV_STAMP) $(UI) ## kill -9 of the laptop stack at random points (KILLS=50)
 	@KILLS=$${KILLS:-50} $(PY) -m pytest tests/e2e/test_kill.py

@@ -8,6 +8,7 @@ adapter's work. What it does by choice: each fault of `_faults`.
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
@@ -142,7 +143,7 @@ class SimulatedDynamoDB:
             return {}
 
         more = [
-            Fault(f"cancelled: {code}", _raising(lambda code=code: cancelled(code)))
+            Fault(f"cancelled: {code}", _raising(partial(cancelled, code)))
             for code in ("TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded")
         ]
         return self._do(Call("TransactWriteItems", (), writes, self._faults(more)), act)
@@ -199,7 +200,8 @@ def _late(hub: Hub, call: Call, act: Callable[[], Any]) -> None:
 
 
 def refused(code: str, **more: Any) -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": "simulated"}, **more}, "simulated")
+    response: Any = {"Error": {"Code": code, "Message": "simulated"}, **more}
+    return ClientError(response, "simulated")
 
 
 def cancelled(*reasons: str) -> ClientError:

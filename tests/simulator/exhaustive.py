@@ -7,6 +7,7 @@ random runs have. With `faults_max`, also everything that goes wrong once, or tw
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.simulator.choices import Choices
@@ -77,9 +78,13 @@ class Fork:
 class Explorer:
     """Runs one case over and over, each time in another order, until there is none."""
 
-    def __init__(self, case: Case, faults_max: int = 0) -> None:
+    def __init__(self, case: Case, faults_max: int = 0, *, leaves_out: bool = True) -> None:
         self._case = case
         self._faults_max = faults_max
+        self._leaves_out = leaves_out
+        """Orders that can come to nothing new."""
+        self.ends: set[bytes] = set()
+        """What was left in the tables when nobody was under way any more, each a digest."""
         self._path: list[Fork] = []
         self._is_redundant = False
 
@@ -117,6 +122,7 @@ class Explorer:
             story.add_folds_and_readers(self._case.folds, self._case.readers, self._case.times)
             self._order(story.hub)
             if not self._is_redundant:
+                self.ends.add(_digest_of(story))
                 story.settle()
                 story.check()
 
@@ -139,16 +145,23 @@ class Explorer:
             fault = _fault(actor, fork.step.fault)
             faults_left -= fault is not None
             hub.step(actor, fault)
-            asleep = fork.asleep_after
+            asleep = fork.asleep_after if self._leaves_out else []
             depth += 1
         hub.end()
+
+
+def _digest_of(story: Story) -> bytes:
+    items = sorted(story.dynamodb.items.items())
+    return hashlib.sha256(repr(items).encode()).digest()
 
 
 def _steps(actors: list[Actor], faults_left: int) -> list[Step]:
     steps = [Step(actor.name, "", actor.call) for actor in actors]
     if faults_left:
         steps += [
-            Step(actor.name, fault.name, actor.call) for actor in actors for fault in actor.call.faults
+            Step(actor.name, fault.name, actor.call)
+            for actor in actors
+            for fault in actor.call.faults
         ]
     return steps
 
