@@ -19,7 +19,7 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.xfail(strict=True, reason=difference.here))
 
 
-def _require(missing: emulators.Missing | None) -> None:
+def require(missing: emulators.Missing | None) -> None:
     """Skip the test if its emulator is missing; in `make contract`, end the run if it should be there."""
     if missing is None:
         return
@@ -30,13 +30,13 @@ def _require(missing: emulators.Missing | None) -> None:
 
 @pytest.fixture(scope="session")
 def ministack():
-    _require(emulators.ministack_missing())
+    require(emulators.ministack_missing())
     with emulators.ministack() as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def dynamodb_local():
-    _require(emulators.dynamodb_local_missing())
+    require(emulators.dynamodb_local_missing())
     with emulators.dynamodb_local() as dynamodb:
         yield dynamodb

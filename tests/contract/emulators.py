@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -156,19 +157,20 @@ def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
 
 
 def _clients(port: int) -> Callable[[str], Any]:
-    def client(service: str) -> Any:
-        """A client that never retries by itself."""
-        return botocore.session.get_session().create_client(
-            service,
-            "us-east-1",
-            endpoint_url=f"http://127.0.0.1:{port}",
-            aws_access_key_id="contract",
-            aws_secret_access_key="contract",
-            config=Config(
-                retries={"total_max_attempts": 1},
-                max_pool_connections=CONNECTIONS,
-                proxies={},
-            ),
-        )
+    return partial(client_at, f"http://127.0.0.1:{port}")
 
-    return client
+
+def client_at(url: str, service: str) -> Any:
+    """A client that never retries by itself."""
+    return botocore.session.get_session().create_client(
+        service,
+        "us-east-1",
+        endpoint_url=url,
+        aws_access_key_id="contract",
+        aws_secret_access_key="contract",
+        config=Config(
+            retries={"total_max_attempts": 1},
+            max_pool_connections=CONNECTIONS,
+            proxies={},
+        ),
+    )
