@@ -55,11 +55,18 @@ def unseal(stored: bytes, dictionaries: Mapping[int, zstd.ZstdDict] | None = Non
         return body
     if codec not in (CODEC_ZSTD, CODEC_DICTIONARY):
         raise StoreError(f"codec {codec} is not known to this release")
+    if codec == CODEC_DICTIONARY:
+        return content_of(body, dictionaries if dictionaries is not None else {})
     try:
-        if codec == CODEC_ZSTD:
-            return zstd.decompress(body, CONTENT_BYTES_MAX)
-        dictionary = (dictionaries if dictionaries is not None else {})[dictionary_id(body)]
-        return zstd.decompress(body, CONTENT_BYTES_MAX, dictionary)
+        return zstd.decompress(body, CONTENT_BYTES_MAX)
+    except zstd.ZstdError as error:
+        raise StoreError(f"stored bytes cannot be read: {error!r}") from error
+
+
+def content_of(frame: bytes, dictionaries: Mapping[int, zstd.ZstdDict]) -> bytes:
+    """The content of a zstd frame that names its dictionary. Raises StoreError."""
+    try:
+        return zstd.decompress(frame, CONTENT_BYTES_MAX, dictionaries[dictionary_id(frame)])
     except (zstd.ZstdError, KeyError, IndexError) as error:
         raise StoreError(f"stored bytes cannot be read: {error!r}") from error
 

@@ -141,18 +141,17 @@ def _scopes_of(payload: bytes, scopes: Scopes) -> Iterator[tuple[Scope, Sequence
     for resource_bytes in TracesData.FromString(payload).resource_spans:
         resource_spans = ResourceSpans.FromString(resource_bytes)
         resource = b"".join(resource_spans.resource)
-        resource_head = _head(resource, resource_spans.schema_url, resource_spans.resource)
+        resource_head = head_of(resource_spans.resource, resource_spans.schema_url)
         for scope_bytes in resource_spans.scope_spans:
             scope_spans = ScopeSpans.FromString(scope_bytes)
-            scope_head = _head(
-                b"".join(scope_spans.scope), scope_spans.schema_url, scope_spans.scope
-            )
+            scope_head = head_of(scope_spans.scope, scope_spans.schema_url)
             scope = scopes.scope_of(resource_head, resource, scope_head)
             yield scope, scope_spans.spans, scope_bytes
 
 
-def _head(content: bytes, schema_url: str, present: Sequence[bytes]) -> bytes:
-    head = field(1, content) if present else b""
+def head_of(contents: Sequence[bytes], schema_url: str) -> bytes:
+    """The fields of ResourceSpans other than scope_spans, or of ScopeSpans other than spans."""
+    head = field(1, b"".join(contents)) if contents else b""
     return head + field(3, schema_url.encode()) if schema_url else head
 
 

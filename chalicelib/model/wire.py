@@ -19,6 +19,18 @@ def varint(value: int) -> bytes:
     return bytes(encoded)
 
 
+def varint_at(data: bytes, at: int) -> tuple[int, int]:
+    """(Value, place after it) of a varint of at most ten bytes. Raises IndexError or ValueError if there is none."""
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = data[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise ValueError("a varint of more than ten bytes")
+
+
 class Prefixes(dict[int, bytes]):
     """Content length → tag and length of a field of one number, remembered: lengths repeat."""
 

@@ -2,8 +2,8 @@
 
     spans of a group ──chunks_of──▶ Chunk(trace_id, digest, value) ──traces_data_of──▶ TracesData bytes
 
-A chunk is readable alone. It is written by joining the wire bytes of heads and spans, and compressed with a trained
-dictionary: a typical trace then fits one write unit where it would take two.
+A chunk is readable alone. Its spans are packed, and what is left of them is compressed with a trained dictionary: a
+typical trace then fits one write unit where it would take two.
 """
 
 from __future__ import annotations
@@ -15,20 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model import zstd
-from chalicelib.model.frame import CODEC_DICTIONARY, FORMAT_VERSION, unseal
-from chalicelib.model.span import traces_data
+from chalicelib.model.frame import FORMAT_VERSION, content_of, reading, unseal
+from chalicelib.model.wire import varint, varint_at
+from chalicelib.store.packed import Packed, pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from chalicelib.model.span import Span, Traces
 
-DICTIONARY_PATH = Path(__file__).with_name("dictionary_1.zdict")
+DICTIONARY_PATH = Path(__file__).with_name("dictionary_2.zdict")
 """The one that is written with until one is learned. A new one gets a new file; the old ones stay for reading."""
 VALUE_BYTES_MAX = 390_000
 """An item has at most 409,600 bytes; the rest is for keys, expiry and what moto counts otherwise."""
 DIGEST_BYTES = 16
-_HEADER = bytes((FORMAT_VERSION, CODEC_DICTIONARY))
+PACKED_VERSION = 2
+"""The first byte of a value with packed spans. Those of FORMAT_VERSION, which older releases wrote, hold TracesData."""
 _LEVEL = 5
 """A write unit costs as much as 40 ms of Lambda: level 5 saves 3 % of the bytes for a microsecond a span."""
 
@@ -36,12 +38,12 @@ _LEVEL = 5
 class Chunk(NamedTuple):
     trace_id: bytes
     digest: bytes
-    """First 16 bytes of the SHA-256 of the uncompressed content: the same content is one item, however often."""
+    """First 16 bytes of the SHA-256 of what is packed: the same spans are one item, however often they are written."""
     value: bytes
 
 
 Seal = Callable[[bytes], bytes]
-"""Content → value: a frame whose header names the dictionary."""
+"""Texts of packed spans → a zstd frame whose header names its dictionary."""
 
 
 @cache
@@ -58,7 +60,7 @@ def _built_in_compressor() -> zstd.ZstdCompressor:
 
 
 def built_in_seal(content: bytes) -> bytes:
-    """Content as stored, with the dictionary that comes with Clew."""
+    """With the dictionary that comes with Clew."""
     return sealed_by(_built_in_compressor())(content)
 
 
@@ -66,7 +68,7 @@ def sealed_by(compressor: zstd.ZstdCompressor) -> Seal:
     """How a compressor with a dictionary seals."""
 
     def seal(content: bytes) -> bytes:
-        return _HEADER + compressor.compress(content, zstd.ZstdCompressor.FLUSH_FRAME)
+        return compressor.compress(content, zstd.ZstdCompressor.FLUSH_FRAME)
 
     return seal
 
@@ -81,16 +83,33 @@ def chunks_of(traces: Traces, seal: Seal = built_in_seal) -> list[Chunk]:
 
 
 def _chunks_of_trace(trace_id: bytes, spans: Sequence[Span], seal: Seal) -> Iterator[Chunk]:
-    content = traces_data(spans)
-    value = seal(content)
+    columns, texts = pack(trace_id, spans)
+    head = bytes((PACKED_VERSION,)) + varint(len(columns)) + columns
+    value = head + seal(texts)
     if len(value) > VALUE_BYTES_MAX and len(spans) > 1:
         middle = len(spans) // 2
         yield from _chunks_of_trace(trace_id, spans[:middle], seal)
         yield from _chunks_of_trace(trace_id, spans[middle:], seal)
     else:
-        yield Chunk(trace_id, hashlib.sha256(content).digest()[:DIGEST_BYTES], value)
+        yield Chunk(trace_id, hashlib.sha256(head + texts).digest()[:DIGEST_BYTES], value)
 
 
-def traces_data_of(value: bytes, dictionaries: Mapping[int, zstd.ZstdDict]) -> bytes:
-    """The TracesData bytes of a chunk's value. Raises StoreError as `unseal` does."""
-    return unseal(value, dictionaries)
+def traces_data_of(
+    trace_id: bytes, value: bytes, dictionaries: Mapping[int, zstd.ZstdDict]
+) -> bytes:
+    """The TracesData bytes of the value of a trace's chunk.
+
+    Raises StoreError if it is damaged, or of a version or dictionary that this release does not know.
+    """
+    if value[:1] == bytes((FORMAT_VERSION,)):
+        return unseal(value, dictionaries)
+    return _unpacked(trace_id, value, dictionaries)
+
+
+@reading("chunk")
+def _unpacked(trace_id: bytes, value: bytes, dictionaries: Mapping[int, zstd.ZstdDict]) -> bytes:
+    if value[0] != PACKED_VERSION:
+        raise ValueError(f"version {value[0]} is not known to this release")
+    size, at = varint_at(value, 1)
+    columns, frame = value[at : at + size], value[at + size :]
+    return unpack(trace_id, Packed(columns, content_of(frame, dictionaries)))

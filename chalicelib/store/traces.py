@@ -56,12 +56,13 @@ def _unsealed(
 ) -> Iterator[StoredChunk]:
     dictionaries = DictionariesIn(store)
     for item in items:
-        digest, value, expiry = item["s"], item["v"], item["x"]
+        trace_id, digest, value, expiry = item["p"], item["s"], item["v"], item["x"]
+        assert isinstance(trace_id, bytes)
         assert isinstance(digest, bytes)
         assert isinstance(value, bytes)
         assert isinstance(expiry, int)
         if expiry > now_unix_seconds:
-            yield StoredChunk(digest, len(value), traces_data_of(value, dictionaries))
+            yield StoredChunk(digest, len(value), traces_data_of(trace_id, value, dictionaries))
 
 
 def read_spans(store: ItemStore, trace_id: bytes, now_unix_seconds: int) -> list[Span]:

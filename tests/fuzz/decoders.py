@@ -16,10 +16,11 @@ import orjson
 from chalicelib import config
 from chalicelib.errors import ClewError, InvalidPayload, StoreError
 from chalicelib.model.edges import edges_from
-from chalicelib.model.frame import seal, unseal
+from chalicelib.model.frame import reading, seal, unseal
 from chalicelib.model.halves import halves_from
 from chalicelib.model.span import Scopes, spans_of
 from chalicelib.model.statistics import statistics_from
+from chalicelib.model.wire import varint_at
 from chalicelib.present import jaeger, zipkin
 from chalicelib.present.columns import columns_json
 from chalicelib.present.otlp_json import traces_data_json
@@ -31,7 +32,7 @@ from chalicelib.receive.content import uncompressed
 from chalicelib.receive.jaeger import payload_from_binary, payload_from_call
 from chalicelib.receive.otlp import payload_from_json, payload_from_protobuf
 from chalicelib.receive.split import messages_of
-from chalicelib.store.chunk import built_in, traces_data_of
+from chalicelib.store.chunk import PACKED_VERSION, built_in, built_in_seal, traces_data_of
 from chalicelib.store.search_block import rows_in
 from chalicelib.store.segment import entries_in
 from chalicelib.store.targets import catalogue_of, edges_target, statistics_target
@@ -107,9 +108,19 @@ def _message(data: bytes) -> str:
     return f"{len(payload_of(config.TENANT, message, config.MESSAGE_PAYLOAD_BYTES_MAX))} bytes"
 
 
+_TRACE_ID = bytes(range(1, 17))
+
+
 def _chunk(value: bytes) -> str:
-    chunk = StoredChunk(b"", len(value), traces_data_of(value, built_in()))
+    chunk = StoredChunk(b"", len(value), traces_data_of(_TRACE_ID, value, built_in()))
     return f"{min(len(distinct_spans([chunk], config.SPANS_PER_REQUEST_MAX)), 3)} spans"
+
+
+@reading("chunk")
+def _packed(data: bytes) -> str:
+    """A packed chunk with its texts as they are, so that damage reaches what is inside."""
+    size, at = varint_at(data, 0)
+    return _chunk(bytes((PACKED_VERSION,)) + data[: at + size] + built_in_seal(data[at + size :]))
 
 
 def _segment(value: bytes) -> str:
@@ -158,6 +169,7 @@ DECODERS: dict[str, Decoder] = {
     "message": Decoder(_message, InvalidPayload, 1),
     "chunk": Decoder(_chunk, StoreError, 15),
     f"chunk{CONTENT}": Decoder(_sealed(_chunk), StoreError, 15),
+    "packed": Decoder(_packed, StoreError, 15),
     "search-block": Decoder(lambda value: f"{min(len(rows_in(value)), 3)} rows", StoreError, 15),
     f"search-block{CONTENT}": Decoder(
         _sealed(lambda value: f"{min(len(rows_in(value)), 3)} rows"), StoreError, 15

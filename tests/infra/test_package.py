@@ -100,7 +100,7 @@ def test_size(package):
 def test_contents(package):
     """The zip has the application, the dictionary and its libraries, and nothing that only development needs."""
     names = zipfile.ZipFile(package.zip_path).namelist()
-    assert {"app.py", "chalicelib/config.py", "chalicelib/store/dictionary_1.zdict"} <= set(names)
+    assert {"app.py", "chalicelib/config.py", "chalicelib/store/dictionary_2.zdict"} <= set(names)
     assert any(name.startswith("orjson/") for name in names)
     assert [name for name in names if name.startswith(tuple(f"{each}/" for each in UNWANTED))] == []
 

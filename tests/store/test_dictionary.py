@@ -9,9 +9,9 @@ import pytest
 
 from chalicelib import config
 from chalicelib.errors import StoreError, StoreThrottled
-from chalicelib.model.frame import dictionary_id
+from chalicelib.model.frame import content_of, dictionary_id
 from chalicelib.store import dictionary
-from chalicelib.store.chunk import DICTIONARY_PATH, built_in, chunks_of, traces_data_of
+from chalicelib.store.chunk import DICTIONARY_PATH, built_in
 from chalicelib.store.commit import Counted, commit
 from chalicelib.store.consume import Consumer
 from chalicelib.store.dictionary import (
@@ -26,6 +26,7 @@ from chalicelib.store.dictionary import (
     DictionariesIn,
     dictionary_with_id,
 )
+from chalicelib.store.packed import pack
 from chalicelib.store.traces import read_chunks, read_spans
 from tests.memory_store import MemoryStore
 from tests.model.spans import traces
@@ -60,7 +61,7 @@ def contents(count: int, seed: int = 0, shop: str = "harbour") -> list[bytes]:
             )
             for _ in range(3)
         ]
-        found += [traces_data_of(chunk.value, built_in()) for chunk in chunks_of(traces(made))]
+        found += [pack(trace_id, spans).texts for trace_id, spans in traces(made).items()]
     return found
 
 
@@ -88,10 +89,6 @@ def store():
     return MemoryStore()
 
 
-def number_in(value: bytes) -> int:
-    return dictionary_id(value[2:])
-
-
 def test_smaller(store):
     """What was not learned from takes at most 80 % of the bytes, and reads back by the table alone."""
     dictionaries = learned(store)
@@ -100,7 +97,7 @@ def test_smaller(store):
     before = seal_all(Dictionaries(MemoryStore()), others)
     assert sum(map(len, after)) < 0.8 * sum(map(len, before))
     dictionary._held.clear()
-    assert [traces_data_of(value, DictionariesIn(store)) for value in after] == others
+    assert [content_of(value, DictionariesIn(store)) for value in after] == others
 
 
 def test_whole_way(store):
@@ -110,7 +107,7 @@ def test_whole_way(store):
     commit(store, [Counted(b"d" * 32, NOW, content)], NOON_NANO, 1, dictionaries)
     (value,) = [i["v"] for (t, p, _), i in store.items.items() if p == trace_id(7)]
     assert isinstance(value, bytes)
-    assert number_in(value) not in built_in()
+    assert dictionary_id(value) not in built_in()
     dictionary._held.clear()
     assert len(read_spans(store, trace_id(7), NOW)) == 2
 
@@ -150,9 +147,9 @@ def test_others_learn_of_it(store):
     seal_all(other, [])
     ours = learned(store)
     example = contents(1, 5)
-    number = number_in(seal_all(ours, example)[0])
-    assert number_in(seal_all(other, example, NOW + LOOK_SECONDS - 1)[0]) != number
-    assert number_in(seal_all(other, example, NOW + LOOK_SECONDS)[0]) == number
+    number = dictionary_id(seal_all(ours, example)[0])
+    assert dictionary_id(seal_all(other, example, NOW + LOOK_SECONDS - 1)[0]) != number
+    assert dictionary_id(seal_all(other, example, NOW + LOOK_SECONDS)[0]) == number
     assert not other.learn(NOW + LOOK_SECONDS)
 
 
@@ -170,8 +167,8 @@ def test_never_outlived(store):
     dictionaries = learned(store)
     last = EXPIRY + USED_SECONDS
     (example,) = contents(1, 6)
-    assert number_in(dictionaries.seal_for(last, NOW)(example)) not in built_in()
-    assert number_in(dictionaries.seal_for(last + 1, NOW)(example)) in built_in()
+    assert dictionary_id(dictionaries.seal_for(last, NOW)(example)) not in built_in()
+    assert dictionary_id(dictionaries.seal_for(last + 1, NOW)(example)) in built_in()
 
 
 def test_expiry(store):
@@ -186,7 +183,7 @@ def test_retention_grows(store, monkeypatch):
     dictionaries = learned(store)
     monkeypatch.setattr(config, "RETENTION_SECONDS", config.RETENTION_SECONDS + USED_SECONDS + 1)
     (value,) = seal_all(dictionaries, contents(1, 7))
-    assert number_in(value) in built_in()
+    assert dictionary_id(value) in built_in()
 
 
 def test_not_there(store):
@@ -194,16 +191,16 @@ def test_not_there(store):
     (value,) = seal_all(learned(store), contents(1, 8))
     dictionary._held.clear()
     with pytest.raises(StoreError, match="cannot be read"):
-        traces_data_of(value, DictionariesIn(MemoryStore()))
+        content_of(value, DictionariesIn(MemoryStore()))
 
 
 def test_newest_without_its_dictionary(store):
     """A pointer to a dictionary that has gone is as none."""
     (value,) = seal_all(learned(store), contents(1, 9))
-    number = number_in(value)
+    number = dictionary_id(value)
     store.items.pop((config.SPANS_TABLE, dictionary.PARTITION, number.to_bytes(4, "big")))
     dictionary._held.clear()
-    assert number_in(seal_all(Dictionaries(store), contents(1, 9))[0]) in built_in()
+    assert dictionary_id(seal_all(Dictionaries(store), contents(1, 9))[0]) in built_in()
 
 
 class Failing(MemoryStore):
@@ -234,7 +231,7 @@ def test_failing_while_it_is_kept(at, is_done):
     for writer in (dictionaries, Dictionaries(store)):
         values = seal_all(writer, examples, NOW + LOOK_SECONDS)
         dictionary._held.clear()
-        assert [traces_data_of(value, DictionariesIn(store)) for value in values] == examples
+        assert [content_of(value, DictionariesIn(store)) for value in values] == examples
 
 
 def test_consumer_learns_and_goes_on_without(store):
