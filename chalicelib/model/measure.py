@@ -81,7 +81,13 @@ class Measure:
 
     def count(self, bucket: int, *, is_error: bool, times: int = 1) -> None:
         """Add calls of one bucket; negative `times` takes them away. Durations are not summed."""
-        self.add(Measure(times, times if is_error else 0, 0, {bucket: times}))
+        self.calls += times
+        if is_error:
+            self.errors += times
+        if new := self.buckets.get(bucket, 0) + times:
+            self.buckets[bucket] = new
+        else:
+            self.buckets.pop(bucket, None)
 
     def copy(self) -> Measure:
         return Measure(self.calls, self.errors, self.duration_sum_nano, self.buckets)

@@ -22,7 +22,7 @@ from chalicelib.store.layout import Level, edges_partition
 from chalicelib.store.shard import ShardView, read_consistently, read_halves
 from chalicelib.store.targets import EDGES_NAME, call_counts_in, edges_in
 from chalicelib.summarise.fold import known_halves
-from chalicelib.summarise.join import added_edges
+from chalicelib.summarise.join import added_edges, halves_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,5 +149,5 @@ def _unfolded(
             new.callees.update(halves.callees)
     if new.callers or new.callees:
         known = known_halves(view, read_halves(store, shard), view.entries)
-        window = config.PENDING_WINDOW_SECONDS
-        yield from added_edges(known, new, now_unix_seconds, window).items()
+        at_once = halves_at(new, now_unix_seconds)
+        yield from added_edges(known, at_once, config.PENDING_WINDOW_SECONDS).items()

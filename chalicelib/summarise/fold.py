@@ -19,7 +19,7 @@ from chalicelib.model.clew_pb2 import Halves as HalvesMessage
 from chalicelib.model.clew_pb2 import Segment as SegmentMessage
 from chalicelib.model.edges import Edges, edges_from, edges_message
 from chalicelib.model.frame import seal
-from chalicelib.model.halves import Halves, halves_from, halves_messages, keys_of
+from chalicelib.model.halves import Halves, halves_from, halves_messages, keys_in
 from chalicelib.model.names import OTHER_SERVICES
 from chalicelib.model.statistics import Statistics, statistics_from
 from chalicelib.store import layout
@@ -41,11 +41,12 @@ from chalicelib.store.targets import (
     statistics_value,
     target_puts,
 )
-from chalicelib.summarise.join import KnownHalves, added_edges
+from chalicelib.summarise.join import KnownHalves, added_edges, halves_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from chalicelib.model.halves import HalfKey
     from chalicelib.store.items import Item, ItemStore
     from chalicelib.store.segment import Entry
     from chalicelib.store.targets import Catalogue, Versioned
@@ -119,7 +120,8 @@ def plan(
         if taken == entries_max:
             break
         halves = halves_from(entry.halves)
-        step = _of_entry(entry, halves, known, now_unix_seconds)
+        new = halves_at(halves, now_unix_seconds)
+        step = _of_entry(entry, new, known)
         grown = _targets_with(additions, step)
         if grown > targets_max and taken:
             break
@@ -135,7 +137,7 @@ def plan(
         for (service, minute), statistics in step.statistics.items():
             additions.add_statistics(service, minute, statistics)
         additions.add_edges(step.edges)
-        known.add(halves, now_unix_seconds)
+        known.take(new)
         kept.callers.update(halves.callers)
         kept.callees.update(halves.callees)
         progress[sort] += 1
@@ -149,7 +151,7 @@ def _unfolded(view: ShardView) -> Iterator[tuple[str, Entry]]:
             yield segment.sort, entry
 
 
-def _of_entry(entry: Entry, halves: Halves, known: KnownHalves, now_unix_seconds: int) -> Additions:
+def _of_entry(entry: Entry, new: KnownHalves, known: KnownHalves) -> Additions:
     additions = Additions()
     if entry.HasField("statistics"):
         statistics = statistics_from(entry.statistics)
@@ -157,8 +159,7 @@ def _of_entry(entry: Entry, halves: Halves, known: KnownHalves, now_unix_seconds
     elif entry.HasField("edges"):
         additions.add_edges({entry.minute: edges_from(entry.edges)})
     else:
-        window = config.PENDING_WINDOW_SECONDS
-        additions.add_edges(added_edges(known, halves, now_unix_seconds, window))
+        additions.add_edges(added_edges(known, new, config.PENDING_WINDOW_SECONDS))
     return additions
 
 
@@ -173,14 +174,14 @@ def known_halves(
     view: ShardView, waiting: Iterable[tuple[int, HalvesMessage]], entries: Iterable[Entry]
 ) -> KnownHalves:
     """The waiting halves that may pair with halves of these entries."""
-    wanted = set()
-    for entry in entries:
-        if entry.HasField("halves"):
-            wanted |= keys_of(halves_from(entry.halves))
     known = KnownHalves()
     folded = {pending.sequence: pending.folded_unix_seconds for pending in view.state.pending}
+    wanted: set[HalfKey] | None = None
     for sequence, message in waiting:
         if sequence in folded:
+            if wanted is None:
+                of_entries = (entry.halves for entry in entries if entry.HasField("halves"))
+                wanted = set().union(*map(keys_in, of_entries))
             known.add(halves_from(message, wanted), folded[sequence])
     return known
 

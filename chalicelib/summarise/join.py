@@ -12,20 +12,27 @@ Two halves pair only if they were folded within `PENDING_WINDOW_SECONDS` of each
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from collections import defaultdict
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chalicelib.model.edges import EdgeKind, Edges, smaller_exemplar
-from chalicelib.model.halves import keys_of
+from chalicelib.model.edges import EdgeKind, Edges, smallest_exemplar
 from chalicelib.model.measure import Measure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from chalicelib.model.halves import Callee, Caller, HalfKey, Halves
 
+    EdgeOfMinute = tuple[int, str, str, int]
+    """Minute, caller, callee, kind."""
+
 _CALLERS_OF_KEY_MAX = 16
 """Different spans under one id are a sender's fault; this many of them still count. Bounds the pairs of a key."""
+
+
+_RPC, _MESSAGING = int(EdgeKind.RPC), int(EdgeKind.MESSAGING)
+_NOTHING = Measure()
 
 
 class KnownHalves:
@@ -36,28 +43,43 @@ class KnownHalves:
         self.callees: dict[HalfKey, dict[Callee, int]] = defaultdict(dict)
 
     def add(self, halves: Halves, folded_unix_seconds: int) -> None:
+        # Two loops, without a function between: a fold adds thousands.
+        callers, callees = self.callers, self.callees
         for caller in halves.callers:
-            known = self.callers[caller[:2]]
-            known[caller] = min(known.get(caller, folded_unix_seconds), folded_unix_seconds)
+            of_key = callers[caller[:2]]
+            if of_key.get(caller, folded_unix_seconds) >= folded_unix_seconds:
+                of_key[caller] = folded_unix_seconds
         for callee in halves.callees:
-            known_callees = self.callees[callee[:2]]
-            known_callees[callee] = min(
-                known_callees.get(callee, folded_unix_seconds), folded_unix_seconds
-            )
+            callees_of_key = callees[callee[:2]]
+            if callees_of_key.get(callee, folded_unix_seconds) >= folded_unix_seconds:
+                callees_of_key[callee] = folded_unix_seconds
 
-    def with_new(self, halves: Halves, folded_unix_seconds: int) -> KnownHalves:
-        """What is known under the keys of new halves, with these, as another object.
+    def take(self, new: KnownHalves) -> None:
+        """Know these as well; `new` is used up."""
+        pairs: Any = ((self.callers, new.callers), (self.callees, new.callees))
+        for known, added in pairs:
+            for key in known.keys() & added.keys():
+                for half, time in known[key].items():
+                    added[key][half] = min(time, added[key].get(half, time))
+            known.update(added)
+
+    def keys_in_common(self, other: KnownHalves) -> set[HalfKey]:
+        # Of two sets of keys the smaller is gone through: what is known may be much more than what is new.
+        mine, others = (self.callers, self.callees), (other.callers, other.callees)
+        return set().union(*(one.keys() & two.keys() for one in mine for two in others))
+
+    def of_keys(self, keys: Iterable[HalfKey]) -> KnownHalves:
+        """A copy of what is known under these keys.
 
         Of no other key: a step has hundreds of entries, and copying everything for each took half a minute.
         """
-        united = KnownHalves()
-        for key in keys_of(halves):
+        found = KnownHalves()
+        for key in keys:
             if key in self.callers:
-                united.callers[key] = dict(self.callers[key])
+                found.callers[key] = dict(self.callers[key])
             if key in self.callees:
-                united.callees[key] = dict(self.callees[key])
-        united.add(halves, folded_unix_seconds)
-        return united
+                found.callees[key] = dict(self.callees[key])
+        return found
 
 
 class Call(NamedTuple):
@@ -69,77 +91,83 @@ class Call(NamedTuple):
     is_error: bool
 
 
-def added_edges(
-    known: KnownHalves, new: Halves, folded_unix_seconds: int, window_seconds: int
-) -> dict[int, Edges]:
+def halves_at(halves: Halves, folded_unix_seconds: int) -> KnownHalves:
+    """What is known of halves that are folded together."""
+    known = KnownHalves()
+    known.add(halves, folded_unix_seconds)
+    return known
+
+
+def added_edges(known: KnownHalves, new: KnownHalves, window_seconds: int) -> dict[int, Edges]:
     """Minute → what `new` changes, where `known` holds at least every earlier half of the new ones' keys."""
-    united = known.with_new(new, folded_unix_seconds)
-    before, after = Counter[Call](), Counter[Call]()
-    exemplars: dict[tuple[int, str, str, int], bytes] = {}
-    for key in keys_of(new):
-        before.update(call for call, _ in calls_of(key, known, window_seconds))
-        for call, trace_id in calls_of(key, united, window_seconds):
-            after[call] += 1
-            _offer(exemplars, call[:4], trace_id)
+    counts: dict[Call, int] = defaultdict(int)
+    trace_ids: dict[EdgeOfMinute, list[bytes]] = defaultdict(list)
+    met = new.keys_in_common(known)
+    if met:
+        united = known.of_keys(met)
+        united.take(new.of_keys(met))
+        for key in met:
+            for call, _ in calls_of(key, known, window_seconds):
+                counts[call] -= 1
+            for call, trace_id in calls_of(key, united, window_seconds):
+                counts[call] += 1
+                trace_ids[call[:4]].append(trace_id)
+    for key in new.callers.keys() - met if met else new.callers:
+        for call, trace_id in calls_of(key, new, window_seconds):
+            counts[call] += 1
+            trace_ids[call[:4]].append(trace_id)
     # A virtual edge's exemplar is any call under that name, found out or not: else it would depend on the order.
-    for caller in new.callers:
+    for caller in chain.from_iterable(new.callers.values()):
         if caller.peer:
             edge = (caller.minute, caller.service, caller.peer, caller.kind)
-            _offer(exemplars, edge, caller.trace_id)
-    after.subtract(before)
-    return _edges(after, exemplars)
+            trace_ids[edge].append(caller.trace_id)
+    return _edges(counts, trace_ids)
 
 
-def calls_of(
-    key: HalfKey, halves: KnownHalves, window_seconds: int
-) -> Iterator[tuple[Call, bytes]]:
+def calls_of(key: HalfKey, halves: KnownHalves, window_seconds: int) -> list[tuple[Call, bytes]]:
     """The calls under one key, each with the caller's trace id."""
-    callers, callees = halves.callers.get(key, {}), halves.callees.get(key, {})
-    for caller, caller_time in sorted(callers.items())[:_CALLERS_OF_KEY_MAX]:
-        partners = [
-            callee
-            for callee, callee_time in callees.items()
-            if abs(caller_time - callee_time) <= window_seconds
-        ]
-        for callee in partners:
-            if callee.service != caller.service:
-                yield _call(caller, callee), caller.trace_id
-        if not partners and caller.peer:
+    callers, callees = halves.callers.get(key), halves.callees.get(key)
+    if not callers:
+        return []
+    if len(callers) > _CALLERS_OF_KEY_MAX:
+        callers = dict(sorted(callers.items())[:_CALLERS_OF_KEY_MAX])
+    calls: list[tuple[Call, bytes]] = []
+    for caller, caller_time in callers.items():
+        has_partner = False
+        for callee, callee_time in callees.items() if callees else ():
+            if abs(caller_time - callee_time) <= window_seconds:
+                has_partner = True
+                if callee.service != caller.service:
+                    calls.append((_call(caller, callee), caller.trace_id))
+        if caller.peer and not has_partner:
             virtual = (caller.minute, caller.service, caller.peer, caller.kind)
-            yield Call(*virtual, caller.bucket, caller.is_error), caller.trace_id
+            calls.append((Call(*virtual, caller.bucket, caller.is_error), caller.trace_id))
+    return calls
 
 
 def _call(caller: Caller, callee: Callee) -> Call:
-    is_messaging = EdgeKind.MESSAGING in (caller.kind, callee.kind)
+    is_messaging = _MESSAGING in (caller.kind, callee.kind)
     return Call(
         caller.minute,
         caller.service,
         callee.service,
-        EdgeKind.MESSAGING if is_messaging else EdgeKind.RPC,
+        _MESSAGING if is_messaging else _RPC,
         caller.bucket,
         caller.is_error or callee.is_error,
     )
 
 
-def _offer(
-    exemplars: dict[tuple[int, str, str, int], bytes],
-    edge: tuple[int, str, str, int],
-    trace_id: bytes,
-) -> None:
-    exemplars[edge] = smaller_exemplar(exemplars.get(edge, b""), trace_id)
-
-
-def _edges(
-    counts: Counter[Call], exemplars: dict[tuple[int, str, str, int], bytes]
-) -> dict[int, Edges]:
-    found: dict[int, Edges] = defaultdict(Edges)
-    for (minute, caller, callee, kind), trace_id in exemplars.items():
-        found[minute].offer((caller, callee, kind), Measure(), trace_id)
+def _edges(counts: dict[Call, int], trace_ids: dict[EdgeOfMinute, list[bytes]]) -> dict[int, Edges]:
+    measures: dict[EdgeOfMinute, Measure] = defaultdict(Measure)
     for call, times in counts.items():
         if times:
-            measure = Measure()
-            measure.count(call.bucket, is_error=call.is_error, times=times)
-            found[call.minute].offer((call.caller, call.callee, call.kind), measure, b"")
+            measures[call[:4]].count(call.bucket, is_error=call.is_error, times=times)
+    found: dict[int, Edges] = defaultdict(Edges)
+    for edge in measures.keys() | trace_ids.keys():
+        minute, caller, callee, kind = edge
+        of_edge = trace_ids.get(edge)
+        exemplar = smallest_exemplar(of_edge) if of_edge else b""
+        found[minute].offer((caller, callee, kind), measures.get(edge, _NOTHING), exemplar)
     return found
 
 

@@ -134,13 +134,10 @@ def _readers_trust_the_first_look(patch: pytest.MonkeyPatch) -> None:
 def _pairs_added_anew(patch: pytest.MonkeyPatch) -> None:
     """What a key's calls were before new halves came is not taken away."""
 
-    def added(known: Any, new: Any, now: int, window: int) -> Any:
-        everything = known.with_new(new, now)
-        of_all = Halves(
-            {each for by_time in everything.callers.values() for each in by_time},
-            {each for by_time in everything.callees.values() for each in by_time},
-        )
-        return added_edges(join.KnownHalves(), of_all, now, window)
+    def added(known: Any, new: Any, window: int) -> Any:
+        everything = known.of_keys(new.keys_in_common(known))
+        everything.take(new.of_keys({*new.callers, *new.callees}))
+        return added_edges(join.KnownHalves(), everything, window)
 
     added_edges = join.added_edges
     patch.setattr(fold, "added_edges", added)

@@ -11,7 +11,7 @@ from chalicelib.model.edges import EdgeKind, Edges
 from chalicelib.model.halves import Halves, halves_and_edges_of
 from chalicelib.model.measure import Measure, bucket_of
 from chalicelib.summarise import join
-from chalicelib.summarise.join import KnownHalves, added_edges, calls_of, lonely
+from chalicelib.summarise.join import KnownHalves, added_edges, calls_of, halves_at, lonely
 from tests.model.spans import spans
 from tests.payloads import CLIENT, CONSUMER, INTERNAL, MILLI, PRODUCER, SERVER, Made, trace_id
 
@@ -96,7 +96,7 @@ def folded(steps: list[tuple[int, list[Made]]]) -> Edges:
     known, total = KnownHalves(), Edges()
     for time, made in steps:
         halves = halves_of(made)
-        for edges in added_edges(known, halves, time, WINDOW).values():
+        for edges in added_edges(known, halves_at(halves, time), WINDOW).values():
             total.add(edges)
         known.add(halves, time)
     return total
@@ -146,7 +146,7 @@ class TestFigures:
         """An edge's call has the caller's duration, and counts in the caller's minute."""
         caller = CALL._replace(duration=50 * MILLI)
         callee = SERVE._replace(duration=MILLI, start=SERVE.start + 120 * 10**9)
-        found = added_edges(KnownHalves(), halves_of([caller, callee]), 0, WINDOW)
+        found = added_edges(KnownHalves(), halves_at(halves_of([caller, callee]), 0), WINDOW)
         ((minute, edges),) = found.items()
         assert minute == CALL.start // 60_000_000_000
         edge = edges.edges["shop", "stock", RPC]
@@ -163,7 +163,7 @@ class TestFigures:
         known = KnownHalves()
         halves = halves_of([NAMED, SERVE])
         known.add(halves, 0)
-        again = added_edges(known, halves, 5, WINDOW)
+        again = added_edges(known, halves_at(halves, 5), WINDOW)
         assert all(not edge.measure for edges in again.values() for edge in edges.edges.values())
 
     def test_many_spans_of_one_id(self):
@@ -201,5 +201,9 @@ def test_new_halves_take_their_own_keys_alone():
     """What new halves change is computed from what is known under their keys: the rest is not copied for each entry."""
     known = KnownHalves()
     known.add(halves_and_edges_of(spans([CALL, SERVE._replace(trace=2)]))[0], 0)
-    united = known.with_new(halves_and_edges_of(spans([SERVE]))[0], 0)
-    assert set(united.callers) == set(united.callees) == {(trace_id(1), spans([CALL])[0].span_id)}
+    new = KnownHalves()
+    new.add(halves_of([SERVE]), 0)
+    met = new.keys_in_common(known)
+    assert met == {(trace_id(1), spans([CALL])[0].span_id)}
+    assert set(known.of_keys(met).callers) == met
+    assert not known.of_keys(met).callees
