@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from chalicelib.model.http import Answer
     from chalicelib.store.consume import Consumer
 
-SPANS = (10_000, 1_000_000)
+SPANS = (10_000, 100_000, 1_000_000)
 BEGIN_UNIX_SECONDS = 497_223 * 3_600
 NOW_UNIX_SECONDS = BEGIN_UNIX_SECONDS + 3_600
 ASKED_SERVICE = SERVICES[2]

@@ -315,7 +315,8 @@ class Searcher(Generic[Answer]):
             return
         self._seen.add(row.trace_id)
         # The heap's beginning holds nearly all of those that are next, and is soon looked through.
-        soon = (each.trace_id for _, _, each in nsmallest(THREADS, self._rows[: 8 * THREADS]))
+        following = nsmallest(self._soon(), self._rows[: 8 * THREADS])
+        soon = (each.trace_id for _, _, each in following)
         spans = ahead.of(row.trace_id, [each for each in soon if each not in self._seen])
         self._cut_off += is_cut_off(spans)
         if not spans:
@@ -328,6 +329,12 @@ class Searcher(Generic[Answer]):
                     self._found,
                     Hit(start, row.trace_id, row.first_start_time_unix_nano, answer),
                 )
+
+    def _soon(self) -> int:
+        """How many traces are to be read ahead: what the page still takes, if as many match as did before."""
+        lacking = self._search.limit + 1 - len(self._found)
+        expected = lacking * (len(self._seen) + 1) // (len(self._found) + 1)
+        return max(0, min(THREADS, expected))
 
 
 def search_traces(

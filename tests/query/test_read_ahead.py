@@ -7,7 +7,11 @@ import threading
 import pytest
 
 from chalicelib.errors import StoreThrottled
+from chalicelib.query.parameters import Range, Search
 from chalicelib.query.read_ahead import THREADS, ReadAhead
+from chalicelib.query.search import search_traces
+from tests.payloads import NOON_NANO, NOON_UNIX_SECONDS, Made
+from tests.query.stored import stored
 
 IDS = [bytes([number]) * 16 for number in range(40)]
 
@@ -70,3 +74,16 @@ def test_nothing_left_running():
     with ReadAhead(lambda trace_id: [trace_id]) as ahead:
         ahead.of(IDS[0], IDS[1:9])
     assert not [each for each in threading.enumerate() if each.name.startswith("read-ahead")]
+
+
+def test_no_more_than_a_page():
+    """Where every trace matches, a page reads its own and one more, which shows whether another page follows."""
+    store = stored([Made(number, 1, start=NOON_NANO - number) for number in range(1, 60)])
+    everything = Search("shop", None, [], False, None, None, Range(0, 2**64 - 1), 20, None)
+    store.calls.clear()
+    assert len(search_traces(store, everything, NOON_UNIX_SECONDS).traces) == 20
+    reads = store.calls.count("query")
+    store.calls.clear()
+    search_traces(store, everything._replace(limit=21), NOON_UNIX_SECONDS)
+    assert store.calls.count("query") == reads + 1
+    assert reads <= 20 + 1 + 5
