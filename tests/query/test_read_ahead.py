@@ -78,7 +78,7 @@ def test_nothing_left_running():
 
 def test_no_more_than_a_page():
     """Where every trace matches, a page reads its own and one more, which shows whether another page follows."""
-    store = stored([Made(number, 1, start=NOON_NANO - number) for number in range(1, 60)])
+    store = stored([[Made(number, 1, start=NOON_NANO - number) for number in range(1, 60)]])
     everything = Search("shop", None, [], False, None, None, Range(0, 2**64 - 1), 20, None)
     store.calls.clear()
     assert len(search_traces(store, everything, NOON_UNIX_SECONDS).traces) == 20
