@@ -42,6 +42,7 @@ spans = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(
     st.lists(spans, min_size=1, max_size=12, unique_by=lambda made: (made.trace, made.span)),
     st.sampled_from((EVERYTHING, Range(NOON_NANO, NOON_NANO + 1))),

@@ -158,6 +158,7 @@ RANGES = [
 ]
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.lists(spans, min_size=1, max_size=6), min_size=1, max_size=5),
     st.lists(st.sampled_from(("fold", "roll-up", "one step", "nothing")), min_size=5, max_size=5),

@@ -203,6 +203,7 @@ def brute_force(batches: list[list[Made]], search: Search) -> list[int]:
     return sorted(found, key=lambda trace: (starts[trace], trace_id(trace)), reverse=True)
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.lists(spans, min_size=1, max_size=6), min_size=1, max_size=4),
     searches,

@@ -124,6 +124,7 @@ spans = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.lists(spans, min_size=1, max_size=8), min_size=1, max_size=6),
     st.sampled_from((None, "shop")),

@@ -73,6 +73,7 @@ def expected_steps(
     return {second: dict(series) for second, series in sorted(found.items())}
 
 
+@pytest.mark.slow
 @given(
     commits,
     doings,
@@ -119,6 +120,7 @@ def test_every_span_counts_once_in_its_step(batches, doing, shards, step, start,
             assert answer.is_exact
 
 
+@pytest.mark.slow
 @given(commits, doings)
 @settings(max_examples=100, deadline=None)
 def test_span_names_are_those_of_the_days(batches, doing):

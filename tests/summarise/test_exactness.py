@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,8 +91,9 @@ def straightforward(batches: list[list[Made]], shards: int) -> MemoryStore:
 batchings = st.lists(st.lists(made_spans, min_size=1, max_size=5), min_size=1, max_size=5)
 
 
+@pytest.mark.slow
 @given(batchings, st.randoms(use_true_random=False), st.sampled_from((1, 3)))
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_any_order_grouping_duplicates_and_folds_end_with_the_same_bytes(
     batches: list[list[Made]], rng: random.Random, shards: int
 ) -> None:
@@ -149,8 +151,9 @@ class DyingStore(MemoryStore):
 LATER = NOON_UNIX_SECONDS + 3 * 86_400
 
 
+@pytest.mark.slow
 @given(batchings, st.integers(1, 12), st.booleans(), st.sampled_from((1, 3)))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_a_function_killed_at_any_write_leaves_nothing_counted_twice_or_lost(
     batches: list[list[Made]], writes: int, after: bool, shards: int
 ) -> None:
@@ -175,6 +178,7 @@ def test_a_function_killed_at_any_write_leaves_nothing_counted_twice_or_lost(
     assert targets(store) == targets(expected)
 
 
+@pytest.mark.slow
 @given(batchings, st.randoms(use_true_random=False))
 @settings(max_examples=100, deadline=None)
 def test_two_folds_at_once_change_nothing(batches: list[list[Made]], rng: random.Random) -> None:
@@ -198,6 +202,7 @@ def test_two_folds_at_once_change_nothing(batches: list[list[Made]], rng: random
     assert targets(store) == expected
 
 
+@pytest.mark.slow
 @given(batchings, st.builds(Bound, st.integers(1, 3), st.sampled_from((1, 200, 10**6))))
 @settings(max_examples=60, deadline=None)
 def test_a_backlog_is_folded_piece_by_piece(batches: list[list[Made]], bound: Bound) -> None:
