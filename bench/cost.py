@@ -15,6 +15,7 @@ from bench.prices import SECONDS_PER_MONTH, Quantities, stored, total_dollars, x
 from bench.units import READ_UNIT_BYTES, duration_seconds, gigabyte_seconds, sqs_requests
 from chalicelib import config
 from chalicelib.store.layout import Level
+from chalicelib.store.remembered import BYTES_MAX
 
 if TYPE_CHECKING:
     from bench.traffic import Phase, Simulated
@@ -54,6 +55,10 @@ def memory_megabytes(function: str) -> int:
     """As `chalice deploy` sets it."""
     functions = json.loads(_CONFIG.read_text())["stages"]["prod"]["lambda_functions"]
     return int(functions[function]["lambda_memory_size"])
+
+
+_REMEMBERED_BYTES_PER_BYTE = 2
+"""Of a half's 16 bytes and its share of the trace id's: sets of trace ids take as much again."""
 
 
 class Machine(NamedTuple):
@@ -144,17 +149,21 @@ def _by_minute(units: Counter[str], minutes: float) -> dict[str, int]:
 def _with_waiting_halves(simulated: Simulated) -> tuple[dict[str, float], float]:
     """Read units of fold and checks, and how many bytes of waiting halves they look through, in the simulated time.
 
-    Every fold with halves reads all that wait, those of two windows; so does the check of what that fold then adds.
+    A warm function reads what is kept once, and all that waits when it is cold: about once while a half waits. What it
+    cannot remember is read with every fold, and with the check of what that fold then adds.
     """
     minutes = simulated.knobs.seconds / 60
     waiting_minutes = 2 * config.PENDING_WINDOW_SECONDS / 60
-    waiting_bytes = simulated.fold.put_bytes["halves"] / minutes * waiting_minutes
+    put_bytes = simulated.fold.put_bytes["halves"]
+    waiting_bytes = put_bytes / minutes * waiting_minutes
+    remembered = min(1.0, BYTES_MAX / (_REMEMBERED_BYTES_PER_BYTE * waiting_bytes or 1))
     scans = 2 * simulated.fold.calls["TransactWriteItems"] * min(1.0, minutes)
+    looked_through = remembered * 2 * put_bytes + (1 - remembered) * scans * waiting_bytes
     read: dict[str, float] = dict(simulated.fold.read_units)
     for kind, count in simulated.check.read_units.items():
         read[kind] = read.get(kind, 0) + count
-    read["halves"] = scans * waiting_bytes / READ_UNIT_BYTES
-    return read, scans * waiting_bytes
+    read["halves"] = looked_through / READ_UNIT_BYTES
+    return read, looked_through
 
 
 def _lambda(

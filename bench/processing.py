@@ -11,12 +11,11 @@ from bench.load import START_NANO, requests
 from bench.stages import consume_all, receive
 from bench.timing import RUNS, cpu_seconds, cpu_seconds_of_all
 from chalicelib import config
-from chalicelib.model.clew_pb2 import Halves as HalvesMessage
-from chalicelib.model.frame import message_in
-from chalicelib.model.halves import halves_from
 from chalicelib.store.items import Put
-from chalicelib.store.layout import halves_partition
+from chalicelib.store.remembered import RememberedHalves
+from chalicelib.store.shard import read_shard
 from chalicelib.summarise.job import summarise_shards
+from chalicelib.summarise.join import known_among
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,14 +166,14 @@ def _call_cpu_seconds(runs: int) -> dict[str, float]:
 
 
 def _halves_cpu_seconds_per_byte(runs: int) -> float:
-    """Of looking through halves none of which is wanted, as all but the newest are not."""
+    """Of reading and remembering halves none of which is wanted, as all but the newest are not."""
     store = CountingStore()
     bodies = requests(7, 2_048, 512)
     consume_all([m for body in bodies for m in receive(body, NOW_UNIX_SECONDS)], store, NOW_NANO)
     summarise_shards(store, [0], NOW_UNIX_SECONDS)
-    items = list(store.query(config.STATISTICS_TABLE, halves_partition(0)))
-    values = [value for item in items if isinstance(value := item["v"], bytes)]
+    state = read_shard(store, 0).state
+    kept = list(RememberedHalves().waiting(store, 0, state))
     seconds = cpu_seconds(
-        lambda: [halves_from(message_in(HalvesMessage, value), set()) for value in values], runs
+        lambda: known_among(RememberedHalves().waiting(store, 0, state), set()), runs
     )
-    return seconds / sum(map(len, values))
+    return seconds / sum(each.message.ByteSize() for each in kept)

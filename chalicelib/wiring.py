@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from chalicelib.queue.sqs_redrive import DeadLetterQueue
     from chalicelib.store.dictionary import Dictionaries
     from chalicelib.store.dynamodb import DynamoStore
+    from chalicelib.store.remembered import RememberedHalves
     from chalicelib.store.sampling import Strategies
 
 # A Lambda behind API Gateway has 29 s; an SDK that retries longer than that loses the answer.
@@ -100,6 +101,14 @@ def dictionaries() -> Dictionaries:
 
 
 @cache
+def remembered_halves() -> RememberedHalves:
+    """What `summarise` knows of the waiting half-edges."""
+    from chalicelib.store.remembered import RememberedHalves
+
+    return RememberedHalves()
+
+
+@cache
 def strategies() -> Strategies:
     """What clients are told of sampling."""
     from chalicelib.store.sampling import Strategies
@@ -131,6 +140,7 @@ def forget() -> None:
         dead_letter_queue,
         store,
         dictionaries,
+        remembered_halves,
         strategies,
         _access,
     ):

@@ -261,14 +261,23 @@ def _records(
     wanted: set[bytes] | None,
 ) -> _Records:
     """Of all traces, or of those that are wanted: a minute's are few of all that wait."""
-    joined = message.trace_ids
-    trace_ids = [joined[i : i + 16] for i in range(0, len(joined), 16)]
+    trace_ids = _trace_ids(message)
     if sum(counts) * form.size != len(packed) or len(counts) != len(trace_ids):
         raise ValueError(f"{len(packed)} bytes are not {sum(counts)} halves of {form.size}")
     if wanted is None:
         ids = chain.from_iterable(map(repeat, trace_ids, counts))
         return zip(ids, form.iter_unpack(packed), strict=True)
     return _wanted_records(zip(trace_ids, counts, strict=True), form, packed, wanted)
+
+
+def trace_ids_in(message: HalvesMessage) -> frozenset[bytes]:
+    """The traces that a message has halves of."""
+    return frozenset(_trace_ids(message))
+
+
+def _trace_ids(message: HalvesMessage) -> list[bytes]:
+    joined = message.trace_ids
+    return [joined[i : i + 16] for i in range(0, len(joined), 16)]
 
 
 def _wanted_records(

@@ -19,7 +19,8 @@ from chalicelib.query.snapshot import (
     widened,
 )
 from chalicelib.store.layout import Level, edges_partition
-from chalicelib.store.shard import ShardView, read_consistently, read_halves
+from chalicelib.store.remembered import RememberedHalves
+from chalicelib.store.shard import ShardView, read_consistently
 from chalicelib.store.targets import EDGES_NAME, call_counts_in, edges_in
 from chalicelib.summarise.fold import known_halves
 from chalicelib.summarise.join import added_edges, halves_at
@@ -148,6 +149,7 @@ def _unfolded(
             new.callers.update(halves.callers)
             new.callees.update(halves.callees)
     if new.callers or new.callees:
-        known = known_halves(view, read_halves(store, shard), view.entries)
+        waiting = RememberedHalves(0).waiting(store, shard, view.state)
+        known = known_halves(waiting, view.entries)
         at_once = halves_at(new, now_unix_seconds)
         yield from added_edges(known, at_once, config.PENDING_WINDOW_SECONDS).items()

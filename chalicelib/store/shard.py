@@ -93,9 +93,12 @@ def fold_state_put(shard: int, old_version: int, state: FoldState) -> Put:
     return Put(config.STATISTICS_TABLE, item, "attribute_not_exists(p)")
 
 
-def read_halves(store: ItemStore, shard: int) -> Iterator[tuple[int, HalvesMessage]]:
-    """(Sequence, half-edges) of every waiting item of a shard, ascending."""
-    for item in store.query(config.STATISTICS_TABLE, layout.halves_partition(shard)):
+def read_halves(
+    store: ItemStore, shard: int, first_sequence: int = 0
+) -> Iterator[tuple[int, HalvesMessage]]:
+    """(Sequence, half-edges) of the waiting items of a shard, ascending; from a sequence on."""
+    partition, low = layout.halves_partition(shard), layout.halves_sort_key(first_sequence, 0)
+    for item in store.query(config.STATISTICS_TABLE, partition, low):
         value = item["v"]
         assert isinstance(value, bytes)
         yield int(str(item["s"]).split("|")[0]), message_in(HalvesMessage, value)

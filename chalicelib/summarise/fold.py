@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
 from chalicelib.model.clew_pb2 import FoldState
-from chalicelib.model.clew_pb2 import Halves as HalvesMessage
 from chalicelib.model.clew_pb2 import Segment as SegmentMessage
 from chalicelib.model.edges import Edges, edges_from, edges_message
 from chalicelib.model.frame import seal
@@ -26,8 +25,9 @@ from chalicelib.store import layout
 from chalicelib.store.dynamodb import item_bytes
 from chalicelib.store.items import ConditionFailed, Put
 from chalicelib.store.layout import HOURS_PER_DAY, MINUTES_PER_HOUR, Key, Level
+from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.segment import sealed_segments
-from chalicelib.store.shard import ShardView, fold_state_put, read_halves
+from chalicelib.store.shard import ShardView, fold_state_put
 from chalicelib.store.targets import (
     EDGES_NAME,
     Line,
@@ -41,13 +41,13 @@ from chalicelib.store.targets import (
     statistics_value,
     target_puts,
 )
-from chalicelib.summarise.join import KnownHalves, added_edges, halves_at
+from chalicelib.summarise.join import KnownHalves, added_edges, halves_at, known_among
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from chalicelib.model.halves import HalfKey
     from chalicelib.store.items import Item, ItemStore
+    from chalicelib.store.remembered import Kept
     from chalicelib.store.segment import Entry
     from chalicelib.store.targets import Catalogue, Versioned
 
@@ -170,20 +170,10 @@ def _targets_with(additions: Additions, step: Additions) -> int:
     return united.target_count
 
 
-def known_halves(
-    view: ShardView, waiting: Iterable[tuple[int, HalvesMessage]], entries: Iterable[Entry]
-) -> KnownHalves:
+def known_halves(waiting: Iterable[Kept], entries: Iterable[Entry]) -> KnownHalves:
     """The waiting halves that may pair with halves of these entries."""
-    known = KnownHalves()
-    folded = {pending.sequence: pending.folded_unix_seconds for pending in view.state.pending}
-    wanted: set[HalfKey] | None = None
-    for sequence, message in waiting:
-        if sequence in folded:
-            if wanted is None:
-                of_entries = (entry.halves for entry in entries if entry.HasField("halves"))
-                wanted = set().union(*map(keys_in, of_entries))
-            known.add(halves_from(message, wanted), folded[sequence])
-    return known
+    of_entries = (entry.halves for entry in entries if entry.HasField("halves"))
+    return known_among(waiting, set().union(*map(keys_in, of_entries)))
 
 
 class TargetActions:
@@ -294,10 +284,17 @@ def with_dirty_hours(catalogue: Catalogue, day: int, hours: Iterable[tuple[str, 
 class ShardFold:
     """Folds one shard."""
 
-    def __init__(self, store: ItemStore, shard: int, now_unix_seconds: int) -> None:
+    def __init__(
+        self,
+        store: ItemStore,
+        shard: int,
+        now_unix_seconds: int,
+        remembered: RememberedHalves | None = None,
+    ) -> None:
         self._store = store
         self._shard = shard
         self._now = now_unix_seconds
+        self._remembered = remembered or RememberedHalves()
 
     def step(self, view: ShardView) -> bool:
         """Fold what fits one transaction, or delete what is folded; return whether there may be more to fold.
@@ -325,9 +322,10 @@ class ShardFold:
 
     def _plan(self, view: ShardView, entries_max: int) -> Plan:
         # Waiting halves are read only for entries that could pair with them.
-        has_halves = any(entry.HasField("halves") for entry in view.entries)
-        waiting = read_halves(self._store, self._shard) if has_halves else iter(())
-        known = known_halves(view, waiting, view.entries)
+        known = KnownHalves()
+        if any(entry.HasField("halves") for entry in view.entries):
+            waiting = self._remembered.waiting(self._store, self._shard, view.state)
+            known = known_halves(waiting, view.entries)
         return plan(view, known, self._now, TARGETS_MAX, entries_max)
 
     def _actions(self, view: ShardView, planned: Plan) -> list[Put]:

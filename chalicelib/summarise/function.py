@@ -36,5 +36,6 @@ def summarise(event: CloudWatchEvent) -> None:
         in_turn(config.SHARDS_READ, now),
         now,
         has_time=lambda: context.get_remaining_time_in_millis() > _TIME_RESERVE_MILLIS,
+        remembered=wiring.remembered_halves(),
     )
     emit("summarise", {"fold_steps": steps})

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from chalicelib.collector import collector_paused
+from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.shard import Bound, read_shard
 from chalicelib.summarise.fold import ShardFold
 from chalicelib.summarise.roll_up import RollUp
@@ -48,21 +49,30 @@ def summarise_shards(
     shards: Iterable[int],
     now_unix_seconds: int,
     has_time: Callable[[], bool] = lambda: True,
+    remembered: RememberedHalves | None = None,
 ) -> int:
     """Bring statistics and edges up to date; return how many steps that took.
+
+    `remembered` is this function's memory of the store, from its runs before.
 
     Where nothing has arrived and nothing is due, that is one query a shard. Raises StoreThrottled or StoreError; what
     is done by then stays done, and the next run goes on.
     """
-    return sum(_summarise(store, shard, now_unix_seconds, has_time) for shard in shards)
+    if remembered is None:
+        remembered = RememberedHalves()
+    return sum(_summarise(store, shard, now_unix_seconds, has_time, remembered) for shard in shards)
 
 
 def _summarise(
-    store: ItemStore, shard: int, now_unix_seconds: int, has_time: Callable[[], bool]
+    store: ItemStore,
+    shard: int,
+    now_unix_seconds: int,
+    has_time: Callable[[], bool],
+    remembered: RememberedHalves,
 ) -> int:
     workers: tuple[Worker, ...] = (
-        ShardFold(store, shard, now_unix_seconds),
-        WaitingHalves(store, shard, now_unix_seconds),
+        ShardFold(store, shard, now_unix_seconds, remembered),
+        WaitingHalves(store, shard, now_unix_seconds, remembered),
         RollUp(store, shard, now_unix_seconds),
     )
     for steps in range(STEPS_MAX):

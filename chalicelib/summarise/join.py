@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from chalicelib.model.halves import Callee, Caller, HalfKey, Halves
+    from chalicelib.store.remembered import Kept
 
     EdgeOfMinute = tuple[int, str, str, int]
     """Minute, caller, callee, kind."""
@@ -95,6 +96,16 @@ def halves_at(halves: Halves, folded_unix_seconds: int) -> KnownHalves:
     """What is known of halves that are folded together."""
     known = KnownHalves()
     known.add(halves, folded_unix_seconds)
+    return known
+
+
+def known_among(waiting: Iterable[Kept], wanted: set[HalfKey]) -> KnownHalves:
+    """The waiting halves of these keys."""
+    wanted_traces = {trace_id for trace_id, _ in wanted}
+    known = KnownHalves()
+    for kept in waiting:
+        if halves := kept.halves(wanted, wanted_traces):
+            known.add(halves, kept.folded_unix_seconds)
     return known
 
 

@@ -24,15 +24,15 @@ from chalicelib.model.span import CLIENT, PRODUCER, Span
 from chalicelib.model.statistics import MINUTE_NANO
 from chalicelib.store import layout
 from chalicelib.store.items import ConditionFailed, Put
-from chalicelib.store.shard import fold_state_put, read_halves
+from chalicelib.store.remembered import RememberedHalves
+from chalicelib.store.shard import fold_state_put
 from chalicelib.store.traces import read_spans
 from chalicelib.summarise.fold import TARGETS_MAX, Additions, TargetActions
-from chalicelib.summarise.join import KnownHalves, lonely
+from chalicelib.summarise.join import known_among, lonely
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chalicelib.model.clew_pb2 import Halves as HalvesMessage
     from chalicelib.store.items import Item, ItemStore
     from chalicelib.store.shard import ShardView
 
@@ -97,10 +97,17 @@ def edge_of(callee: Callee, spans: Iterable[Span]) -> tuple[int, Edges] | None:
 class WaitingHalves:
     """Checks and deletes one shard's waiting halves."""
 
-    def __init__(self, store: ItemStore, shard: int, now_unix_seconds: int) -> None:
+    def __init__(
+        self,
+        store: ItemStore,
+        shard: int,
+        now_unix_seconds: int,
+        remembered: RememberedHalves | None = None,
+    ) -> None:
         self._store = store
         self._shard = shard
         self._now = now_unix_seconds
+        self._remembered = remembered or RememberedHalves()
 
     def step(self, view: ShardView) -> bool:
         """Check some traces of the oldest item, or delete what is finished; return whether there is more to check."""
@@ -138,17 +145,14 @@ class WaitingHalves:
         return self._transact(state, after, puts)
 
     def _lonely(self, state: FoldState, item: Due) -> list[Callee]:
-        folded = {each.sequence: each.folded_unix_seconds for each in state.pending}
-        messages = [
-            (sequence, message)
-            for sequence, message in read_halves(self._store, self._shard)
-            if sequence in folded
+        waiting = list(self._remembered.waiting(self._store, self._shard, state))
+        callees = [
+            callee
+            for kept in waiting
+            if kept.sequence == item.sequence
+            for callee in halves_from(kept.message).callees
         ]
-        callees = self._callees(messages, item.sequence)
-        known = KnownHalves()
-        wanted = {callee[:2] for callee in callees}
-        for sequence, message in messages:
-            known.add(halves_from(message, wanted), folded[sequence])
+        known = known_among(waiting, {callee[:2] for callee in callees})
         # A callee that came before as well was, or will be, looked up with its first copy.
         first = [
             callee
@@ -157,16 +161,6 @@ class WaitingHalves:
         ]
         window = config.PENDING_WINDOW_SECONDS
         return lonely(first, item.folded_unix_seconds, known, window)
-
-    def _callees(
-        self, messages: Iterable[tuple[int, HalvesMessage]], wanted_sequence: int
-    ) -> list[Callee]:
-        return [
-            callee
-            for sequence, message in messages
-            if sequence == wanted_sequence
-            for callee in halves_from(message).callees
-        ]
 
     def _edges(self, trace_id: bytes, callees: Iterable[Callee]) -> dict[int, Edges]:
         # By id: a trace may be large, and every callee of it be looked up.

@@ -82,8 +82,6 @@ def test_no_more_than_a_page():
     everything = Search("shop", None, [], False, None, None, Range(0, 2**64 - 1), 20, None)
     store.calls.clear()
     assert len(search_traces(store, everything, NOON_UNIX_SECONDS).traces) == 20
-    reads = store.calls.count("query")
-    store.calls.clear()
-    search_traces(store, everything._replace(limit=21), NOON_UNIX_SECONDS)
-    assert store.calls.count("query") == reads + 1
-    assert reads <= 20 + 1 + 5
+    others = 5
+    """For the catalogue, the blocks, and what shows that there is nothing else to be read."""
+    assert store.calls.count("query") <= 20 + 1 + others

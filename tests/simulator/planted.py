@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib import config
 from chalicelib.errors import StoreError
-from chalicelib.model.halves import Halves, halves_from
+from chalicelib.model.halves import trace_ids_in
 from chalicelib.model.span import by_trace
 from chalicelib.query import edges, statistics
 from chalicelib.queue import sqs
@@ -19,6 +19,7 @@ from chalicelib.store.dynamodb import (
     typed_item,
 )
 from chalicelib.store.items import ConditionFailed
+from chalicelib.store.remembered import Kept, RememberedHalves
 from chalicelib.store.segment import segments_of
 from chalicelib.store.targets import Target
 from chalicelib.summarise import fold, join, roll_up, waiting
@@ -148,33 +149,44 @@ def _halves_not_kept(patch: pytest.MonkeyPatch) -> None:
 
 
 def _halves_let_go_when_checked(patch: pytest.MonkeyPatch) -> None:
-    known_halves = fold.known_halves
+    waiting_halves = RememberedHalves.waiting
 
-    def unchecked_alone(view: Any, waiting_items: Any, entries: Any) -> Any:
-        items = [each for each in waiting_items if each[0] == view.state.version]
-        return known_halves(view, items, entries)
+    def of_the_last_step(self: Any, store: Any, number: int, state: Any) -> Any:
+        found = waiting_halves(self, store, number, state)
+        return [kept for kept in found if kept.sequence == state.version]
 
-    patch.setattr(fold, "known_halves", unchecked_alone)
+    patch.setattr(RememberedHalves, "waiting", of_the_last_step)
 
 
 def _halves_of_lost_folds_read(patch: pytest.MonkeyPatch) -> None:
     """A step's halves are put before its transaction, and whoever finds them believes them."""
     waiting_items = fold.ShardFold._waiting_items
 
-    def put_first(self: Any, halves: Halves, sequence: int) -> Any:
+    def put_first(self: Any, halves: Any, sequence: int) -> Any:
         items = waiting_items(self, halves, sequence)
         self._store.put_batch(config.STATISTICS_TABLE, items)
         return items
 
-    def known(view: Any, items: Any, entries: Any) -> Any:
-        found = join.KnownHalves()
-        for _, message in items:
-            found.add(halves_from(message), 0)
-        return found
+    def all_there_are(_: Any, store: Any, number: int, __: Any) -> Any:
+        for sequence, message in shard.read_halves(store, number):
+            yield Kept(sequence, 0, message, trace_ids_in(message))
 
     patch.setattr(fold.ShardFold, "_waiting_items", put_first)
-    patch.setattr(fold, "known_halves", known)
+    patch.setattr(RememberedHalves, "waiting", all_there_are)
     patch.setattr(config, "PENDING_WINDOW_SECONDS", 10**10)
+
+
+def _first_look_remembered(patch: pytest.MonkeyPatch) -> None:
+    """What waits is read once for a function's life, as if nobody ever added to it."""
+    waiting_halves = RememberedHalves.waiting
+
+    def at_first(self: Any, store: Any, number: int, state: Any) -> Any:
+        looks = self.__dict__.setdefault("looks", {})
+        if number not in looks:
+            looks[number] = list(waiting_halves(self, store, number, state))
+        return looks[number]
+
+    patch.setattr(RememberedHalves, "waiting", at_first)
 
 
 def _all_segments_deleted(patch: pytest.MonkeyPatch) -> None:
@@ -314,6 +326,7 @@ PLANTED = [
     Planted("halves not kept", _halves_not_kept),
     Planted("halves kept for one fold", _halves_let_go_when_checked),
     Planted("halves of lost folds are read", _halves_of_lost_folds_read),
+    Planted("halves remembered from the first look", _first_look_remembered),
     Planted("every segment is deleted", _all_segments_deleted),
     Planted("half folded is deleted", _half_folded_is_deleted),
     Planted("progress beyond the view forgotten", _forgotten_beyond_the_view),

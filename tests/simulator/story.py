@@ -20,6 +20,7 @@ from chalicelib.receive.endpoint import receive_traces
 from chalicelib.store.consume import Consumer
 from chalicelib.store.dynamodb import DynamoStore, plain_item
 from chalicelib.store.layout import Level
+from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.shard import Bound
 from chalicelib.store.traces import read_spans
 from chalicelib.summarise import fold, job, waiting
@@ -89,6 +90,7 @@ class Limits(NamedTuple):
     targets: int
     traces: int
     backlog: Bound
+    remembered_bytes: int
 
     def set(self, patch: pytest.MonkeyPatch) -> None:
         for module in (fold, waiting):
@@ -98,9 +100,9 @@ class Limits(NamedTuple):
 
 
 LIMITS = (
-    Limits(fold.TARGETS_MAX, waiting.TRACES_MAX, job.BACKLOG_MAX),
-    Limits(2, 1, Bound(segments=1, stored_bytes=1_000)),
-    Limits(4, 1, Bound(segments=2, stored_bytes=1_000_000)),
+    Limits(fold.TARGETS_MAX, waiting.TRACES_MAX, job.BACKLOG_MAX, 10**6),
+    Limits(2, 1, Bound(segments=1, stored_bytes=1_000), 0),
+    Limits(4, 1, Bound(segments=2, stored_bytes=1_000_000), 700),
 )
 
 
@@ -264,14 +266,17 @@ class Story:
         consumer.consume(records)
 
     def _fold_for_a_while(self, times: int = 2) -> None:
+        remembered = RememberedHalves(self.limits.remembered_bytes)
         for _ in range(times):
             try:
-                self.summarise()
-            except (StoreError, Died):
+                self.summarise(remembered)
+            except StoreError:
                 continue
+            except Died:
+                remembered = RememberedHalves(self.limits.remembered_bytes)
 
-    def summarise(self) -> None:
-        job.summarise_shards(self.store, range(self.shards), self.now)
+    def summarise(self, remembered: RememberedHalves | None = None) -> None:
+        job.summarise_shards(self.store, range(self.shards), self.now, remembered=remembered)
 
     def _move_the_clock(self) -> None:
         for _ in range(6):
