@@ -28,6 +28,7 @@ from chalicelib.present.columns import columns_json
 from chalicelib.present.respond import json_answer
 from chalicelib.query.trace import trace_page
 from chalicelib.store import dictionary
+from chalicelib.store.chunk import columns_and_frame
 from chalicelib.store.layout import fold_partition, segment_sort_key
 from chalicelib.store.shard import read_shard
 from chalicelib.summarise.fold import ShardFold
@@ -134,7 +135,7 @@ def _trace() -> tuple[bytes, list[Item]]:
     # Another process has not learned it.
     value = chunks[0]["v"]
     assert isinstance(value, bytes)
-    number = dictionary_id(value[2:])
+    number = dictionary_id(columns_and_frame(value)[1])
     learned = dictionary.dictionary_with_id(store, number)
     assert learned
     key: Item = {"p": dictionary.PARTITION, "s": number.to_bytes(4, "big")}

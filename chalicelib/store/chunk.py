@@ -110,6 +110,11 @@ def traces_data_of(
 def _unpacked(trace_id: bytes, value: bytes, dictionaries: Mapping[int, zstd.ZstdDict]) -> bytes:
     if value[0] != PACKED_VERSION:
         raise ValueError(f"version {value[0]} is not known to this release")
-    size, at = varint_at(value, 1)
-    columns, frame = value[at : at + size], value[at + size :]
+    columns, frame = columns_and_frame(value)
     return unpack(trace_id, Packed(columns, content_of(frame, dictionaries)))
+
+
+def columns_and_frame(value: bytes) -> tuple[bytes, bytes]:
+    """What a value of PACKED_VERSION consists of. Raises ValueError or IndexError for one that is cut short."""
+    size, at = varint_at(value, 1)
+    return value[at : at + size], value[at + size :]

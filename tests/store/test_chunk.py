@@ -16,7 +16,6 @@ from chalicelib.errors import StoreError
 from chalicelib.model import zstd
 from chalicelib.model.frame import dictionary_id
 from chalicelib.model.span import Scopes, Span, by_trace, spans_of
-from chalicelib.model.wire import varint_at
 from chalicelib.store import chunk as chunk_module
 from chalicelib.store.chunk import (
     DICTIONARY_PATH,
@@ -24,6 +23,7 @@ from chalicelib.store.chunk import (
     Chunk,
     built_in,
     chunks_of,
+    columns_and_frame,
     traces_data_of,
 )
 from chalicelib.store.traces import read_spans
@@ -113,15 +113,10 @@ def test_largest_span():
     assert len(chunk.value) <= VALUE_BYTES_MAX
 
 
-def frame_in(value: bytes) -> bytes:
-    size, at = varint_at(value, 1)
-    return value[at + size :]
-
-
 def test_dictionary():
     """A chunk names its dictionary in the frame's header; that one is among those that are read with."""
     (chunk,) = chunks_of(traces([Made(1, 1)]))
-    number = dictionary_id(frame_in(chunk.value))
+    number = dictionary_id(columns_and_frame(chunk.value)[1])
     assert number == zstd.ZstdDict(DICTIONARY_PATH.read_bytes()).dict_id != 0
     assert number in built_in()
 
