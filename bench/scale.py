@@ -63,9 +63,9 @@ WRITE_UNITS = {
 """By table and kind of item; a segment's and a half's deleting included."""
 CONSUME_SECONDS = 50e-6
 """16 µs of CPU, and a group's calls of DynamoDB, one after the other."""
-FOLD_SECONDS = 160e-6
-"""Of the schedule's function; nearly all of it is looking through waiting halves."""
-STORED_BYTES, HALF_BYTES = 52, 16
+FOLD_SECONDS = 80e-6
+"""Of the schedule's function at rates whose waiting halves it cannot remember, and looks through; else a quarter."""
+STORED_BYTES, HALF_BYTES = 40, 16
 HALVES_PER_SPAN = 0.5
 RECEIVE_SECONDS, RECEIVE_SECONDS_PER_SPAN = 0.012, 5e-6
 """Of a function with 512 MB, which has 0.29 of a CPU."""
@@ -351,7 +351,7 @@ def partitions_table() -> str:
 
 def one_trace_table(spans: int = 1_000_000) -> str:
     """A trace of a million spans, all in one partition of `spans` and one shard."""
-    chunk_bytes = spans * 36
+    chunk_bytes = spans * 24
     chunk_units = ceil(chunk_bytes / 1_024)
     halves = int(spans * HALVES_PER_SPAN)
     halves_units = 2 * ceil(halves * HALF_BYTES / 1_024)

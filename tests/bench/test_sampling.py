@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import product
+from itertools import pairwise, product
 from math import prod
 from urllib.request import urlopen
 
@@ -48,9 +48,13 @@ def test_measured_points_are_as_measured():
 
 @given(st.floats(0.1, 1_000), st.floats(0.1, 1_000))
 def test_between_points(one, other):
-    """More traffic costs no more a span, and no less in all: so says the line between measured points too."""
+    """A span costs no more than at one of the measured rates about its own, no less than at the other; more traffic
+    costs no less in all."""
     low, high = sorted((one, other))
-    assert dollars_at(CURVE, low) >= dollars_at(CURVE, high) * (1 - 1e-9)
+    for below, above in pairwise(CURVE):
+        if below["traces_per_second"] <= one <= above["traces_per_second"]:
+            ends = sorted((below["dollars"], above["dollars"]))
+            assert ends[0] * (1 - 1e-9) <= dollars_at(CURVE, one) <= ends[1] * (1 + 1e-9)
     assert dollars_at(CURVE, low) * low <= dollars_at(CURVE, high) * high * (1 + 1e-9)
 
 
