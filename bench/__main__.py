@@ -52,6 +52,8 @@ def measure(parts: list[str], *, quick: bool) -> dict[str, Any]:
         sizes = (512,) if quick else processing.SPANS_PER_REQUEST
         spans = 1_024 if quick else processing.SPANS
         found["processing"] = [processing.measure(size, spans, runs) for size in sizes]
+        found["varieties"] = processing.varieties(runs, spans)
+        found["stages"] = processing.consume_stages(runs, spans)
     if "memory" in parts:
         found["memory"] = memory.measure(["consume"] if quick else list(memory.WORKS))
         for row in found["memory"].values():
@@ -95,6 +97,8 @@ def pages(found: dict[str, Any]) -> dict[str, str]:
     if rows := found.get("processing"):
         made["processing"] = report.processing_table(rows)
         made["kinds"] = report.kinds_table(rows[-1])
+        made["varieties"] = report.varieties_table(found["varieties"])
+        made["stages"] = report.stages_table(found["stages"])
     if rows := found.get("memory"):
         made["memory"] = report.memory_table(rows)
     if rows := found.get("cold"):

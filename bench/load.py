@@ -131,6 +131,49 @@ def requests(
     return [request_body(batch) for batch in chunked(spans, spans_per_request)]
 
 
+class Variety(NamedTuple):
+    """How a load differs from the usual one."""
+
+    span_names: int = 0
+    """That every span's name has one of; 0: as they are."""
+    services: int = 0
+    """That each trace's path is drawn from; 0: the usual four."""
+    attributes: int = 0
+    """That every span has at least."""
+
+
+def varied(variety: Variety, seed: int, span_count: int, spans_per_request: int) -> list[bytes]:
+    """As `requests`, of a wider world."""
+    rng = random.Random(seed)
+    spans = []
+    for number in range(span_count // SPANS_PER_TRACE):
+        for span in trace(rng, START_NANO + number * 3_000_000):
+            name = span.fields["name"]
+            if variety.span_names:
+                name += f" {_letters(rng.randrange(variety.span_names))}"
+            attributes = dict(span.attributes)
+            for place in range(len(attributes), variety.attributes):
+                attributes[f"harbour.detail.{_letters(place)}"] = f"{rng.randrange(1_000)} boxes"
+            service = span.service
+            if variety.services:
+                # A trace's four services stay four.
+                first = number * 7_919 % variety.services
+                service = (first + service) % variety.services
+            fields = {**span.fields, "name": name}
+            spans.append(SentSpan(service, fields, attributes))
+    return [request_body(batch) for batch in chunked(spans, spans_per_request)]
+
+
+def _letters(number: int) -> str:
+    """No digits: they would be taken for an id."""
+    return "".join(chr(ord("a") + number // 26**place % 26) for place in range(4))
+
+
+def service_name(service: int) -> str:
+    around, place = divmod(service, len(SERVICES))
+    return SERVICES[place] + (f"-{_letters(around)}" if around else "")
+
+
 def request_body(spans: Sequence[SentSpan]) -> bytes:
     """An ExportTraceServiceRequest's bytes."""
     data = TracesData()
@@ -139,7 +182,7 @@ def request_body(spans: Sequence[SentSpan]) -> bytes:
         of_services.setdefault(span.service, []).append(span)
     for service, of_service in sorted(of_services.items()):
         resource_spans = data.resource_spans.add()
-        _set(resource_spans.resource.attributes, _resource(SERVICES[service]))
+        _set(resource_spans.resource.attributes, _resource(service_name(service)))
         scope_spans = resource_spans.scope_spans.add()
         scope_spans.scope.name = "harbour.instrumentation.http"
         for span in of_service:

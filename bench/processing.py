@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import random
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from bench.cost import Machine
 from bench.counting import CountingStore, unplug, unplugged_store
-from bench.load import START_NANO, requests
-from bench.stages import consume_all, receive
+from bench.load import START_NANO, Variety, requests, varied
+from bench.stages import consume_all, learned, receive, record_of
 from bench.timing import RUNS, cpu_seconds, cpu_seconds_of_all
 from chalicelib import config
+from chalicelib.collector import collector_paused
+from chalicelib.model.halves import halves_and_edges_of
+from chalicelib.model.span import Scopes, by_trace, spans_of
+from chalicelib.model.statistics import statistics_of
+from chalicelib.queue.message import payload_of
+from chalicelib.store.consume import message_from_record
 from chalicelib.store.items import Put
+from chalicelib.store.packed import pack
 from chalicelib.store.remembered import RememberedHalves
+from chalicelib.store.search_block import blocks_of, rows_of
+from chalicelib.store.segment import segments_of
 from chalicelib.store.shard import read_shard
 from chalicelib.summarise.job import summarise_shards
 from chalicelib.summarise.join import known_among
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from chalicelib.model.span import Traces
     from chalicelib.queue.message import Message
     from chalicelib.store.items import Item
 
@@ -66,6 +77,80 @@ def measure(spans_per_request: int, spans_max: int = SPANS, runs: int = RUNS) ->
         "write_units": {kind: n / spans for kind, n in counting.write_units.items()},
         "write_units_total": written,
     }
+
+
+VARIETIES = {
+    "the usual load": Variety(),
+    "1,000 span names": Variety(span_names=1_000),
+    "100 services": Variety(services=100),
+    "50 attributes a span": Variety(attributes=50),
+    "all of these": Variety(1_000, 100, 50),
+}
+
+
+def varieties(runs: int = RUNS, spans: int = SPANS) -> dict[str, dict[str, float]]:
+    """CPU and stored bytes a span of wider worlds, at 512 spans a request."""
+    return {name: _of_variety(variety, runs, spans) for name, variety in VARIETIES.items()}
+
+
+def _of_variety(variety: Variety, runs: int, spans: int) -> dict[str, float]:
+    bodies = varied(variety, 7, spans, 512)
+    messages = [message for body in bodies for message in receive(body, NOW_UNIX_SECONDS)]
+    counting = CountingStore()
+    consume_all(messages, counting, NOW_NANO)
+    receiving, consuming = cpu_seconds_of_all(
+        [
+            lambda: [receive(body, NOW_UNIX_SECONDS) for body in bodies],
+            lambda: consume_all(messages, CountingStore(), NOW_NANO),
+        ],
+        runs,
+    )
+    micros = 1e6 / spans
+    return {
+        "request_bytes": sum(map(len, bodies)) / spans,
+        "receive_micros": receiving * micros,
+        "consume_micros": consuming * micros,
+        "fold_micros": _fold_seconds(messages, runs) * micros,
+        "stored_bytes": sum(counting.put_bytes.values()) / spans,
+    }
+
+
+def consume_stages(runs: int = RUNS, spans: int = SPANS) -> dict[str, float]:
+    """Microseconds a span of each stage of `consume` alone, at 512 spans a request."""
+    bodies = requests(7, spans, 512)
+    messages = [message for body in bodies for message in receive(body, NOW_UNIX_SECONDS)]
+    records = [record_of(message) for message in messages]
+    payloads = [
+        payload_of(config.TENANT, message, config.MESSAGE_PAYLOAD_BYTES_MAX) for message in messages
+    ]
+
+    def decoded() -> Traces:
+        scopes = Scopes()
+        return by_trace(span for each in payloads for span in spans_of(each, scopes))
+
+    traces = decoded()
+    rows = rows_of(traces)
+    packed = [pack(trace_id, of_trace) for trace_id, of_trace in traces.items()]
+    seal = learned().seal_for(NOW_UNIX_SECONDS, NOW_UNIX_SECONDS)
+    stages: dict[str, Callable[[], Any]] = {
+        "messages out of records": lambda: [message_from_record(record) for record in records],
+        "payloads out of messages": lambda: [
+            payload_of(config.TENANT, message, config.MESSAGE_PAYLOAD_BYTES_MAX)
+            for message in messages
+        ],
+        "spans out of payloads": decoded,
+        "chunks: packing": lambda: [pack(*each) for each in traces.items()],
+        "chunks: compressing": lambda: [seal(each.texts) for each in packed],
+        "rows of the index": lambda: rows_of(traces),
+        "blocks of the index": lambda: blocks_of(rows),
+        "segments: statistics": lambda: statistics_of(chain.from_iterable(traces.values())),
+        "segments: half-edges": lambda: halves_and_edges_of(chain.from_iterable(traces.values())),
+        "segments: all": lambda: segments_of(traces, config.SHARDS),
+        "all of consume": lambda: consume_all(messages, CountingStore(), NOW_NANO),
+    }
+    with collector_paused():
+        seconds = cpu_seconds_of_all(list(stages.values()), runs)
+    return {name: each * 1e6 / spans for name, each in zip(stages, seconds, strict=True)}
 
 
 def _fold_seconds(messages: Sequence[Message], runs: int) -> float:

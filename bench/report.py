@@ -56,6 +56,20 @@ def kinds_table(row: dict[str, Any]) -> str:
     )
 
 
+def varieties_table(rows: dict[str, dict[str, float]]) -> str:
+    return table(
+        ("load", "bytes sent", "receive µs", "consume µs", "fold µs", "bytes stored"),
+        [[name, *(f"{figure:.1f}" for figure in row.values())] for name, row in rows.items()],
+    )
+
+
+def stages_table(stages: dict[str, float]) -> str:
+    return table(
+        ("stage of consume", "µs a span"),
+        [[name, f"{micros:.1f}"] for name, micros in stages.items()],
+    )
+
+
 def memory_table(rows: dict[str, dict[str, Any]]) -> str:
     return table(
         ("work", "peak MB", "the function's MB"),

@@ -69,7 +69,7 @@ class _NoDeadLetters:
 
 
 @cache
-def _learned() -> Dictionaries:
+def learned() -> Dictionaries:
     """What a consumer has learned once it has run for a while, from other spans of the same services."""
     store = CountingStore()
     dictionaries = Dictionaries(store)
@@ -83,7 +83,7 @@ def _learned() -> Dictionaries:
 
 def consumer_of(store: ItemStore, now_unix_nano: Callable[[], int]) -> Consumer:
     """A consumer as the function has it, kept over its invocations."""
-    return Consumer(store, _NoDeadLetters(), now_unix_nano, dictionaries=_learned())
+    return Consumer(store, _NoDeadLetters(), now_unix_nano, dictionaries=learned())
 
 
 def consume_all(messages: Sequence[Message], store: ItemStore, now_unix_nano: int) -> None:
