@@ -63,7 +63,7 @@ class RememberedHalves:
         pending = {each.sequence: each.folded_unix_seconds for each in state.pending}
         known = self._shards.setdefault(shard, {})
         for gone in known.keys() - set(pending.items()):
-            self._bytes -= sum(each.bytes_taken for each in known.pop(gone))
+            self._bytes -= sum(each.bytes_taken for each in known.pop(gone, ()))
         for of_step in list(known.values()):
             yield from of_step
         missing = pending.keys() - {sequence for sequence, _ in known}
@@ -83,6 +83,7 @@ class RememberedHalves:
         self, known: dict[Number, list[Kept]], number: Number, of_step: list[Kept]
     ) -> None:
         size = sum(each.bytes_taken for each in of_step)
-        if self._bytes + size <= self._bytes_max:
+        # A laptop's schedule and its tests may fold side by side: each reads, and one is remembered.
+        if number not in known and self._bytes + size <= self._bytes_max:
             known[number] = of_step
             self._bytes += size

@@ -122,6 +122,8 @@ def _mend_queries() -> None:
 def _mend_conditions() -> None:
     import moto.dynamodb.models
     import moto.dynamodb.models.table
+    import moto.dynamodb.responses
+    from moto.dynamodb.comparisons import create_condition_expression_parser
     from moto.dynamodb.comparisons import get_filter_expression as parse
 
     @lru_cache(CONDITIONS_KEPT)
@@ -132,8 +134,24 @@ def _mend_conditions() -> None:
         # A condition with values is another one each time; what is parsed does not change by being asked.
         return parse(expression, names, values) if names or values else parse_once(expression)
 
+    def parser_of(expression: str | None, names: Any, values: Any) -> Any:
+        if names or values:
+            return create_condition_expression_parser(expression, names, values)
+        return _Parsed(parse_once(expression), [])
+
     for module in (moto.dynamodb.models, moto.dynamodb.models.table):
         vars(module)["get_filter_expression"] = parsed
+    vars(moto.dynamodb.responses)["create_condition_expression_parser"] = parser_of
+
+
+class _Parsed(NamedTuple):
+    """What a request's check makes of a condition without names and values."""
+
+    operation: Any
+    expr_attr_names_found: list[str]
+
+    def parse(self) -> Any:
+        return self.operation
 
 
 def _mend_queues() -> None:

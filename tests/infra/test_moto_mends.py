@@ -227,10 +227,20 @@ def test_conditions_are_parsed_once(dynamodb, monkeypatch):
         return parse(expression, *more)
 
     monkeypatch.setattr(comparisons, "create_condition_expression_parser", counting)
+    lexed = []
+    lex = comparisons.ConditionExpressionParser._lex_condition_expression
+
+    def counting_lexer(self: Any) -> Any:
+        lexed.append(self.condition_expression)
+        return lex(self)
+
+    monkeypatch.setattr(
+        comparisons.ConditionExpressionParser, "_lex_condition_expression", counting_lexer
+    )
     condition = "attribute_not_exists(p) AND attribute_not_exists(q)"
     for number in range(20):
         dynamodb.transact_write_items(TransactItems=[put(f"once {number}", 1, condition)])
-    assert parsed.count(condition) == 1
+    assert parsed.count(condition) == lexed.count(condition) == 1
     with pytest.raises(ClientError):
         dynamodb.transact_write_items(TransactItems=[put("once 1", 2, condition)])
     assert value_of(dynamodb, "once 1") == 1
