@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chalicelib.model.edges import EdgeKind, Edges
-from chalicelib.model.halves import Halves, halves_and_edges_of
 from chalicelib.model.measure import Measure, bucket_of
 from chalicelib.summarise import join
 from chalicelib.summarise.join import KnownHalves, added_edges, calls_of, halves_at, lonely
-from tests.model.spans import spans
+from tests.model.spans import halves_and_edges_of, spans
 from tests.payloads import CLIENT, CONSUMER, INTERNAL, MILLI, PRODUCER, SERVER, Made, trace_id
+
+if TYPE_CHECKING:
+    from chalicelib.model.halves import Halves
 
 RPC, MESSAGING, EXTERNAL = EdgeKind.RPC, EdgeKind.MESSAGING, EdgeKind.EXTERNAL
 WINDOW = 100
@@ -88,7 +90,7 @@ CASES: list[tuple[str, list[Made], dict[tuple[str, str, int], tuple[int, int]]]]
 
 
 def halves_of(made: list[Made]) -> Halves:
-    return halves_and_edges_of(spans(made))[0]
+    return halves_and_edges_of(made)[0]
 
 
 def folded(steps: list[tuple[int, list[Made]]]) -> Edges:
@@ -200,7 +202,7 @@ class TestLonely:
 def test_new_halves_take_their_own_keys_alone():
     """What new halves change is computed from what is known under their keys: the rest is not copied for each entry."""
     known = KnownHalves()
-    known.add(halves_and_edges_of(spans([CALL, SERVE._replace(trace=2)]))[0], 0)
+    known.add(halves_and_edges_of([CALL, SERVE._replace(trace=2)])[0], 0)
     new = KnownHalves()
     new.add(halves_of([SERVE]), 0)
     met = new.keys_in_common(known)
