@@ -12,9 +12,8 @@ it is known whose a value is.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import chain, repeat, starmap
+from itertools import chain, pairwise, repeat, starmap
 from operator import sub
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -33,7 +32,7 @@ from chalicelib.model.shadow_pb2 import (
 from chalicelib.model.wire import Prefixes, field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 UNSPECIFIED, INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = range(6)
 """OTLP's numbers of the span kinds."""
@@ -114,22 +113,62 @@ class Span(NamedTuple):
     @property
     def events(self) -> list[tuple[str, Sequence[bytes]]]:
         """(Name, attributes as KeyValue wire bytes) of each event."""
-        parsed = map(ShadowEvent.FromString, self.raw_events)
-        return [(event.name, event.attributes) for event in parsed]
+        return events_in(self.raw_events)
 
     @property
     def links(self) -> list[tuple[bytes, bytes]]:
         """(trace id, span id) of the first links that have well-formed ids."""
-        parsed = map(ShadowLink.FromString, self.raw_links[:_LINKS_PER_SPAN_MAX])
-        return [
-            (link.trace_id, link.span_id)
-            for link in parsed
-            if len(link.trace_id) == 16 and len(link.span_id) == 8
-        ]
+        return links_in(self.raw_links)
 
 
-Traces = Mapping[bytes, Sequence[Span]]
-"""Trace id → its spans: what storing works on, for what a trace shares is then computed once."""
+def events_in(raw_events: Iterable[bytes]) -> list[tuple[str, Sequence[bytes]]]:
+    """(Name, attributes as KeyValue wire bytes) of each event's wire bytes."""
+    parsed = map(ShadowEvent.FromString, raw_events)
+    return [(event.name, event.attributes) for event in parsed]
+
+
+def links_in(raw_links: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    """(trace id, span id) of the first links that have well-formed ids, from their wire bytes."""
+    parsed = map(ShadowLink.FromString, raw_links[:_LINKS_PER_SPAN_MAX])
+    return [
+        (link.trace_id, link.span_id)
+        for link in parsed
+        if len(link.trace_id) == 16 and len(link.span_id) == 8
+    ]
+
+
+class SpanBatch(NamedTuple):
+    """Spans of one scope, column by column: what storing works on. Those of a trace follow each other, as a rule.
+
+    The columns are what the fields of Span are.
+    """
+
+    scope: Scope
+    trace_ids: Sequence[bytes]
+    span_ids: Sequence[bytes]
+    parent_span_ids: Sequence[bytes]
+    names: Sequence[str]
+    kinds: Sequence[int]
+    start_times_unix_nano: Sequence[int]
+    durations_nano: Sequence[int]
+    errors: Sequence[bool]
+    entries: Sequence[bool]
+    raws: Sequence[bytes]
+    attributes: Sequence[Sequence[bytes]]
+    raw_events: Sequence[Sequence[bytes]]
+    raw_links: Sequence[Sequence[bytes]]
+
+    def spans(self) -> Iterator[Span]:
+        scopes = repeat(self.scope, len(self.raws))
+        _, *columns, raws, attributes, events, links = self
+        return map(_new_span, zip(*columns, scopes, raws, attributes, events, links, strict=True))
+
+    def runs(self) -> Iterator[tuple[bytes, int, int]]:
+        """Trace id, and from where to before where its spans are, of each trace (again, if they are apart)."""
+        ids = self.trace_ids
+        ends = [place for place, (one, next_one) in enumerate(pairwise(ids), 1) if one != next_one]
+        starts = [0, *ends]
+        return zip(map(ids.__getitem__, starts), starts, [*ends, len(ids)], strict=True)
 
 
 class Scopes:
@@ -186,32 +225,37 @@ def is_entry(kind: int, parent_span_id: bytes, flags: int) -> bool:
 def spans_of(payload: bytes, scopes: Scopes) -> Iterator[Span]:
     """Every span of TracesData bytes that `receive` has accepted, in order."""
     for scope, raws in scopes_of(payload, scopes):
-        yield from _spans(raws, scope)
+        for batch in _batches(scope, raws):
+            yield from batch.spans()
 
 
-def spans_of_all(payloads: Iterable[bytes]) -> Iterator[Span]:
-    """Every span of these, scope by scope: faster than one payload after the other, where they are small."""
+def batches_of(payloads: Iterable[bytes]) -> Iterator[SpanBatch]:
+    """Every span of these, scope by scope and, in each, trace by trace."""
     scopes = Scopes()
-    raws_by_scope: dict[Scope, list[bytes]] = defaultdict(list)
+    traces_by_scope: dict[Scope, dict[bytes, list[bytes]]] = {}
     for payload in payloads:
         for scope, raws in scopes_of(payload, scopes):
-            raws_by_scope[scope] += raws
-    for scope, raws in raws_by_scope.items():
-        yield from _spans(raws, scope)
+            traces = traces_by_scope.get(scope)
+            if traces is None:
+                traces = traces_by_scope[scope] = defaultdict(list)
+            for raw in raws:
+                # Where nearly every sender has the trace id. Of others, a trace's spans may be apart.
+                traces[raw[2:18]].append(raw)
+    for scope, traces in traces_by_scope.items():
+        yield from _batches(scope, list(chain.from_iterable(traces.values())))
 
 
-def _spans(raws: Sequence[bytes], scope: Scope) -> Iterator[Span]:
-    """The spans of a scope, from their wire bytes."""
+def _batches(scope: Scope, raws: Sequence[bytes]) -> Iterator[SpanBatch]:
     for start in range(0, len(raws), _PARSED_AT_ONCE_MAX):
         together = raws[start : start + _PARSED_AT_ONCE_MAX]
         try:
-            yield from _parsed(together, scope)
+            yield _parsed(scope, together)
         except _Ambiguous:
             for raw in together:
-                yield from _parsed([raw], scope)
+                yield _parsed(scope, [raw])
 
 
-# What Span(…) comes to, at half its price: this runs for every span.
+# What Span(…) comes to, at half its price.
 _new_span: partial[Span] = partial(tuple.__new__, Span)
 
 
@@ -219,40 +263,38 @@ class _Ambiguous(Exception):
     """Of spans that were parsed together it cannot be told whose a value is."""
 
 
-def _parsed(raws: Sequence[bytes], scope: Scope) -> Iterator[Span]:
+def _parsed(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
     """Spans, parsed at once. Raises _Ambiguous for more than one."""
     count = len(raws)
     columns = SpanColumns.FromString(_BETWEEN.join(raws))
     starts = _column(columns.start_time_unix_nano[:], _NO_TIME, count, 0)
     ends = _column(columns.end_time_unix_nano[:], _NO_TIME, count, 0)
     kinds = _column(columns.kind[:], _NO_KIND, count, 0)
+    if min(kinds) < 0 or max(kinds) > CONSUMER:
+        kinds = [kind if 0 <= kind <= CONSUMER else UNSPECIFIED for kind in kinds]
     parents = _column(columns.parent_span_id[:], _NO_BYTES, count, b"")
     if NO_PARENT in parents:
         parents = [b"" if parent == NO_PARENT else parent for parent in parents]
     flags = _column(columns.flags[:], _NO_FLAGS, count, 0)
-    return map(
-        _new_span,
-        zip(
-            _ids(columns.trace_id[:], count),
-            _ids(columns.span_id[:], count),
-            parents,
-            _names(_column(columns.name[:], _NO_BYTES, count, b"")),
-            kinds if min(kinds) >= 0 and max(kinds) <= CONSUMER else map(_known_kind, kinds),
-            starts,
-            _durations(starts, ends),
-            _errors(columns.status[:], count),
-            # As `is_entry`: for most, their kind tells already.
-            [
-                kind in CALLEE_KINDS or is_entry(kind, parent, of_span)
-                for kind, parent, of_span in zip(kinds, parents, flags, strict=True)
-            ],
-            repeat(scope, count),
-            raws,
-            _lists(columns.attributes[:], count),
-            _lists(columns.events[:], count),
-            _lists(columns.links[:], count),
-            strict=True,
-        ),
+    return SpanBatch(
+        scope,
+        _ids(columns.trace_id[:], count),
+        _ids(columns.span_id[:], count),
+        parents,
+        _names(_column(columns.name[:], _NO_BYTES, count, b"")),
+        kinds,
+        starts,
+        _durations(starts, ends),
+        _errors(columns.status[:], count),
+        # As `is_entry`: for most, their kind tells already.
+        [
+            kind in CALLEE_KINDS or is_entry(kind, parent, of_span)
+            for kind, parent, of_span in zip(kinds, parents, flags, strict=True)
+        ],
+        raws,
+        _lists(columns.attributes[:], count),
+        _lists(columns.events[:], count),
+        _lists(columns.links[:], count),
     )
 
 
@@ -294,10 +336,10 @@ def _ids(values: list[bytes], count: int) -> list[bytes]:
     return values
 
 
-def _lists(values: list[bytes], count: int) -> Iterable[Sequence[bytes]]:
+def _lists(values: list[bytes], count: int) -> list[tuple[bytes, ...]]:
     """The values of each span: of a repeated field."""
     if len(values) == count - 1:
-        return repeat((), count)
+        return [()] * count
     if count == 1:
         return [tuple(values)]
     if values.count(_NO_BYTES) != count - 1:
@@ -312,13 +354,9 @@ def _lists(values: list[bytes], count: int) -> Iterable[Sequence[bytes]]:
     return found
 
 
-def _names(values: list[bytes]) -> Iterator[str]:
+def _names(values: list[bytes]) -> list[str]:
     # Few are distinct.
-    return map({value: value.decode() for value in set(values)}.__getitem__, values)
-
-
-def _known_kind(kind: int) -> int:
-    return kind if 0 <= kind <= CONSUMER else UNSPECIFIED
+    return list(map({value: value.decode() for value in set(values)}.__getitem__, values))
 
 
 def _durations(starts: list[int], ends: list[int]) -> list[int]:
@@ -326,22 +364,14 @@ def _durations(starts: list[int], ends: list[int]) -> list[int]:
     return durations if min(durations) >= 0 else [max(0, duration) for duration in durations]
 
 
-def _errors(values: list[bytes], count: int) -> Iterable[bool]:
+def _errors(values: list[bytes], count: int) -> list[bool]:
     """Of the statuses' wire bytes."""
     if count == 1:
         # A message that was sent in parts is what they are together.
         values = [b"".join(values)]
     statuses = _column(values, _NO_BYTES, count, b"")
     is_error = {each: Status.FromString(each).code == STATUS_ERROR for each in set(statuses)}
-    return map(is_error.__getitem__, statuses)
-
-
-def by_trace(spans: Iterable[Span]) -> Traces:
-    """Spans in order, as those of each trace."""
-    traces: dict[bytes, list[Span]] = defaultdict(list)
-    for span in spans:
-        traces[span.trace_id].append(span)
-    return traces
+    return list(map(is_error.__getitem__, statuses))
 
 
 def traces_data(spans: Iterable[Span]) -> bytes:

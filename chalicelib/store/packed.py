@@ -15,26 +15,28 @@ a span is cut at places that can be found again, so that packing never changes a
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from functools import lru_cache
 from itertools import chain
-from operator import itemgetter, sub
+from operator import sub
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.shadow_pb2 import ResourceSpans, ScopeSpans, TracesData
-from chalicelib.model.span import Span, head_of
+from chalicelib.model.span import head_of
 from chalicelib.model.wire import Prefixes, field, varint, varint_at
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from chalicelib.model.span import SpanBatch
+
 ROOT, FOREIGN, WHOLE, FIRST = range(4)
 """What a span's code says of its parent: none; an id of its own in the columns; that the span is not packed; and from
 FIRST on, the place of the parent's id in the columns."""
 _ID_BYTES = 8
-_BEGIN_BYTES = 20
-"""Tag, length and trace id; tag and length of the span id."""
-_PARENT_TAG = 0x22
-_PARENT = bytes((_PARENT_TAG, _ID_BYTES))
+_AFTER_ID, _AFTER_PARENT = 28, 38
+"""Where the name is, after trace and span id, each with tag and length; and with a parent's id between."""
+_PARENT = bytes((0x22, _ID_BYTES))
 _KIND = 0x30
 """The tag of a span's kind, which is in the byte after it."""
 _TAGS = b"\x39" + bytes(8) + b"\x41" + bytes(8)
@@ -47,9 +49,28 @@ _DIGITS_MAX = 15
 _REMEMBERED_SPANS_MAX = 256
 
 _span_prefixes = Prefixes(2)
-_scope_and_raw = itemgetter(Span._fields.index("scope"), Span._fields.index("raw"))
-_start_of = itemgetter(Span._fields.index("start_time_unix_nano"))
-_duration_of = itemgetter(Span._fields.index("duration_nano"))
+
+
+class Run(NamedTuple):
+    """Spans of a batch, all of one trace."""
+
+    batch: SpanBatch
+    start: int
+    end: int
+    """Before which they end."""
+
+    @property
+    def raws(self) -> Sequence[bytes]:
+        return self.batch.raws[self.start : self.end]
+
+
+def runs_by_trace(batches: Iterable[SpanBatch]) -> dict[bytes, list[Run]]:
+    """Trace id → its spans."""
+    traces: dict[bytes, list[Run]] = defaultdict(list)
+    for batch in batches:
+        for trace_id, start, end in batch.runs():
+            traces[trace_id].append(Run(batch, start, end))
+    return traces
 
 
 class Packed(NamedTuple):
@@ -63,29 +84,29 @@ class _Unfit(Exception):
     """A span is not written as the packed ones are."""
 
 
-def pack(trace_id: bytes, spans: Sequence[Span]) -> Packed:
+def pack(trace_id: bytes, runs: Sequence[Run]) -> Packed:
     """The spans of a trace (at least one), grouped by resource and scope in the order of their first span."""
     try:
-        return _packed(trace_id, spans, ())
-    except (_Unfit, IndexError):
+        return _packed(trace_id, runs, ())
+    except (_Unfit, IndexError, ValueError):
         pass
     # Rarely: which are unfit is found out one by one.
     begin = _begin(trace_id)
-    raws = {span.raw for span in spans}
+    raws = {raw for run in runs for raw in run.raws}
     unfit = {raw for raw in raws if not _is_fit(begin, raw)}
     try:
-        return _packed(trace_id, spans, unfit)
-    except (_Unfit, IndexError):
-        return _packed(trace_id, spans, raws)
+        return _packed(trace_id, runs, unfit)
+    except (_Unfit, IndexError, ValueError):
+        return _packed(trace_id, runs, raws)
 
 
-def _packed(trace_id: bytes, spans: Sequence[Span], unfit: Collection[bytes]) -> Packed:
+def _packed(trace_id: bytes, runs: Sequence[Run], unfit: Collection[bytes]) -> Packed:
     begin = _begin(trace_id)
     ids: list[bytes] = []
     parents: list[bytes | None] = []
     times: list[bytes] = []
     resources: list[bytes] = []
-    for resource_head, scopes in _grouped(spans).items():
+    for resource_head, scopes in _grouped(runs).items():
         of_resource = [resource_head]
         for scope_head, raws in scopes.items():
             texts = [scope_head]
@@ -96,12 +117,7 @@ def _packed(trace_id: bytes, spans: Sequence[Span], unfit: Collection[bytes]) ->
                     continue
                 if not raw.startswith(begin):
                     raise _Unfit
-                if raw[28] == _PARENT_TAG and raw[29] == _ID_BYTES:
-                    parents.append(raw[30:38])
-                    place = 38
-                else:
-                    parents.append(b"")
-                    place = 28
+                place = _AFTER_PARENT if raw[28:30] == _PARENT else _AFTER_ID
                 start = place + raw[place + 1] + 2
                 if raw[start] == _KIND:
                     start += 2
@@ -109,20 +125,18 @@ def _packed(trace_id: bytes, spans: Sequence[Span], unfit: Collection[bytes]) ->
                     # Who joins it again would take what follows for the kind.
                     raise _Unfit
                 end = start + _LANE_BYTES
-                rest_bytes = len(raw) - end
-                if rest_bytes < 0:
-                    raise _Unfit
                 ids.append(raw[20:28])
+                parents.append(raw[30:place])
                 times.append(raw[start:end])
                 texts += (
-                    _span_prefixes[start - place + rest_bytes],
+                    _span_prefixes[len(raw) - _LANE_BYTES - place],
                     raw[place:start],
                     raw[end:],
                 )
             of_resource.append(field(2, b"".join(texts)))
         resources.append(field(1, b"".join(of_resource)))
     codes, foreign = _codes(ids, parents)
-    columns = b"".join([varint(len(parents)), *ids, *foreign, _packed_times(times, spans)])
+    columns = b"".join([varint(len(parents)), *ids, *foreign, _packed_times(times, runs, unfit)])
     return Packed(columns, codes + b"".join(resources))
 
 
@@ -130,22 +144,19 @@ def _begin(trace_id: bytes) -> bytes:
     return b"\n\x10" + trace_id + b"\x12\x08"
 
 
-def _grouped(spans: Iterable[Span]) -> dict[bytes, dict[bytes, list[bytes]]]:
+def _grouped(runs: Iterable[Run]) -> dict[bytes, dict[bytes, list[bytes]]]:
     """Resource head → scope head → spans' bytes."""
     resources: dict[bytes, dict[bytes, list[bytes]]] = {}
-    scope, raws = None, []
-    for of_span, raw in map(_scope_and_raw, spans):
-        if of_span is not scope:
-            scope = of_span
-            scopes = resources.setdefault(scope.resource_head, {})
-            raws = scopes.setdefault(scope.scope_head, [])
-        raws.append(raw)
+    for run in runs:
+        scope = run.batch.scope
+        scopes = resources.setdefault(scope.resource_head, {})
+        scopes.setdefault(scope.scope_head, []).extend(run.raws)
     return resources
 
 
 def _is_fit(begin: bytes, raw: bytes) -> bool:
     """Whether a span can be cut and joined again."""
-    place = 38 if raw[28:30] == _PARENT else 28
+    place = _AFTER_PARENT if raw[28:30] == _PARENT else _AFTER_ID
     try:
         start = place + raw[place + 1] + 2
         end = start + _LANE_BYTES
@@ -218,18 +229,24 @@ def _places(start_digits: int, duration_digits: int) -> list[int]:
     return [digit ^ 1 for digit in chain(of_start, of_duration)]
 
 
-def _packed_times(times: Sequence[bytes], spans: Sequence[Span]) -> bytes:
+def _packed_times(times: Sequence[bytes], runs: Sequence[Run], unfit: Collection[bytes]) -> bytes:
     """The first start, how many digits the columns have, and the columns: digit by digit, each of all spans."""
     count = len(times)
     if not count:
         return b""
     joined = b"".join(times)
-    if count == len(spans):
-        starts, longest = list(map(_start_of, spans)), max(map(_duration_of, spans))
-    else:
+    if len(joined) != count * _LANE_BYTES:
+        raise _Unfit
+    starts: list[int] = []
+    longest = 0
+    if unfit:
         starts = list(map(_start_in, times))
         longest = max(map(sub, map(_end_in, times), starts))
-    base: int = min(starts)
+    else:
+        for batch, start, end in runs:
+            starts += batch.start_times_unix_nano[start:end]
+            longest = max(longest, *batch.durations_nano[start:end])
+    base = min(starts)
     start_digits = (max(starts) - base).bit_length() + 3 >> 2
     duration_digits = longest.bit_length() + 3 >> 2
     if max(start_digits, duration_digits) > _DIGITS_MAX:

@@ -1,6 +1,6 @@
 """Search blocks: the index. A row says what one service holds of one trace in one hour; rows share items.
 
-    spans of a group ──rows_of──▶ SearchRow by hour ──blocks_of──▶ Block (table `index`) ──rows_in──▶ SearchRow
+    batches of spans ──rows_of──▶ SearchRow by hour ──blocks_of──▶ Block (table `index`) ──rows_in──▶ SearchRow
 
 A row may say yes to a question that its spans deny (hashes collide, conditions hold on different spans), never the
 other way round: the index narrows, the spans decide.
@@ -12,19 +12,19 @@ import hashlib
 from array import array
 from collections import defaultdict
 from functools import lru_cache
-from itertools import accumulate, groupby, pairwise
-from operator import attrgetter
+from itertools import accumulate, chain, count, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.attribute import AttributeHashes, event_hash, link_hash
 from chalicelib.model.clew_pb2 import SearchBlock
 from chalicelib.model.frame import message_in, reading, seal
 from chalicelib.model.names import key_name
+from chalicelib.model.span import events_in, links_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from chalicelib.model.span import Span, Traces
+    from chalicelib.model.span import SpanBatch
 
 HOUR_NANO = 3_600_000_000_000
 EVERY_SERVICE = ""
@@ -43,7 +43,6 @@ _NEVER = 1 << 64
 """Later than every time, and longer than every duration."""
 _hashes = AttributeHashes()
 _hash_of = _hashes.__getitem__
-_SCOPE = attrgetter("scope")
 
 
 class SearchRow(NamedTuple):
@@ -74,71 +73,76 @@ class Block(NamedTuple):
     value: bytes
 
 
-def rows_of(traces: Traces) -> dict[int, list[SearchRow]]:
+class _Row:
+    """What becomes a row."""
+
+    __slots__ = ("first", "has_error", "hashes", "longest", "names", "shortest", "spans")
+
+    def __init__(self) -> None:
+        self.spans = 0
+        self.first = self.shortest = _NEVER
+        self.longest = 0
+        self.has_error = False
+        self.names: set[str] = set()
+        self.hashes: set[int] = set()
+
+
+def rows_of(batches: Iterable[SpanBatch]) -> dict[int, list[SearchRow]]:
     """Hour of span start → its rows: one a trace and service, more where it has many spans."""
     rows: dict[int, list[SearchRow]] = defaultdict(list)
-    for trace_id, of_trace in traces.items():
-        by_service: dict[str, list[Span]] = defaultdict(list)
-        # Spans of one scope mostly come one after the other.
-        for scope, of_scope in groupby(of_trace, _SCOPE):
-            by_service[scope.service_key] += of_scope
-        for service, of_service in by_service.items():
-            for part in _parts(of_service):
-                row = _row(trace_id, service, part)
-                rows[row.first_start_time_unix_nano // HOUR_NANO].append(row)
+    growing: dict[tuple[int, bytes, str], _Row] = {}
+    for batch in batches:
+        service = batch.scope.service_key
+        for trace_id, hour, start, end in _hourly_runs(batch):
+            row = growing.get(key := (hour, trace_id, service))
+            if row and row.spans + end - start > _SPANS_PER_ROW_MAX:
+                rows[hour].append(_search_row(trace_id, service, row))
+                row = None
+            if row is None:
+                row = growing[key] = _Row()
+            _grow(row, batch, start, end)
+    for (hour, trace_id, service), row in growing.items():
+        rows[hour].append(_search_row(trace_id, service, row))
     return rows
 
 
-def _parts(spans: list[Span]) -> list[list[Span]]:
-    """The spans of each row: of one hour, and not too many."""
-    starts = [span.start_time_unix_nano for span in spans]
-    if len(spans) <= _SPANS_PER_ROW_MAX and min(starts) // HOUR_NANO == max(starts) // HOUR_NANO:
-        return [spans]
-    by_hour: dict[int, list[Span]] = defaultdict(list)
-    for span in spans:
-        by_hour[span.start_time_unix_nano // HOUR_NANO].append(span)
-    return [
-        of_hour[start : start + _SPANS_PER_ROW_MAX]
-        for of_hour in by_hour.values()
-        for start in range(0, len(of_hour), _SPANS_PER_ROW_MAX)
-    ]
+def _hourly_runs(batch: SpanBatch) -> Iterator[tuple[bytes, int, int, int]]:
+    """Trace id and hour of spans that follow each other, and from where to before where they do."""
+    starts = batch.start_times_unix_nano
+    hour = min(starts) // HOUR_NANO
+    if max(starts) // HOUR_NANO == hour:
+        return ((trace_id, hour, start, end) for trace_id, start, end in batch.runs())
+    each = zip(batch.trace_ids, starts, count(), count(1), strict=False)
+    return ((trace_id, time // HOUR_NANO, start, end) for trace_id, time, start, end in each)
 
 
-def _row(trace_id: bytes, service: str, spans: Sequence[Span]) -> SearchRow:
-    # One loop, each span unpacked at once: rows are of a few spans, and their many.
-    hashes: set[int] = set()
-    names: set[str] = set()
-    first_start = shortest = _NEVER
-    longest, has_error = 0, False
-    resource = None
-    for span in spans:
-        _, _, _, name, _, start, duration, is_error, _, scope, _, attributes, events, links = span
-        hashes.update(map(_hash_of, attributes))
-        names.add(_key_names[name])
-        if start < first_start:
-            first_start = start
-        if duration < shortest:
-            shortest = duration
-        if duration > longest:
-            longest = duration
-        if is_error:
-            has_error = True
-        if scope.resource_attributes is not resource:
-            resource = scope.resource_attributes
-            hashes.update(_resource_hashes(resource))
-        if links:
-            hashes.update([link_hash(linked) for linked, _ in span.links])
-        if events:
-            hashes.update(*[_event_hashes(event, of_event) for event, of_event in span.events])
+def _grow(row: _Row, batch: SpanBatch, start: int, end: int) -> None:
+    # Each column at once: a row is of few spans, and rows are many.
+    durations = batch.durations_nano[start:end]
+    row.spans += end - start
+    row.first = min(row.first, *batch.start_times_unix_nano[start:end])
+    row.shortest = min(row.shortest, *durations)
+    row.longest = max(row.longest, *durations)
+    row.has_error = row.has_error or True in batch.errors[start:end]
+    row.names.update(batch.names[start:end])
+    row.hashes.update(map(_hash_of, chain.from_iterable(batch.attributes[start:end])))
+    row.hashes.update(_resource_hashes(batch.scope.resource_attributes))
+    for links in filter(None, batch.raw_links[start:end]):
+        row.hashes.update(link_hash(linked) for linked, _ in links_in(links))
+    for events in filter(None, batch.raw_events[start:end]):
+        row.hashes.update(*(_event_hashes(*event) for event in events_in(events)))
+
+
+def _search_row(trace_id: bytes, service: str, row: _Row) -> SearchRow:
     return SearchRow(
         trace_id,
         service,
-        first_start,
-        longest,
-        shortest,
-        has_error,
-        frozenset(names),
-        array("H", sorted(hashes)),
+        row.first,
+        row.longest,
+        row.shortest,
+        row.has_error,
+        frozenset(map(_key_names.__getitem__, row.names)),
+        array("H", sorted(row.hashes)),
     )
 
 
