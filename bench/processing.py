@@ -12,7 +12,7 @@ from bench.stages import consume_all, learned, receive, record_of
 from bench.timing import RUNS, cpu_seconds, cpu_seconds_of_all
 from chalicelib import config
 from chalicelib.collector import collector_paused
-from chalicelib.model.span import batches_of
+from chalicelib.model.batch import batches_of
 from chalicelib.model.statistics import statistics_of
 from chalicelib.queue.message import payload_of
 from chalicelib.store.consume import message_from_record

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, TracesData
 
 from chalicelib.model import zstd
-from chalicelib.model.span import batches_of
+from chalicelib.model.batch import batches_of
 from chalicelib.store.chunk import DICTIONARY_PATH
 from chalicelib.store.packed import pack, runs_by_trace
 

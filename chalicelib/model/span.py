@@ -1,21 +1,15 @@
 """Spans as storing sees them: a few decoded fields beside the span's own wire bytes.
 
-    payload (TracesData) ──spans_of──▶ Span(…, raw, scope=Scope(service, heads, …))
+    payload (TracesData) ──scopes_of──▶ Scope(service, heads, …), spans' wire bytes ──▶ Span(…, raw, scope)
 
-Nothing that is only carried along is decoded: attributes stay KeyValue bytes until someone asks for one.
-
-The spans of a scope are parsed all at once. Their bytes, one after the other, are a message too: one whose every field
-is repeated, a column of the fields of all of them. Between the spans stand values that none of them can have, so that
-it is known whose a value is.
+Nothing that is only carried along is decoded: attributes stay KeyValue bytes until someone asks for one. `batch.py`
+makes spans of wire bytes.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from functools import partial
-from itertools import chain, pairwise, repeat, starmap
-from operator import sub
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from itertools import starmap
+from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.attribute import texts_of
 from chalicelib.model.names import key_name
@@ -25,8 +19,6 @@ from chalicelib.model.shadow_pb2 import Resource as ShadowResource
 from chalicelib.model.shadow_pb2 import (
     ResourceSpans,
     ScopeSpans,
-    SpanColumns,
-    Status,
     TracesData,
 )
 from chalicelib.model.wire import Prefixes, field
@@ -50,28 +42,6 @@ _SERVICE_NAME = b"service.name"
 _span_prefixes = Prefixes(2)
 _LINKS_PER_SPAN_MAX = 128
 """OpenTelemetry SDKs' default limit; the rest of a span's links join no edge, and no search finds them."""
-
-_NO_BYTES = b"\xff"
-"""No name (it is not UTF-8), no parent's id, and no message: no span that `receive` has accepted has it as a field."""
-_NO_KIND, _NO_TIME, _NO_FLAGS = (1 << 31) - 1, (1 << 64) - 1, (1 << 32) - 1
-"""A span may have these: then it is parsed alone."""
-_BETWEEN = SpanColumns(
-    parent_span_id=[_NO_BYTES],
-    name=[_NO_BYTES],
-    kind=[_NO_KIND],
-    start_time_unix_nano=[_NO_TIME],
-    end_time_unix_nano=[_NO_TIME],
-    attributes=[_NO_BYTES],
-    events=[_NO_BYTES],
-    links=[_NO_BYTES],
-    status=[_NO_BYTES],
-    flags=[_NO_FLAGS],
-).SerializeToString()
-"""What is put between one span's bytes and the next's. Each span has its ids: they need none."""
-_PARSED_AT_ONCE_MAX = 256
-"""Spans: more of them leave the processor's cache before they are looked at."""
-
-Value = TypeVar("Value", bytes, int)
 
 
 class Scope(NamedTuple):
@@ -137,40 +107,6 @@ def links_in(raw_links: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
     ]
 
 
-class SpanBatch(NamedTuple):
-    """Spans of one scope, column by column: what storing works on. Those of a trace follow each other, as a rule.
-
-    The columns are what the fields of Span are.
-    """
-
-    scope: Scope
-    trace_ids: Sequence[bytes]
-    span_ids: Sequence[bytes]
-    parent_span_ids: Sequence[bytes]
-    names: Sequence[str]
-    kinds: Sequence[int]
-    start_times_unix_nano: Sequence[int]
-    durations_nano: Sequence[int]
-    errors: Sequence[bool]
-    entries: Sequence[bool]
-    raws: Sequence[bytes]
-    attributes: Sequence[Sequence[bytes]]
-    raw_events: Sequence[Sequence[bytes]]
-    raw_links: Sequence[Sequence[bytes]]
-
-    def spans(self) -> Iterator[Span]:
-        scopes = repeat(self.scope, len(self.raws))
-        _, *columns, raws, attributes, events, links = self
-        return map(_new_span, zip(*columns, scopes, raws, attributes, events, links, strict=True))
-
-    def runs(self) -> Iterator[tuple[bytes, int, int]]:
-        """Trace id, and from where to before where its spans are, of each trace (again, if they are apart)."""
-        ids = self.trace_ids
-        ends = [place for place, (one, next_one) in enumerate(pairwise(ids), 1) if one != next_one]
-        starts = [0, *ends]
-        return zip(map(ids.__getitem__, starts), starts, [*ends, len(ids)], strict=True)
-
-
 class Scopes:
     """Interns scopes, so that spans of one resource that came in several messages meet again."""
 
@@ -220,158 +156,6 @@ def is_entry(kind: int, parent_span_id: bytes, flags: int) -> bool:
         or not parent_span_id
         or flags & _FLAGS_REMOTE_KNOWN_AND_TRUE == _FLAGS_REMOTE_KNOWN_AND_TRUE
     )
-
-
-def spans_of(payload: bytes, scopes: Scopes) -> Iterator[Span]:
-    """Every span of TracesData bytes that `receive` has accepted, in order."""
-    for scope, raws in scopes_of(payload, scopes):
-        for batch in _batches(scope, raws):
-            yield from batch.spans()
-
-
-def batches_of(payloads: Iterable[bytes]) -> Iterator[SpanBatch]:
-    """Every span of these, scope by scope and, in each, trace by trace."""
-    scopes = Scopes()
-    traces_by_scope: dict[Scope, dict[bytes, list[bytes]]] = {}
-    for payload in payloads:
-        for scope, raws in scopes_of(payload, scopes):
-            traces = traces_by_scope.get(scope)
-            if traces is None:
-                traces = traces_by_scope[scope] = defaultdict(list)
-            for raw in raws:
-                # Where nearly every sender has the trace id. Of others, a trace's spans may be apart.
-                traces[raw[2:18]].append(raw)
-    for scope, traces in traces_by_scope.items():
-        yield from _batches(scope, list(chain.from_iterable(traces.values())))
-
-
-def _batches(scope: Scope, raws: Sequence[bytes]) -> Iterator[SpanBatch]:
-    for start in range(0, len(raws), _PARSED_AT_ONCE_MAX):
-        together = raws[start : start + _PARSED_AT_ONCE_MAX]
-        try:
-            yield _parsed(scope, together)
-        except _Ambiguous:
-            for raw in together:
-                yield _parsed(scope, [raw])
-
-
-# What Span(…) comes to, at half its price.
-_new_span: partial[Span] = partial(tuple.__new__, Span)
-
-
-class _Ambiguous(Exception):
-    """Of spans that were parsed together it cannot be told whose a value is."""
-
-
-def _parsed(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
-    """Spans, parsed at once. Raises _Ambiguous for more than one."""
-    count = len(raws)
-    columns = SpanColumns.FromString(_BETWEEN.join(raws))
-    starts = _column(columns.start_time_unix_nano[:], _NO_TIME, count, 0)
-    ends = _column(columns.end_time_unix_nano[:], _NO_TIME, count, 0)
-    kinds = _column(columns.kind[:], _NO_KIND, count, 0)
-    if min(kinds) < 0 or max(kinds) > CONSUMER:
-        kinds = [kind if 0 <= kind <= CONSUMER else UNSPECIFIED for kind in kinds]
-    parents = _column(columns.parent_span_id[:], _NO_BYTES, count, b"")
-    if NO_PARENT in parents:
-        parents = [b"" if parent == NO_PARENT else parent for parent in parents]
-    flags = _column(columns.flags[:], _NO_FLAGS, count, 0)
-    return SpanBatch(
-        scope,
-        _ids(columns.trace_id[:], count),
-        _ids(columns.span_id[:], count),
-        parents,
-        _names(_column(columns.name[:], _NO_BYTES, count, b"")),
-        kinds,
-        starts,
-        _durations(starts, ends),
-        _errors(columns.status[:], count),
-        # As `is_entry`: for most, their kind tells already.
-        [
-            kind in CALLEE_KINDS or is_entry(kind, parent, of_span)
-            for kind, parent, of_span in zip(kinds, parents, flags, strict=True)
-        ],
-        raws,
-        _lists(columns.attributes[:], count),
-        _lists(columns.events[:], count),
-        _lists(columns.links[:], count),
-    )
-
-
-def _column(values: list[Value], between: Value, count: int, absent: Value) -> list[Value]:
-    """A value for each span: of a field that it has at most once."""
-    if count == 1:
-        return values[-1:] or [absent]
-    if len(values) == 2 * count - 1 and between not in (found := values[::2]):
-        # So those between are where they must be: each span has one.
-        return found
-    if len(values) == count - 1:
-        return [absent] * count
-    return _sparse_column(values, between, count, absent)
-
-
-def _sparse_column(values: list[Value], between: Value, count: int, absent: Value) -> list[Value]:
-    if values.count(between) != count - 1:
-        raise _Ambiguous
-    found: list[Value] = []
-    of_span = absent
-    for value in chain(values, (between,)):
-        if value == between:
-            found.append(of_span)
-            of_span = absent
-        elif of_span is not absent:
-            # Of two, it depends on the field which counts.
-            raise _Ambiguous
-        else:
-            of_span = value
-    return found
-
-
-def _ids(values: list[bytes], count: int) -> list[bytes]:
-    """Of a field that each span has: as many values as spans are one each."""
-    if count == 1:
-        return values[-1:] or [b""]
-    if len(values) != count:
-        raise _Ambiguous
-    return values
-
-
-def _lists(values: list[bytes], count: int) -> list[tuple[bytes, ...]]:
-    """The values of each span: of a repeated field."""
-    if len(values) == count - 1:
-        return [()] * count
-    if count == 1:
-        return [tuple(values)]
-    if values.count(_NO_BYTES) != count - 1:
-        raise _Ambiguous
-    together = (*values, _NO_BYTES)
-    index = together.index
-    found, start = [], 0
-    for _ in range(count):
-        end = index(_NO_BYTES, start)
-        found.append(together[start:end])
-        start = end + 1
-    return found
-
-
-def _names(values: list[bytes]) -> list[str]:
-    # Few are distinct.
-    return list(map({value: value.decode() for value in set(values)}.__getitem__, values))
-
-
-def _durations(starts: list[int], ends: list[int]) -> list[int]:
-    durations = list(map(sub, ends, starts))
-    return durations if min(durations) >= 0 else [max(0, duration) for duration in durations]
-
-
-def _errors(values: list[bytes], count: int) -> list[bool]:
-    """Of the statuses' wire bytes."""
-    if count == 1:
-        # A message that was sent in parts is what they are together.
-        values = [b"".join(values)]
-    statuses = _column(values, _NO_BYTES, count, b"")
-    is_error = {each: Status.FromString(each).code == STATUS_ERROR for each in set(statuses)}
-    return list(map(is_error.__getitem__, statuses))
 
 
 def traces_data(spans: Iterable[Span]) -> bytes:

@@ -17,7 +17,7 @@ from chalicelib.model.names import key_name, statistics_name
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from chalicelib.model.span import SpanBatch
+    from chalicelib.model.batch import SpanBatch
 
 MINUTE_NANO = 60_000_000_000
 NAMES_MAX = 1_000

@@ -22,7 +22,7 @@ from chalicelib.store.packed import Packed, Run, pack, runs_by_trace, unpack
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from chalicelib.model.span import SpanBatch
+    from chalicelib.model.batch import SpanBatch
 
 DICTIONARY_PATH = Path(__file__).with_name("dictionary_2.zdict")
 """The one that is written with until one is learned. A new one gets a new file; the old ones stay for reading."""

@@ -15,7 +15,7 @@ import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
-from chalicelib.model.span import SpanBatch, batches_of
+from chalicelib.model.batch import SpanBatch, batches_of
 from chalicelib.store import layout
 from chalicelib.store.chunk import Seal, built_in_seal, chunks_of
 from chalicelib.store.items import ConditionFailed, Item, Put

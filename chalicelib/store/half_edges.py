@@ -26,8 +26,9 @@ from chalicelib.store.layout import shard_of_trace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from chalicelib.model.batch import SpanBatch
     from chalicelib.model.clew_pb2 import Halves as HalvesMessage
-    from chalicelib.model.span import Span, SpanBatch
+    from chalicelib.model.span import Span
 
     DatabaseCall = tuple[int, str, str, bool]
     """Minute, service, the database's name, and whether it failed."""

@@ -24,7 +24,7 @@ from chalicelib.model.span import events_in, links_in
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from chalicelib.model.span import SpanBatch
+    from chalicelib.model.batch import SpanBatch
 
 HOUR_NANO = 3_600_000_000_000
 EVERY_SERVICE = ""
@@ -39,8 +39,6 @@ _NAMES_REMEMBERED_MAX = 10_000
 _DIGEST_BYTES = 8
 _HASH_BYTES = 2
 
-_NEVER = 1 << 64
-"""Later than every time, and longer than every duration."""
 _hashes = AttributeHashes()
 _hash_of = _hashes.__getitem__
 
@@ -73,36 +71,24 @@ class Block(NamedTuple):
     value: bytes
 
 
-class _Row:
-    """What becomes a row."""
-
-    __slots__ = ("first", "has_error", "hashes", "longest", "names", "shortest", "spans")
-
-    def __init__(self) -> None:
-        self.spans = 0
-        self.first = self.shortest = _NEVER
-        self.longest = 0
-        self.has_error = False
-        self.names: set[str] = set()
-        self.hashes: set[int] = set()
-
-
 def rows_of(batches: Iterable[SpanBatch]) -> dict[int, list[SearchRow]]:
     """Hour of span start → its rows: one a trace and service, more where it has many spans."""
     rows: dict[int, list[SearchRow]] = defaultdict(list)
-    growing: dict[tuple[int, bytes, str], _Row] = {}
+    last: dict[tuple[int, str], dict[bytes, tuple[int, SearchRow]]] = defaultdict(dict)
     for batch in batches:
-        service = batch.scope.service_key
         for trace_id, hour, start, end in _hourly_runs(batch):
-            row = growing.get(key := (hour, trace_id, service))
-            if row and row.spans + end - start > _SPANS_PER_ROW_MAX:
-                rows[hour].append(_search_row(trace_id, service, row))
-                row = None
-            if row is None:
-                row = growing[key] = _Row()
-            _grow(row, batch, start, end)
-    for (hour, trace_id, service), row in growing.items():
-        rows[hour].append(_search_row(trace_id, service, row))
+            of_service = last[hour, batch.scope.service_key]
+            spans, row = end - start, _row(batch, start, end)
+            if trace_id in of_service:
+                # Of another scope or batch.
+                spans_before, before = of_service[trace_id]
+                if spans + spans_before <= _SPANS_PER_ROW_MAX:
+                    spans, row = spans + spans_before, _merged(before, row)
+                else:
+                    rows[hour].append(before)
+            of_service[trace_id] = spans, row
+    for (hour, _), of_service in last.items():
+        rows[hour] += [row for _, row in of_service.values()]
     return rows
 
 
@@ -116,33 +102,37 @@ def _hourly_runs(batch: SpanBatch) -> Iterator[tuple[bytes, int, int, int]]:
     return ((trace_id, time // HOUR_NANO, start, end) for trace_id, time, start, end in each)
 
 
-def _grow(row: _Row, batch: SpanBatch, start: int, end: int) -> None:
+def _row(batch: SpanBatch, start: int, end: int) -> SearchRow:
     # Each column at once: a row is of few spans, and rows are many.
     durations = batch.durations_nano[start:end]
-    row.spans += end - start
-    row.first = min(row.first, *batch.start_times_unix_nano[start:end])
-    row.shortest = min(row.shortest, *durations)
-    row.longest = max(row.longest, *durations)
-    row.has_error = row.has_error or True in batch.errors[start:end]
-    row.names.update(batch.names[start:end])
-    row.hashes.update(map(_hash_of, chain.from_iterable(batch.attributes[start:end])))
-    row.hashes.update(_resource_hashes(batch.scope.resource_attributes))
+    hashes = set(_resource_hashes(batch.scope.resource_attributes))
+    hashes.update(map(_hash_of, chain.from_iterable(batch.attributes[start:end])))
     for links in filter(None, batch.raw_links[start:end]):
-        row.hashes.update(link_hash(linked) for linked, _ in links_in(links))
+        hashes.update(link_hash(linked) for linked, _ in links_in(links))
     for events in filter(None, batch.raw_events[start:end]):
-        row.hashes.update(*(_event_hashes(*event) for event in events_in(events)))
-
-
-def _search_row(trace_id: bytes, service: str, row: _Row) -> SearchRow:
+        hashes.update(*(_event_hashes(*event) for event in events_in(events)))
     return SearchRow(
-        trace_id,
-        service,
-        row.first,
-        row.longest,
-        row.shortest,
-        row.has_error,
-        frozenset(map(_key_names.__getitem__, row.names)),
-        array("H", sorted(row.hashes)),
+        batch.trace_ids[start],
+        batch.scope.service_key,
+        min(batch.start_times_unix_nano[start:end]),
+        max(durations),
+        min(durations),
+        True in batch.errors[start:end],
+        frozenset(map(_key_names.__getitem__, batch.names[start:end])),
+        array("H", sorted(hashes)),
+    )
+
+
+def _merged(one: SearchRow, other: SearchRow) -> SearchRow:
+    return SearchRow(
+        one.trace_id,
+        one.service,
+        min(one.first_start_time_unix_nano, other.first_start_time_unix_nano),
+        max(one.longest_duration_nano, other.longest_duration_nano),
+        min(one.shortest_duration_nano, other.shortest_duration_nano),
+        one.has_error or other.has_error,
+        one.span_names | other.span_names,
+        array("H", sorted({*one.attribute_hashes, *other.attribute_hashes})),
     )
 
 

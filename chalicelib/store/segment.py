@@ -19,7 +19,7 @@ from chalicelib.store.layout import shard_of_service
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from chalicelib.model.span import SpanBatch
+    from chalicelib.model.batch import SpanBatch
 
 Entry = SegmentMessage.Entry
 _SEGMENT_BYTES_MAX = 300_000

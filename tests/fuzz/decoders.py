@@ -15,10 +15,11 @@ import orjson
 
 from chalicelib import config
 from chalicelib.errors import ClewError, InvalidPayload, StoreError
+from chalicelib.model.batch import spans_of
 from chalicelib.model.edges import edges_from
 from chalicelib.model.frame import reading, seal, unseal
 from chalicelib.model.halves import halves_from
-from chalicelib.model.span import Scopes, spans_of
+from chalicelib.model.span import Scopes
 from chalicelib.model.statistics import statistics_from
 from chalicelib.model.wire import varint_at
 from chalicelib.present import jaeger, zipkin

@@ -14,8 +14,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from chalicelib import config
 from chalicelib.errors import StoreError
 from chalicelib.model import zstd
+from chalicelib.model.batch import spans_of
 from chalicelib.model.frame import dictionary_id
-from chalicelib.model.span import Scopes, Span, spans_of
+from chalicelib.model.span import Scopes, Span
 from chalicelib.store import chunk as chunk_module
 from chalicelib.store.chunk import (
     DICTIONARY_PATH,

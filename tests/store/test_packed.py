@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.errors import StoreError
-from chalicelib.model.span import Span, SpanBatch, traces_data
+from chalicelib.model.batch import SpanBatch
+from chalicelib.model.span import Span, traces_data
 from chalicelib.store.chunk import built_in, chunks_of, traces_data_of
 from chalicelib.store.packed import FIRST, FOREIGN, ROOT, WHOLE, Run, pack, runs_by_trace, unpack
 from tests.model.spans import batches, made_spans, spans
