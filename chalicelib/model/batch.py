@@ -168,7 +168,7 @@ def _cut_batches(scope: Scope, raws: Sequence[bytes]) -> Iterator[SpanBatch]:
     try:
         yield _cut_batch(scope, raws)
     except (_Unlike, _Ambiguous):
-        alike = [is_alike(raw) for raw in raws]
+        alike = [_is_alike(raw) for raw in raws]
         if all(alike) or not any(alike):
             # All of them, if one has a field again further on.
             yield from _batches(scope, raws)
@@ -177,7 +177,7 @@ def _cut_batches(scope: Scope, raws: Sequence[bytes]) -> Iterator[SpanBatch]:
             yield from _batches(scope, list(compress(raws, map(not_, alike))))
 
 
-def is_alike(raw: bytes) -> bool:
+def _is_alike(raw: bytes) -> bool:
     """Whether a span is written as OpenTelemetry's SDKs do, and ends no earlier than it starts."""
     try:
         _columns_of_beginnings([raw])
