@@ -1,6 +1,6 @@
 """How every stored byte string begins: a format version, then how the rest is compressed.
 
-    byte 0   format version (1)
+    byte 0   format version (1, or 2 where the content's has changed)
     byte 1   codec: 0 none, 1 zstd, 2 zstd with the dictionary whose id the frame's own header names
     byte 2…  content
 
@@ -32,24 +32,28 @@ _COMPRESS_BYTES_MIN = 100
 """Below this zstd's own header eats what it saves."""
 
 
-def seal(content: bytes) -> bytes:
+def seal(content: bytes, version: int = FORMAT_VERSION) -> bytes:
     """`content` as stored, compressed where that helps."""
     if len(content) >= _COMPRESS_BYTES_MIN:
         compressed = zstd.compress(content)
         if len(compressed) < len(content):
-            return bytes((FORMAT_VERSION, CODEC_ZSTD)) + compressed
-    return bytes((FORMAT_VERSION, CODEC_NONE)) + content
+            return bytes((version, CODEC_ZSTD)) + compressed
+    return bytes((version, CODEC_NONE)) + content
 
 
-def unseal(stored: bytes, dictionaries: Mapping[int, zstd.ZstdDict] | None = None) -> bytes:
-    """The content of stored bytes.
+def unseal(
+    stored: bytes,
+    dictionaries: Mapping[int, zstd.ZstdDict] | None = None,
+    newest_version: int = FORMAT_VERSION,
+) -> bytes:
+    """The content of stored bytes, of a version up to the newest.
 
     Raises StoreError if they are damaged, or of a version or dictionary that this release does not know.
     """
     if len(stored) < _HEADER_BYTES:
         raise StoreError(f"stored bytes are cut short: {len(stored)} bytes")
     version, codec, body = stored[0], stored[1], stored[2:]
-    if version != FORMAT_VERSION:
+    if not FORMAT_VERSION <= version <= newest_version:
         raise StoreError(f"stored format version {version} is not known to this release")
     if codec == CODEC_NONE:
         return body
@@ -71,10 +75,11 @@ def content_of(frame: bytes, dictionaries: Mapping[int, zstd.ZstdDict]) -> bytes
         raise StoreError(f"stored bytes cannot be read: {error!r}") from error
 
 
-def message_in(message: type[Proto], stored: bytes) -> Proto:
+def message_in(message: type[Proto], stored: bytes, newest_version: int = FORMAT_VERSION) -> Proto:
     """The protobuf message of stored bytes; b"" is an empty one. Raises StoreError as `unseal` does."""
     try:
-        return message.FromString(unseal(stored)) if stored else message()
+        content = unseal(stored, newest_version=newest_version) if stored else b""
+        return message.FromString(content)
     except DecodeError as error:
         raise StoreError(f"stored bytes are no {message.__name__}: {error}") from error
 

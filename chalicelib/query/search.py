@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 import struct
-from bisect import bisect_left, insort
+from bisect import insort
 from heapq import heappop, heappush, nsmallest
 from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
@@ -164,9 +164,7 @@ class Conditions:
 
 def has_hash(row: SearchRow, wanted: int) -> bool:
     """Whether a row's attributes have this hash."""
-    hashes = row.attribute_hashes
-    place = bisect_left(hashes, wanted)
-    return place < len(hashes) and hashes[place] == wanted
+    return wanted in row.attribute_hashes
 
 
 class Hit(NamedTuple, Generic[Answer]):

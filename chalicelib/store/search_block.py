@@ -37,6 +37,8 @@ _SPANS_PER_ROW_MAX = 256
 """Bounds a row. A question's conditions hold on one span, so a trace's spans may be spread over rows at will."""
 _NAMES_REMEMBERED_MAX = 10_000
 _DIGEST_BYTES = 8
+_VERSION = 2
+"""In blocks of version 1 a row's hashes ascend, on which their readers rely."""
 _HASH_BYTES = 2
 
 _hashes = AttributeHashes()
@@ -54,7 +56,7 @@ class SearchRow(NamedTuple):
     has_error: bool
     span_names: frozenset[str]
     attribute_hashes: array[int]
-    """Ascending; of the attributes of spans, resources and events, of events' names, and of the traces that spans
+    """Of the attributes of spans, resources and events, of events' names, and of the traces that spans
     link to."""
     has_event_hashes: bool = True
     """False for rows of older blocks: they say nothing of events."""
@@ -103,13 +105,12 @@ def _hourly_runs(batch: SpanBatch) -> Iterator[tuple[bytes, int, int, int]]:
     return ((trace_id, time // HOUR_NANO, start, end) for trace_id, time, start, end in each)
 
 
-def _row(batch: SpanBatch, start: int, end: int, hashes_of_resource: frozenset[int]) -> SearchRow:
+def _row(batch: SpanBatch, start: int, end: int, hashes_of_resource: list[int]) -> SearchRow:
     # Each column at once: a row is of few spans, and rows are many.
     durations = batch.durations_nano[start:end]
-    hashes = set(hashes_of_resource)
-    hashes.update(map(_hash_of, chain.from_iterable(batch.attributes[start:end])))
+    hashes = [*hashes_of_resource, *map(_hash_of, chain.from_iterable(batch.attributes[start:end]))]
     if batch.raw_links or batch.raw_events:
-        hashes.update(_hashes_of_links_and_events(batch, start, end))
+        hashes += _hashes_of_links_and_events(batch, start, end)
     fields = (
         batch.trace_ids[start],
         batch.scope.service_key,
@@ -118,20 +119,22 @@ def _row(batch: SpanBatch, start: int, end: int, hashes_of_resource: frozenset[i
         min(durations),
         True in batch.errors[start:end],
         frozenset(map(_key_names.__getitem__, batch.names[start:end])),
-        array("H", sorted(hashes)),
+        # As they came, for what mostly comes together then compresses together; each once.
+        array("H", dict.fromkeys(hashes)),
         True,
     )
     # What SearchRow(…) comes to, at half its price.
     return tuple.__new__(SearchRow, fields)
 
 
-def _hashes_of_links_and_events(batch: SpanBatch, start: int, end: int) -> set[int]:
-    hashes: set[int] = set()
+def _hashes_of_links_and_events(batch: SpanBatch, start: int, end: int) -> Iterator[int]:
     for links in batch.raw_links[start:end]:
-        hashes.update(link_hash(linked) for linked, _ in links_in(links))
+        for trace_id, _ in links_in(links):
+            yield link_hash(trace_id)
     for events in batch.raw_events[start:end]:
-        hashes.update(*(_event_hashes(*event) for event in events_in(events)))
-    return hashes
+        for name, attributes in events_in(events):
+            yield event_hash(name)
+            yield from map(_hash_of, attributes)
 
 
 def _merged(one: SearchRow, other: SearchRow) -> SearchRow:
@@ -143,12 +146,8 @@ def _merged(one: SearchRow, other: SearchRow) -> SearchRow:
         min(one.shortest_duration_nano, other.shortest_duration_nano),
         one.has_error or other.has_error,
         one.span_names | other.span_names,
-        array("H", sorted({*one.attribute_hashes, *other.attribute_hashes})),
+        array("H", dict.fromkeys((*one.attribute_hashes, *other.attribute_hashes))),
     )
-
-
-def _event_hashes(name: str, attributes: Sequence[bytes]) -> set[int]:
-    return {event_hash(name), *map(_hash_of, attributes)}
 
 
 class _KeyNames(dict[str, str]):
@@ -167,8 +166,8 @@ _key_names = _KeyNames()
 
 
 @lru_cache(maxsize=1_000)
-def _resource_hashes(attributes: frozenset[bytes]) -> frozenset[int]:
-    return frozenset(map(_hash_of, attributes))
+def _resource_hashes(attributes: frozenset[bytes]) -> list[int]:
+    return sorted(map(_hash_of, attributes))
 
 
 def blocks_of(rows_by_hour: dict[int, list[SearchRow]]) -> list[Block]:
@@ -205,7 +204,7 @@ def _block(hour: int, service: str, rows: Sequence[SearchRow]) -> Block:
     content = _encode(rows)
     latest = max(row.first_start_time_unix_nano for row in rows)
     digest = hashlib.sha256(content).digest()[:_DIGEST_BYTES]
-    return Block(hour, service, latest.to_bytes(8, "big") + digest, seal(content))
+    return Block(hour, service, latest.to_bytes(8, "big") + digest, seal(content, _VERSION))
 
 
 def _encode(rows: Sequence[SearchRow]) -> bytes:
@@ -241,7 +240,7 @@ def _little_endian(hashes: array[int]) -> bytes:
 @reading("search block")
 def rows_in(value: bytes) -> list[SearchRow]:
     """The rows of a block's value. Raises StoreError as `unseal` does."""
-    block = message_in(SearchBlock, value)
+    block = message_in(SearchBlock, value, _VERSION)
     names, trace_ids = list(block.names), block.trace_ids
     has_event_hashes = block.has_event_hashes
     name_indices = list(block.span_names)
