@@ -68,6 +68,10 @@ class Callee(NamedTuple):
     """Of its duration: the edge's latency where the caller's is not known."""
 
 
+CallerProfile = tuple[str, str, int, bool]
+"""Service, peer, kind and whether it failed, as of `Caller`."""
+CalleeProfile = tuple[str, int, bool]
+"""Service, kind and whether it failed, as of `Callee`."""
 DatabaseCall = tuple[int, str, str, bool]
 """Minute, service, the database's name, and whether it failed."""
 HalfKey = tuple[bytes, bytes]
@@ -219,8 +223,8 @@ def halves_from(message: HalvesMessage, wanted: set[HalfKey] | None = None) -> H
     Raises StoreError for damaged ones.
     """
     wanted_traces = None if wanted is None else {trace_id for trace_id, _ in wanted}
-    caller_profiles = [(p.service, p.peer, p.kind, p.error) for p in message.caller_profiles]
-    callee_profiles = [(p.service, p.kind, p.error) for p in message.callee_profiles]
+    caller_profiles = _caller_profiles(message)
+    callee_profiles = _callee_profiles(message)
     minutes = list(message.minutes)
     # What Caller(…) and Callee(…) come to, at a third of their price: a fold reads thousands.
     new = tuple.__new__
@@ -238,11 +242,133 @@ def halves_from(message: HalvesMessage, wanted: set[HalfKey] | None = None) -> H
     )
 
 
+def _caller_profiles(message: HalvesMessage) -> list[CallerProfile]:
+    return [(each.service, each.peer, each.kind, each.error) for each in message.caller_profiles]
+
+
+def _callee_profiles(message: HalvesMessage) -> list[CalleeProfile]:
+    return [(each.service, each.kind, each.error) for each in message.callee_profiles]
+
+
 @reading("half-edges")
-def keys_in(message: HalvesMessage) -> set[HalfKey]:
-    """The keys under which the halves of a message may find others. Raises StoreError for damaged ones."""
-    both = chain(_callers_in(message, None), _callees_in(message, None))
-    return {(trace_id, record[0]) for trace_id, record in both}
+def callers_by_key(
+    message: HalvesMessage,
+) -> list[tuple[HalfKey, tuple[CallerProfile, int, int]]]:
+    """Key of every caller, and its profile, minute and bucket. Raises StoreError for damaged ones."""
+    profiles, minutes = _caller_profiles(message), list(message.minutes)
+    return [
+        ((trace_id, span_id), (profiles[profile], minutes[minute], bucket))
+        for trace_id, (span_id, profile, minute, bucket) in _callers_in(message, None)
+    ]
+
+
+@reading("half-edges")
+def callees_by_key(message: HalvesMessage) -> list[tuple[HalfKey, CalleeProfile]]:
+    """Key and profile of every callee. Raises StoreError for damaged ones."""
+    profiles = _callee_profiles(message)
+    return [
+        ((trace_id, span_id), profiles[profile])
+        for trace_id, (span_id, _, profile, _) in _callees_in(message, None)
+    ]
+
+
+def merged_halves(messages: Iterable[HalvesMessage]) -> Iterator[HalvesMessage]:
+    """The same halves in as few messages as keep each below 200 KB. Raises StoreError for damaged ones."""
+    batch: list[HalvesMessage] = []
+    batch_bytes = 0
+    for message in messages:
+        size = message.ByteSize()
+        if batch and batch_bytes + size > _MESSAGE_BYTES_MAX:
+            yield _merged(batch)
+            batch, batch_bytes = [], 0
+        batch.append(message)
+        batch_bytes += size
+    if batch:
+        yield _merged(batch)
+
+
+@reading("half-edges")
+def _merged(messages: Sequence[HalvesMessage]) -> HalvesMessage:
+    """One message, without unpacking what is packed where that need not change."""
+    if len(messages) == 1:
+        return messages[0]
+    caller_profiles = _positions(
+        {each for message in messages for each in _caller_profiles(message)}
+    )
+    callee_profiles = _positions(
+        {each for message in messages for each in _callee_profiles(message)}
+    )
+    minutes = _positions({each for message in messages for each in message.minutes})
+    callers: dict[bytes, list[bytes]] = defaultdict(list)
+    callees: dict[bytes, list[bytes]] = defaultdict(list)
+    for message in messages:
+        packed = _renumbered_callers(
+            message.callers,
+            [caller_profiles[each] for each in _caller_profiles(message)],
+            [minutes[each] for each in message.minutes],
+        )
+        for trace_id, part in _parts(message, message.caller_counts, _CALLER, packed):
+            callers[trace_id].append(part)
+        packed = _renumbered_callees(
+            message.callees, [callee_profiles[each] for each in _callee_profiles(message)]
+        )
+        for trace_id, part in _parts(message, message.callee_counts, _CALLEE, packed):
+            callees[trace_id].append(part)
+    trace_ids = sorted(callers.keys() | callees.keys())
+    joined_callers = [_union(callers.get(trace_id, ()), _CALLER) for trace_id in trace_ids]
+    joined_callees = [_union(callees.get(trace_id, ()), _CALLEE) for trace_id in trace_ids]
+    return HalvesMessage(
+        caller_profiles=[
+            HalvesMessage.CallerProfile(service=service, peer=peer, kind=kind, error=error)
+            for service, peer, kind, error in caller_profiles
+        ],
+        callee_profiles=[
+            HalvesMessage.CalleeProfile(service=service, kind=kind, error=error)
+            for service, kind, error in callee_profiles
+        ],
+        minutes=list(minutes),
+        trace_ids=b"".join(trace_ids),
+        caller_counts=[len(part) // _CALLER.size for part in joined_callers],
+        callee_counts=[len(part) // _CALLEE.size for part in joined_callees],
+        callers=b"".join(joined_callers),
+        callees=b"".join(joined_callees),
+    )
+
+
+def _renumbered_callers(packed: bytes, profiles: list[int], minutes: list[int]) -> bytes:
+    if _is_identity(profiles) and _is_identity(minutes):
+        return packed
+    return b"".join(
+        [
+            _CALLER.pack(span_id, profiles[profile], minutes[minute], bucket)
+            for span_id, profile, minute, bucket in _CALLER.iter_unpack(packed)
+        ]
+    )
+
+
+def _renumbered_callees(packed: bytes, profiles: list[int]) -> bytes:
+    if _is_identity(profiles):
+        return packed
+    return b"".join(
+        [
+            _CALLEE.pack(span_id, own, profiles[profile], bucket)
+            for span_id, own, profile, bucket in _CALLEE.iter_unpack(packed)
+        ]
+    )
+
+
+def _is_identity(places: list[int]) -> bool:
+    return places == list(range(len(places)))
+
+
+def _union(parts: Sequence[bytes], form: struct.Struct) -> bytes:
+    """The distinct records of a trace's parts."""
+    if len(parts) <= 1:
+        return b"".join(parts)
+    size = form.size
+    return b"".join(
+        sorted({part[i : i + size] for part in parts for i in range(0, len(part), size)})
+    )
 
 
 def _callers_in(message: HalvesMessage, wanted_traces: set[bytes] | None) -> _Records:
@@ -261,13 +387,15 @@ def _records(
     wanted: set[bytes] | None,
 ) -> _Records:
     """Of all traces, or of those that are wanted: a minute's are few of all that wait."""
-    trace_ids = _trace_ids(message)
-    if sum(counts) * form.size != len(packed) or len(counts) != len(trace_ids):
-        raise ValueError(f"{len(packed)} bytes are not {sum(counts)} halves of {form.size}")
     if wanted is None:
-        ids = chain.from_iterable(map(repeat, trace_ids, counts))
+        _check(message, counts, form, packed)
+        ids = chain.from_iterable(map(repeat, _trace_ids(message), counts))
         return zip(ids, form.iter_unpack(packed), strict=True)
-    return _wanted_records(zip(trace_ids, counts, strict=True), form, packed, wanted)
+    return chain.from_iterable(
+        zip(repeat(trace_id), form.iter_unpack(part))
+        for trace_id, part in _parts(message, counts, form, packed)
+        if trace_id in wanted
+    )
 
 
 def trace_ids_in(message: HalvesMessage) -> frozenset[bytes]:
@@ -280,15 +408,24 @@ def _trace_ids(message: HalvesMessage) -> list[bytes]:
     return [joined[i : i + 16] for i in range(0, len(joined), 16)]
 
 
-def _wanted_records(
-    counts: Iterable[tuple[bytes, int]], form: struct.Struct, packed: bytes, wanted: set[bytes]
-) -> _Records:
+def _parts(
+    message: HalvesMessage, counts: Sequence[int], form: struct.Struct, packed: bytes
+) -> Iterator[tuple[bytes, bytes]]:
+    """(Trace id, its records as they are packed), of traces that have any."""
+    _check(message, counts, form, packed)
     place = 0
-    for trace_id, count in counts:
-        end = place + count * form.size
-        if trace_id in wanted:
-            yield from zip(repeat(trace_id), form.iter_unpack(packed[place:end]), strict=False)
-        place = end
+    for trace_id, count in zip(_trace_ids(message), counts, strict=True):
+        if count:
+            end = place + count * form.size
+            yield trace_id, packed[place:end]
+            place = end
+
+
+def _check(
+    message: HalvesMessage, counts: Sequence[int], form: struct.Struct, packed: bytes
+) -> None:
+    if sum(counts) * form.size != len(packed) or len(counts) * 16 != len(message.trace_ids):
+        raise ValueError(f"{len(packed)} bytes are not {sum(counts)} halves of {form.size}")
 
 
 def keys_of(halves: Halves) -> set[HalfKey]:
