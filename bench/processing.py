@@ -13,11 +13,11 @@ from bench.stages import consume_all, learned, receive, record_of
 from bench.timing import RUNS, cpu_seconds, cpu_seconds_of_all
 from chalicelib import config
 from chalicelib.collector import collector_paused
-from chalicelib.model.halves import halves_and_edges_of
-from chalicelib.model.span import Scopes, by_trace, spans_of
+from chalicelib.model.span import by_trace, spans_of_all
 from chalicelib.model.statistics import statistics_of
 from chalicelib.queue.message import payload_of
 from chalicelib.store.consume import message_from_record
+from chalicelib.store.half_edges import half_edges_of
 from chalicelib.store.items import Put
 from chalicelib.store.packed import pack
 from chalicelib.store.remembered import RememberedHalves
@@ -125,8 +125,7 @@ def consume_stages(runs: int = RUNS, spans: int = SPANS) -> dict[str, float]:
     ]
 
     def decoded() -> Traces:
-        scopes = Scopes()
-        return by_trace(span for each in payloads for span in spans_of(each, scopes))
+        return by_trace(spans_of_all(payloads))
 
     traces = decoded()
     rows = rows_of(traces)
@@ -144,7 +143,7 @@ def consume_stages(runs: int = RUNS, spans: int = SPANS) -> dict[str, float]:
         "rows of the index": lambda: rows_of(traces),
         "blocks of the index": lambda: blocks_of(rows),
         "segments: statistics": lambda: statistics_of(chain.from_iterable(traces.values())),
-        "segments: half-edges": lambda: halves_and_edges_of(chain.from_iterable(traces.values())),
+        "segments: half-edges": lambda: half_edges_of(traces, config.SHARDS),
         "segments: all": lambda: segments_of(traces, config.SHARDS),
         "all of consume": lambda: consume_all(messages, CountingStore(), NOW_NANO),
     }

@@ -1,28 +1,21 @@
 """Half-edges: what one span knows of a call whose other side is another span, perhaps in another message.
 
-    CLIENT or PRODUCER span           ──▶ Caller, found under its own span id
-    SERVER or CONSUMER span           ──▶ Callee, looks for the span id of its parent; a shared one for its own
-    each link of a CONSUMER span      ──▶ Callee, looks for the span id of the producer, in the producer's trace
+    Halves(callers, callees) ──halves_messages──▶ HalvesMessage ──halves_from──▶ Halves
 
-A caller that names a database is an edge by itself: databases send no spans. docs/item-layout.md gives the bytes.
+docs/item-layout.md gives the bytes; `store/half_edges.py` says which spans make halves.
 """
 
 from __future__ import annotations
 
 import struct
-from collections import Counter, defaultdict
+import sys
+from array import array
+from collections import defaultdict
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from zlib import crc32
 
 from chalicelib.model.clew_pb2 import Halves as HalvesMessage
-from chalicelib.model.edges import EdgeKind, Edges, smallest_exemplar
 from chalicelib.model.frame import reading
-from chalicelib.model.measure import bucket_of, measure_of
-from chalicelib.model.peers import Peer, peer_of
-from chalicelib.model.span import CALLEE_KINDS, CALLER_KINDS, CONSUMER, Span
-from chalicelib.model.statistics import MINUTE_NANO
-from chalicelib.model.zipkin import SHARED_ATTRIBUTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -30,13 +23,14 @@ if TYPE_CHECKING:
     _Records = Iterator[tuple[bytes, tuple[Any, ...]]]
     """(Trace id, record)."""
 
-_CALLER = struct.Struct("<8sHHh")
+CALLER = struct.Struct("<8sHHh")
 """Span id, caller profile, minute (index), duration bucket."""
-_CALLEE = struct.Struct("<8sIHh")
+CALLEE = struct.Struct("<8sIHh")
 """Span id looked for, CRC-32 of the own span id, callee profile, duration bucket."""
-_NO_PEER = Peer("", EdgeKind.EXTERNAL)
-_MESSAGE_HALVES_MAX = 5_000
+_MESSAGE_HALVES_MAX = 10_000
 _MESSAGE_BYTES_MAX = 200_000
+
+Key = TypeVar("Key")
 
 
 class Caller(NamedTuple):
@@ -69,11 +63,9 @@ class Callee(NamedTuple):
 
 
 CallerProfile = tuple[str, str, int, bool]
-"""Service, peer, kind and whether it failed, as of `Caller`."""
+"""Service, peer, kind and whether it failed, of a Caller."""
 CalleeProfile = tuple[str, int, bool]
-"""Service, kind and whether it failed, as of `Callee`."""
-DatabaseCall = tuple[int, str, str, bool]
-"""Minute, service, the database's name, and whether it failed."""
+"""Service, kind and whether it failed, of a Callee."""
 HalfKey = tuple[bytes, bytes]
 """Trace id and span id of the caller: what both halves of a call have in common."""
 
@@ -83,67 +75,95 @@ class Halves(NamedTuple):
     callees: set[Callee]
 
 
-def halves_and_edges_of(spans: Iterable[Span]) -> tuple[Halves, dict[int, Edges]]:
-    """The half-edges of these spans, and the edges (by minute) that are whole already: calls to databases."""
-    callers: set[Caller] = set()
-    half: tuple[Any, ...]
-    callees: set[Callee] = set()
-    database_calls: dict[DatabaseCall, list[tuple[int, bytes]]] = defaultdict(list)
-    for span in spans:
-        # Unpacked at once: this runs for every span.
-        trace_id, span_id, parent, _, kind, start, duration, is_error, _, scope, _, raws, _, _ = (
-            span
+class Places(dict[Key, int]):
+    """Distinct value → its place, in the order in which they are first asked for."""
+
+    def __missing__(self, key: Key) -> int:
+        found = self[key] = len(self)
+        return found
+
+
+class Row(NamedTuple):
+    """Halves of one trace, each packed as CALLER or CALLEE says."""
+
+    trace_id: bytes
+    callers: Sequence[bytes]
+    callees: Sequence[bytes]
+
+
+class HalfRows:
+    """Half-edges as they are stored: rows by trace, and the tables in which their records name places."""
+
+    def __init__(self) -> None:
+        self.caller_profiles: Places[CallerProfile] = Places()
+        self.callee_profiles: Places[CalleeProfile] = Places()
+        self.minutes: Places[int] = Places()
+        self.rows: list[Row] = []
+
+    def add(self, callers: Iterable[Caller], callees: Iterable[Callee]) -> None:
+        by_trace: dict[bytes, tuple[list[bytes], list[bytes]]] = defaultdict(lambda: ([], []))
+        for caller in callers:
+            profile, minute = self.caller_profiles[caller[2:6]], self.minutes[caller.minute]
+            record = CALLER.pack(caller.span_id, profile, minute, caller.bucket)
+            by_trace[caller.trace_id][0].append(record)
+        for callee in callees:
+            profile = self.callee_profiles[callee[3:6]]
+            record = CALLEE.pack(callee.span_id, callee.own, profile, callee.bucket)
+            by_trace[callee.trace_id][1].append(record)
+        self.rows += [Row(trace_id, *packed) for trace_id, packed in by_trace.items()]
+
+    def message(self, rows: Sequence[Row]) -> HalvesMessage:
+        """Of some of the rows, with all tables."""
+        return self.message_of(
+            [row.trace_id for row in rows],
+            [b"".join(row.callers) for row in rows],
+            [b"".join(row.callees) for row in rows],
         )
-        service = scope.service_key
-        if kind in CALLER_KINDS:
-            name, edge_kind = peer_of(raws) or _NO_PEER
-            minute = start // MINUTE_NANO
-            if edge_kind is EdgeKind.DATABASE:
-                database_calls[minute, service, name, is_error].append((duration, trace_id))
-            else:
-                bucket = bucket_of(duration)
-                half = trace_id, span_id, service, name, edge_kind, is_error, minute, bucket
-                # What Caller(…) comes to, at a third of its price.
-                callers.add(tuple.__new__(Caller, half))
-        elif kind in CALLEE_KINDS:
-            own, bucket = crc32(span_id), bucket_of(duration)
-            is_consumer = kind == CONSUMER
-            edge_kind = EdgeKind.MESSAGING if is_consumer else EdgeKind.RPC
-            # The usual case, that of a server, apart.
-            if not is_consumer and SHARED_ATTRIBUTE not in raws:
-                if len(parent) == 8:
-                    half = trace_id, parent, own, service, edge_kind, is_error, bucket
-                    callees.add(tuple.__new__(Callee, half))
-                continue
-            for of_trace, caller in _callers_of(span):
-                half = of_trace, caller, own, service, edge_kind, is_error, bucket
-                callees.add(tuple.__new__(Callee, half))
-    edges: dict[int, Edges] = defaultdict(Edges)
-    for (minute, service, database, is_error), of_alike in database_calls.items():
-        durations, trace_ids = zip(*of_alike, strict=True)
-        measure = measure_of(durations, is_error=is_error)
-        measure.duration_sum_nano = 0  # The durations of edges are not summed.
-        exemplar = smallest_exemplar(trace_ids)
-        edges[minute].offer((service, database, EdgeKind.DATABASE), measure, exemplar)
-    return Halves(callers, callees), edges
 
+    def message_of(
+        self, trace_ids: Sequence[bytes], callers: Sequence[bytes], callees: Sequence[bytes]
+    ) -> HalvesMessage:
+        """Of these traces' records, with all tables."""
+        return HalvesMessage(
+            caller_profiles=[
+                HalvesMessage.CallerProfile(service=service, peer=peer, kind=kind, error=error)
+                for service, peer, kind, error in self.caller_profiles
+            ],
+            callee_profiles=[
+                HalvesMessage.CalleeProfile(service=service, kind=kind, error=error)
+                for service, kind, error in self.callee_profiles
+            ],
+            minutes=list(self.minutes),
+            trace_ids=b"".join(trace_ids),
+            caller_counts=[len(records) // CALLER.size for records in callers],
+            callee_counts=[len(records) // CALLEE.size for records in callees],
+            callers=b"".join(callers),
+            callees=b"".join(callees),
+        )
 
-def _callers_of(span: Span) -> set[HalfKey]:
-    """Whom the called side of a call looks for."""
-    callers = {(span.trace_id, span.parent_span_id)} if len(span.parent_span_id) == 8 else set()
-    if SHARED_ATTRIBUTE in span.attributes:
-        # Zipkin's way: both halves of a call have one id.
-        callers = {(span.trace_id, span.span_id)}
-    if span.kind == CONSUMER:
-        callers.update(span.links)
-    return callers
+    def messages(self) -> Iterator[HalvesMessage]:
+        """As few as keep each below 200 KB, so that it fits an item."""
+        if self.message(()).ByteSize() > _MESSAGE_BYTES_MAX // 2:
+            # Each would have these tables: with so many names it is to have only those that it needs.
+            yield from halves_messages(halves_from(self.message(self.rows)))
+        elif self.rows:
+            yield from self._bounded_messages(self.rows)
 
-
-Profile = TypeVar("Profile", tuple[str, str, int, bool], tuple[str, int, bool], int)
+    def _bounded_messages(self, rows: Sequence[Row]) -> Iterator[HalvesMessage]:
+        message = self.message(rows)
+        count = sum(message.caller_counts) + sum(message.callee_counts)
+        if count <= _MESSAGE_HALVES_MAX and message.ByteSize() <= _MESSAGE_BYTES_MAX:
+            yield message
+        elif len(rows) > 1:
+            middle = len(rows) // 2
+            yield from self._bounded_messages(rows[:middle])
+            yield from self._bounded_messages(rows[middle:])
+        else:
+            yield from halves_messages(halves_from(message))
 
 
 def halves_messages(halves: Halves) -> Iterator[HalvesMessage]:
-    """As stored: sorted; as few messages as keep each below 200 KB, so that it fits an item."""
+    """Equal halves as equal messages: as few as keep each below 200 KB."""
     callers, callees = sorted(halves.callers), sorted(halves.callees)
     for start in range(0, len(callers) + len(callees), _MESSAGE_HALVES_MAX):
         yield from _bounded_messages(*_sliced(callers, callees, start, start + _MESSAGE_HALVES_MAX))
@@ -160,7 +180,9 @@ def _sliced(
 def _bounded_messages(
     callers: Sequence[Caller], callees: Sequence[Callee]
 ) -> Iterator[HalvesMessage]:
-    message = _halves_message(callers, callees)
+    rows = HalfRows()
+    rows.add(callers, callees)
+    message = rows.message(rows.rows)
     count = len(callers) + len(callees)
     if message.ByteSize() > _MESSAGE_BYTES_MAX and count > 1:
         middle = count // 2
@@ -168,52 +190,6 @@ def _bounded_messages(
         yield from _bounded_messages(*_sliced(callers, callees, middle, count))
     else:
         yield message
-
-
-def _halves_message(callers: Sequence[Caller], callees: Sequence[Callee]) -> HalvesMessage:
-    """Of sorted halves: those of a trace follow each other."""
-    profile_of_callers = [half[2:6] for half in callers]
-    profile_of_callees = [half[3:6] for half in callees]
-    minute_of_callers = [half.minute for half in callers]
-    caller_profiles = _positions(set(profile_of_callers))
-    callee_profiles = _positions(set(profile_of_callees))
-    minutes = _positions(set(minute_of_callers))
-    callers_of = Counter([half.trace_id for half in callers])
-    callees_of = Counter([half.trace_id for half in callees])
-    trace_ids = sorted({*callers_of, *callees_of})
-    return HalvesMessage(
-        caller_profiles=[
-            HalvesMessage.CallerProfile(service=service, peer=peer, kind=kind, error=error)
-            for service, peer, kind, error in caller_profiles
-        ],
-        callee_profiles=[
-            HalvesMessage.CalleeProfile(service=service, kind=kind, error=error)
-            for service, kind, error in callee_profiles
-        ],
-        minutes=list(minutes),
-        trace_ids=b"".join(trace_ids),
-        caller_counts=[callers_of[trace_id] for trace_id in trace_ids],
-        callee_counts=[callees_of[trace_id] for trace_id in trace_ids],
-        callers=b"".join(
-            [
-                _CALLER.pack(half.span_id, caller_profiles[profile], minutes[minute], half.bucket)
-                for half, profile, minute in zip(
-                    callers, profile_of_callers, minute_of_callers, strict=True
-                )
-            ]
-        ),
-        callees=b"".join(
-            [
-                _CALLEE.pack(half.span_id, half.own, callee_profiles[profile], half.bucket)
-                for half, profile in zip(callees, profile_of_callees, strict=True)
-            ]
-        ),
-    )
-
-
-def _positions(values: Iterable[Profile]) -> dict[Profile, int]:
-    """Each distinct value → its place in ascending order."""
-    return {value: place for place, value in enumerate(sorted(values))}
 
 
 @reading("half-edges")
@@ -289,94 +265,57 @@ def merged_halves(messages: Iterable[HalvesMessage]) -> Iterator[HalvesMessage]:
 
 @reading("half-edges")
 def _merged(messages: Sequence[HalvesMessage]) -> HalvesMessage:
-    """One message, without unpacking what is packed where that need not change."""
     if len(messages) == 1:
         return messages[0]
-    caller_profiles = _positions(
-        {each for message in messages for each in _caller_profiles(message)}
-    )
-    callee_profiles = _positions(
-        {each for message in messages for each in _callee_profiles(message)}
-    )
-    minutes = _positions({each for message in messages for each in message.minutes})
+    merged = HalfRows()
     callers: dict[bytes, list[bytes]] = defaultdict(list)
     callees: dict[bytes, list[bytes]] = defaultdict(list)
     for message in messages:
-        packed = _renumbered_callers(
-            message.callers,
-            [caller_profiles[each] for each in _caller_profiles(message)],
-            [minutes[each] for each in message.minutes],
-        )
-        for trace_id, part in _parts(message, message.caller_counts, _CALLER, packed):
+        profiles = [merged.caller_profiles[each] for each in _caller_profiles(message)]
+        minutes = [merged.minutes[each] for each in message.minutes]
+        packed = _with_fields(message.callers, CALLER, {4: profiles, 5: minutes})
+        for trace_id, part in _parts(message, message.caller_counts, CALLER, packed):
             callers[trace_id].append(part)
-        packed = _renumbered_callees(
-            message.callees, [callee_profiles[each] for each in _callee_profiles(message)]
-        )
-        for trace_id, part in _parts(message, message.callee_counts, _CALLEE, packed):
+        profiles = [merged.callee_profiles[each] for each in _callee_profiles(message)]
+        packed = _with_fields(message.callees, CALLEE, {6: profiles})
+        for trace_id, part in _parts(message, message.callee_counts, CALLEE, packed):
             callees[trace_id].append(part)
     trace_ids = sorted(callers.keys() | callees.keys())
-    joined_callers = [_union(callers.get(trace_id, ()), _CALLER) for trace_id in trace_ids]
-    joined_callees = [_union(callees.get(trace_id, ()), _CALLEE) for trace_id in trace_ids]
-    return HalvesMessage(
-        caller_profiles=[
-            HalvesMessage.CallerProfile(service=service, peer=peer, kind=kind, error=error)
-            for service, peer, kind, error in caller_profiles
-        ],
-        callee_profiles=[
-            HalvesMessage.CalleeProfile(service=service, kind=kind, error=error)
-            for service, kind, error in callee_profiles
-        ],
-        minutes=list(minutes),
-        trace_ids=b"".join(trace_ids),
-        caller_counts=[len(part) // _CALLER.size for part in joined_callers],
-        callee_counts=[len(part) // _CALLEE.size for part in joined_callees],
-        callers=b"".join(joined_callers),
-        callees=b"".join(joined_callees),
+    return merged.message_of(
+        trace_ids,
+        [_united(callers[trace_id], CALLER) for trace_id in trace_ids],
+        [_united(callees[trace_id], CALLEE) for trace_id in trace_ids],
     )
 
 
-def _renumbered_callers(packed: bytes, profiles: list[int], minutes: list[int]) -> bytes:
-    if _is_identity(profiles) and _is_identity(minutes):
-        return packed
-    return b"".join(
-        [
-            _CALLER.pack(span_id, profiles[profile], minutes[minute], bucket)
-            for span_id, profile, minute, bucket in _CALLER.iter_unpack(packed)
-        ]
-    )
+def _with_fields(packed: bytes, form: struct.Struct, tables: dict[int, list[int]]) -> bytes:
+    """Records of which each 16-bit field at one of these places is looked up in a table."""
+    fields = array("H", packed)
+    if sys.byteorder == "big":
+        fields.byteswap()
+    for place, table in tables.items():
+        column = slice(place, None, form.size // fields.itemsize)
+        fields[column] = array("H", [table[each] for each in fields[column]])
+    if sys.byteorder == "big":
+        fields.byteswap()
+    return fields.tobytes()
 
 
-def _renumbered_callees(packed: bytes, profiles: list[int]) -> bytes:
-    if _is_identity(profiles):
-        return packed
-    return b"".join(
-        [
-            _CALLEE.pack(span_id, own, profiles[profile], bucket)
-            for span_id, own, profile, bucket in _CALLEE.iter_unpack(packed)
-        ]
-    )
-
-
-def _is_identity(places: list[int]) -> bool:
-    return places == list(range(len(places)))
-
-
-def _union(parts: Sequence[bytes], form: struct.Struct) -> bytes:
-    """The distinct records of a trace's parts."""
+def _united(parts: Sequence[bytes], form: struct.Struct) -> bytes:
+    """The records of a trace's parts, each once."""
     if len(parts) <= 1:
         return b"".join(parts)
     size = form.size
-    return b"".join(
-        sorted({part[i : i + size] for part in parts for i in range(0, len(part), size)})
-    )
+    records = {part[i : i + size] for part in parts for i in range(0, len(part), size)}
+    return b"".join(sorted(records))
 
 
 def _callers_in(message: HalvesMessage, wanted_traces: set[bytes] | None) -> _Records:
-    return _records(message, message.caller_counts, _CALLER, message.callers, wanted_traces)
+    return _records(message, message.caller_counts, CALLER, message.callers, wanted_traces)
 
 
 def _callees_in(message: HalvesMessage, wanted_traces: set[bytes] | None) -> _Records:
-    return _records(message, message.callee_counts, _CALLEE, message.callees, wanted_traces)
+    return _records(message, message.callee_counts, CALLEE, message.callees, wanted_traces)
 
 
 def _records(

@@ -38,14 +38,8 @@ class ScopeSpans(_message.Message):
     schema_url: str
     def __init__(self, scope: _Optional[_Iterable[bytes]] = ..., spans: _Optional[_Iterable[bytes]] = ..., schema_url: _Optional[str] = ...) -> None: ...
 
-class ParsedSpans(_message.Message):
-    __slots__ = ("spans",)
-    SPANS_FIELD_NUMBER: _ClassVar[int]
-    spans: _containers.RepeatedCompositeFieldContainer[Span]
-    def __init__(self, spans: _Optional[_Iterable[_Union[Span, _Mapping]]] = ...) -> None: ...
-
-class Span(_message.Message):
-    __slots__ = ("trace_id", "span_id", "parent_span_id", "name", "kind", "start_time_unix_nano", "end_time_unix_nano", "attributes", "last_event", "last_link", "status", "flags")
+class SpanColumns(_message.Message):
+    __slots__ = ("trace_id", "span_id", "parent_span_id", "name", "kind", "start_time_unix_nano", "end_time_unix_nano", "attributes", "events", "links", "status", "flags")
     TRACE_ID_FIELD_NUMBER: _ClassVar[int]
     SPAN_ID_FIELD_NUMBER: _ClassVar[int]
     PARENT_SPAN_ID_FIELD_NUMBER: _ClassVar[int]
@@ -54,35 +48,23 @@ class Span(_message.Message):
     START_TIME_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
     END_TIME_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
     ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
-    LAST_EVENT_FIELD_NUMBER: _ClassVar[int]
-    LAST_LINK_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    LINKS_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     FLAGS_FIELD_NUMBER: _ClassVar[int]
-    trace_id: bytes
-    span_id: bytes
-    parent_span_id: bytes
-    name: str
-    kind: int
-    start_time_unix_nano: int
-    end_time_unix_nano: int
+    trace_id: _containers.RepeatedScalarFieldContainer[bytes]
+    span_id: _containers.RepeatedScalarFieldContainer[bytes]
+    parent_span_id: _containers.RepeatedScalarFieldContainer[bytes]
+    name: _containers.RepeatedScalarFieldContainer[bytes]
+    kind: _containers.RepeatedScalarFieldContainer[int]
+    start_time_unix_nano: _containers.RepeatedScalarFieldContainer[int]
+    end_time_unix_nano: _containers.RepeatedScalarFieldContainer[int]
     attributes: _containers.RepeatedScalarFieldContainer[bytes]
-    last_event: bytes
-    last_link: bytes
-    status: Status
-    flags: int
-    def __init__(self, trace_id: _Optional[bytes] = ..., span_id: _Optional[bytes] = ..., parent_span_id: _Optional[bytes] = ..., name: _Optional[str] = ..., kind: _Optional[int] = ..., start_time_unix_nano: _Optional[int] = ..., end_time_unix_nano: _Optional[int] = ..., attributes: _Optional[_Iterable[bytes]] = ..., last_event: _Optional[bytes] = ..., last_link: _Optional[bytes] = ..., status: _Optional[_Union[Status, _Mapping]] = ..., flags: _Optional[int] = ...) -> None: ...
-
-class SpanLinks(_message.Message):
-    __slots__ = ("links",)
-    LINKS_FIELD_NUMBER: _ClassVar[int]
-    links: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, links: _Optional[_Iterable[bytes]] = ...) -> None: ...
-
-class SpanEvents(_message.Message):
-    __slots__ = ("events",)
-    EVENTS_FIELD_NUMBER: _ClassVar[int]
     events: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, events: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    links: _containers.RepeatedScalarFieldContainer[bytes]
+    status: _containers.RepeatedScalarFieldContainer[bytes]
+    flags: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, trace_id: _Optional[_Iterable[bytes]] = ..., span_id: _Optional[_Iterable[bytes]] = ..., parent_span_id: _Optional[_Iterable[bytes]] = ..., name: _Optional[_Iterable[bytes]] = ..., kind: _Optional[_Iterable[int]] = ..., start_time_unix_nano: _Optional[_Iterable[int]] = ..., end_time_unix_nano: _Optional[_Iterable[int]] = ..., attributes: _Optional[_Iterable[bytes]] = ..., events: _Optional[_Iterable[bytes]] = ..., links: _Optional[_Iterable[bytes]] = ..., status: _Optional[_Iterable[bytes]] = ..., flags: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class SpanRow(_message.Message):
     __slots__ = ("span_id", "parent_span_id", "name", "kind", "start_time_unix_nano", "end_time_unix_nano", "dropped_attributes_count", "events", "dropped_events_count", "links", "dropped_links_count", "status", "flags")

@@ -12,11 +12,10 @@ nothing of it is counted. So a message counts exactly once, however often it is 
 from __future__ import annotations
 
 import hashlib
-from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
-from chalicelib.model.span import Scopes, Span, Traces, by_trace, spans_of
+from chalicelib.model.span import Traces, by_trace, spans_of_all
 from chalicelib.store import layout
 from chalicelib.store.chunk import Seal, built_in_seal, chunks_of
 from chalicelib.store.items import ConditionFailed, Item, Put
@@ -66,42 +65,36 @@ def commit(
     Raises GroupTooLarge with nothing counted; StoreThrottled or StoreError, after which the group may or may not be
     counted: deliver it again.
     """
-    scopes = Scopes()
-    spans_by_message = {
-        message.digest: list(spans_of(message.payload, scopes)) for message in messages
-    }
-    traces = by_trace(chain.from_iterable(spans_by_message.values()))
+    traces = _traces_of(messages)
     received = max(message.received_unix_seconds for message in messages)
     expiry = received + config.RETENTION_SECONDS
     seal = dictionaries.seal_for(expiry, now_unix_nano // 10**9) if dictionaries else built_in_seal
     store.put_batch(config.SPANS_TABLE, chunk_items(traces, expiry, seal))
     store.put_batch(config.INDEX_TABLE, block_items(traces, expiry))
-    counted = _count(store, spans_by_message, traces, now_unix_nano, shards)
-    return Committed(
-        len(counted), sum(len(spans_by_message[d]) for d in counted), len(messages) - len(counted)
-    )
+    return _count(store, messages, traces, now_unix_nano, shards)
+
+
+def _traces_of(messages: Iterable[Counted]) -> Traces:
+    return by_trace(spans_of_all(message.payload for message in messages))
 
 
 def _count(
-    store: ItemStore,
-    spans_by_message: dict[bytes, list[Span]],
-    traces: Traces,
-    now_unix_nano: int,
-    shards: int,
-) -> list[bytes]:
-    """Count those of the messages that are not counted yet; return their digests. `traces` are all their spans."""
-    digests = list(spans_by_message)
-    while digests:
+    store: ItemStore, messages: Sequence[Counted], traces: Traces, now_unix_nano: int, shards: int
+) -> Committed:
+    """Count those of the messages that are not counted yet. `traces` are all their spans."""
+    uncounted = messages
+    while uncounted:
+        digests = [message.digest for message in uncounted]
         actions = _actions(digests, segments_of(traces, shards), now_unix_nano)
         try:
             store.transact(actions)
         except ConditionFailed as failed:
-            # The markers are the first actions, in the digests' order; segments have no condition.
-            digests = [digest for i, digest in enumerate(digests) if i not in failed.indices]
-            traces = by_trace(chain.from_iterable(map(spans_by_message.__getitem__, digests)))
+            # The markers are the first actions, in the messages' order; segments have no condition.
+            uncounted = [each for i, each in enumerate(uncounted) if i not in failed.indices]
+            traces = _traces_of(uncounted)
         else:
             break
-    return digests
+    return Committed(len(uncounted), sum(map(len, traces.values())), len(messages) - len(uncounted))
 
 
 def _actions(

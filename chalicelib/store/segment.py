@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.clew_pb2 import Segment as SegmentMessage
 from chalicelib.model.edges import edges_message
 from chalicelib.model.frame import message_in, seal
-from chalicelib.model.halves import Halves, halves_and_edges_of, halves_messages
 from chalicelib.model.statistics import statistics_message, statistics_of
-from chalicelib.store.layout import shard_of_service, shard_of_trace
+from chalicelib.store.half_edges import half_edges_of
+from chalicelib.store.layout import shard_of_service
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from chalicelib.model.span import Span, Traces
+    from chalicelib.model.span import Traces
 
 Entry = SegmentMessage.Entry
 _SEGMENT_BYTES_MAX = 300_000
@@ -35,7 +36,7 @@ def segments_of(traces: Traces, shards: int) -> list[Segment]:
     """The segments that these spans add: none for no spans, one a shard as a rule."""
     entries: dict[int, list[Entry]] = defaultdict(list)
     for (service, minute), statistics in sorted(
-        statistics_of(chain.from_iterable(traces.values())).items(), key=lambda item: item[0]
+        statistics_of(chain.from_iterable(traces.values())).items(), key=itemgetter(0)
     ):
         entry = Entry(service=service, minute=minute, statistics=statistics_message(statistics))
         entries[shard_of_service(service, shards)].append(entry)
@@ -49,31 +50,11 @@ def segments_of(traces: Traces, shards: int) -> list[Segment]:
 
 
 def _edge_entries(traces: Traces, shards: int) -> Iterator[tuple[int, Entry]]:
-    spans_by_shard: dict[int, list[Span]] = defaultdict(list)
-    for trace_id, of_trace in traces.items():
-        spans_by_shard[shard_of_trace(trace_id, shards)] += of_trace
-    halves_by_shard: dict[int, Halves] = {}
-    for shard, of_shard in sorted(spans_by_shard.items()):
-        halves_by_shard[shard], edges = halves_and_edges_of(of_shard)
-        for minute, of_minute in sorted(edges.items()):
-            yield shard, Entry(minute=minute, edges=edges_message(of_minute))
-    if shards > 1:
-        halves_by_shard = _where_they_are_looked_for(halves_by_shard, shards)
-    for shard, halves in sorted(halves_by_shard.items()):
-        for message in halves_messages(halves):
+    for shard, half_edges in sorted(half_edges_of(traces, shards).items(), key=itemgetter(0)):
+        for minute, edges in sorted(half_edges.edges().items()):
+            yield shard, Entry(minute=minute, edges=edges_message(edges))
+        for message in half_edges.messages():
             yield shard, Entry(halves=message)
-
-
-def _where_they_are_looked_for(
-    halves_by_shard: dict[int, Halves], shards: int
-) -> dict[int, Halves]:
-    """A consumer's link leads to the producer's trace, and so perhaps to another shard."""
-    moved: dict[int, Halves] = defaultdict(lambda: Halves(set(), set()))
-    for shard, halves in halves_by_shard.items():
-        moved[shard].callers.update(halves.callers)
-        for callee in halves.callees:
-            moved[shard_of_trace(callee.trace_id, shards)].callees.add(callee)
-    return moved
 
 
 def sealed_segments(entries: Iterable[Entry]) -> Iterator[bytes]:

@@ -45,30 +45,29 @@ def _no_condition(patch: pytest.MonkeyPatch) -> None:
 
 
 def _a_duplicate_drops_its_group(patch: pytest.MonkeyPatch) -> None:
-    def count(store: Any, spans: Any, traces: Any, now: int, shards: int) -> list[bytes]:
-        digests = list(spans)
+    def count(store: Any, messages: Any, traces: Any, now: int, shards: int) -> commit.Committed:
+        digests = [message.digest for message in messages]
         try:
             store.transact(commit._actions(digests, segments_of(traces, shards), now))
         except ConditionFailed:
-            return []
-        return digests
+            return commit.Committed(0, 0, len(messages))
+        return commit.Committed(len(messages), 0, 0)
 
     patch.setattr(commit, "_count", count)
 
 
 def _segments_of_duplicates_kept(patch: pytest.MonkeyPatch) -> None:
-    def count(store: Any, spans: Any, traces: Any, now: int, shards: int) -> list[bytes]:
-        digests = list(spans)
-        while True:
+    def count(store: Any, messages: Any, traces: Any, now: int, shards: int) -> commit.Committed:
+        digests = [message.digest for message in messages]
+        while digests:
             actions = commit._actions(digests, segments_of(traces, shards), now)
             try:
                 store.transact(actions)
             except ConditionFailed as failed:
                 digests = [d for i, d in enumerate(digests) if i not in failed.indices]
-                if not digests:
-                    return []
             else:
-                return digests
+                break
+        return commit.Committed(len(digests), 0, len(messages) - len(digests))
 
     patch.setattr(commit, "_count", count)
 
@@ -92,7 +91,7 @@ def _counted_before_stored(patch: pytest.MonkeyPatch) -> None:
     def later(self: DynamoStore, table: str, items: Any) -> None:
         waiting.append((self, table, items))
 
-    def count_first(*arguments: Any) -> list[bytes]:
+    def count_first(*arguments: Any) -> commit.Committed:
         counted = count(*arguments)
         while waiting:
             put_batch(*waiting.pop(0))

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
+from chalicelib.model.halves import Halves, halves_from
 from chalicelib.model.span import Scopes, Span, Traces, by_trace, spans_of
+from chalicelib.store.half_edges import half_edges_of
 from tests.payloads import (
     CLIENT,
     CONSUMER,
@@ -21,6 +23,8 @@ from tests.payloads import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from chalicelib.model.edges import Edges
 
 SERVICES = ("shop", "cart", "stock", "s" * 300)
 ATTRIBUTES = (
@@ -54,3 +58,16 @@ def spans(made: Sequence[Made]) -> list[Span]:
 
 def traces(made: Sequence[Made]) -> Traces:
     return by_trace(spans(made))
+
+
+def halves_and_edges_of(made: Sequence[Made]) -> tuple[Halves, dict[int, Edges]]:
+    """The halves that spans add, and the edges (by minute) that are whole already."""
+    halves = Halves(set(), set())
+    edges: dict[int, Edges] = {}
+    for half_edges in half_edges_of(traces(made), 1).values():
+        edges = half_edges.edges()
+        for message in half_edges.messages():
+            part = halves_from(message)
+            halves.callers.update(part.callers)
+            halves.callees.update(part.callees)
+    return halves, edges

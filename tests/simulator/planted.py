@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from chalicelib import config
 from chalicelib.errors import StoreError
 from chalicelib.model.halves import trace_ids_in
-from chalicelib.model.span import by_trace
 from chalicelib.query import edges, statistics
 from chalicelib.queue import sqs
 from chalicelib.store import commit, consume, layout, shard
@@ -53,14 +52,16 @@ def _remembered_as_counted(patch: pytest.MonkeyPatch) -> None:
 
 
 def _looked_up_rather_than_conditioned(patch: pytest.MonkeyPatch) -> None:
-    def count(store: Any, spans: Any, traces: Any, now: int, shards: int) -> list[bytes]:
-        counted = commit.counted_among(store, spans)
-        digests = [digest for digest in spans if digest not in counted]
-        if digests:
-            new = by_trace(span for digest in digests for span in spans[digest])
-            actions = commit._actions(digests, segments_of(new, shards), now)
+    def count(store: Any, messages: Any, _: Any, now: int, shards: int) -> Any:
+        digests = {message.digest for message in messages}
+        counted = commit.counted_among(store, digests)
+        new = [message for message in messages if message.digest not in counted]
+        if new:
+            traces = commit._traces_of(new)
+            segments = segments_of(traces, shards)
+            actions = commit._actions([message.digest for message in new], segments, now)
             store.transact([put._replace(condition=None) for put in actions])
-        return digests
+        return commit.Committed(len(new), 0, len(messages) - len(new))
 
     patch.setattr(commit, "_count", count)
 

@@ -7,11 +7,11 @@ import pytest
 from chalicelib import config
 from chalicelib.model.clew_pb2 import FoldState
 from chalicelib.model.frame import seal
-from chalicelib.model.halves import halves_and_edges_of, halves_messages
+from chalicelib.model.halves import halves_messages
 from chalicelib.store import layout
 from chalicelib.store.remembered import RememberedHalves
 from tests.memory_store import MemoryStore
-from tests.model.spans import spans
+from tests.model.spans import halves_and_edges_of
 from tests.payloads import CLIENT, Made
 
 SHARD = 3
@@ -19,7 +19,7 @@ SHARD = 3
 
 def keep(store: MemoryStore, sequence: int, trace: int) -> None:
     """What the fold's step of this number writes: a caller's half."""
-    halves, _ = halves_and_edges_of(spans([Made(trace, 1, kind=CLIENT)]))
+    halves, _ = halves_and_edges_of([Made(trace, 1, kind=CLIENT)])
     (message,) = halves_messages(halves)
     key = {"p": layout.halves_partition(SHARD), "s": layout.halves_sort_key(sequence, 0)}
     value = seal(message.SerializeToString(deterministic=True))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from chalicelib.model.edges import EdgeKind, Edges
-from chalicelib.model.halves import Halves, halves_and_edges_of, halves_messages
+from chalicelib.model.halves import halves_messages
 from chalicelib.model.measure import Measure, bucket_of
 from chalicelib.summarise import join
 from chalicelib.summarise.join import KnownHalves, NewHalves, added_edges, calls_of, lonely
-from tests.model.spans import spans
+from tests.model.spans import halves_and_edges_of, spans
 from tests.payloads import CLIENT, CONSUMER, INTERNAL, MILLI, PRODUCER, SERVER, Made, trace_id
+
+if TYPE_CHECKING:
+    from chalicelib.model.halves import Halves
 
 RPC, MESSAGING, EXTERNAL = EdgeKind.RPC, EdgeKind.MESSAGING, EdgeKind.EXTERNAL
 WINDOW = 100
@@ -88,7 +91,7 @@ CASES: list[tuple[str, list[Made], dict[tuple[str, str, int], tuple[int, int]]]]
 
 
 def halves_of(made: list[Made]) -> Halves:
-    return halves_and_edges_of(spans(made))[0]
+    return halves_and_edges_of(made)[0]
 
 
 def new_halves(made: list[Made], time: int) -> NewHalves:
