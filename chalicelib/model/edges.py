@@ -28,6 +28,9 @@ class EdgeKind(IntEnum):
     DATABASE = 3
     EXTERNAL = 4
 
+    # A key's hash goes by its text: a kind is to have that of its number.
+    __repr__ = int.__repr__
+
 
 EdgeKey = tuple[str, str, int]
 """Caller, callee, EdgeKind."""
@@ -155,7 +158,10 @@ def edges_from(message: EdgesMessage) -> Edges:
 
 @reading("edges")
 def merged_edges(parts: Sequence[EdgesMessage]) -> EdgesMessage:
-    """What decoding, adding and encoding these comes to. Raises StoreError for damaged ones."""
+    """What decoding, adding and encoding these comes to; an edge that one part alone has is copied as it is.
+
+    Raises StoreError for damaged ones.
+    """
     edges: dict[EdgeKey, list[EdgesMessage.Edge]] = defaultdict(list)
     for part in parts:
         for each in part.edges:

@@ -135,11 +135,12 @@ def measure_from(message: MeasureMessage) -> Measure:
 
 def merged_message(messages: Sequence[MeasureMessage]) -> MeasureMessage:
     """The sum of stored measures, as stored: what decoding, adding and encoding them comes to."""
-    if len(messages) == 1:
-        return messages[0]
-    total = Measure()
+    first, *others = [message for message in messages if message.ByteSize()] or [MeasureMessage()]
+    if not others:
+        return first
+    total = measure_from(first)
     buckets = total.buckets
-    for message in messages:
+    for message in others:
         total.calls += message.calls
         total.errors += message.errors
         total.duration_sum_nano += message.duration_sum_nano

@@ -6,6 +6,7 @@ spans ──statistics_of──▶ (service, minute) → Statistics ──merge�
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -95,6 +96,8 @@ def above_cap(keys: Iterable[Key], count_max: int) -> list[Key]:
     return ordered[count_max:]
 
 
+# The same names come every minute.
+@lru_cache(10_000)
 def _name_hash(key: tuple[object, ...]) -> bytes:
     return blake2b(repr(key).encode(), digest_size=16).digest()
 
@@ -151,9 +154,9 @@ def statistics_from(message: StatisticsMessage) -> Statistics:
 
 @reading("statistics")
 def merged_statistics(parts: Sequence[StatisticsMessage]) -> StatisticsMessage:
-    """What decoding, adding and encoding these comes to. Raises StoreError for damaged ones.
+    """What decoding, adding and encoding these comes to; a series that one part alone has is copied as it is.
 
-    Most series are in one part alone, or in few: only those that meet are decoded.
+    Raises StoreError for damaged ones.
     """
     series: dict[SeriesKey, list[StatisticsMessage.Series]] = defaultdict(list)
     for part in parts:

@@ -61,7 +61,7 @@ class TargetForm(Generic[Part]):
     def grown(self, value: bytes, added: Sequence[Part]) -> bytes:
         """The stored value after these are merged into the total, and into what the level above is still to get."""
         before = message_in(self._message, value)
-        total = self._merged([before.total, *added] if value else added)
+        total = self._merged([before.total, *added])
         if before.all_pending or not value:
             return _sealed(self._message(total=total, all_pending=True))
         pending = self._merged([before.pending, *added])

@@ -11,6 +11,8 @@ done again. Work is bounded: a step takes at most `TARGETS_MAX` targets and 3 MB
 from __future__ import annotations
 
 from collections import defaultdict
+from heapq import merge
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
@@ -26,7 +28,7 @@ from chalicelib.store.items import ConditionFailed, Put
 from chalicelib.store.layout import HOURS_PER_DAY, MINUTES_PER_HOUR, Key, Level
 from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.segment import sealed_segments
-from chalicelib.store.shard import ShardView, fold_state_put
+from chalicelib.store.shard import ShardView, Unfolded, fold_state_put
 from chalicelib.store.targets import (
     EDGES,
     EDGES_NAME,
@@ -119,23 +121,33 @@ class Taken(NamedTuple):
 
 
 def taken(view: ShardView, targets_max: int, entries_max: int) -> Taken:
-    """Of each segment as many unfolded entries, in order, as seem to fit one transaction; at least one if there is any.
+    """As many unfolded entries as seem to fit one transaction; at least one if there is any.
 
-    Of each segment, not of one after the other: segments have the same services, and each in the same order.
+    Each segment's in order, but not one segment's after another's: those of one target together, so that it is
+    written once for all of them.
     """
     progress = {segment.sort: segment.folded_count for segment in view.segments}
     entries: list[Entry] = []
     targets: set[tuple[str | None, int]] = set()
-    for segment in view.segments:
-        for entry in segment.entries:
-            more = _targets_of(entry) - targets
-            is_full = len(entries) == entries_max or len(targets) + len(more) > targets_max
-            if entries and is_full:
-                break
-            targets |= more
-            entries.append(entry)
-            progress[segment.sort] += 1
+    for sort, entry in merge(*map(_unfolded, view.segments), key=_by_target):
+        more = _targets_of(entry) - targets
+        is_full = len(entries) == entries_max or len(targets) + len(more) > targets_max
+        if entries and is_full:
+            break
+        targets |= more
+        entries.append(entry)
+        progress[sort] += 1
     return Taken(entries, progress)
+
+
+def _unfolded(segment: Unfolded) -> Iterable[tuple[str, Entry]]:
+    return zip(repeat(segment.sort), segment.entries)
+
+
+def _by_target(unfolded: tuple[str, Entry]) -> tuple[bool, str, int]:
+    """The order in which segments have their entries: statistics first."""
+    entry = unfolded[1]
+    return not entry.service, entry.service, entry.minute
 
 
 def _targets_of(entry: Entry) -> set[tuple[str | None, int]]:
