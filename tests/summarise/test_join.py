@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chalicelib.model.edges import EdgeKind, Edges
 from chalicelib.model.halves import halves_messages
 from chalicelib.model.measure import Measure, bucket_of
 from chalicelib.summarise import join
 from chalicelib.summarise.join import KnownHalves, NewHalves, added_edges, calls_of, lonely
-from tests.model.spans import halves_and_edges_of, spans
+from tests.model.spans import halves_and_edges_of, made_spans, spans
 from tests.payloads import CLIENT, CONSUMER, INTERNAL, MILLI, PRODUCER, SERVER, Made, trace_id
 
 if TYPE_CHECKING:
@@ -200,6 +203,17 @@ class TestLonely:
             known.add(halves_of([made]), time)
         callees = halves_of([SERVE]).callees
         assert bool(lonely(callees, 0, known, WINDOW)) == is_lonely, caption
+
+
+@given(st.lists(st.tuples(st.sampled_from((0, WINDOW + 1)), st.lists(made_spans, max_size=9))))
+def test_together_or_one_by_one(steps):
+    """Halves that meet no others add, counted together, what looking at each of their keys comes to."""
+    known = KnownHalves()
+    for time, made in sorted(steps, key=itemgetter(0)):
+        new = new_halves(made, time)
+        expected = join._changes(known, new.of_keys(new.keys), WINDOW)
+        assert added_edges(known, new, WINDOW) == expected
+        known.add(halves_of(made), time)
 
 
 def test_new_halves_take_their_own_keys_alone():
