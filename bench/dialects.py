@@ -19,7 +19,8 @@ from chalicelib import config
 from chalicelib.answer import jaeger, zipkin
 from chalicelib.answer.asked import Asked
 from chalicelib.model import zipkin_spans_pb2 as proto
-from chalicelib.model.span import Scopes, spans_of
+from chalicelib.model.batch import spans_of
+from chalicelib.model.span import Scopes
 from chalicelib.present.jaeger import trace_json as jaeger_json
 from chalicelib.present.zipkin import trace_json as zipkin_json
 from chalicelib.receive.jaeger import payload_from_binary

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from bench.cost import Machine
@@ -13,13 +12,13 @@ from bench.stages import consume_all, learned, receive, record_of
 from bench.timing import RUNS, cpu_seconds, cpu_seconds_of_all
 from chalicelib import config
 from chalicelib.collector import collector_paused
-from chalicelib.model.span import by_trace, spans_of_all
+from chalicelib.model.batch import batches_of
 from chalicelib.model.statistics import statistics_of
 from chalicelib.queue.message import payload_of
 from chalicelib.store.consume import message_from_record
 from chalicelib.store.half_edges import half_edges_of
 from chalicelib.store.items import Put
-from chalicelib.store.packed import pack
+from chalicelib.store.packed import pack, runs_by_trace
 from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.search_block import blocks_of, rows_of
 from chalicelib.store.segment import segments_of
@@ -30,7 +29,6 @@ from chalicelib.summarise.join import known_among
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from chalicelib.model.span import Traces
     from chalicelib.queue.message import Message
     from chalicelib.store.items import Item
 
@@ -124,12 +122,10 @@ def consume_stages(runs: int = RUNS, spans: int = SPANS) -> dict[str, float]:
         payload_of(config.TENANT, message, config.MESSAGE_PAYLOAD_BYTES_MAX) for message in messages
     ]
 
-    def decoded() -> Traces:
-        return by_trace(spans_of_all(payloads))
-
-    traces = decoded()
-    rows = rows_of(traces)
-    packed = [pack(trace_id, of_trace) for trace_id, of_trace in traces.items()]
+    batches = list(batches_of(payloads))
+    traces = runs_by_trace(batches)
+    rows = rows_of(batches)
+    packed = [pack(*each) for each in traces.items()]
     seal = learned().seal_for(NOW_UNIX_SECONDS, NOW_UNIX_SECONDS)
     stages: dict[str, Callable[[], Any]] = {
         "messages out of records": lambda: [message_from_record(record) for record in records],
@@ -137,14 +133,14 @@ def consume_stages(runs: int = RUNS, spans: int = SPANS) -> dict[str, float]:
             payload_of(config.TENANT, message, config.MESSAGE_PAYLOAD_BYTES_MAX)
             for message in messages
         ],
-        "spans out of payloads": decoded,
-        "chunks: packing": lambda: [pack(*each) for each in traces.items()],
+        "spans out of payloads": lambda: list(batches_of(payloads)),
+        "chunks: packing": lambda: [pack(*each) for each in runs_by_trace(batches).items()],
         "chunks: compressing": lambda: [seal(each.texts) for each in packed],
-        "rows of the index": lambda: rows_of(traces),
+        "rows of the index": lambda: rows_of(batches),
         "blocks of the index": lambda: blocks_of(rows),
-        "segments: statistics": lambda: statistics_of(chain.from_iterable(traces.values())),
-        "segments: half-edges": lambda: half_edges_of(traces, config.SHARDS),
-        "segments: all": lambda: segments_of(traces, config.SHARDS),
+        "segments: statistics": lambda: statistics_of(batches),
+        "segments: half-edges": lambda: half_edges_of(batches, config.SHARDS),
+        "segments: all": lambda: segments_of(batches, config.SHARDS),
         "all of consume": lambda: consume_all(messages, CountingStore(), NOW_NANO),
     }
     with collector_paused():

@@ -34,7 +34,8 @@ from urllib.parse import quote, urlsplit
 from bench.__main__ import PROJECT, RESULTS, commit_id
 from bench.load import SERVICES, requests
 from bench.timing import reference_loop_seconds
-from chalicelib.model.span import Scopes, spans_of
+from chalicelib.model.batch import spans_of
+from chalicelib.model.span import Scopes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

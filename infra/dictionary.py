@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, Span, TracesData
 
 from chalicelib.model import zstd
-from chalicelib.model.span import Scopes, spans_of
+from chalicelib.model.batch import batches_of
 from chalicelib.store.chunk import DICTIONARY_PATH
-from chalicelib.store.packed import pack
+from chalicelib.store.packed import pack, runs_by_trace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -238,8 +238,8 @@ def trace(rng: random.Random) -> bytes:
 
 def texts(traces_data: bytes) -> bytes:
     """What a chunk of the spans compresses."""
-    spans = list(spans_of(traces_data, Scopes()))
-    return pack(spans[0].trace_id, spans).texts
+    ((trace_id, runs),) = runs_by_trace(batches_of([traces_data])).items()
+    return pack(trace_id, runs).texts
 
 
 def train(path: Path) -> None:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from chalicelib import config
 from chalicelib.collector import collector_paused
 from chalicelib.errors import InvalidPayload, InvalidQuery, NotFound, StoreThrottled
+from chalicelib.model.batch import spans_of
 from chalicelib.model.measure import Measure, quantile_nano
-from chalicelib.model.span import KIND_NAMES, UNSPECIFIED, Scopes, spans_of
+from chalicelib.model.span import KIND_NAMES, UNSPECIFIED, Scopes
 from chalicelib.present import jaeger as present
 from chalicelib.present.otlp_json import traces_data_json
 from chalicelib.present.respond import json_answer, warned

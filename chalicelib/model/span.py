@@ -1,22 +1,15 @@
 """Spans as storing sees them: a few decoded fields beside the span's own wire bytes.
 
-    payload (TracesData) ──spans_of──▶ Span(…, raw, scope=Scope(service, heads, …))
+    payload (TracesData) ──scopes_of──▶ Scope(service, heads, …), spans' wire bytes ──▶ Span(…, raw, scope)
 
-Nothing that is only carried along is decoded: attributes stay KeyValue bytes until someone asks for one.
-
-The spans of a scope are parsed all at once. Their bytes, one after the other, are a message too: one whose every field
-is repeated, a column of the fields of all of them. Between the spans stand values that none of them can have, so that
-it is known whose a value is.
+Nothing that is only carried along is decoded: attributes stay KeyValue bytes until someone asks for one. `batch.py`
+makes spans of wire bytes.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from functools import partial
-from itertools import chain, repeat, starmap
-from operator import sub
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from itertools import starmap
+from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.attribute import texts_of
 from chalicelib.model.names import key_name
@@ -26,14 +19,12 @@ from chalicelib.model.shadow_pb2 import Resource as ShadowResource
 from chalicelib.model.shadow_pb2 import (
     ResourceSpans,
     ScopeSpans,
-    SpanColumns,
-    Status,
     TracesData,
 )
 from chalicelib.model.wire import Prefixes, field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 UNSPECIFIED, INTERNAL, SERVER, CLIENT, PRODUCER, CONSUMER = range(6)
 """OTLP's numbers of the span kinds."""
@@ -51,28 +42,6 @@ _SERVICE_NAME = b"service.name"
 _span_prefixes = Prefixes(2)
 _LINKS_PER_SPAN_MAX = 128
 """OpenTelemetry SDKs' default limit; the rest of a span's links join no edge, and no search finds them."""
-
-_NO_BYTES = b"\xff"
-"""No name (it is not UTF-8), no parent's id, and no message: no span that `receive` has accepted has it as a field."""
-_NO_KIND, _NO_TIME, _NO_FLAGS = (1 << 31) - 1, (1 << 64) - 1, (1 << 32) - 1
-"""A span may have these: then it is parsed alone."""
-_BETWEEN = SpanColumns(
-    parent_span_id=[_NO_BYTES],
-    name=[_NO_BYTES],
-    kind=[_NO_KIND],
-    start_time_unix_nano=[_NO_TIME],
-    end_time_unix_nano=[_NO_TIME],
-    attributes=[_NO_BYTES],
-    events=[_NO_BYTES],
-    links=[_NO_BYTES],
-    status=[_NO_BYTES],
-    flags=[_NO_FLAGS],
-).SerializeToString()
-"""What is put between one span's bytes and the next's. Each span has its ids: they need none."""
-_PARSED_AT_ONCE_MAX = 256
-"""Spans: more of them leave the processor's cache before they are looked at."""
-
-Value = TypeVar("Value", bytes, int)
 
 
 class Scope(NamedTuple):
@@ -114,22 +83,28 @@ class Span(NamedTuple):
     @property
     def events(self) -> list[tuple[str, Sequence[bytes]]]:
         """(Name, attributes as KeyValue wire bytes) of each event."""
-        parsed = map(ShadowEvent.FromString, self.raw_events)
-        return [(event.name, event.attributes) for event in parsed]
+        return events_in(self.raw_events)
 
     @property
     def links(self) -> list[tuple[bytes, bytes]]:
         """(trace id, span id) of the first links that have well-formed ids."""
-        parsed = map(ShadowLink.FromString, self.raw_links[:_LINKS_PER_SPAN_MAX])
-        return [
-            (link.trace_id, link.span_id)
-            for link in parsed
-            if len(link.trace_id) == 16 and len(link.span_id) == 8
-        ]
+        return links_in(self.raw_links)
 
 
-Traces = Mapping[bytes, Sequence[Span]]
-"""Trace id → its spans: what storing works on, for what a trace shares is then computed once."""
+def events_in(raw_events: Iterable[bytes]) -> list[tuple[str, Sequence[bytes]]]:
+    """(Name, attributes as KeyValue wire bytes) of each event's wire bytes."""
+    parsed = map(ShadowEvent.FromString, raw_events)
+    return [(event.name, event.attributes) for event in parsed]
+
+
+def links_in(raw_links: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
+    """(trace id, span id) of the first links that have well-formed ids, from their wire bytes."""
+    parsed = map(ShadowLink.FromString, raw_links[:_LINKS_PER_SPAN_MAX])
+    return [
+        (link.trace_id, link.span_id)
+        for link in parsed
+        if len(link.trace_id) == 16 and len(link.span_id) == 8
+    ]
 
 
 class Scopes:
@@ -181,167 +156,6 @@ def is_entry(kind: int, parent_span_id: bytes, flags: int) -> bool:
         or not parent_span_id
         or flags & _FLAGS_REMOTE_KNOWN_AND_TRUE == _FLAGS_REMOTE_KNOWN_AND_TRUE
     )
-
-
-def spans_of(payload: bytes, scopes: Scopes) -> Iterator[Span]:
-    """Every span of TracesData bytes that `receive` has accepted, in order."""
-    for scope, raws in scopes_of(payload, scopes):
-        yield from _spans(raws, scope)
-
-
-def spans_of_all(payloads: Iterable[bytes]) -> Iterator[Span]:
-    """Every span of these, scope by scope: faster than one payload after the other, where they are small."""
-    scopes = Scopes()
-    raws_by_scope: dict[Scope, list[bytes]] = defaultdict(list)
-    for payload in payloads:
-        for scope, raws in scopes_of(payload, scopes):
-            raws_by_scope[scope] += raws
-    for scope, raws in raws_by_scope.items():
-        yield from _spans(raws, scope)
-
-
-def _spans(raws: Sequence[bytes], scope: Scope) -> Iterator[Span]:
-    """The spans of a scope, from their wire bytes."""
-    for start in range(0, len(raws), _PARSED_AT_ONCE_MAX):
-        together = raws[start : start + _PARSED_AT_ONCE_MAX]
-        try:
-            yield from _parsed(together, scope)
-        except _Ambiguous:
-            for raw in together:
-                yield from _parsed([raw], scope)
-
-
-# What Span(…) comes to, at half its price: this runs for every span.
-_new_span: partial[Span] = partial(tuple.__new__, Span)
-
-
-class _Ambiguous(Exception):
-    """Of spans that were parsed together it cannot be told whose a value is."""
-
-
-def _parsed(raws: Sequence[bytes], scope: Scope) -> Iterator[Span]:
-    """Spans, parsed at once. Raises _Ambiguous for more than one."""
-    count = len(raws)
-    columns = SpanColumns.FromString(_BETWEEN.join(raws))
-    starts = _column(columns.start_time_unix_nano[:], _NO_TIME, count, 0)
-    ends = _column(columns.end_time_unix_nano[:], _NO_TIME, count, 0)
-    kinds = _column(columns.kind[:], _NO_KIND, count, 0)
-    parents = _column(columns.parent_span_id[:], _NO_BYTES, count, b"")
-    if NO_PARENT in parents:
-        parents = [b"" if parent == NO_PARENT else parent for parent in parents]
-    flags = _column(columns.flags[:], _NO_FLAGS, count, 0)
-    return map(
-        _new_span,
-        zip(
-            _ids(columns.trace_id[:], count),
-            _ids(columns.span_id[:], count),
-            parents,
-            _names(_column(columns.name[:], _NO_BYTES, count, b"")),
-            kinds if min(kinds) >= 0 and max(kinds) <= CONSUMER else map(_known_kind, kinds),
-            starts,
-            _durations(starts, ends),
-            _errors(columns.status[:], count),
-            # As `is_entry`: for most, their kind tells already.
-            [
-                kind in CALLEE_KINDS or is_entry(kind, parent, of_span)
-                for kind, parent, of_span in zip(kinds, parents, flags, strict=True)
-            ],
-            repeat(scope, count),
-            raws,
-            _lists(columns.attributes[:], count),
-            _lists(columns.events[:], count),
-            _lists(columns.links[:], count),
-            strict=True,
-        ),
-    )
-
-
-def _column(values: list[Value], between: Value, count: int, absent: Value) -> list[Value]:
-    """A value for each span: of a field that it has at most once."""
-    if count == 1:
-        return values[-1:] or [absent]
-    if len(values) == 2 * count - 1 and between not in (found := values[::2]):
-        # So those between are where they must be: each span has one.
-        return found
-    if len(values) == count - 1:
-        return [absent] * count
-    return _sparse_column(values, between, count, absent)
-
-
-def _sparse_column(values: list[Value], between: Value, count: int, absent: Value) -> list[Value]:
-    if values.count(between) != count - 1:
-        raise _Ambiguous
-    found: list[Value] = []
-    of_span = absent
-    for value in chain(values, (between,)):
-        if value == between:
-            found.append(of_span)
-            of_span = absent
-        elif of_span is not absent:
-            # Of two, it depends on the field which counts.
-            raise _Ambiguous
-        else:
-            of_span = value
-    return found
-
-
-def _ids(values: list[bytes], count: int) -> list[bytes]:
-    """Of a field that each span has: as many values as spans are one each."""
-    if count == 1:
-        return values[-1:] or [b""]
-    if len(values) != count:
-        raise _Ambiguous
-    return values
-
-
-def _lists(values: list[bytes], count: int) -> Iterable[Sequence[bytes]]:
-    """The values of each span: of a repeated field."""
-    if len(values) == count - 1:
-        return repeat((), count)
-    if count == 1:
-        return [tuple(values)]
-    if values.count(_NO_BYTES) != count - 1:
-        raise _Ambiguous
-    together = (*values, _NO_BYTES)
-    index = together.index
-    found, start = [], 0
-    for _ in range(count):
-        end = index(_NO_BYTES, start)
-        found.append(together[start:end])
-        start = end + 1
-    return found
-
-
-def _names(values: list[bytes]) -> Iterator[str]:
-    # Few are distinct.
-    return map({value: value.decode() for value in set(values)}.__getitem__, values)
-
-
-def _known_kind(kind: int) -> int:
-    return kind if 0 <= kind <= CONSUMER else UNSPECIFIED
-
-
-def _durations(starts: list[int], ends: list[int]) -> list[int]:
-    durations = list(map(sub, ends, starts))
-    return durations if min(durations) >= 0 else [max(0, duration) for duration in durations]
-
-
-def _errors(values: list[bytes], count: int) -> Iterable[bool]:
-    """Of the statuses' wire bytes."""
-    if count == 1:
-        # A message that was sent in parts is what they are together.
-        values = [b"".join(values)]
-    statuses = _column(values, _NO_BYTES, count, b"")
-    is_error = {each: Status.FromString(each).code == STATUS_ERROR for each in set(statuses)}
-    return map(is_error.__getitem__, statuses)
-
-
-def by_trace(spans: Iterable[Span]) -> Traces:
-    """Spans in order, as those of each trace."""
-    traces: dict[bytes, list[Span]] = defaultdict(list)
-    for span in spans:
-        traces[span.trace_id].append(span)
-    return traces
 
 
 def traces_data(spans: Iterable[Span]) -> bytes:

@@ -1,6 +1,6 @@
 """Statistics of a service: what each span adds is a function of that span alone.
 
-spans ──statistics_of──▶ (service, minute) → Statistics ──merge──▶ …     Statistics ⇄ StatisticsMessage
+batches ──statistics_of──▶ (service, minute) → Statistics ──merge──▶ …     Statistics ⇄ StatisticsMessage
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from chalicelib.model.names import key_name, statistics_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from chalicelib.model.span import Span
+    from chalicelib.model.batch import SpanBatch
 
 MINUTE_NANO = 60_000_000_000
 NAMES_MAX = 1_000
@@ -32,6 +32,8 @@ NAMES_MAX = 1_000
 
 SeriesKey = tuple[str, int]
 """Span name, OTLP kind."""
+_Alike = tuple[str, int, bool, bool]
+"""Span name, OTLP kind, whether it failed, whether it entered its service."""
 Key = TypeVar("Key", bound=tuple[Any, ...])
 
 
@@ -102,28 +104,38 @@ def _name_hash(key: tuple[object, ...]) -> bytes:
     return blake2b(repr(key).encode(), digest_size=16).digest()
 
 
-def statistics_of(spans: Iterable[Span]) -> dict[tuple[str, int], Statistics]:
+def statistics_of(batches: Iterable[SpanBatch]) -> dict[tuple[str, int], Statistics]:
     """(Service, minute of span start since the epoch) → what these spans add."""
     # Alike spans are counted together: most of a group are alike.
-    durations: dict[tuple[str, int, str, int, bool, bool], list[int]] = defaultdict(list)
-    for span in spans:
-        # Unpacked at once: this runs for every span.
-        _, _, _, name, kind, start, duration, is_error, is_entry, scope, _, _, _, _ = span
-        alike = scope.service_key, start // MINUTE_NANO, name, kind, is_error, is_entry
-        durations[alike].append(duration)
-    found: dict[tuple[str, int], Statistics] = defaultdict(Statistics)
-    for (service, minute, name, kind, is_error, is_entry), of_alike in durations.items():
+    durations: dict[tuple[str, int], dict[_Alike, list[int]]] = {}
+    for batch in batches:
+        service = batch.scope.service_key
+        starts = batch.start_times_unix_nano
+        alike = zip(batch.names, batch.kinds, batch.errors, batch.entries, strict=True)
+        minute = min(starts) // MINUTE_NANO
+        if max(starts) // MINUTE_NANO == minute:
+            of_minute = durations.setdefault((service, minute), defaultdict(list))
+            for of_span, duration in zip(alike, batch.durations_nano, strict=True):
+                of_minute[of_span].append(duration)
+        else:
+            for of_span, start, duration in zip(alike, starts, batch.durations_nano, strict=True):
+                key = service, start // MINUTE_NANO
+                durations.setdefault(key, defaultdict(list))[of_span].append(duration)
+    return {key: _statistics(of_minute) for key, of_minute in durations.items()}
+
+
+def _statistics(durations: dict[_Alike, list[int]]) -> Statistics:
+    statistics = Statistics()
+    for (name, kind, is_error, is_entry), of_alike in durations.items():
         measure = measure_of(of_alike, is_error=is_error)
-        statistics = found[service, minute]
         counted_as = statistics_name(name)
         statistics._measure((counted_as, kind)).add(measure)
         if counted_as != key_name(name):
             statistics.renamed_calls += measure.calls
         if is_entry:
             statistics.entry.add(measure)
-    for statistics in found.values():
-        statistics._cap()
-    return dict(found)
+    statistics._cap()
+    return statistics
 
 
 def statistics_message(statistics: Statistics) -> StatisticsMessage:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib import config
-from chalicelib.model.span import Scopes, spans_of, traces_data
+from chalicelib.model.batch import spans_of
+from chalicelib.model.span import Scopes, traces_data
 from chalicelib.queue.message import Message, message_from_payload
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Chunks: what one group of messages holds of one trace, as one item of the table `spans`.
 
-    spans of a group ──chunks_of──▶ Chunk(trace_id, digest, value) ──traces_data_of──▶ TracesData bytes
+    batches of spans ──chunks_of──▶ Chunk(trace_id, digest, value) ──traces_data_of──▶ TracesData bytes
 
 A chunk is readable alone. Its spans are packed, and what is left of them is compressed with a trained dictionary: a
 typical trace then fits one write unit where it would take two.
@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from chalicelib.model import zstd
 from chalicelib.model.frame import FORMAT_VERSION, content_of, reading, unseal
 from chalicelib.model.wire import varint, varint_at
-from chalicelib.store.packed import Packed, pack, unpack
+from chalicelib.store.packed import Packed, Run, pack, runs_by_trace, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from chalicelib.model.span import Span, Traces
+    from chalicelib.model.batch import SpanBatch
 
 DICTIONARY_PATH = Path(__file__).with_name("dictionary_2.zdict")
 """The one that is written with until one is learned. A new one gets a new file; the old ones stay for reading."""
@@ -73,25 +73,36 @@ def sealed_by(compressor: zstd.ZstdCompressor) -> Seal:
     return seal
 
 
-def chunks_of(traces: Traces, seal: Seal = built_in_seal) -> list[Chunk]:
+def chunks_of(batches: Iterable[SpanBatch], seal: Seal = built_in_seal) -> list[Chunk]:
     """The chunks of a group's spans: one a trace, more where one would be over the item limit."""
     return [
         chunk
-        for trace_id, of_trace in traces.items()
-        for chunk in _chunks_of_trace(trace_id, of_trace, seal)
+        for trace_id, runs in runs_by_trace(batches).items()
+        for chunk in _chunks_of_trace(trace_id, runs, seal)
     ]
 
 
-def _chunks_of_trace(trace_id: bytes, spans: Sequence[Span], seal: Seal) -> Iterator[Chunk]:
-    columns, texts = pack(trace_id, spans)
+def _chunks_of_trace(trace_id: bytes, runs: Sequence[Run], seal: Seal) -> Iterator[Chunk]:
+    columns, texts = pack(trace_id, runs)
     head = bytes((PACKED_VERSION,)) + varint(len(columns)) + columns
     value = head + seal(texts)
-    if len(value) > VALUE_BYTES_MAX and len(spans) > 1:
-        middle = len(spans) // 2
-        yield from _chunks_of_trace(trace_id, spans[:middle], seal)
-        yield from _chunks_of_trace(trace_id, spans[middle:], seal)
+    if len(value) > VALUE_BYTES_MAX and (parts := _halved(runs)):
+        for part in parts:
+            yield from _chunks_of_trace(trace_id, part, seal)
     else:
         yield Chunk(trace_id, hashlib.sha256(head + texts).digest()[:DIGEST_BYTES], value)
+
+
+def _halved(runs: Sequence[Run]) -> list[Sequence[Run]]:
+    """Two parts of about as many runs, or of the spans of one; none for a single span."""
+    if len(runs) > 1:
+        middle = len(runs) // 2
+        return [runs[:middle], runs[middle:]]
+    batch, start, end = runs[0]
+    if end - start == 1:
+        return []
+    middle = (start + end) // 2
+    return [[Run(batch, start, middle)], [Run(batch, middle, end)]]
 
 
 def traces_data_of(

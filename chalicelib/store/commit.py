@@ -15,7 +15,7 @@ import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
-from chalicelib.model.span import Traces, by_trace, spans_of_all
+from chalicelib.model.batch import SpanBatch, batches_of
 from chalicelib.store import layout
 from chalicelib.store.chunk import Seal, built_in_seal, chunks_of
 from chalicelib.store.items import ConditionFailed, Item, Put
@@ -65,36 +65,42 @@ def commit(
     Raises GroupTooLarge with nothing counted; StoreThrottled or StoreError, after which the group may or may not be
     counted: deliver it again.
     """
-    traces = _traces_of(messages)
+    batches = _batches_of(messages)
     received = max(message.received_unix_seconds for message in messages)
     expiry = received + config.RETENTION_SECONDS
     seal = dictionaries.seal_for(expiry, now_unix_nano // 10**9) if dictionaries else built_in_seal
-    store.put_batch(config.SPANS_TABLE, chunk_items(traces, expiry, seal))
-    store.put_batch(config.INDEX_TABLE, block_items(traces, expiry))
-    return _count(store, messages, traces, now_unix_nano, shards)
+    store.put_batch(config.SPANS_TABLE, chunk_items(batches, expiry, seal))
+    store.put_batch(config.INDEX_TABLE, block_items(batches, expiry))
+    return _count(store, messages, batches, now_unix_nano, shards)
 
 
-def _traces_of(messages: Iterable[Counted]) -> Traces:
-    return by_trace(spans_of_all(message.payload for message in messages))
+def _batches_of(messages: Iterable[Counted]) -> list[SpanBatch]:
+    return list(batches_of(message.payload for message in messages))
 
 
 def _count(
-    store: ItemStore, messages: Sequence[Counted], traces: Traces, now_unix_nano: int, shards: int
+    store: ItemStore,
+    messages: Sequence[Counted],
+    batches: Sequence[SpanBatch],
+    now_unix_nano: int,
+    shards: int,
 ) -> Committed:
-    """Count those of the messages that are not counted yet. `traces` are all their spans."""
+    """Count those of the messages that are not counted yet. `batches` are all their spans."""
     uncounted = messages
     while uncounted:
         digests = [message.digest for message in uncounted]
-        actions = _actions(digests, segments_of(traces, shards), now_unix_nano)
+        actions = _actions(digests, segments_of(batches, shards), now_unix_nano)
         try:
             store.transact(actions)
         except ConditionFailed as failed:
             # The markers are the first actions, in the messages' order; segments have no condition.
             uncounted = [each for i, each in enumerate(uncounted) if i not in failed.indices]
-            traces = _traces_of(uncounted)
+            batches = _batches_of(uncounted)
         else:
             break
-    return Committed(len(uncounted), sum(map(len, traces.values())), len(messages) - len(uncounted))
+    return Committed(
+        len(uncounted), sum(len(batch.raws) for batch in batches), len(messages) - len(uncounted)
+    )
 
 
 def _actions(
@@ -128,14 +134,14 @@ def counted_among(store: ItemStore, digests: Iterable[bytes]) -> set[bytes]:
     return {by_partition[str(item["p"])] for item in store.get_batch(config.STATISTICS_TABLE, keys)}
 
 
-def chunk_items(traces: Traces, expiry_unix_seconds: int, seal: Seal) -> list[Item]:
+def chunk_items(batches: Iterable[SpanBatch], expiry_unix_seconds: int, seal: Seal) -> list[Item]:
     return [
         {"p": chunk.trace_id, "s": chunk.digest, "v": chunk.value, "x": expiry_unix_seconds}
-        for chunk in chunks_of(traces, seal)
+        for chunk in chunks_of(batches, seal)
     ]
 
 
-def block_items(traces: Traces, expiry_unix_seconds: int) -> list[Item]:
+def block_items(batches: Iterable[SpanBatch], expiry_unix_seconds: int) -> list[Item]:
     return [
         {
             "p": layout.index_partition(
@@ -145,5 +151,5 @@ def block_items(traces: Traces, expiry_unix_seconds: int) -> list[Item]:
             "v": block.value,
             "x": expiry_unix_seconds,
         }
-        for block in blocks_of(rows_of(traces))
+        for block in blocks_of(rows_of(batches))
     ]

@@ -7,49 +7,62 @@ them. So they leave the span: its trace id is the chunk's; its parent mostly is 
 that one's place; its start is counted from the chunk's first, and its duration stands for its end, in as few
 half-bytes as the largest takes. What remains, `texts`, is compressed. docs/item-layout.md has the layout.
 
-A span is packed if its message begins as OpenTelemetry's SDKs write it: trace id, span id, perhaps a parent, name,
-perhaps a kind, both times, of which the end is no earlier. Others stay whole. Nothing here knows what a field means:
-a span is cut at places that can be found again, so that packing never changes a byte.
+A span is packed if it was cut (`model/batch.py`): if it is written as OpenTelemetry's SDKs do. Others stay whole.
+It is cut at places that can be found again, so that packing never changes a byte.
 """
 
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
-from itertools import chain
-from operator import itemgetter, sub
+from collections import defaultdict
+from itertools import chain, repeat
+from operator import add
 from typing import TYPE_CHECKING, NamedTuple
 
+from chalicelib.model.batch import (
+    END_TAG,
+    KIND_TAG,
+    PARENT,
+    START_TAG,
+    TIMES,
+)
 from chalicelib.model.shadow_pb2 import ResourceSpans, ScopeSpans, TracesData
-from chalicelib.model.span import Span, head_of
+from chalicelib.model.span import head_of
 from chalicelib.model.wire import Prefixes, field, varint, varint_at
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from chalicelib.model.batch import SpanBatch
 
 ROOT, FOREIGN, WHOLE, FIRST = range(4)
 """What a span's code says of its parent: none; an id of its own in the columns; that the span is not packed; and from
 FIRST on, the place of the parent's id in the columns."""
 _ID_BYTES = 8
-_BEGIN_BYTES = 20
-"""Tag, length and trace id; tag and length of the span id."""
-_PARENT_TAG = 0x22
-_PARENT = bytes((_PARENT_TAG, _ID_BYTES))
-_KIND = 0x30
-"""The tag of a span's kind, which is in the byte after it."""
-_TAGS = b"\x39" + bytes(8) + b"\x41" + bytes(8)
-"""Both times, each a tag and eight bytes, little-endian: a lane of the numbers that all of a chunk's times make up."""
-_LANE_BYTES = len(_TAGS)
-_LANE_DIGITS = 2 * _LANE_BYTES
-_START_BIT, _END_BIT = 8, 80
+_DIGITS = 16
+"""Of 64 bits, hexadecimal. Little-endian bytes have the last digit second: its place, and each one's, is digit ^ 1."""
 _DIGITS_MAX = 15
-"""Of a column of times, hexadecimal: a digit above them shows what is less than nothing."""
-_REMEMBERED_SPANS_MAX = 256
+"""Of a column of times: their numbers share a byte."""
 
 _span_prefixes = Prefixes(2)
-_scope_and_raw = itemgetter(Span._fields.index("scope"), Span._fields.index("raw"))
-_start_of = itemgetter(Span._fields.index("start_time_unix_nano"))
-_duration_of = itemgetter(Span._fields.index("duration_nano"))
+
+
+class Run(NamedTuple):
+    """Spans of a batch, all of one trace."""
+
+    batch: SpanBatch
+    start: int
+    end: int
+    """Before which they end."""
+
+
+def runs_by_trace(batches: Iterable[SpanBatch]) -> dict[bytes, list[Run]]:
+    """Trace id → its spans."""
+    traces: dict[bytes, list[Run]] = defaultdict(list)
+    for batch in batches:
+        for trace_id, start, end in batch.runs():
+            traces[trace_id].append(Run(batch, start, end))
+    return traces
 
 
 class Packed(NamedTuple):
@@ -59,114 +72,61 @@ class Packed(NamedTuple):
     """A code for each span; then TracesData in which each span is what is left of it."""
 
 
-class _Unfit(Exception):
-    """A span is not written as the packed ones are."""
+class _TooFar(Exception):
+    """Times are further apart than the columns have digits."""
 
 
-def pack(trace_id: bytes, spans: Sequence[Span]) -> Packed:
-    """The spans of a trace (at least one), grouped by resource and scope in the order of their first span."""
+def pack(trace_id: bytes, runs: Sequence[Run]) -> Packed:
+    """The spans of a trace (at least one), grouped by resource and scope in the order of their first run."""
     try:
-        return _packed(trace_id, spans, ())
-    except (_Unfit, IndexError):
-        pass
-    # Rarely: which are unfit is found out one by one.
-    begin = _begin(trace_id)
-    raws = {span.raw for span in spans}
-    unfit = {raw for raw in raws if not _is_fit(begin, raw)}
-    try:
-        return _packed(trace_id, spans, unfit)
-    except (_Unfit, IndexError):
-        return _packed(trace_id, spans, raws)
+        return _packed(runs)
+    except _TooFar:
+        return _packed([run._replace(batch=run.batch._replace(cut=None)) for run in runs])
 
 
-def _packed(trace_id: bytes, spans: Sequence[Span], unfit: Collection[bytes]) -> Packed:
-    begin = _begin(trace_id)
+def _packed(runs: Sequence[Run]) -> Packed:
     ids: list[bytes] = []
     parents: list[bytes | None] = []
-    times: list[bytes] = []
+    starts: list[int] = []
+    durations: list[int] = []
     resources: list[bytes] = []
-    for resource_head, scopes in _grouped(spans).items():
+    for resource_head, scopes in _grouped(runs).items():
         of_resource = [resource_head]
-        for scope_head, raws in scopes.items():
+        for scope_head, of_scope in scopes.items():
             texts = [scope_head]
-            for raw in raws:
-                if unfit and raw in unfit:
-                    parents.append(None)
-                    texts += (_span_prefixes[len(raw)], raw)
-                    continue
-                if not raw.startswith(begin):
-                    raise _Unfit
-                if raw[28] == _PARENT_TAG and raw[29] == _ID_BYTES:
-                    parents.append(raw[30:38])
-                    place = 38
+            for batch, start, end in of_scope:
+                if cut := batch.cut:
+                    ids += batch.span_ids[start:end]
+                    parents += cut.parents[start:end]
+                    starts += batch.start_times_unix_nano[start:end]
+                    durations += batch.durations_nano[start:end]
+                    texts += chain.from_iterable(
+                        zip(
+                            cut.prefixes[start:end],
+                            cut.names[start:end],
+                            cut.rests[start:end],
+                            strict=True,
+                        )
+                    )
                 else:
-                    parents.append(b"")
-                    place = 28
-                start = place + raw[place + 1] + 2
-                if raw[start] == _KIND:
-                    start += 2
-                elif raw[start + _LANE_BYTES : start + _LANE_BYTES + 1] == b"0":
-                    # Who joins it again would take what follows for the kind.
-                    raise _Unfit
-                end = start + _LANE_BYTES
-                rest_bytes = len(raw) - end
-                if rest_bytes < 0:
-                    raise _Unfit
-                ids.append(raw[20:28])
-                times.append(raw[start:end])
-                texts += (
-                    _span_prefixes[start - place + rest_bytes],
-                    raw[place:start],
-                    raw[end:],
-                )
+                    raws = batch.raws[start:end]
+                    parents += [None] * len(raws)
+                    texts += chain.from_iterable((_span_prefixes[len(raw)], raw) for raw in raws)
             of_resource.append(field(2, b"".join(texts)))
         resources.append(field(1, b"".join(of_resource)))
     codes, foreign = _codes(ids, parents)
-    columns = b"".join([varint(len(parents)), *ids, *foreign, _packed_times(times, spans)])
+    columns = b"".join([varint(len(parents)), *ids, *foreign, _packed_times(starts, durations)])
     return Packed(columns, codes + b"".join(resources))
 
 
-def _begin(trace_id: bytes) -> bytes:
-    return b"\n\x10" + trace_id + b"\x12\x08"
-
-
-def _grouped(spans: Iterable[Span]) -> dict[bytes, dict[bytes, list[bytes]]]:
-    """Resource head → scope head → spans' bytes."""
-    resources: dict[bytes, dict[bytes, list[bytes]]] = {}
-    scope, raws = None, []
-    for of_span, raw in map(_scope_and_raw, spans):
-        if of_span is not scope:
-            scope = of_span
-            scopes = resources.setdefault(scope.resource_head, {})
-            raws = scopes.setdefault(scope.scope_head, [])
-        raws.append(raw)
+def _grouped(runs: Iterable[Run]) -> dict[bytes, dict[bytes, list[Run]]]:
+    """Resource head → scope head → runs."""
+    resources: dict[bytes, dict[bytes, list[Run]]] = {}
+    for run in runs:
+        scope = run.batch.scope
+        scopes = resources.setdefault(scope.resource_head, {})
+        scopes.setdefault(scope.scope_head, []).append(run)
     return resources
-
-
-def _is_fit(begin: bytes, raw: bytes) -> bool:
-    """Whether a span can be cut and joined again."""
-    place = 38 if raw[28:30] == _PARENT else 28
-    try:
-        start = place + raw[place + 1] + 2
-        end = start + _LANE_BYTES
-        if raw[start] == _KIND:
-            start, end = start + 2, end + 2
-        elif raw[end : end + 1] == b"0":
-            return False
-    except IndexError:
-        return False
-    times = raw[start:end]
-    if not raw.startswith(begin) or len(times) < _LANE_BYTES:
-        return False
-    return (times[0], times[9]) == (_TAGS[0], _TAGS[9]) and _start_in(times) <= _end_in(times)
-
-
-def _start_in(times: bytes) -> int:
-    return int.from_bytes(times[1:9], "little")
-
-
-def _end_in(times: bytes) -> int:
-    return int.from_bytes(times[10:18], "little")
 
 
 def _codes(ids: Sequence[bytes], parents: Sequence[bytes | None]) -> tuple[bytes, list[bytes]]:
@@ -185,64 +145,19 @@ def _codes_format(count: int) -> str:
     return f"<{count}{kind}"
 
 
-class _Lanes(NamedTuple):
-    """Numbers of so many lanes, by which another is multiplied, or masked, in each of them at once."""
-
-    ones: int
-    starts: int
-    """Every bit of a start."""
-
-
-def _new_lanes(count: int) -> _Lanes:
-    ones = int.from_bytes(b"\1".ljust(_LANE_BYTES, b"\0") * count, "little")
-    return _Lanes(ones, ones * ((1 << 64) - 1 << _START_BIT))
-
-
-_remembered_lanes = lru_cache(maxsize=_REMEMBERED_SPANS_MAX)(_new_lanes)
-
-
-def _lanes(count: int) -> _Lanes:
-    return _remembered_lanes(count) if count <= _REMEMBERED_SPANS_MAX else _new_lanes(count)
-
-
-def _base_lane(base: int) -> int:
-    """The tags, and the chunk's first start as both times: what is taken from each lane."""
-    return int.from_bytes(_TAGS, "little") + (base << _START_BIT) + (base << _END_BIT)
-
-
-def _places(start_digits: int, duration_digits: int) -> list[int]:
-    """Where in a lane's hexadecimal digits those of the columns are, the least first."""
-    of_start = range(_START_BIT // 4, _START_BIT // 4 + start_digits)
-    of_duration = range(_END_BIT // 4, _END_BIT // 4 + duration_digits)
-    # A byte's high digit is written before its low one.
-    return [digit ^ 1 for digit in chain(of_start, of_duration)]
-
-
-def _packed_times(times: Sequence[bytes], spans: Sequence[Span]) -> bytes:
+def _packed_times(starts: Sequence[int], durations: Sequence[int]) -> bytes:
     """The first start, how many digits the columns have, and the columns: digit by digit, each of all spans."""
-    count = len(times)
-    if not count:
+    if not starts:
         return b""
-    joined = b"".join(times)
-    if count == len(spans):
-        starts, longest = list(map(_start_of, spans)), max(map(_duration_of, spans))
-    else:
-        starts = list(map(_start_in, times))
-        longest = max(map(sub, map(_end_in, times), starts))
-    base: int = min(starts)
+    count, base = len(starts), min(starts)
     start_digits = (max(starts) - base).bit_length() + 3 >> 2
-    duration_digits = longest.bit_length() + 3 >> 2
+    duration_digits = max(durations).bit_length() + 3 >> 2
     if max(start_digits, duration_digits) > _DIGITS_MAX:
-        raise _Unfit
-    ones, every_start = _lanes(count)
-    number = int.from_bytes(joined, "little") - ones * _base_lane(base)
-    number -= (number & every_start) << _END_BIT - _START_BIT
-    start_bits, duration_bits = (1 << 4 * start_digits) - 1, (1 << 4 * duration_digits) - 1
-    # Another tag, a start before the first, an end before its start: each leaves something outside the columns.
-    if number != number & ones * (start_bits << _START_BIT | duration_bits << _END_BIT):
-        raise _Unfit
-    digits = number.to_bytes(len(joined), "little").hex()
-    columns = [digits[place::_LANE_DIGITS] for place in _places(start_digits, duration_digits)]
+        raise _TooFar
+    distances = struct.pack(f"<{count}Q", *[start - base for start in starts]).hex()
+    lengths = struct.pack(f"<{count}Q", *durations).hex()
+    columns = [distances[digit ^ 1 :: _DIGITS] for digit in range(start_digits)]
+    columns += [lengths[digit ^ 1 :: _DIGITS] for digit in range(duration_digits)]
     if len(columns) * count & 1:
         columns.append("0")
     head = base.to_bytes(_ID_BYTES, "little") + bytes((start_digits << 4 | duration_digits,))
@@ -254,18 +169,21 @@ def _unpacked_times(packed: bytes, count: int) -> list[bytes]:
         return []
     base, digit_counts = int.from_bytes(packed[:_ID_BYTES], "little"), packed[_ID_BYTES]
     columns = packed[_ID_BYTES + 1 :].hex().encode()
-    digits = bytearray(b"0") * (count * _LANE_DIGITS)
-    for number, place in enumerate(_places(digit_counts >> 4, digit_counts & 15)):
-        digits[place::_LANE_DIGITS] = columns[number * count : (number + 1) * count]
-    ones, every_start = _lanes(count)
-    lanes = int.from_bytes(bytes.fromhex(digits.decode()), "little")
-    lanes += (lanes & every_start) << _END_BIT - _START_BIT
-    lanes += ones * _base_lane(base)
-    size = count * _LANE_BYTES
-    if lanes >> 8 * size:
-        raise ValueError("times beyond all times")
-    joined = lanes.to_bytes(size, "little")
-    return [joined[at : at + _LANE_BYTES] for at in range(0, size, _LANE_BYTES)]
+    start_digits = count * (digit_counts >> 4)
+    distances = _numbers(columns[:start_digits], count)
+    durations = _numbers(columns[start_digits:][: count * (digit_counts & 15)], count)
+    starts = [base + distance for distance in distances]
+    return list(
+        map(TIMES.pack, repeat(START_TAG), starts, repeat(END_TAG), map(add, starts, durations))
+    )
+
+
+def _numbers(columns: bytes, count: int) -> tuple[int, ...]:
+    """Numbers from their digits: the last of each, the one before of each …"""
+    digits = bytearray(b"0") * (count * _DIGITS)
+    for digit in range(len(columns) // count):
+        digits[digit ^ 1 :: _DIGITS] = columns[digit * count : (digit + 1) * count]
+    return struct.unpack(f"<{count}Q", bytes.fromhex(digits.decode()))
 
 
 def unpack(trace_id: bytes, packed: Packed) -> bytes:
@@ -285,7 +203,8 @@ def unpack(trace_id: bytes, packed: Packed) -> bytes:
     at += foreign_count * _ID_BYTES
     times = _unpacked_times(columns[at:], packed_count)
     parents = iter([_parent(code, ids, foreign) for code in codes])
-    rows = _Rows(_begin(trace_id), iter(codes), iter(ids), parents, iter(times))
+    begin = b"\n\x10" + trace_id + b"\x12\x08"
+    rows = _Rows(begin, iter(codes), iter(ids), parents, iter(times))
     contents = TracesData.FromString(texts[struct.calcsize(codes_format) :]).resource_spans
     try:
         traces_data: bytes = b"".join([_resource_spans(content, rows) for content in contents])
@@ -315,9 +234,9 @@ def _ids(columns: bytes, at: int, count: int) -> list[bytes]:
 
 def _parent(code: int, ids: Sequence[bytes], foreign: Iterator[bytes]) -> bytes:
     if code >= FIRST:
-        return _PARENT + ids[code - FIRST]
+        return PARENT + ids[code - FIRST]
     if code == FOREIGN:
-        return _PARENT + next(foreign)
+        return PARENT + next(foreign)
     return b""
 
 
@@ -337,7 +256,7 @@ def _scope_spans(content: bytes, rows: _Rows) -> bytes:
             parts += (_span_prefixes[len(text)], text)
             continue
         place = text[1] + 2
-        if text[place : place + 1] == b"0":
+        if text[place : place + 1] == KIND_TAG:
             place += 2
         raw = b"".join((begin, next(ids), parent, text[:place], next(times), text[place:]))
         parts += (_span_prefixes[len(raw)], raw)

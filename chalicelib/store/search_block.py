@@ -1,6 +1,6 @@
 """Search blocks: the index. A row says what one service holds of one trace in one hour; rows share items.
 
-    spans of a group ──rows_of──▶ SearchRow by hour ──blocks_of──▶ Block (table `index`) ──rows_in──▶ SearchRow
+    batches of spans ──rows_of──▶ SearchRow by hour ──blocks_of──▶ Block (table `index`) ──rows_in──▶ SearchRow
 
 A row may say yes to a question that its spans deny (hashes collide, conditions hold on different spans), never the
 other way round: the index narrows, the spans decide.
@@ -12,19 +12,19 @@ import hashlib
 from array import array
 from collections import defaultdict
 from functools import lru_cache
-from itertools import accumulate, groupby, pairwise
-from operator import attrgetter
+from itertools import accumulate, chain, count, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.attribute import AttributeHashes, event_hash, link_hash
 from chalicelib.model.clew_pb2 import SearchBlock
 from chalicelib.model.frame import message_in, reading, seal
 from chalicelib.model.names import key_name
+from chalicelib.model.span import events_in, links_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from chalicelib.model.span import Span, Traces
+    from chalicelib.model.batch import SpanBatch
 
 HOUR_NANO = 3_600_000_000_000
 EVERY_SERVICE = ""
@@ -39,11 +39,8 @@ _NAMES_REMEMBERED_MAX = 10_000
 _DIGEST_BYTES = 8
 _HASH_BYTES = 2
 
-_NEVER = 1 << 64
-"""Later than every time, and longer than every duration."""
 _hashes = AttributeHashes()
 _hash_of = _hashes.__getitem__
-_SCOPE = attrgetter("scope")
 
 
 class SearchRow(NamedTuple):
@@ -74,71 +71,68 @@ class Block(NamedTuple):
     value: bytes
 
 
-def rows_of(traces: Traces) -> dict[int, list[SearchRow]]:
+def rows_of(batches: Iterable[SpanBatch]) -> dict[int, list[SearchRow]]:
     """Hour of span start → its rows: one a trace and service, more where it has many spans."""
     rows: dict[int, list[SearchRow]] = defaultdict(list)
-    for trace_id, of_trace in traces.items():
-        by_service: dict[str, list[Span]] = defaultdict(list)
-        # Spans of one scope mostly come one after the other.
-        for scope, of_scope in groupby(of_trace, _SCOPE):
-            by_service[scope.service_key] += of_scope
-        for service, of_service in by_service.items():
-            for part in _parts(of_service):
-                row = _row(trace_id, service, part)
-                rows[row.first_start_time_unix_nano // HOUR_NANO].append(row)
+    last: dict[tuple[int, str], dict[bytes, tuple[int, SearchRow]]] = defaultdict(dict)
+    for batch in batches:
+        for trace_id, hour, start, end in _hourly_runs(batch):
+            of_service = last[hour, batch.scope.service_key]
+            spans, row = end - start, _row(batch, start, end)
+            if trace_id in of_service:
+                # Of another scope or batch.
+                spans_before, before = of_service[trace_id]
+                if spans + spans_before <= _SPANS_PER_ROW_MAX:
+                    spans, row = spans + spans_before, _merged(before, row)
+                else:
+                    rows[hour].append(before)
+            of_service[trace_id] = spans, row
+    for (hour, _), of_service in last.items():
+        rows[hour] += [row for _, row in of_service.values()]
     return rows
 
 
-def _parts(spans: list[Span]) -> list[list[Span]]:
-    """The spans of each row: of one hour, and not too many."""
-    starts = [span.start_time_unix_nano for span in spans]
-    if len(spans) <= _SPANS_PER_ROW_MAX and min(starts) // HOUR_NANO == max(starts) // HOUR_NANO:
-        return [spans]
-    by_hour: dict[int, list[Span]] = defaultdict(list)
-    for span in spans:
-        by_hour[span.start_time_unix_nano // HOUR_NANO].append(span)
-    return [
-        of_hour[start : start + _SPANS_PER_ROW_MAX]
-        for of_hour in by_hour.values()
-        for start in range(0, len(of_hour), _SPANS_PER_ROW_MAX)
-    ]
+def _hourly_runs(batch: SpanBatch) -> Iterator[tuple[bytes, int, int, int]]:
+    """Trace id and hour of spans that follow each other, and from where to before where they do."""
+    starts = batch.start_times_unix_nano
+    hour = min(starts) // HOUR_NANO
+    if max(starts) // HOUR_NANO == hour:
+        return ((trace_id, hour, start, end) for trace_id, start, end in batch.runs())
+    each = zip(batch.trace_ids, starts, count(), count(1), strict=False)
+    return ((trace_id, time // HOUR_NANO, start, end) for trace_id, time, start, end in each)
 
 
-def _row(trace_id: bytes, service: str, spans: Sequence[Span]) -> SearchRow:
-    # One loop, each span unpacked at once: rows are of a few spans, and their many.
-    hashes: set[int] = set()
-    names: set[str] = set()
-    first_start = shortest = _NEVER
-    longest, has_error = 0, False
-    resource = None
-    for span in spans:
-        _, _, _, name, _, start, duration, is_error, _, scope, _, attributes, events, links = span
-        hashes.update(map(_hash_of, attributes))
-        names.add(_key_names[name])
-        if start < first_start:
-            first_start = start
-        if duration < shortest:
-            shortest = duration
-        if duration > longest:
-            longest = duration
-        if is_error:
-            has_error = True
-        if scope.resource_attributes is not resource:
-            resource = scope.resource_attributes
-            hashes.update(_resource_hashes(resource))
-        if links:
-            hashes.update([link_hash(linked) for linked, _ in span.links])
-        if events:
-            hashes.update(*[_event_hashes(event, of_event) for event, of_event in span.events])
+def _row(batch: SpanBatch, start: int, end: int) -> SearchRow:
+    # Each column at once: a row is of few spans, and rows are many.
+    durations = batch.durations_nano[start:end]
+    hashes = set(_resource_hashes(batch.scope.resource_attributes))
+    hashes.update(map(_hash_of, chain.from_iterable(batch.attributes[start:end])))
+    for links in filter(None, batch.raw_links[start:end]):
+        hashes.update(link_hash(linked) for linked, _ in links_in(links))
+    for events in filter(None, batch.raw_events[start:end]):
+        hashes.update(*(_event_hashes(*event) for event in events_in(events)))
     return SearchRow(
-        trace_id,
-        service,
-        first_start,
-        longest,
-        shortest,
-        has_error,
-        frozenset(names),
+        batch.trace_ids[start],
+        batch.scope.service_key,
+        min(batch.start_times_unix_nano[start:end]),
+        max(durations),
+        min(durations),
+        True in batch.errors[start:end],
+        frozenset(map(_key_names.__getitem__, batch.names[start:end])),
         array("H", sorted(hashes)),
+    )
+
+
+def _merged(one: SearchRow, other: SearchRow) -> SearchRow:
+    return SearchRow(
+        one.trace_id,
+        one.service,
+        min(one.first_start_time_unix_nano, other.first_start_time_unix_nano),
+        max(one.longest_duration_nano, other.longest_duration_nano),
+        min(one.shortest_duration_nano, other.shortest_duration_nano),
+        one.has_error or other.has_error,
+        one.span_names | other.span_names,
+        array("H", sorted({*one.attribute_hashes, *other.attribute_hashes})),
     )
 
 

@@ -1,12 +1,11 @@
 """Segments: what exactly one commit adds to statistics and edges, in a form that the fold merges later.
 
-spans ──additions_of──▶ entries by shard ──segments_of──▶ Segment(shard, sealed entries)
+batches ──segments_of──▶ Segment(shard, sealed entries)
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,7 +19,7 @@ from chalicelib.store.layout import shard_of_service
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from chalicelib.model.span import Traces
+    from chalicelib.model.batch import SpanBatch
 
 Entry = SegmentMessage.Entry
 _SEGMENT_BYTES_MAX = 300_000
@@ -32,15 +31,13 @@ class Segment(NamedTuple):
     value: bytes
 
 
-def segments_of(traces: Traces, shards: int) -> list[Segment]:
+def segments_of(batches: Sequence[SpanBatch], shards: int) -> list[Segment]:
     """The segments that these spans add: none for no spans, one a shard as a rule."""
     entries: dict[int, list[Entry]] = defaultdict(list)
-    for (service, minute), statistics in sorted(
-        statistics_of(chain.from_iterable(traces.values())).items(), key=itemgetter(0)
-    ):
+    for (service, minute), statistics in sorted(statistics_of(batches).items(), key=itemgetter(0)):
         entry = Entry(service=service, minute=minute, statistics=statistics_message(statistics))
         entries[shard_of_service(service, shards)].append(entry)
-    for shard, entry in _edge_entries(traces, shards):
+    for shard, entry in _edge_entries(batches, shards):
         entries[shard].append(entry)
     return [
         Segment(shard, value)
@@ -49,8 +46,8 @@ def segments_of(traces: Traces, shards: int) -> list[Segment]:
     ]
 
 
-def _edge_entries(traces: Traces, shards: int) -> Iterator[tuple[int, Entry]]:
-    for shard, half_edges in sorted(half_edges_of(traces, shards).items(), key=itemgetter(0)):
+def _edge_entries(batches: Sequence[SpanBatch], shards: int) -> Iterator[tuple[int, Entry]]:
+    for shard, half_edges in sorted(half_edges_of(batches, shards).items(), key=itemgetter(0)):
         for minute, edges in sorted(half_edges.edges().items()):
             yield shard, Entry(minute=minute, edges=edges_message(edges))
         for message in half_edges.messages():

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
+from chalicelib.model.batch import spans_of
 from chalicelib.model.frame import reading
 from chalicelib.model.names import key_name
-from chalicelib.model.span import Scopes, Span, spans_of
+from chalicelib.model.span import Scopes, Span
 from chalicelib.store import layout
 from chalicelib.store.chunk import traces_data_of
 from chalicelib.store.dictionary import DictionariesIn

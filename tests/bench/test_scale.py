@@ -15,7 +15,7 @@ from chalicelib.store import layout
 from chalicelib.store.layout import shard_of_block, shard_of_service, shard_of_trace
 from chalicelib.store.search_block import blocks_of, rows_of
 from chalicelib.store.segment import entries_in, segments_of
-from tests.model.spans import traces
+from tests.model.spans import batches
 from tests.payloads import CLIENT, NOON_NANO, SERVER, Made
 
 COUNT = 50_000
@@ -88,7 +88,7 @@ def test_real_blocks_are_spread(monkeypatch):
             )
             for j in range(1, 20)
         ]
-        blocks = blocks_of(rows_of(traces(made)))
+        blocks = blocks_of(rows_of(batches(made)))
         keys += [block.key for block in blocks]
     counts = Counter(shard_of_block(key, shards) for key in keys)
     assert_even([counts[shard] for shard in range(shards)])
@@ -135,7 +135,7 @@ def test_a_hot_service_is_no_hot_shard(shards):
         made.append(
             Made(number, 1, "client", name="call", kind=CLIENT, duration=rng.randrange(10**9))
         )
-    segments = segments_of(traces(made), shards)
+    segments = segments_of(batches(made), shards)
     sizes = Counter[int]()
     for segment in segments:
         sizes[segment.shard] += sum(entry.ByteSize() for entry in entries_in(segment.value))

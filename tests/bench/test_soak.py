@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bench.soak import Bodies, lines, measure, slope
-from chalicelib.model.span import Scopes, spans_of
+from chalicelib.model.batch import spans_of
+from chalicelib.model.span import Scopes
 from tests.payloads import NOON_NANO
 
 

@@ -23,7 +23,8 @@ import pytest
 from chalicelib.answer.asked import Asked
 from chalicelib.answer.zipkin import ANSWERS
 from chalicelib.errors import InvalidPayload
-from chalicelib.model.span import Scopes, spans_of
+from chalicelib.model.batch import spans_of
+from chalicelib.model.span import Scopes
 from chalicelib.receive import zipkin, zipkin_v1
 from tests.clients.test_zipkin_clients import GOLDEN, READERS, golden_payload
 from tests.contract.searched import payloads

@@ -45,10 +45,10 @@ def _no_condition(patch: pytest.MonkeyPatch) -> None:
 
 
 def _a_duplicate_drops_its_group(patch: pytest.MonkeyPatch) -> None:
-    def count(store: Any, messages: Any, traces: Any, now: int, shards: int) -> commit.Committed:
+    def count(store: Any, messages: Any, batches: Any, now: int, shards: int) -> commit.Committed:
         digests = [message.digest for message in messages]
         try:
-            store.transact(commit._actions(digests, segments_of(traces, shards), now))
+            store.transact(commit._actions(digests, segments_of(batches, shards), now))
         except ConditionFailed:
             return commit.Committed(0, 0, len(messages))
         return commit.Committed(len(messages), 0, 0)
@@ -57,10 +57,10 @@ def _a_duplicate_drops_its_group(patch: pytest.MonkeyPatch) -> None:
 
 
 def _segments_of_duplicates_kept(patch: pytest.MonkeyPatch) -> None:
-    def count(store: Any, messages: Any, traces: Any, now: int, shards: int) -> commit.Committed:
+    def count(store: Any, messages: Any, batches: Any, now: int, shards: int) -> commit.Committed:
         digests = [message.digest for message in messages]
         while digests:
-            actions = commit._actions(digests, segments_of(traces, shards), now)
+            actions = commit._actions(digests, segments_of(batches, shards), now)
             try:
                 store.transact(actions)
             except ConditionFailed as failed:

@@ -15,11 +15,12 @@ import orjson
 
 from chalicelib import config
 from chalicelib.errors import ClewError, InvalidPayload, StoreError
+from chalicelib.model.batch import spans_of
 from chalicelib.model.clew_pb2 import EdgesTarget, StatisticsTarget
 from chalicelib.model.edges import edges_from, merged_edges
 from chalicelib.model.frame import reading, seal, unseal
 from chalicelib.model.halves import halves_from, merged_halves
-from chalicelib.model.span import Scopes, spans_of
+from chalicelib.model.span import Scopes
 from chalicelib.model.statistics import merged_statistics, statistics_from
 from chalicelib.model.wire import varint_at
 from chalicelib.present import jaeger, zipkin

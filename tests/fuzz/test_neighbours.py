@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from chalicelib.model.span import Scopes, spans_of
+from chalicelib.model.batch import spans_of
+from chalicelib.model.span import Scopes
 from chalicelib.model.wire import field
 from tests.fuzz.decoders import NORMALISERS, corpus_of, goes_on
 from tests.fuzz.mutate import mutated

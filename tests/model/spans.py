@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
+from chalicelib.model.batch import SpanBatch, batches_of, spans_of
 from chalicelib.model.halves import Halves, halves_from
-from chalicelib.model.span import Scopes, Span, Traces, by_trace, spans_of
+from chalicelib.model.span import Scopes, Span
 from chalicelib.store.half_edges import half_edges_of
 from tests.payloads import (
     CLIENT,
@@ -56,15 +57,15 @@ def spans(made: Sequence[Made]) -> list[Span]:
     return list(spans_of(payload(made), Scopes()))
 
 
-def traces(made: Sequence[Made]) -> Traces:
-    return by_trace(spans(made))
+def batches(made: Sequence[Made]) -> list[SpanBatch]:
+    return list(batches_of([payload(made)]))
 
 
 def halves_and_edges_of(made: Sequence[Made]) -> tuple[Halves, dict[int, Edges]]:
     """The halves that spans add, and the edges (by minute) that are whole already."""
     halves = Halves(set(), set())
     edges: dict[int, Edges] = {}
-    for half_edges in half_edges_of(traces(made), 1).values():
+    for half_edges in half_edges_of(batches(made), 1).values():
         edges = half_edges.edges()
         for message in half_edges.messages():
             part = halves_from(message)

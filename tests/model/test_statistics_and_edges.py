@@ -32,7 +32,7 @@ from chalicelib.model.statistics import (
     statistics_message,
     statistics_of,
 )
-from tests.model.spans import made_spans, spans
+from tests.model.spans import batches, made_spans
 from tests.payloads import CLIENT, INTERNAL, MILLI, NOON_NANO, SERVER, Made, trace_id
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class TestCap:
     def test_names(self):
         """Above the cap a service keeps so many names, and the others' spans are all counted as other."""
         made = [Made(1, i, name=f"name {i}", duration=5) for i in range(1, 11)]
-        ((_, statistics),) = statistics_of(spans(made)).items()
+        ((_, statistics),) = statistics_of(batches(made)).items()
         assert len(statistics.series) == CAP
         assert statistics.other == Measure(7, 0, 35, {bucket_of(5): 7})
         assert statistics.entry.calls == 10
@@ -184,7 +184,7 @@ class TestStatisticsOf:
             Made(1, 3, name="b", kind=CLIENT, duration=MILLI, parent=2),
             Made(1, 4, name="c", kind=INTERNAL, duration=0),
         ]
-        found = statistics_of(spans(made))
+        found = statistics_of(batches(made))
         ((key, statistics),) = found.items()
         assert key == ("shop", NOON_NANO // MINUTE_NANO)
         assert {name: m.calls for (name, _), m in statistics.series.items()} == {
@@ -201,7 +201,7 @@ class TestStatisticsOf:
         """A span counts in the minute in which it starts, to the nanosecond, and not where it ends."""
         starts = [NOON_NANO - 1, NOON_NANO, NOON_NANO + MINUTE_NANO - 1]
         found = statistics_of(
-            spans([Made(1, i, start=s, duration=10**12) for i, s in enumerate(starts, 1)])
+            batches([Made(1, i, start=s, duration=10**12) for i, s in enumerate(starts, 1)])
         )
         noon = NOON_NANO // MINUTE_NANO
         assert {minute: s.entry.calls for (_, minute), s in found.items()} == {noon - 1: 1, noon: 2}
@@ -209,15 +209,15 @@ class TestStatisticsOf:
     @given(st.lists(made_spans, max_size=12), st.integers(0, 12))
     def test_parts(self, made, cut):
         """What spans add is the sum of what any two parts of them add."""
-        whole, sums = statistics_of(spans(made)), statistics_of(spans(made[:cut]))
-        for key, statistics in statistics_of(spans(made[cut:])).items():
+        whole, sums = statistics_of(batches(made)), statistics_of(batches(made[:cut]))
+        for key, statistics in statistics_of(batches(made[cut:])).items():
             sums.setdefault(key, Statistics()).add(statistics)
         assert sums == whole
 
     def test_long_names(self):
         """Long names of services and spans are bounded."""
         ((key, statistics),) = statistics_of(
-            spans([Made(1, 1, service="s" * 999, name="n" * 999)])
+            batches([Made(1, 1, service="s" * 999, name="n" * 999)])
         ).items()
         assert key[0] == key_name("s" * 999)
         assert list(statistics.series) == [(key_name("n" * 999), SERVER)]
@@ -226,7 +226,7 @@ class TestStatisticsOf:
         """Names that differ by their ids alone are one series, and it is known how many calls were so renamed."""
         made = [Made(1, i, name=f"GET /users/{i}", duration=5) for i in range(1, 11)]
         made.append(Made(1, 11, name="GET /users/{id}", duration=5))
-        ((_, statistics),) = statistics_of(spans(made)).items()
+        ((_, statistics),) = statistics_of(batches(made)).items()
         assert {name: measure.calls for (name, _), measure in statistics.series.items()} == {
             "GET /users/{id}": 11
         }
@@ -242,7 +242,7 @@ class TestStatisticsOf:
         ]
         sums = Statistics()
         for part in (made[cut:], made[:cut]):
-            for statistics in statistics_of(spans(part)).values():
+            for statistics in statistics_of(batches(part)).values():
                 sums.add(statistics)
         counted = merged([*sums.series.values(), sums.other])
         assert counted == sums.entry

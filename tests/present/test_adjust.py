@@ -6,7 +6,8 @@ from typing import Any
 
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from chalicelib.model.span import Scopes, spans_of
+from chalicelib.model.batch import spans_of
+from chalicelib.model.span import Scopes
 from chalicelib.present.jaeger import trace_json
 from tests.payloads import CLIENT, MILLI, NOON_NANO, SERVER, Made, payload, span_id
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 from opentelemetry.proto.trace.v1.trace_pb2 import Status, TracesData
 
-from chalicelib.model.span import Scopes, spans_of
+from chalicelib.model.batch import spans_of
+from chalicelib.model.span import Scopes
 from chalicelib.present.otlp_json import traces_data_json
 from tests.payloads import MILLI, NOON_NANO, Made, payload
 

@@ -15,7 +15,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from chalicelib import config
 from chalicelib.errors import StoreThrottled
-from chalicelib.model.span import Scopes, spans_of
+from chalicelib.model.batch import spans_of
+from chalicelib.model.span import Scopes
 from chalicelib.queue.message import payload_of
 from chalicelib.receive.endpoint import receive_traces, refuse_signal
 from tests.payloads import NOON_UNIX_SECONDS, Made, payload, trace_id

@@ -57,8 +57,7 @@ def _looked_up_rather_than_conditioned(patch: pytest.MonkeyPatch) -> None:
         counted = commit.counted_among(store, digests)
         new = [message for message in messages if message.digest not in counted]
         if new:
-            traces = commit._traces_of(new)
-            segments = segments_of(traces, shards)
+            segments = segments_of(commit._batches_of(new), shards)
             actions = commit._actions([message.digest for message in new], segments, now)
             store.transact([put._replace(condition=None) for put in actions])
         return commit.Committed(len(new), 0, len(messages) - len(new))

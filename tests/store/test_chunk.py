@@ -14,8 +14,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from chalicelib import config
 from chalicelib.errors import StoreError
 from chalicelib.model import zstd
+from chalicelib.model.batch import spans_of
 from chalicelib.model.frame import dictionary_id
-from chalicelib.model.span import Scopes, Span, by_trace, spans_of
+from chalicelib.model.span import Scopes, Span
 from chalicelib.store import chunk as chunk_module
 from chalicelib.store.chunk import (
     DICTIONARY_PATH,
@@ -28,7 +29,7 @@ from chalicelib.store.chunk import (
 )
 from chalicelib.store.traces import read_spans
 from tests.memory_store import MemoryStore
-from tests.model.spans import made_spans, spans, traces
+from tests.model.spans import batches, made_spans, spans
 from tests.payloads import NOON_UNIX_SECONDS, Made, payload, trace_id
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def content_of(chunk: Chunk) -> bytes:
 def test_round_trip(made):
     """The chunks of spans hold those spans, each in a chunk of its trace, with resource and scope."""
     every = spans(made)
-    chunks = chunks_of(by_trace(every))
+    chunks = chunks_of(batches(made))
     assert identities(span for chunk in chunks for span in spans_in(chunk)) == identities(every)
     for chunk in chunks:
         assert {span.trace_id for span in spans_in(chunk)} == {chunk.trace_id}
@@ -68,13 +69,13 @@ def test_round_trip(made):
 def test_what_is_read_is_what_was_sent(made):
     """OpenTelemetry's own parser finds in a trace's chunk what was sent of it."""
     of_one = [each._replace(trace=1) for each in made]
-    (chunk,) = chunks_of(traces(of_one))
+    (chunk,) = chunks_of(batches(of_one))
     assert TracesData.FromString(content_of(chunk)) == TracesData.FromString(payload(of_one))
 
 
 def test_same_content():
     """The same content is the same digest and bytes; any other is another."""
-    one, same, other = (chunks_of(traces([Made(1, 1, name=name)]))[0] for name in ("a", "a", "b"))
+    one, same, other = (chunks_of(batches([Made(1, 1, name=name)]))[0] for name in ("a", "a", "b"))
     assert one == same
     assert len(one.digest) == 16
     assert one.digest != other.digest
@@ -87,7 +88,7 @@ def test_split_anywhere(made, limit):
     every = spans(made)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chunk_module, "VALUE_BYTES_MAX", limit)
-        chunks = chunks_of(by_trace(every))
+        chunks = chunks_of(batches(made))
     assert identities(span for chunk in chunks for span in spans_in(chunk)) == identities(every)
     for chunk in chunks:
         assert len(chunk.value) <= limit or len(spans_in(chunk)) == 1
@@ -99,7 +100,7 @@ def test_large_trace():
         Made(1, i, attributes=(("noise", noise(i, 90_000)),), service=f"s{i % 2}")
         for i in range(1, 12)
     ]
-    chunks = chunks_of(traces(made))
+    chunks = chunks_of(batches(made))
     assert len(chunks) > 2
     assert len({chunk.digest for chunk in chunks}) == len(chunks)
     assert max(len(chunk.value) for chunk in chunks) <= VALUE_BYTES_MAX
@@ -109,13 +110,13 @@ def test_large_trace():
 def test_largest_span():
     """The largest span that is accepted fits an item, though nothing of it compresses."""
     noisy = Made(1, 1, attributes=(("noise", noise(1, config.SPAN_BYTES_MAX)),))
-    (chunk,) = chunks_of(traces([noisy]))
+    (chunk,) = chunks_of(batches([noisy]))
     assert len(chunk.value) <= VALUE_BYTES_MAX
 
 
 def test_dictionary():
     """A chunk names its dictionary in the frame's header; that one is among those that are read with."""
-    (chunk,) = chunks_of(traces([Made(1, 1)]))
+    (chunk,) = chunks_of(batches([Made(1, 1)]))
     number = dictionary_id(columns_and_frame(chunk.value)[1])
     assert number == zstd.ZstdDict(DICTIONARY_PATH.read_bytes()).dict_id != 0
     assert number in built_in()
@@ -124,7 +125,7 @@ def test_dictionary():
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_damaged(place):
     """A value whose version or frame is wrong, or whose end is missing, is StoreError."""
-    (chunk,) = chunks_of(traces([Made(1, i) for i in range(1, 9)]))
+    (chunk,) = chunks_of(batches([Made(1, i) for i in range(1, 9)]))
     damaged = bytearray(chunk.value)
     damaged[place] ^= 0x55
     with pytest.raises(StoreError):
@@ -152,7 +153,7 @@ class TestReadSpans:
                 config.SPANS_TABLE,
                 [
                     {"p": chunk.trace_id, "s": chunk.digest, "v": chunk.value, "x": expiry}
-                    for chunk in chunks_of(traces(group))
+                    for chunk in chunks_of(batches(group))
                 ],
             )
         return store

@@ -26,10 +26,10 @@ from chalicelib.store.dictionary import (
     DictionariesIn,
     dictionary_with_id,
 )
-from chalicelib.store.packed import pack
+from chalicelib.store.packed import pack, runs_by_trace
 from chalicelib.store.traces import read_chunks, read_spans
 from tests.memory_store import MemoryStore
-from tests.model.spans import traces
+from tests.model.spans import batches
 from tests.payloads import NOON_NANO, NOON_UNIX_SECONDS, Made, payload, trace_id
 from tests.store.records import DeadLetterList
 
@@ -61,7 +61,7 @@ def contents(count: int, seed: int = 0, shop: str = "harbour") -> list[bytes]:
             )
             for _ in range(3)
         ]
-        found += [pack(trace_id, spans).texts for trace_id, spans in traces(made).items()]
+        found += [pack(*each).texts for each in runs_by_trace(batches(made)).items()]
     return found
 
 

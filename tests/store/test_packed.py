@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.errors import StoreError
+from chalicelib.model.batch import SpanBatch
 from chalicelib.model.span import Span, traces_data
 from chalicelib.store.chunk import built_in, chunks_of, traces_data_of
-from chalicelib.store.packed import FIRST, FOREIGN, ROOT, WHOLE, pack, unpack
-from tests.model.spans import made_spans, spans, traces
+from chalicelib.store.packed import FIRST, FOREIGN, ROOT, WHOLE, Run, pack, runs_by_trace, unpack
+from tests.model.spans import batches, made_spans, spans
 from tests.payloads import CLIENT, INTERNAL, MILLI, NOON_NANO, Made, trace_id
 
 TRACE = trace_id(1)
@@ -39,12 +42,22 @@ raws = st.one_of(
 SPAN = spans([Made(1, 1)])[0]
 
 
+def runs_of(of: list[Span]) -> list[Run]:
+    """Each span by itself, in a batch that says of it what the span does."""
+    scope = Span._fields.index("scope")
+    columns: list[list[Any]] = [[[each] for each in span] for span in of]
+    return [
+        Run(SpanBatch(span.scope, *each[:scope], *each[scope + 1 :]), 0, 1)
+        for span, each in zip(of, columns, strict=True)
+    ]
+
+
 def repacked(of: list[Span]) -> bytes:
-    return unpack(TRACE, pack(TRACE, of))
+    return unpack(TRACE, pack(TRACE, runs_of(of)))
 
 
 def codes_of(of: list[Span]) -> list[int]:
-    return list(pack(TRACE, of).texts[: len(of)])
+    return list(pack(TRACE, runs_of(of)).texts[: len(of)])
 
 
 @given(st.lists(made_spans, min_size=1, max_size=12))
@@ -117,7 +130,7 @@ def test_many(count):
         for i in range(1, count + 1)
     ]
     of_one = [span._replace(start_time_unix_nano=5, duration_nano=4) for span in of_one]
-    packed = pack(TRACE, of_one)
+    packed = pack(TRACE, runs_of(of_one))
     assert len(packed.columns) < 9 * count + 40
     assert unpack(TRACE, packed) == traces_data(of_one)
 
@@ -137,7 +150,7 @@ def test_size():
         )
         for i in range(16)
     ]
-    packed = pack(TRACE, spans(made))
+    packed = pack(TRACE, runs_by_trace(batches(made))[TRACE])
     assert len(packed.columns) <= 16 * 16
     assert WHOLE not in packed.texts[:16]
 
@@ -150,7 +163,7 @@ def test_older_value():
         "b1c9e21f46e316c667e4a905f8b0abd770d604"
     )
     made = [Made(1, 1, name="GET /cart"), Made(1, 2, "cart", 1)]
-    (chunk,) = chunks_of(traces(made))
+    (chunk,) = chunks_of(batches(made))
     assert traces_data_of(TRACE, value, built_in()) == traces_data_of(
         TRACE, chunk.value, built_in()
     )
@@ -164,7 +177,7 @@ def _read(value: bytes) -> bytes:
 def test_damaged(data):
     """A value with any byte changed, left out or added is read, or refused as damaged, and nothing else."""
     made = [Made(1, i, parent=i - 1, kind=INTERNAL) for i in range(1, 6)]
-    (chunk,) = chunks_of(traces([*made, Made(1, 9, name="n" * 200)]))
+    (chunk,) = chunks_of(batches([*made, Made(1, 9, name="n" * 200)]))
     value = bytearray(chunk.value)
     place = data.draw(st.integers(0, len(value) - 1))
     value[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))

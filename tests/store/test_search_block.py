@@ -18,7 +18,7 @@ from chalicelib.store.search_block import (
     rows_in,
     rows_of,
 )
-from tests.model.spans import made_spans, traces
+from tests.model.spans import batches, made_spans
 from tests.payloads import MILLI, NOON_NANO, Made, trace_id
 
 NOON_HOUR = NOON_NANO // HOUR_NANO
@@ -29,7 +29,7 @@ def comparable(rows: list[SearchRow]) -> list[tuple[object, ...]]:
 
 
 def one_row(made: list[Made]) -> SearchRow:
-    ((_, (row,)),) = rows_of(traces(made)).items()
+    ((_, (row,)),) = rows_of(batches(made)).items()
     return row
 
 
@@ -71,7 +71,7 @@ class TestRows:
         """Services, traces and hours have rows of their own; the hour is that of each span's start."""
         last = NOON_NANO + HOUR_NANO - 1
         rows = rows_of(
-            traces(
+            batches(
                 [
                     Made(1, 1, start=last, duration=HOUR_NANO),
                     Made(1, 2, start=last + 1),
@@ -87,7 +87,7 @@ class TestRows:
 
     def test_many_spans(self):
         """Over 256 spans of a trace and service are several rows, which together hold every name."""
-        rows = rows_of(traces([Made(1, i, name=f"name {i}") for i in range(1, 601)]))[NOON_HOUR]
+        rows = rows_of(batches([Made(1, i, name=f"name {i}") for i in range(1, 601)]))[NOON_HOUR]
         assert sorted(len(row.span_names) for row in rows) == [88, 256, 256]
         assert len(frozenset().union(*(row.span_names for row in rows))) == 600
 
@@ -106,7 +106,7 @@ class TestBlocks:
     )
     def test_round_trip(self, made, shared_bytes_max, block_bytes_max):
         """Every row comes back from the blocks as it was, once, in the partition of its hour and service."""
-        rows = rows_of(traces(made))
+        rows = rows_of(batches(made))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(search_block, "_SHARED_BYTES_MAX", shared_bytes_max)
             patch.setattr(search_block, "_BLOCK_BYTES_MAX", block_bytes_max)
@@ -122,7 +122,7 @@ class TestBlocks:
         """Services with little share a block, one with much has its own."""
         made = [Made(i, i, service=f"small {i % 3}") for i in range(1, 10)]
         made += [Made(i, i, service="large") for i in range(1, 201)]
-        blocks = blocks_of(rows_of(traces(made)))
+        blocks = blocks_of(rows_of(batches(made)))
         assert sorted((block.service, len(rows_in(block.value))) for block in blocks) == [
             (EVERY_SERVICE, 9),
             ("large", 200),
@@ -132,7 +132,7 @@ class TestBlocks:
         """A block's key is the latest first start of its rows, then a digest: keys sort as those times do."""
         starts = [NOON_NANO + second * 10**9 for second in (3, 1, 2)]
         blocks = [
-            blocks_of(rows_of(traces([Made(1, 1, start=start), Made(2, 2, start=start - 9)])))[0]
+            blocks_of(rows_of(batches([Made(1, 1, start=start), Made(2, 2, start=start - 9)])))[0]
             for start in starts
         ]
         assert [int.from_bytes(block.key[:8], "big") for block in blocks] == starts
@@ -143,7 +143,7 @@ class TestBlocks:
     def test_same_content(self):
         """The same spans are the same block, key and bytes."""
         made = [Made(i, i, name=f"{i}") for i in range(1, 30)]
-        assert blocks_of(rows_of(traces(made))) == blocks_of(rows_of(traces(made)))
+        assert blocks_of(rows_of(batches(made))) == blocks_of(rows_of(batches(made)))
 
     def test_bounded(self):
         """A block fits an item, however much a group has to say."""
@@ -151,13 +151,13 @@ class TestBlocks:
             Made(i, i, name=f"{i:0250d}", attributes=tuple((f"{i} {k}", "v") for k in range(50)))
             for i in range(1, 1_500)
         ]
-        blocks = blocks_of(rows_of(traces(made)))
+        blocks = blocks_of(rows_of(batches(made)))
         assert len(blocks) > 1
         assert max(len(block.value) for block in blocks) < 390_000
 
     def test_nothing(self):
         """No spans make no block."""
-        assert blocks_of(rows_of({})) == []
+        assert blocks_of(rows_of([])) == []
 
     @pytest.mark.parametrize("stored", [b"\x02\x00", b"\x01\x01damaged"])
     def test_damaged(self, stored):

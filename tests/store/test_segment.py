@@ -13,7 +13,7 @@ from chalicelib.model.halves import Halves, halves_from
 from chalicelib.model.statistics import Statistics, statistics_from, statistics_of
 from chalicelib.store.layout import shard_of_service, shard_of_trace
 from chalicelib.store.segment import Segment, entries_in, segments_of
-from tests.model.spans import made_spans, spans, traces
+from tests.model.spans import batches, made_spans
 from tests.payloads import NOON_NANO, Made
 
 Sum = tuple[dict[Any, Statistics], dict[int, Edges], Halves]
@@ -40,18 +40,18 @@ groups = st.lists(made_spans, max_size=15)
 
 
 @given(st.lists(groups, max_size=4), st.integers(1, 4))
-def test_any_partition(batches, shards):
+def test_any_partition(parts, shards):
     """Segments of any partition of spans add up to those of all the spans."""
-    every = [made for batch in batches for made in batch]
-    parts = [segment for batch in batches for segment in segments_of(traces(batch), shards)]
-    assert sum_of(parts) == sum_of(segments_of(traces(every), shards))
+    every = [made for part in parts for made in part]
+    segments = [segment for part in parts for segment in segments_of(batches(part), shards)]
+    assert sum_of(segments) == sum_of(segments_of(batches(every), shards))
 
 
 @given(groups, st.integers(2, 5))
 def test_shards_partition(made, shards):
     """Shards hold together what one would, each statistics by its service and each half by its trace."""
-    segments = segments_of(traces(made), shards)
-    assert sum_of(segments) == sum_of(segments_of(traces(made), 1))
+    segments = segments_of(batches(made), shards)
+    assert sum_of(segments) == sum_of(segments_of(batches(made), 1))
     for segment in segments:
         statistics, _, halves = sum_of([segment])
         assert {shard_of_service(service, shards) for service, _ in statistics} <= {segment.shard}
@@ -62,18 +62,18 @@ def test_shards_partition(made, shards):
 @given(groups)
 def test_statistics(made):
     """The statistics in segments are those of the spans."""
-    assert sum_of(segments_of(traces(made), 1))[0] == statistics_of(spans(made))
+    assert sum_of(segments_of(batches(made), 1))[0] == statistics_of(batches(made))
 
 
 @given(groups, st.integers(1, 3))
 def test_same_bytes(made, shards):
     """The same spans make the same bytes."""
-    assert segments_of(traces(made), shards) == segments_of(traces(made), shards)
+    assert segments_of(batches(made), shards) == segments_of(batches(made), shards)
 
 
 def test_nothing():
     """No spans make no segment."""
-    assert segments_of({}, 3) == []
+    assert segments_of([], 3) == []
 
 
 _LETTERS = str.maketrans("0123456789", "ghijklmnop")
@@ -86,7 +86,7 @@ def test_many():
         Made(1, i, name=f"{i:0250d}".translate(_LETTERS), start=NOON_NANO + i % 50 * 60 * 10**9)
         for i in range(1, 3_000)
     ]
-    segments = segments_of(traces(made), 1)
+    segments = segments_of(batches(made), 1)
     assert len(segments) > 1
     assert max(len(segment.value) for segment in segments) < 390_000
-    assert sum_of(segments)[0] == statistics_of(spans(made))
+    assert sum_of(segments)[0] == statistics_of(batches(made))
