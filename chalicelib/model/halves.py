@@ -18,7 +18,7 @@ from chalicelib.model.clew_pb2 import Halves as HalvesMessage
 from chalicelib.model.frame import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence, Set
 
     _Records = Iterator[tuple[bytes, tuple[Any, ...]]]
     """(Trace id, record)."""
@@ -193,12 +193,18 @@ def _bounded_messages(
 
 
 @reading("half-edges")
-def halves_from(message: HalvesMessage, wanted: set[HalfKey] | None = None) -> Halves:
+def halves_from(
+    message: HalvesMessage,
+    wanted: set[HalfKey] | None = None,
+    wanted_traces: Set[bytes] | None = None,
+) -> Halves:
     """The inverse of one of `halves_messages`; with `wanted`, only the halves of these keys.
 
-    Raises StoreError for damaged ones.
+    `wanted_traces`, if they are known, are the traces of these keys that the message has. Raises StoreError for damaged
+    ones.
     """
-    wanted_traces = None if wanted is None else {trace_id for trace_id, _ in wanted}
+    if wanted is not None and wanted_traces is None:
+        wanted_traces = {trace_id for trace_id, _ in wanted}
     caller_profiles = _caller_profiles(message)
     callee_profiles = _callee_profiles(message)
     minutes = list(message.minutes)
@@ -310,11 +316,11 @@ def _united(parts: Sequence[bytes], form: struct.Struct) -> bytes:
     return b"".join(sorted(records))
 
 
-def _callers_in(message: HalvesMessage, wanted_traces: set[bytes] | None) -> _Records:
+def _callers_in(message: HalvesMessage, wanted_traces: Set[bytes] | None) -> _Records:
     return _records(message, message.caller_counts, CALLER, message.callers, wanted_traces)
 
 
-def _callees_in(message: HalvesMessage, wanted_traces: set[bytes] | None) -> _Records:
+def _callees_in(message: HalvesMessage, wanted_traces: Set[bytes] | None) -> _Records:
     return _records(message, message.callee_counts, CALLEE, message.callees, wanted_traces)
 
 
@@ -323,7 +329,7 @@ def _records(
     counts: Sequence[int],
     form: struct.Struct,
     packed: bytes,
-    wanted: set[bytes] | None,
+    wanted: Set[bytes] | None,
 ) -> _Records:
     """Of all traces, or of those that are wanted: a minute's are few of all that wait."""
     if wanted is None:
