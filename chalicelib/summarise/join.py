@@ -94,7 +94,7 @@ class KnownHalves:
 
 
 class NewHalves:
-    """Halves that are folded together, opened no further than those need it that meet no others."""
+    """Halves that are folded together, opened only as far as joining those takes that meet no others."""
 
     def __init__(self, messages: Sequence[HalvesMessage], folded_unix_seconds: int) -> None:
         self._messages = messages
