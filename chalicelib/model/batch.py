@@ -28,7 +28,7 @@ from chalicelib.model.span import (
     UNSPECIFIED,
     Scopes,
     Span,
-    is_entry,
+    is_parent_remote,
     scopes_of,
 )
 from chalicelib.model.wire import Prefixes
@@ -106,13 +106,17 @@ class SpanBatch(NamedTuple):
     raws: Sequence[bytes]
     attributes: Sequence[Sequence[bytes]]
     raw_events: Sequence[Sequence[bytes]]
+    """Empty if no span has any."""
     raw_links: Sequence[Sequence[bytes]]
+    """Likewise."""
     cut: Cut | None
     """If all of them are as OpenTelemetry's SDKs write them."""
 
     def spans(self) -> Iterator[Span]:
-        scopes = repeat(self.scope, len(self.raws))
+        count = len(self.raws)
+        scopes = repeat(self.scope, count)
         _, *columns, raws, attributes, events, links, _ = self
+        events, links = events or [()] * count, links or [()] * count
         return map(_new_span, zip(*columns, scopes, raws, attributes, events, links, strict=True))
 
     def runs(self) -> Iterator[tuple[bytes, int, int]]:
@@ -164,7 +168,7 @@ def _cut_batches(scope: Scope, raws: Sequence[bytes]) -> Iterator[SpanBatch]:
     try:
         yield _cut_batch(scope, raws)
     except (_Unlike, _Ambiguous):
-        alike = [is_alike(raw) for raw in raws]
+        alike = [_is_alike(raw) for raw in raws]
         if all(alike) or not any(alike):
             # All of them, if one has a field again further on.
             yield from _batches(scope, raws)
@@ -173,7 +177,7 @@ def _cut_batches(scope: Scope, raws: Sequence[bytes]) -> Iterator[SpanBatch]:
             yield from _batches(scope, list(compress(raws, map(not_, alike))))
 
 
-def is_alike(raw: bytes) -> bool:
+def _is_alike(raw: bytes) -> bool:
     """Whether a span is written as OpenTelemetry's SDKs do, and ends no earlier than it starts."""
     try:
         _columns_of_beginnings([raw])
@@ -347,9 +351,9 @@ def _batch(
     if NO_PARENT in parents:
         parents = [b"" if parent == NO_PARENT else parent for parent in parents]
     flags = _column(columns.flags[:], _NO_NUMBER, count, 0)
-    # As `is_entry`: for most, their kind tells already.
+    remote = {each for each in set(flags) if is_parent_remote(each)}
     entries = [
-        kind in CALLEE_KINDS or is_entry(kind, parent, of_span)
+        kind in CALLEE_KINDS or not parent or of_span in remote
         for kind, parent, of_span in zip(kinds, parents, flags, strict=True)
     ]
     return SpanBatch(
@@ -364,7 +368,7 @@ def _batch(
         _errors(columns.status[:], count),
         entries,
         raws,
-        _lists(columns.attributes[:], count),
+        _lists(columns.attributes[:], count) or [()] * count,
         _lists(columns.events[:], count),
         _lists(columns.links[:], count),
         cut,
@@ -410,11 +414,11 @@ def _ids(values: list[bytes], count: int) -> list[bytes]:
 
 
 def _lists(values: list[bytes], count: int) -> list[tuple[bytes, ...]]:
-    """The values of each span: of a repeated field."""
+    """The values of each span, of a repeated field; empty if no span has any."""
+    if not values or len(values) == count - 1:
+        return []
     if count == 1:
         return [tuple(values)]
-    if not values or len(values) == count - 1:
-        return [()] * count
     if values.count(_NONE) != count - 1:
         raise _Ambiguous
     together = (*values, _NONE)

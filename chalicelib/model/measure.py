@@ -33,6 +33,14 @@ def bucket_of(duration_nano: int) -> int:
     return ceil(log2(duration_nano) * BUCKETS_PER_DOUBLING) - 1
 
 
+def buckets_of(durations_nano: Sequence[int]) -> list[int]:
+    """The histogram buckets of durations."""
+    if min(durations_nano, default=0) <= 0:
+        return list(map(bucket_of, durations_nano))
+    # As `bucket_of`, without calling it: this runs for every span.
+    return [ceil(each * BUCKETS_PER_DOUBLING) - 1 for each in map(log2, durations_nano)]
+
+
 def bucket_middle_nano(bucket: int) -> int:
     """The duration that stands for a bucket: its geometric middle, at most 1.1 % from any duration in it."""
     return 0 if bucket == ZERO_BUCKET else round(2 ** ((bucket + 0.5) / BUCKETS_PER_DOUBLING))
@@ -103,7 +111,7 @@ def measure_of(durations_nano: Sequence[int], *, is_error: bool) -> Measure:
     """The measure of calls that all failed, or none."""
     calls = len(durations_nano)
     total = min(_SUM_MAX, sum(durations_nano))
-    buckets = Counter(map(bucket_of, durations_nano))
+    buckets = Counter(buckets_of(durations_nano))
     return Measure(calls, calls if is_error else 0, total, buckets)
 
 

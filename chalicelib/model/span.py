@@ -151,11 +151,12 @@ def head_of(contents: Sequence[bytes], schema_url: str) -> bytes:
 
 def is_entry(kind: int, parent_span_id: bytes, flags: int) -> bool:
     """Whether a span entered its service: SERVER, CONSUMER, no parent (empty), or one that is known to be remote."""
-    return (
-        kind in CALLEE_KINDS
-        or not parent_span_id
-        or flags & _FLAGS_REMOTE_KNOWN_AND_TRUE == _FLAGS_REMOTE_KNOWN_AND_TRUE
-    )
+    return kind in CALLEE_KINDS or not parent_span_id or is_parent_remote(flags)
+
+
+def is_parent_remote(flags: int) -> bool:
+    """Whether a span's flags say that its parent is known to be remote."""
+    return flags & _FLAGS_REMOTE_KNOWN_AND_TRUE == _FLAGS_REMOTE_KNOWN_AND_TRUE
 
 
 def traces_data(spans: Iterable[Span]) -> bytes:

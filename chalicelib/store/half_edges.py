@@ -9,14 +9,14 @@ A caller that names a database is an edge by itself: databases send no spans.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from chalicelib.model.edges import EdgeKind, Edges, smallest_exemplar
 from chalicelib.model.halves import CALLEE, CALLER, HalfRows, Row
-from chalicelib.model.measure import bucket_of, measure_of
+from chalicelib.model.measure import Measure, bucket_of, buckets_of
 from chalicelib.model.peers import Peer, peer_of
 from chalicelib.model.span import CALLEE_KINDS, CALLER_KINDS, CONSUMER, SERVER
 from chalicelib.model.statistics import MINUTE_NANO
@@ -45,7 +45,7 @@ class HalfEdges:
         """Trace → records."""
         self.callees: dict[bytes, list[bytes]] = defaultdict(list)
         self.database_calls: dict[DatabaseCall, list[tuple[int, bytes]]] = defaultdict(list)
-        """Each with its duration and trace."""
+        """Each with its duration's bucket and its trace."""
 
     def add_link(self, trace_id: bytes, wanted: bytes, span: Span) -> None:
         """A consumer's link to a span, perhaps of another trace than its own."""
@@ -73,9 +73,10 @@ class HalfEdges:
         """Those that are whole already, calls to databases, by minute."""
         edges: dict[int, Edges] = defaultdict(Edges)
         for (minute, service, database, is_error), of_alike in self.database_calls.items():
-            durations, trace_ids = zip(*of_alike, strict=True)
-            measure = measure_of(durations, is_error=is_error)
-            measure.duration_sum_nano = 0  # The durations of edges are not summed.
+            buckets, trace_ids = zip(*of_alike, strict=True)
+            calls = len(buckets)
+            # The durations of edges are not summed.
+            measure = Measure(calls, calls if is_error else 0, 0, Counter(buckets))
             exemplar = smallest_exemplar(trace_ids)
             edges[minute].offer((service, database, EdgeKind.DATABASE), measure, exemplar)
         return edges
@@ -86,7 +87,7 @@ def half_edges_of(batches: Iterable[SpanBatch], shards: int) -> dict[int, HalfEd
     by_shard: dict[int, HalfEdges] = defaultdict(HalfEdges)
     for batch in batches:
         _add(batch, by_shard, shards)
-        if CONSUMER in batch.kinds and any(batch.raw_links):
+        if CONSUMER in batch.kinds and batch.raw_links:
             for span in batch.spans():
                 if span.kind == CONSUMER:
                     # A link leads to the producer's trace, and so perhaps to another shard.
@@ -100,13 +101,13 @@ def _add(batch: SpanBatch, by_shard: dict[int, HalfEdges], shards: int) -> None:
     service = batch.scope.service_key
     trace_id = b""
     # All fields at once: this runs for every span.
-    for of_trace, span_id, parent, kind, start, duration, is_error, attributes in zip(
+    for of_trace, span_id, parent, kind, start, bucket, is_error, attributes in zip(
         batch.trace_ids,
         batch.span_ids,
         batch.parent_span_ids,
         batch.kinds,
         batch.start_times_unix_nano,
-        batch.durations_nano,
+        buckets_of(batch.durations_nano),
         batch.errors,
         batch.attributes,
         strict=True,
@@ -120,10 +121,10 @@ def _add(batch: SpanBatch, by_shard: dict[int, HalfEdges], shards: int) -> None:
             minute = start // MINUTE_NANO
             if edge_kind is EdgeKind.DATABASE:
                 call = minute, service, name, is_error
-                of_shard.database_calls[call].append((duration, trace_id))
+                of_shard.database_calls[call].append((bucket, trace_id))
             else:
                 profile = halves.caller_profiles[service, name, edge_kind, is_error]
-                record = span_id, profile, halves.minutes[minute], bucket_of(duration)
+                record = span_id, profile, halves.minutes[minute], bucket
                 of_shard.callers[trace_id].append(CALLER.pack(*record))
         elif kind in CALLEE_KINDS:
             # Zipkin's way: both halves of a call have one id.
@@ -131,5 +132,5 @@ def _add(batch: SpanBatch, by_shard: dict[int, HalfEdges], shards: int) -> None:
             if len(wanted) == 8:
                 edge_kind = EdgeKind.RPC if kind == SERVER else EdgeKind.MESSAGING
                 profile = halves.callee_profiles[service, edge_kind, is_error]
-                record = wanted, crc32(span_id), profile, bucket_of(duration)
+                record = wanted, crc32(span_id), profile, bucket
                 of_shard.callees[trace_id].append(CALLEE.pack(*record))

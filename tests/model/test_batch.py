@@ -1,0 +1,132 @@
+"""Batches: what is read of spans together is what OpenTelemetry's own parser reads of each."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
+
+from chalicelib.model import batch as batch_module
+from chalicelib.model.batch import batches_of, spans_of
+from chalicelib.model.span import CONSUMER, Scopes, Span, is_entry
+from chalicelib.model.wire import field
+from tests.model.spans import batches
+from tests.model.wire_spans import payload_of, raw_spans
+from tests.payloads import CLIENT, Made, span_id, trace_id
+
+some_raws = st.lists(raw_spans, max_size=6)
+
+
+def check(span: Span) -> None:
+    """A span is as OpenTelemetry's parser reads its bytes."""
+    read = OtlpSpan.FromString(span.raw)
+    parent = read.parent_span_id if read.parent_span_id != bytes(8) else b""
+    kind = read.kind if 0 <= read.kind <= CONSUMER else 0
+    assert span[:9] == (
+        read.trace_id,
+        read.span_id,
+        parent,
+        read.name,
+        kind,
+        read.start_time_unix_nano,
+        max(0, read.end_time_unix_nano - read.start_time_unix_nano),
+        read.status.code == 2,
+        is_entry(kind, parent, read.flags),
+    )
+    assert list(map(KeyValue.FromString, span.attributes)) == list(read.attributes)
+    assert list(map(OtlpSpan.Event.FromString, span.raw_events)) == list(read.events)
+    assert list(map(OtlpSpan.Link.FromString, span.raw_links)) == list(read.links)
+    assert span.scope.service == "shop"
+
+
+@given(some_raws)
+def test_in_order(raws):
+    """Spans of a payload come in its order, each as its own bytes say."""
+    found = list(spans_of(payload_of(raws), Scopes()))
+    assert [span.raw for span in found] == raws
+    for span in found:
+        check(span)
+
+
+@settings(deadline=None)
+@given(st.lists(some_raws, max_size=3), st.integers(1, 5))
+def test_batches(raws_of_payloads, together):
+    """However spans are sent, and however many are read at once, each is in a batch once, as its own bytes say."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch_module, "_TOGETHER_MAX", together)
+        found = list(batches_of(map(payload_of, raws_of_payloads)))
+    spans = [span for batch in found for span in batch.spans()]
+    assert sorted(span.raw for span in spans) == sorted(chain.from_iterable(raws_of_payloads))
+    for span in spans:
+        check(span)
+
+
+@given(some_raws)
+def test_runs(raws):
+    """Runs are all of a batch's spans, in order, each of one trace."""
+    for batch in batches_of([payload_of(raws)]):
+        places = [
+            (place, trace_id)
+            for trace_id, start, end in batch.runs()
+            for place in range(start, end)
+        ]
+        assert places == list(enumerate(batch.trace_ids))
+
+
+@given(some_raws)
+def test_cut(raws):
+    """Of spans that were cut, the parts are all there is, in the order in which they were sent."""
+    for batch in batches_of([payload_of(raws)]):
+        if batch.cut:
+            for place, raw in enumerate(batch.raws):
+                times = batch.start_times_unix_nano[place], batch.durations_nano[place]
+                parent, name, rest = (
+                    each[place] for each in (batch.cut.parents, batch.cut.names, batch.cut.rests)
+                )
+                assert raw == b"".join(
+                    (
+                        b"\n\x10" + batch.trace_ids[place] + b"\x12\x08" + batch.span_ids[place],
+                        parent and b'"\x08' + parent,
+                        name,
+                        b"9" + times[0].to_bytes(8, "little"),
+                        b"A" + sum(times).to_bytes(8, "little"),
+                        rest,
+                    )
+                )
+
+
+def test_a_kind_that_looks_like_a_time():
+    """A kind of several bytes is none of the times, though its second byte is a start's tag."""
+    ids = field(1, trace_id(1)) + field(2, span_id(1))
+    start, end = (0x41 << 56).to_bytes(8, "little"), (0x42 << 56).to_bytes(8, "little")
+    for kind in (b"0\x80\x39", b"0\x02"):
+        (batch,) = batches_of([payload_of([ids + b"*\x03GET" + kind + b"9" + start + b"A" + end])])
+        (span,) = batch.spans()
+        check(span)
+
+
+def test_what_sdks_write_is_cut():
+    """Spans as OpenTelemetry's SDKs write them are cut, and do not suffer from one that is not."""
+    usual = [Made(1, i, parent=i - 1, kind=CLIENT, attributes=(("a", "b"),)) for i in range(1, 5)]
+    (batch,) = batches(usual)
+    assert batch.cut
+    with_others = batches([*usual, Made(1, 9, name="n" * 200), Made(2, 10, start=0)])
+    assert [(len(batch.raws), batch.cut is not None) for batch in with_others] == [
+        (4, True),
+        (2, False),
+    ]
+
+
+def test_of_one_trace_together():
+    """Spans of a trace that came in several payloads are next to each other."""
+    (batch,) = batches_of(
+        [
+            payload_of([batches([Made(trace, i)])[0].raws[0] for trace in (1, 2, 3)])
+            for i in (1, 2, 3)
+        ]
+    )
+    assert [end - start for _, start, end in batch.runs()] == [3, 3, 3]
