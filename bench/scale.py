@@ -30,7 +30,7 @@ from chalicelib.store.layout import (
     shard_of_trace,
     statistics_partition,
 )
-from chalicelib.store.targets import query_targets, statistics_target
+from chalicelib.store.targets import query_targets, statistics_in
 from chalicelib.summarise.job import summarise_shards
 
 if TYPE_CHECKING:
@@ -461,7 +461,7 @@ def _counted(store: CountingStore, now: int) -> int:
     asked = Range((now - 3_600) * 10**9, (now + 3_600) * 10**9)
     first, last = now // 60 - 60, now // 60 + 60
     return sum(
-        statistics_target(value).total.entry.calls
+        statistics_in(value, pending=False).entry.calls
         for service in hours_of_services(store, asked, now)
         for _, value in query_targets(
             store, statistics_partition(service), Level.MINUTE, first, last, now

@@ -8,6 +8,8 @@ docs/item-layout.md gives the bytes; `store/half_edges.py` says which spans make
 from __future__ import annotations
 
 import struct
+import sys
+from array import array
 from collections import defaultdict
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -16,7 +18,7 @@ from chalicelib.model.clew_pb2 import Halves as HalvesMessage
 from chalicelib.model.frame import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence, Set
 
     _Records = Iterator[tuple[bytes, tuple[Any, ...]]]
     """(Trace id, record)."""
@@ -112,6 +114,16 @@ class HalfRows:
 
     def message(self, rows: Sequence[Row]) -> HalvesMessage:
         """Of some of the rows, with all tables."""
+        return self.message_of(
+            [row.trace_id for row in rows],
+            [b"".join(row.callers) for row in rows],
+            [b"".join(row.callees) for row in rows],
+        )
+
+    def message_of(
+        self, trace_ids: Sequence[bytes], callers: Sequence[bytes], callees: Sequence[bytes]
+    ) -> HalvesMessage:
+        """Of these traces' records, with all tables."""
         return HalvesMessage(
             caller_profiles=[
                 HalvesMessage.CallerProfile(service=service, peer=peer, kind=kind, error=error)
@@ -122,11 +134,11 @@ class HalfRows:
                 for service, kind, error in self.callee_profiles
             ],
             minutes=list(self.minutes),
-            trace_ids=b"".join([row.trace_id for row in rows]),
-            caller_counts=[len(row.callers) for row in rows],
-            callee_counts=[len(row.callees) for row in rows],
-            callers=b"".join(chain.from_iterable([row.callers for row in rows])),
-            callees=b"".join(chain.from_iterable([row.callees for row in rows])),
+            trace_ids=b"".join(trace_ids),
+            caller_counts=[len(records) // CALLER.size for records in callers],
+            callee_counts=[len(records) // CALLEE.size for records in callees],
+            callers=b"".join(callers),
+            callees=b"".join(callees),
         )
 
     def messages(self) -> Iterator[HalvesMessage]:
@@ -181,14 +193,20 @@ def _bounded_messages(
 
 
 @reading("half-edges")
-def halves_from(message: HalvesMessage, wanted: set[HalfKey] | None = None) -> Halves:
+def halves_from(
+    message: HalvesMessage,
+    wanted: set[HalfKey] | None = None,
+    wanted_traces: Set[bytes] | None = None,
+) -> Halves:
     """The inverse of one of `halves_messages`; with `wanted`, only the halves of these keys.
 
-    Raises StoreError for damaged ones.
+    `wanted_traces`, if they are known, are the traces of these keys that the message has. Raises StoreError for damaged
+    ones.
     """
-    wanted_traces = None if wanted is None else {trace_id for trace_id, _ in wanted}
-    caller_profiles = [(p.service, p.peer, p.kind, p.error) for p in message.caller_profiles]
-    callee_profiles = [(p.service, p.kind, p.error) for p in message.callee_profiles]
+    if wanted is not None and wanted_traces is None:
+        wanted_traces = {trace_id for trace_id, _ in wanted}
+    caller_profiles = _caller_profiles(message)
+    callee_profiles = _callee_profiles(message)
     minutes = list(message.minutes)
     # What Caller(…) and Callee(…) come to, at a third of their price: a fold reads thousands.
     new = tuple.__new__
@@ -206,18 +224,103 @@ def halves_from(message: HalvesMessage, wanted: set[HalfKey] | None = None) -> H
     )
 
 
+def _caller_profiles(message: HalvesMessage) -> list[CallerProfile]:
+    return [(each.service, each.peer, each.kind, each.error) for each in message.caller_profiles]
+
+
+def _callee_profiles(message: HalvesMessage) -> list[CalleeProfile]:
+    return [(each.service, each.kind, each.error) for each in message.callee_profiles]
+
+
 @reading("half-edges")
-def keys_in(message: HalvesMessage) -> set[HalfKey]:
-    """The keys under which the halves of a message may find others. Raises StoreError for damaged ones."""
-    both = chain(_callers_in(message, None), _callees_in(message, None))
-    return {(trace_id, record[0]) for trace_id, record in both}
+def callers_by_key(
+    message: HalvesMessage,
+) -> list[tuple[HalfKey, tuple[CallerProfile, int, int]]]:
+    """Key of every caller, and its profile, minute and bucket. Raises StoreError for damaged ones."""
+    profiles, minutes = _caller_profiles(message), list(message.minutes)
+    return [
+        ((trace_id, span_id), (profiles[profile], minutes[minute], bucket))
+        for trace_id, (span_id, profile, minute, bucket) in _callers_in(message, None)
+    ]
 
 
-def _callers_in(message: HalvesMessage, wanted_traces: set[bytes] | None) -> _Records:
+@reading("half-edges")
+def callees_by_key(message: HalvesMessage) -> list[tuple[HalfKey, CalleeProfile]]:
+    """Key and profile of every callee. Raises StoreError for damaged ones."""
+    profiles = _callee_profiles(message)
+    return [
+        ((trace_id, span_id), profiles[profile])
+        for trace_id, (span_id, _, profile, _) in _callees_in(message, None)
+    ]
+
+
+def merged_halves(messages: Iterable[HalvesMessage]) -> Iterator[HalvesMessage]:
+    """The same halves in as few messages as keep each below 200 KB. Raises StoreError for damaged ones."""
+    batch: list[HalvesMessage] = []
+    batch_bytes = 0
+    for message in messages:
+        size = message.ByteSize()
+        if batch and batch_bytes + size > _MESSAGE_BYTES_MAX:
+            yield _merged(batch)
+            batch, batch_bytes = [], 0
+        batch.append(message)
+        batch_bytes += size
+    if batch:
+        yield _merged(batch)
+
+
+@reading("half-edges")
+def _merged(messages: Sequence[HalvesMessage]) -> HalvesMessage:
+    if len(messages) == 1:
+        return messages[0]
+    merged = HalfRows()
+    callers: dict[bytes, list[bytes]] = defaultdict(list)
+    callees: dict[bytes, list[bytes]] = defaultdict(list)
+    for message in messages:
+        profiles = [merged.caller_profiles[each] for each in _caller_profiles(message)]
+        minutes = [merged.minutes[each] for each in message.minutes]
+        packed = _with_fields(message.callers, CALLER, {4: profiles, 5: minutes})
+        for trace_id, part in _parts(message, message.caller_counts, CALLER, packed):
+            callers[trace_id].append(part)
+        profiles = [merged.callee_profiles[each] for each in _callee_profiles(message)]
+        packed = _with_fields(message.callees, CALLEE, {6: profiles})
+        for trace_id, part in _parts(message, message.callee_counts, CALLEE, packed):
+            callees[trace_id].append(part)
+    trace_ids = sorted(callers.keys() | callees.keys())
+    return merged.message_of(
+        trace_ids,
+        [_united(callers[trace_id], CALLER) for trace_id in trace_ids],
+        [_united(callees[trace_id], CALLEE) for trace_id in trace_ids],
+    )
+
+
+def _with_fields(packed: bytes, form: struct.Struct, tables: dict[int, list[int]]) -> bytes:
+    """Records of which each 16-bit field at one of these places is looked up in a table."""
+    fields = array("H", packed)
+    if sys.byteorder == "big":
+        fields.byteswap()
+    for place, table in tables.items():
+        column = slice(place, None, form.size // fields.itemsize)
+        fields[column] = array("H", [table[each] for each in fields[column]])
+    if sys.byteorder == "big":
+        fields.byteswap()
+    return fields.tobytes()
+
+
+def _united(parts: Sequence[bytes], form: struct.Struct) -> bytes:
+    """The records of a trace's parts, each once."""
+    if len(parts) <= 1:
+        return b"".join(parts)
+    size = form.size
+    records = {part[i : i + size] for part in parts for i in range(0, len(part), size)}
+    return b"".join(sorted(records))
+
+
+def _callers_in(message: HalvesMessage, wanted_traces: Set[bytes] | None) -> _Records:
     return _records(message, message.caller_counts, CALLER, message.callers, wanted_traces)
 
 
-def _callees_in(message: HalvesMessage, wanted_traces: set[bytes] | None) -> _Records:
+def _callees_in(message: HalvesMessage, wanted_traces: Set[bytes] | None) -> _Records:
     return _records(message, message.callee_counts, CALLEE, message.callees, wanted_traces)
 
 
@@ -226,16 +329,18 @@ def _records(
     counts: Sequence[int],
     form: struct.Struct,
     packed: bytes,
-    wanted: set[bytes] | None,
+    wanted: Set[bytes] | None,
 ) -> _Records:
     """Of all traces, or of those that are wanted: a minute's are few of all that wait."""
-    trace_ids = _trace_ids(message)
-    if sum(counts) * form.size != len(packed) or len(counts) != len(trace_ids):
-        raise ValueError(f"{len(packed)} bytes are not {sum(counts)} halves of {form.size}")
     if wanted is None:
-        ids = chain.from_iterable(map(repeat, trace_ids, counts))
+        _check(message, counts, form, packed)
+        ids = chain.from_iterable(map(repeat, _trace_ids(message), counts))
         return zip(ids, form.iter_unpack(packed), strict=True)
-    return _wanted_records(zip(trace_ids, counts, strict=True), form, packed, wanted)
+    return chain.from_iterable(
+        zip(repeat(trace_id), form.iter_unpack(part))
+        for trace_id, part in _parts(message, counts, form, packed)
+        if trace_id in wanted
+    )
 
 
 def trace_ids_in(message: HalvesMessage) -> frozenset[bytes]:
@@ -248,15 +353,24 @@ def _trace_ids(message: HalvesMessage) -> list[bytes]:
     return [joined[i : i + 16] for i in range(0, len(joined), 16)]
 
 
-def _wanted_records(
-    counts: Iterable[tuple[bytes, int]], form: struct.Struct, packed: bytes, wanted: set[bytes]
-) -> _Records:
+def _parts(
+    message: HalvesMessage, counts: Sequence[int], form: struct.Struct, packed: bytes
+) -> Iterator[tuple[bytes, bytes]]:
+    """(Trace id, its records as they are packed), of traces that have any."""
+    _check(message, counts, form, packed)
     place = 0
-    for trace_id, count in counts:
-        end = place + count * form.size
-        if trace_id in wanted:
-            yield from zip(repeat(trace_id), form.iter_unpack(packed[place:end]), strict=False)
-        place = end
+    for trace_id, count in zip(_trace_ids(message), counts, strict=True):
+        if count:
+            end = place + count * form.size
+            yield trace_id, packed[place:end]
+            place = end
+
+
+def _check(
+    message: HalvesMessage, counts: Sequence[int], form: struct.Struct, packed: bytes
+) -> None:
+    if sum(counts) * form.size != len(packed) or len(counts) * 16 != len(message.trace_ids):
+        raise ValueError(f"{len(packed)} bytes are not {sum(counts)} halves of {form.size}")
 
 
 def keys_of(halves: Halves) -> set[HalfKey]:

@@ -9,8 +9,9 @@ Source: opentelemetry.io/docs/specs/otel/metrics/data-model, ExponentialHistogra
 from __future__ import annotations
 
 from collections import Counter
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from math import ceil, log2
+from operator import sub
 from typing import TYPE_CHECKING
 
 from chalicelib.model.clew_pb2 import Measure as MeasureMessage
@@ -129,8 +130,8 @@ def measure_message(measure: Measure) -> MeasureMessage:
         calls=measure.calls,
         errors=measure.errors,
         duration_sum_nano=measure.duration_sum_nano,
-        bucket_gaps=[after - before for before, after in pairwise([0, *indices])],
-        bucket_counts=[measure.buckets[index] for index in indices],
+        bucket_gaps=list(map(sub, indices, [0, *indices])),
+        bucket_counts=list(map(measure.buckets.__getitem__, indices)),
     )
 
 
@@ -138,6 +139,26 @@ def measure_from(message: MeasureMessage) -> Measure:
     """The inverse of `measure_message`."""
     buckets = zip(accumulate(message.bucket_gaps), message.bucket_counts, strict=True)
     return Measure(message.calls, message.errors, message.duration_sum_nano, dict(buckets))
+
+
+def merged_message(messages: Sequence[MeasureMessage]) -> MeasureMessage:
+    """The sum of stored measures, as stored: what decoding, adding and encoding them comes to."""
+    first, *others = [message for message in messages if message.ByteSize()] or [MeasureMessage()]
+    if not others:
+        return first
+    total = measure_from(first)
+    buckets = total.buckets
+    for message in others:
+        total.calls += message.calls
+        total.errors += message.errors
+        total.duration_sum_nano += message.duration_sum_nano
+        gaps, counts = message.bucket_gaps, message.bucket_counts
+        for bucket, count in zip(accumulate(gaps), counts, strict=True):
+            buckets[bucket] = buckets.get(bucket, 0) + count
+    total.duration_sum_nano = min(_SUM_MAX, total.duration_sum_nano)
+    if 0 in buckets.values():
+        total.buckets = {bucket: count for bucket, count in buckets.items() if count}
+    return measure_message(total)
 
 
 def quantile_nano(measure: Measure, quantile: float) -> int:

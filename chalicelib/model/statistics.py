@@ -6,16 +6,23 @@ batches ──statistics_of──▶ (service, minute) → Statistics ──merg
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib.model.clew_pb2 import Statistics as StatisticsMessage
 from chalicelib.model.frame import reading
-from chalicelib.model.measure import Measure, measure_from, measure_message, measure_of
+from chalicelib.model.measure import (
+    Measure,
+    measure_from,
+    measure_message,
+    measure_of,
+    merged_message,
+)
 from chalicelib.model.names import key_name, statistics_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from chalicelib.model.batch import SpanBatch
 
@@ -91,6 +98,8 @@ def above_cap(keys: Iterable[Key], count_max: int) -> list[Key]:
     return ordered[count_max:]
 
 
+# The same names come every minute.
+@lru_cache(10_000)
 def _name_hash(key: tuple[object, ...]) -> bytes:
     return blake2b(repr(key).encode(), digest_size=16).digest()
 
@@ -153,3 +162,32 @@ def statistics_from(message: StatisticsMessage) -> Statistics:
     statistics.other = measure_from(message.other)
     statistics.renamed_calls = message.renamed_calls
     return statistics
+
+
+@reading("statistics")
+def merged_statistics(parts: Sequence[StatisticsMessage]) -> StatisticsMessage:
+    """What decoding, adding and encoding these comes to; a series that one part alone has is copied as it is.
+
+    Raises StoreError for damaged ones.
+    """
+    series: dict[SeriesKey, list[StatisticsMessage.Series]] = defaultdict(list)
+    for part in parts:
+        for each in part.series:
+            series[each.span_name, each.kind].append(each)
+    other = [part.other for part in parts]
+    for key in above_cap(series, NAMES_MAX):
+        other += [each.measure for each in series.pop(key)]
+    return StatisticsMessage(
+        series=[_merged_series(series[key]) for key in sorted(series)],
+        entry=merged_message([part.entry for part in parts]),
+        other=merged_message(other),
+        renamed_calls=sum([part.renamed_calls for part in parts]),
+    )
+
+
+def _merged_series(parts: Sequence[StatisticsMessage.Series]) -> StatisticsMessage.Series:
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    measure = merged_message([part.measure for part in parts])
+    return StatisticsMessage.Series(span_name=first.span_name, kind=first.kind, measure=measure)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
 from chalicelib.model.edges import Edges, call_counts_of, edges_from
-from chalicelib.model.halves import Halves, halves_from
 from chalicelib.query.parameters import SECOND_NANO
 from chalicelib.query.snapshot import (
     MINUTE_SECONDS,
@@ -22,8 +21,7 @@ from chalicelib.store.layout import Level, edges_partition
 from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.shard import ShardView, read_consistently
 from chalicelib.store.targets import EDGES_NAME, call_counts_in, edges_in
-from chalicelib.summarise.fold import known_halves
-from chalicelib.summarise.join import added_edges, halves_at
+from chalicelib.summarise.join import NewHalves, added_edges, known_among
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,16 +138,14 @@ def _unfolded(
     store: ItemStore, shard: int, view: ShardView, now_unix_seconds: int
 ) -> Iterator[tuple[int, Edges]]:
     """(Minute, edges) that the shard's next folds will add."""
-    new = Halves(set(), set())
+    messages = []
     for entry in view.entries:
         if entry.HasField("edges"):
             yield entry.minute, edges_from(entry.edges)
         elif entry.HasField("halves"):
-            halves = halves_from(entry.halves)
-            new.callers.update(halves.callers)
-            new.callees.update(halves.callees)
-    if new.callers or new.callees:
+            messages.append(entry.halves)
+    if messages:
+        new = NewHalves(messages, now_unix_seconds)
         waiting = RememberedHalves(0).waiting(store, shard, view.state)
-        known = known_halves(waiting, view.entries)
-        at_once = halves_at(new, now_unix_seconds)
-        yield from added_edges(known, at_once, config.PENDING_WINDOW_SECONDS).items()
+        known = known_among(waiting, new.keys)
+        yield from added_edges(known, new, config.PENDING_WINDOW_SECONDS).items()

@@ -41,9 +41,8 @@ class Kept(NamedTuple):
 
     def halves(self, wanted: set[HalfKey], wanted_traces: set[bytes]) -> Halves | None:
         """Those of the wanted keys; None if there are none of their traces."""
-        if self.trace_ids.isdisjoint(wanted_traces):
-            return None
-        return halves_from(self.message, wanted)
+        traces = self.trace_ids & wanted_traces
+        return halves_from(self.message, wanted, traces) if traces else None
 
     @property
     def bytes_taken(self) -> int:

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+from google.protobuf.message import Message
+
 from chalicelib import config
 from chalicelib.model.clew_pb2 import Catalogue as CatalogueMessage
 from chalicelib.model.clew_pb2 import EdgesTarget, StatisticsTarget
-from chalicelib.model.edges import Edges, edges_from, edges_message
+from chalicelib.model.edges import Edges, edges_from, merged_edges
 from chalicelib.model.frame import message_in, seal
 from chalicelib.model.names import OTHER_SERVICES
 from chalicelib.model.statistics import (
     Statistics,
     above_cap,
+    merged_statistics,
     statistics_from,
-    statistics_message,
 )
 from chalicelib.store.items import Put
 from chalicelib.store.layout import Key, Level, level_sort_key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from chalicelib.model.edges import CallCounts
     from chalicelib.model.statistics import SeriesKey
@@ -32,22 +34,7 @@ if TYPE_CHECKING:
 
 _PART_BYTES_MAX = 380_000
 
-Kept = TypeVar("Kept", Statistics, Edges)
-
-
-class Target(Generic[Kept]):
-    """Statistics or edges at one level."""
-
-    __slots__ = ("pending", "total")
-
-    def __init__(self, total: Kept, pending: Kept) -> None:
-        self.total: Kept = total
-        self.pending: Kept = pending
-
-    def add(self, added: Kept) -> None:
-        """Merge into the total, and into what the level above is still to get."""
-        self.total.add(added)
-        self.pending.add(added)
+Part = TypeVar("Part", bound=Message)
 
 
 class Versioned(NamedTuple):
@@ -60,33 +47,44 @@ class Versioned(NamedTuple):
 NOT_THERE = Versioned(b"", 0)
 
 
-def statistics_target(value: bytes) -> Target[Statistics]:
-    """The target in a stored value; b"" is an empty one."""
-    message = message_in(StatisticsTarget, value)
-    pending = message.total if message.all_pending else message.pending
-    return Target(statistics_from(message.total), statistics_from(pending))
+class TargetForm(Generic[Part]):
+    """How statistics, or edges, are stored and merged as targets. Its methods raise StoreError for damaged ones."""
+
+    def __init__(
+        self,
+        message: type[StatisticsTarget | EdgesTarget],
+        merged: Callable[[Sequence[Part]], Part],
+    ) -> None:
+        self._message: Any = message
+        self._merged: Callable[[Sequence[Part]], Part] = merged
+
+    def grown(self, value: bytes, added: Sequence[Part]) -> bytes:
+        """The stored value after these are merged into the total, and into what the level above is still to get."""
+        before = message_in(self._message, value)
+        total = self._merged([before.total, *added])
+        if before.all_pending or not value:
+            return _sealed(self._message(total=total, all_pending=True))
+        pending = self._merged([before.pending, *added])
+        if pending == total:
+            return _sealed(self._message(total=total, all_pending=True))
+        return _sealed(self._message(total=total, pending=pending))
+
+    def pending(self, value: bytes) -> Part | None:
+        """What the level above is still to get; None for nothing."""
+        message = message_in(self._message, value)
+        has_any = message.all_pending or message.HasField("pending")
+        return _part(message, pending=True) if has_any else None
+
+    def emptied(self, value: bytes) -> bytes:
+        """The stored value once the level above has got it all."""
+        return _sealed(self._message(total=message_in(self._message, value).total))
 
 
-def statistics_value(target: Target[Statistics]) -> bytes:
-    all_pending = target.total == target.pending
-    message = StatisticsTarget(total=statistics_message(target.total), all_pending=all_pending)
-    if not all_pending and target.pending != Statistics():
-        message.pending.CopyFrom(statistics_message(target.pending))
-    return seal(message.SerializeToString(deterministic=True))
+STATISTICS = TargetForm(StatisticsTarget, merged_statistics)
+EDGES = TargetForm(EdgesTarget, merged_edges)
 
 
-def edges_target(value: bytes) -> Target[Edges]:
-    """The target in a stored value; b"" is an empty one."""
-    message = message_in(EdgesTarget, value)
-    pending = message.total if message.all_pending else message.pending
-    return Target(edges_from(message.total), edges_from(pending))
-
-
-def edges_value(target: Target[Edges]) -> bytes:
-    all_pending = target.total == target.pending
-    message = EdgesTarget(total=edges_message(target.total), all_pending=all_pending)
-    if not all_pending and target.pending != Edges():
-        message.pending.CopyFrom(edges_message(target.pending))
+def _sealed(message: StatisticsTarget | EdgesTarget) -> bytes:
     return seal(message.SerializeToString(deterministic=True))
 
 

@@ -11,45 +11,47 @@ done again. Work is bounded: a step takes at most `TARGETS_MAX` targets and 3 MB
 from __future__ import annotations
 
 from collections import defaultdict
+from heapq import merge
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
 from chalicelib.model.clew_pb2 import FoldState
 from chalicelib.model.clew_pb2 import Segment as SegmentMessage
-from chalicelib.model.edges import Edges, edges_from, edges_message
+from chalicelib.model.edges import edges_message
 from chalicelib.model.frame import seal
-from chalicelib.model.halves import Halves, halves_from, halves_messages, keys_in
+from chalicelib.model.halves import merged_halves
 from chalicelib.model.names import OTHER_SERVICES
-from chalicelib.model.statistics import Statistics, statistics_from
 from chalicelib.store import layout
 from chalicelib.store.dynamodb import item_bytes
 from chalicelib.store.items import ConditionFailed, Put
 from chalicelib.store.layout import HOURS_PER_DAY, MINUTES_PER_HOUR, Key, Level
 from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.segment import sealed_segments
-from chalicelib.store.shard import ShardView, fold_state_put
+from chalicelib.store.shard import ShardView, Unfolded, fold_state_put
 from chalicelib.store.targets import (
+    EDGES,
     EDGES_NAME,
+    STATISTICS,
     Line,
     above_services_cap,
     catalogue_of,
     catalogue_value,
-    edges_target,
-    edges_value,
     read_targets,
-    statistics_target,
-    statistics_value,
     target_puts,
 )
-from chalicelib.summarise.join import KnownHalves, added_edges, halves_at, known_among
+from chalicelib.summarise.join import NewHalves, added_edges, known_among
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
+    from chalicelib.model.clew_pb2 import Edges as EdgesMessage
+    from chalicelib.model.clew_pb2 import Halves as HalvesMessage
+    from chalicelib.model.clew_pb2 import Statistics as StatisticsMessage
+    from chalicelib.model.edges import Edges
     from chalicelib.store.items import Item, ItemStore
-    from chalicelib.store.remembered import Kept
     from chalicelib.store.segment import Entry
-    from chalicelib.store.targets import Catalogue, Versioned
+    from chalicelib.store.targets import Catalogue, Part, TargetForm, Versioned
 
 TARGETS_MAX = 80
 """Of a transaction's 100 actions; the rest is for catalogues, waiting halves, parts and the fold-state."""
@@ -65,18 +67,15 @@ def day_of(minute: int) -> int:
 
 
 class Additions:
-    """What a step merges into targets: statistics by (service, minute), edges by minute."""
+    """What a step merges into targets, as stored: statistics by (service, minute), edges by minute."""
 
     def __init__(self) -> None:
-        self.statistics: dict[tuple[str, int], Statistics] = {}
-        self.edges: dict[int, Edges] = {}
-
-    def add_statistics(self, service: str, minute: int, statistics: Statistics) -> None:
-        self.statistics.setdefault((service, minute), Statistics()).add(statistics)
+        self.statistics: dict[tuple[str, int], list[StatisticsMessage]] = defaultdict(list)
+        self.edges: dict[int, list[EdgesMessage]] = defaultdict(list)
 
     def add_edges(self, edges_by_minute: dict[int, Edges]) -> None:
         for minute, edges in edges_by_minute.items():
-            self.edges.setdefault(minute, Edges()).add(edges)
+            self.edges[minute].append(edges_message(edges))
 
     @property
     def target_count(self) -> int:
@@ -100,7 +99,7 @@ class Plan(NamedTuple):
     """A step, decided but not done."""
 
     additions: Additions
-    halves: Halves
+    halves: list[HalvesMessage]
     """To be kept waiting."""
     progress: dict[str, int]
     """Segment → how many of its entries are folded after this step."""
@@ -109,71 +108,76 @@ class Plan(NamedTuple):
     entry_count: int
 
 
-def plan(
-    view: ShardView, known: KnownHalves, now_unix_seconds: int, targets_max: int, entries_max: int
-) -> Plan:
-    """As many unfolded entries, in order, as fit one transaction; at least one if there is any."""
-    additions, kept = Additions(), Halves(set(), set())
+class Taken(NamedTuple):
+    """The unfolded entries of a step."""
+
+    entries: list[Entry]
+    progress: dict[str, int]
+
+    @property
+    def halves(self) -> list[HalvesMessage]:
+        of_entries = (entry.halves for entry in self.entries if entry.HasField("halves"))
+        return list(merged_halves(of_entries))
+
+
+def taken(view: ShardView, targets_max: int, entries_max: int) -> Taken:
+    """As many unfolded entries as seem to fit one transaction; at least one if there is any.
+
+    Each segment's in order, but not one segment's after another's: those of one target together, so that it is
+    written once for all of them.
+    """
     progress = {segment.sort: segment.folded_count for segment in view.segments}
-    taken = 0
-    for sort, entry in _unfolded(view):
-        if taken == entries_max:
+    entries: list[Entry] = []
+    targets: set[tuple[str | None, int]] = set()
+    for sort, entry in merge(*map(_unfolded, view.segments), key=_by_target):
+        more = _targets_of(entry) - targets
+        is_full = len(entries) == entries_max or len(targets) + len(more) > targets_max
+        if entries and is_full:
             break
-        halves = halves_from(entry.halves)
-        new = halves_at(halves, now_unix_seconds)
-        step = _of_entry(entry, new, known)
-        grown = _targets_with(additions, step)
-        if grown > targets_max and taken:
-            break
-        if grown > targets_max:
-            # One entry of halves with calls in many minutes, alone.
-            return Plan(
-                Additions(),
-                halves,
-                {**progress, sort: progress[sort] + 1},
-                step.edges,
-                1,
-            )
-        for (service, minute), statistics in step.statistics.items():
-            additions.add_statistics(service, minute, statistics)
-        additions.add_edges(step.edges)
-        known.take(new)
-        kept.callers.update(halves.callers)
-        kept.callees.update(halves.callees)
+        targets |= more
+        entries.append(entry)
         progress[sort] += 1
-        taken += 1
-    return Plan(additions, kept, progress, {}, taken)
+    return Taken(entries, progress)
 
 
-def _unfolded(view: ShardView) -> Iterator[tuple[str, Entry]]:
-    for segment in view.segments:
-        for entry in segment.entries:
-            yield segment.sort, entry
+def _unfolded(segment: Unfolded) -> Iterable[tuple[str, Entry]]:
+    return zip(repeat(segment.sort), segment.entries)
 
 
-def _of_entry(entry: Entry, new: KnownHalves, known: KnownHalves) -> Additions:
+def _by_target(unfolded: tuple[str, Entry]) -> tuple[bool, str, int]:
+    """The order in which segments have their entries: statistics first."""
+    entry = unfolded[1]
+    return not entry.service, entry.service, entry.minute
+
+
+def _targets_of(entry: Entry) -> set[tuple[str | None, int]]:
+    """(Service or EDGES_NAME, minute) and (None, day) of what an entry touches, but for minutes of waiting callers."""
+    minutes = entry.halves.minutes if entry.HasField("halves") else (entry.minute,)
+    # An entry without a service is of edges, or of halves.
+    return {(entry.service, minute) for minute in minutes} | {
+        (None, day_of(minute)) for minute in minutes
+    }
+
+
+def plan(
+    entries: Taken, halves: list[HalvesMessage], joined: dict[int, Edges], targets_max: int
+) -> Plan:
+    """What to do about these entries, whose halves come to these edges."""
+    additions, spilled = _additions(entries.entries, joined), {}
+    if additions.target_count > targets_max:
+        additions, spilled = _additions(entries.entries, {}), joined
+    return Plan(additions, halves, entries.progress, spilled, len(entries.entries))
+
+
+def _additions(entries: Iterable[Entry], joined: dict[int, Edges]) -> Additions:
     additions = Additions()
-    if entry.HasField("statistics"):
-        statistics = statistics_from(entry.statistics)
-        additions.add_statistics(entry.service, entry.minute, statistics)
-    elif entry.HasField("edges"):
-        additions.add_edges({entry.minute: edges_from(entry.edges)})
-    else:
-        additions.add_edges(added_edges(known, new, config.PENDING_WINDOW_SECONDS))
+    for entry in entries:
+        if entry.HasField("statistics"):
+            additions.statistics[entry.service, entry.minute].append(entry.statistics)
+        elif entry.HasField("edges"):
+            additions.edges[entry.minute].append(entry.edges)
+    additions.add_edges(joined)
     return additions
-
-
-def _targets_with(additions: Additions, step: Additions) -> int:
-    united = Additions()
-    united.statistics = {**additions.statistics, **step.statistics}
-    united.edges = {**additions.edges, **step.edges}
-    return united.target_count
-
-
-def known_halves(waiting: Iterable[Kept], entries: Iterable[Entry]) -> KnownHalves:
-    """The waiting halves that may pair with halves of these entries."""
-    of_entries = (entry.halves for entry in entries if entry.HasField("halves"))
-    return known_among(waiting, set().union(*map(keys_in, of_entries)))
 
 
 class TargetActions:
@@ -205,9 +209,10 @@ class TargetActions:
             additions = capped
         puts: list[Put] = []
         for (service, number), statistics in additions.statistics.items():
-            puts += self._statistics_puts(service, number, level, statistics, stored)
+            key = self.statistics_key(service, number, level)
+            puts += self._grown(STATISTICS, key, level, statistics, stored)
         for number, edges in additions.edges.items():
-            puts += self._edges_puts(number, level, edges, stored)
+            puts += self._grown(EDGES, self.edges_key(number, level), level, edges, stored)
         for day in additions.days:
             puts += self._catalogue_puts(day, catalogues[day], additions, stored)
         return puts
@@ -221,26 +226,16 @@ class TargetActions:
     def catalogue_key(self, day: int) -> Key:
         return Key(layout.catalogue_partition(self._shard), layout.day_sort_key(day))
 
-    def _statistics_puts(
+    def _grown(
         self,
-        service: str,
-        number: int,
+        form: TargetForm[Part],
+        key: Key,
         level: Level,
-        added: Statistics,
+        added: Sequence[Part],
         stored: dict[Key, Versioned],
     ) -> list[Put]:
-        key = self.statistics_key(service, number, level)
-        target = statistics_target(stored[key].value)
-        target.add(added)
-        return self.replace(key, stored[key].version, statistics_value(target), level)
-
-    def _edges_puts(
-        self, number: int, level: Level, added: Edges, stored: dict[Key, Versioned]
-    ) -> list[Put]:
-        key = self.edges_key(number, level)
-        target = edges_target(stored[key].value)
-        target.add(added)
-        return self.replace(key, stored[key].version, edges_value(target), level)
+        value = form.grown(stored[key].value, added)
+        return self.replace(key, stored[key].version, value, level)
 
     def _catalogue_puts(
         self, day: int, before: Catalogue, additions: Additions, stored: dict[Key, Versioned]
@@ -267,7 +262,7 @@ def within_services_cap(additions: Additions, catalogues: dict[int, Catalogue]) 
     capped.edges = additions.edges
     for (service, minute), statistics in additions.statistics.items():
         name = OTHER_SERVICES if service in above[day_of(minute)] else service
-        capped.add_statistics(name, minute, statistics)
+        capped.statistics[name, minute] += statistics
     return capped
 
 
@@ -321,12 +316,18 @@ class ShardFold:
         return True
 
     def _plan(self, view: ShardView, entries_max: int) -> Plan:
-        # Waiting halves are read only for entries that could pair with them.
-        known = KnownHalves()
-        if any(entry.HasField("halves") for entry in view.entries):
-            waiting = self._remembered.waiting(self._store, self._shard, view.state)
-            known = known_halves(waiting, view.entries)
-        return plan(view, known, self._now, TARGETS_MAX, entries_max)
+        entries = taken(view, TARGETS_MAX, entries_max)
+        halves = entries.halves
+        return plan(entries, halves, self._joined(view, halves), TARGETS_MAX)
+
+    def _joined(self, view: ShardView, halves: list[HalvesMessage]) -> dict[int, Edges]:
+        # Waiting halves are read only for halves that could pair with them.
+        if not halves:
+            return {}
+        new = NewHalves(halves, self._now)
+        waiting = self._remembered.waiting(self._store, self._shard, view.state)
+        known = known_among(waiting, new.keys)
+        return added_edges(known, new, config.PENDING_WINDOW_SECONDS)
 
     def _actions(self, view: ShardView, planned: Plan) -> list[Put]:
         sequence = view.state.version + 1
@@ -342,7 +343,7 @@ class ShardFold:
             fold_state_put(self._shard, view.state.version, state),
         ]
 
-    def _waiting_items(self, halves: Halves, sequence: int) -> list[Item]:
+    def _waiting_items(self, halves: Sequence[HalvesMessage], sequence: int) -> list[Item]:
         return [
             {
                 "p": layout.halves_partition(self._shard),
@@ -350,7 +351,7 @@ class ShardFold:
                 "v": seal(message.SerializeToString(deterministic=True)),
                 "x": self._now + 4 * config.PENDING_WINDOW_SECONDS,
             }
-            for part, message in enumerate(halves_messages(halves))
+            for part, message in enumerate(halves)
         ]
 
     def _spilled_items(self, spilled: dict[int, Edges], sequence: int) -> list[Item]:

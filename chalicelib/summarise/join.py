@@ -8,25 +8,39 @@ For each key (the caller's trace and span id), with all callers and callees that
 That is a pure function of two sets, so the order in which halves arrive cannot matter: new halves add
 `calls(old + new) - calls(old)`, in which a caller's first callee takes the call under the virtual name away.
 Two halves pair only if they were folded within `PENDING_WINDOW_SECONDS` of each other.
+
+Under most keys nothing is known and one caller comes, with at most one callee. These are not looked at one by one:
+they are gathered by what makes them alike.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.model.edges import EdgeKind, Edges, smallest_exemplar
+from chalicelib.model.halves import callees_by_key, callers_by_key, halves_from
 from chalicelib.model.measure import Measure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from chalicelib.model.halves import Callee, Caller, HalfKey, Halves
+    from chalicelib.model.clew_pb2 import Halves as HalvesMessage
+    from chalicelib.model.halves import (
+        Callee,
+        CalleeProfile,
+        Caller,
+        CallerProfile,
+        HalfKey,
+        Halves,
+    )
     from chalicelib.store.remembered import Kept
 
     EdgeOfMinute = tuple[int, str, str, int]
     """Minute, caller, callee, kind."""
+    Alike = tuple[CallerProfile, int, CalleeProfile | None]
+    """What callers of one minute have in common, and their callees, if they have any."""
 
 _CALLERS_OF_KEY_MAX = 16
 """Different spans under one id are a sender's fault; this many of them still count. Bounds the pairs of a key."""
@@ -64,16 +78,12 @@ class KnownHalves:
                     added[key][half] = min(time, added[key].get(half, time))
             known.update(added)
 
-    def keys_in_common(self, other: KnownHalves) -> set[HalfKey]:
-        # Of two sets of keys the smaller is gone through: what is known may be much more than what is new.
-        mine, others = (self.callers, self.callees), (other.callers, other.callees)
-        return set().union(*(one.keys() & two.keys() for one in mine for two in others))
+    def keys_among(self, keys: set[HalfKey]) -> set[HalfKey]:
+        """Those of the keys under which anything is known."""
+        return (self.callers.keys() & keys) | (self.callees.keys() & keys)
 
     def of_keys(self, keys: Iterable[HalfKey]) -> KnownHalves:
-        """A copy of what is known under these keys.
-
-        Of no other key: a step has hundreds of entries, and copying everything for each took half a minute.
-        """
+        """A copy of what is known under these keys."""
         found = KnownHalves()
         for key in keys:
             if key in self.callers:
@@ -83,6 +93,43 @@ class KnownHalves:
         return found
 
 
+class NewHalves:
+    """Halves that are folded together, opened only as far as joining those takes that meet no others."""
+
+    def __init__(self, messages: Sequence[HalvesMessage], folded_unix_seconds: int) -> None:
+        self._messages = messages
+        self._folded = folded_unix_seconds
+        self._callers = list(chain.from_iterable(map(callers_by_key, messages)))
+        callees = list(chain.from_iterable(map(callees_by_key, messages)))
+        self._callee_of = dict(callees)
+        caller_keys = {key for key, _ in self._callers}
+        self.keys: set[HalfKey] = caller_keys | self._callee_of.keys()
+        self.repeated_keys: set[HalfKey] = set()
+        """Those that several callers have, or several callees."""
+        if len(caller_keys) < len(self._callers) or len(self._callee_of) < len(callees):
+            self.repeated_keys = _repeated(self._callers) | _repeated(callees)
+
+    def of_keys(self, keys: set[HalfKey]) -> KnownHalves:
+        """What there is under these keys."""
+        found = KnownHalves()
+        for message in self._messages:
+            found.add(halves_from(message, keys), self._folded)
+        return found
+
+    def alike(self, without: set[HalfKey]) -> dict[Alike, list[tuple[int, bytes]]]:
+        """Buckets and trace ids of the callers, but for those of some keys, by what they have in common."""
+        found: dict[Alike, list[tuple[int, bytes]]] = defaultdict(list)
+        callee_of = self._callee_of.get
+        for key, (profile, minute, bucket) in self._callers:
+            if key not in without:
+                found[profile, minute, callee_of(key)].append((bucket, key[0]))
+        return found
+
+
+def _repeated(keyed: Iterable[tuple[HalfKey, object]]) -> set[HalfKey]:
+    return {key for key, count in Counter([key for key, _ in keyed]).items() if count > 1}
+
+
 class Call(NamedTuple):
     minute: int
     caller: str
@@ -90,13 +137,6 @@ class Call(NamedTuple):
     kind: int
     bucket: int
     is_error: bool
-
-
-def halves_at(halves: Halves, folded_unix_seconds: int) -> KnownHalves:
-    """What is known of halves that are folded together."""
-    known = KnownHalves()
-    known.add(halves, folded_unix_seconds)
-    return known
 
 
 def known_among(waiting: Iterable[Kept], wanted: set[HalfKey]) -> KnownHalves:
@@ -109,30 +149,59 @@ def known_among(waiting: Iterable[Kept], wanted: set[HalfKey]) -> KnownHalves:
     return known
 
 
-def added_edges(known: KnownHalves, new: KnownHalves, window_seconds: int) -> dict[int, Edges]:
+def added_edges(known: KnownHalves, new: NewHalves, window_seconds: int) -> dict[int, Edges]:
     """Minute → what `new` changes, where `known` holds at least every earlier half of the new ones' keys."""
-    counts: dict[Call, int] = defaultdict(int)
+    looked_at = known.keys_among(new.keys) | new.repeated_keys
+    found: dict[int, Edges] = defaultdict(Edges)
+    if looked_at:
+        found.update(_changes(known, new.of_keys(looked_at), window_seconds))
+    for alike, of_alike in new.alike(without=looked_at).items():
+        _offer(found, alike, of_alike)
+    return found
+
+
+def _changes(known: KnownHalves, new: KnownHalves, window_seconds: int) -> dict[int, Edges]:
+    """What these halves change, key by key."""
     trace_ids: dict[EdgeOfMinute, list[bytes]] = defaultdict(list)
-    met = new.keys_in_common(known)
-    if met:
-        united = known.of_keys(met)
-        united.take(new.of_keys(met))
-        for key in met:
-            for call, _ in calls_of(key, known, window_seconds):
-                counts[call] -= 1
-            for call, trace_id in calls_of(key, united, window_seconds):
-                counts[call] += 1
-                trace_ids[call[:4]].append(trace_id)
-    for key in new.callers.keys() - met if met else new.callers:
-        for call, trace_id in calls_of(key, new, window_seconds):
-            counts[call] += 1
-            trace_ids[call[:4]].append(trace_id)
     # A virtual edge's exemplar is any call under that name, found out or not: else it would depend on the order.
     for caller in chain.from_iterable(new.callers.values()):
         if caller.peer:
             edge = (caller.minute, caller.service, caller.peer, caller.kind)
             trace_ids[edge].append(caller.trace_id)
+    keys = {*new.callers, *new.callees}
+    counts: Counter[Call] = Counter()
+    counts.subtract(_calls_before(keys, known, window_seconds))
+    united = known.of_keys(keys)
+    united.take(new)
+    for key in keys:
+        for call, trace_id in calls_of(key, united, window_seconds):
+            counts[call] += 1
+            trace_ids[call[:4]].append(trace_id)
     return _edges(counts, trace_ids)
+
+
+def _calls_before(
+    keys: Iterable[HalfKey], known: KnownHalves, window_seconds: int
+) -> Iterator[Call]:
+    for key in keys:
+        for call, _ in calls_of(key, known, window_seconds):
+            yield call
+
+
+def _offer(found: dict[int, Edges], alike: Alike, of_alike: list[tuple[int, bytes]]) -> None:
+    """Add the calls of callers that are alike and meet no others but one callee each, or none."""
+    (service, peer, kind, is_error), minute, callee = alike
+    buckets, trace_ids = zip(*of_alike, strict=True)
+    exemplar = smallest_exemplar(trace_ids)
+    if peer:
+        # See `_changes` of exemplars.
+        measure = _NOTHING if callee else _measure(buckets, is_error=is_error)
+        found[minute].offer((service, peer, kind), measure, exemplar)
+    if callee and callee[0] != service:
+        callee_service, callee_kind, callee_is_error = callee
+        edge = (service, callee_service, _kind_of_call(kind, callee_kind))
+        measure = _measure(buckets, is_error=is_error or callee_is_error)
+        found[minute].offer(edge, measure, exemplar)
 
 
 def calls_of(key: HalfKey, halves: KnownHalves, window_seconds: int) -> list[tuple[Call, bytes]]:
@@ -157,18 +226,26 @@ def calls_of(key: HalfKey, halves: KnownHalves, window_seconds: int) -> list[tup
 
 
 def _call(caller: Caller, callee: Callee) -> Call:
-    is_messaging = _MESSAGING in (caller.kind, callee.kind)
     return Call(
         caller.minute,
         caller.service,
         callee.service,
-        _MESSAGING if is_messaging else _RPC,
+        _kind_of_call(caller.kind, callee.kind),
         caller.bucket,
         caller.is_error or callee.is_error,
     )
 
 
-def _edges(counts: dict[Call, int], trace_ids: dict[EdgeOfMinute, list[bytes]]) -> dict[int, Edges]:
+def _kind_of_call(caller_kind: int, callee_kind: int) -> int:
+    return _MESSAGING if _MESSAGING in (caller_kind, callee_kind) else _RPC
+
+
+def _measure(buckets: Sequence[int], *, is_error: bool) -> Measure:
+    calls = len(buckets)
+    return Measure(calls, calls if is_error else 0, 0, Counter(buckets))
+
+
+def _edges(counts: Counter[Call], trace_ids: dict[EdgeOfMinute, list[bytes]]) -> dict[int, Edges]:
     measures: dict[EdgeOfMinute, Measure] = defaultdict(Measure)
     for call, times in counts.items():
         if times:

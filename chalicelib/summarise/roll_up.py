@@ -8,28 +8,24 @@ no fold can come between.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib import config
 from chalicelib.model.clew_pb2 import FoldState
-from chalicelib.model.edges import Edges
-from chalicelib.model.statistics import Statistics
 from chalicelib.store.dynamodb import item_bytes
 from chalicelib.store.items import ConditionFailed, Put
 from chalicelib.store.layout import HOURS_PER_DAY, MINUTES_PER_HOUR, Key, Level
 from chalicelib.store.shard import fold_state_put
 from chalicelib.store.targets import (
+    EDGES,
     EDGES_NAME,
+    STATISTICS,
     Line,
-    Target,
     Versioned,
     catalogue_of,
     catalogue_value,
-    edges_target,
-    edges_value,
     read_targets,
-    statistics_target,
-    statistics_value,
 )
 from chalicelib.summarise.fold import TRANSACTION_BYTES_MAX, TargetActions
 
@@ -38,7 +34,7 @@ if TYPE_CHECKING:
 
     from chalicelib.store.items import ItemStore
     from chalicelib.store.shard import ShardView
-    from chalicelib.store.targets import Catalogue
+    from chalicelib.store.targets import Catalogue, Part, TargetForm
 
 _BYTES_MAX = TRANSACTION_BYTES_MAX - 500_000
 """Of the puts of lower targets, which leaves room for the upper one, catalogue and fold-state."""
@@ -124,54 +120,35 @@ class RollUp:
     def _move(self, name: str, move: Move) -> tuple[list[Put], bool]:
         """The puts that move one name's pending parts, and whether they are all of them."""
         if name == EDGES_NAME:
-            return self._move_targets(
-                move,
-                lambda n, level: self._actions.edges_key(n, level),
-                edges_target,
-                edges_value,
-                Edges,
-            )
-        return self._move_targets(
-            move,
-            lambda n, level: self._actions.statistics_key(name, n, level),
-            statistics_target,
-            statistics_value,
-            Statistics,
-        )
+            return self._move_targets(move, self._actions.edges_key, EDGES)
+        return self._move_targets(move, partial(self._actions.statistics_key, name), STATISTICS)
 
     def _move_targets(
-        self,
-        move: Move,
-        key_of: Callable[[int, Level], Key],
-        target_of: Callable[[bytes], Target[Any]],
-        value_of: Callable[[Target[Any]], bytes],
-        empty: Callable[[], Any],
+        self, move: Move, key_of: Callable[[int, Level], Key], form: TargetForm[Part]
     ) -> tuple[list[Put], bool]:
         upper = key_of(move.number, move.upper)
         first = move.number * move.per_upper
-        lowers = [key_of(number, move.lower) for number in range(first, first + move.per_upper)]
+        lowers: list[Key] = [
+            key_of(number, move.lower) for number in range(first, first + move.per_upper)
+        ]
         stored = read_targets(self._store, [upper, *lowers])
-        moved = empty()
+        moved: list[Part] = []
         puts: list[Put] = []
         is_whole = True
         for key in lowers:
-            if not stored[key].version:
+            before = stored[key]
+            pending = form.pending(before.value)
+            if pending is None:
                 continue
-            target = target_of(stored[key].value)
-            if target.pending == empty():
-                continue
-            emptied = value_of(Target(target.total, empty()))
+            emptied = form.emptied(before.value)
             if puts and len(emptied) + sum(item_bytes(put.item) for put in puts) > _BYTES_MAX:
                 is_whole = False
                 break
-            moved.add(target.pending)
-            puts += self._actions.replace(key, stored[key].version, emptied, move.lower)
+            moved.append(pending)
+            puts += self._actions.replace(key, before.version, emptied, move.lower)
         if puts:
-            target = target_of(stored[upper].value)
-            target.add(moved)
-            puts += self._actions.replace(
-                upper, stored[upper].version, value_of(target), move.upper
-            )
+            grown = form.grown(stored[upper].value, moved)
+            puts += self._actions.replace(upper, stored[upper].version, grown, move.upper)
         return puts, is_whole
 
 

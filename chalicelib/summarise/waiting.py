@@ -152,13 +152,11 @@ class WaitingHalves:
             if kept.sequence == item.sequence
             for callee in halves_from(kept.message).callees
         ]
-        known = known_among(waiting, {callee[:2] for callee in callees})
-        # A callee that came before as well was, or will be, looked up with its first copy.
-        first = [
-            callee
-            for callee in callees
-            if known.callees[callee[:2]][callee] == item.folded_unix_seconds
-        ]
+        keys = {callee[:2] for callee in callees}
+        known = known_among(waiting, keys)
+        # A callee that came before as well was looked up with its first copy. Not by time: steps may share a second.
+        before = known_among((kept for kept in waiting if kept.sequence < item.sequence), keys)
+        first = [callee for callee in callees if callee not in before.callees[callee[:2]]]
         window = config.PENDING_WINDOW_SECONDS
         return lonely(first, item.folded_unix_seconds, known, window)
 

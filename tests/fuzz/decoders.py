@@ -16,11 +16,12 @@ import orjson
 from chalicelib import config
 from chalicelib.errors import ClewError, InvalidPayload, StoreError
 from chalicelib.model.batch import spans_of
-from chalicelib.model.edges import edges_from
+from chalicelib.model.clew_pb2 import EdgesTarget, StatisticsTarget
+from chalicelib.model.edges import edges_from, merged_edges
 from chalicelib.model.frame import reading, seal, unseal
-from chalicelib.model.halves import halves_from
+from chalicelib.model.halves import halves_from, merged_halves
 from chalicelib.model.span import Scopes
-from chalicelib.model.statistics import statistics_from
+from chalicelib.model.statistics import merged_statistics, statistics_from
 from chalicelib.model.wire import varint_at
 from chalicelib.present import jaeger, zipkin
 from chalicelib.present.columns import columns_json
@@ -36,8 +37,9 @@ from chalicelib.receive.split import messages_of
 from chalicelib.store.chunk import PACKED_VERSION, built_in, built_in_seal, traces_data_of
 from chalicelib.store.search_block import rows_in
 from chalicelib.store.segment import entries_in
-from chalicelib.store.targets import catalogue_of, edges_target, statistics_target
+from chalicelib.store.targets import EDGES, STATISTICS, catalogue_of, edges_in, statistics_in
 from chalicelib.store.traces import StoredChunk, distinct_spans
+from chalicelib.summarise.join import NewHalves
 from tests.memory_store import MemoryStore
 from tests.payloads import NOON_UNIX_SECONDS
 from tests.query.committed import put_payload
@@ -129,19 +131,26 @@ def _segment(value: bytes) -> str:
     for entry in entries_in(value):
         if entry.HasField("statistics"):
             statistics_from(entry.statistics)
+            merged_statistics([entry.statistics, entry.statistics])
             kinds.add("statistics")
         elif entry.HasField("edges"):
             edges_from(entry.edges)
+            merged_edges([entry.edges, entry.edges])
             kinds.add("edges")
         else:
             halves_from(entry.halves)
+            NewHalves(list(merged_halves([entry.halves, entry.halves])), 0)
             kinds.add("halves")
     return ", ".join(sorted(kinds))
 
 
 def _targets(value: bytes) -> str:
-    for read in (statistics_target, edges_target, catalogue_of):
-        read(value)
+    for pending in (False, True):
+        statistics_in(value, pending=pending)
+        edges_in(value, pending=pending)
+    STATISTICS.grown(value, [StatisticsTarget().total])
+    EDGES.grown(value, [EdgesTarget().total])
+    catalogue_of(value)
     return "target"
 
 

@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from chalicelib.model import halves as halves_module
 from chalicelib.model.clew_pb2 import Halves as HalvesMessage
 from chalicelib.model.halves import (
+    CALLEE,
+    CALLER,
     Callee,
     Caller,
     Halves,
     halves_from,
     halves_messages,
     keys_of,
+    merged_halves,
 )
 from chalicelib.model.measure import bucket_of
 from tests.payloads import (
@@ -114,6 +117,26 @@ class TestStored:
             parts = halves_from(HalvesMessage.FromString(message))
             count = len(parts.callers) + len(parts.callees)
             assert count == 1 or (count <= 5 and len(message) <= 150)
+
+    @given(st.lists(made_halves, max_size=4))
+    def test_merged(self, parts):
+        """Messages merge to few, in which each half is once."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(halves_module, "_MESSAGE_BYTES_MAX", 1_000)
+            messages = [message for part in parts for message in halves_messages(part)]
+            merged = list(merged_halves(messages))
+        found = Halves(set(), set())
+        for message in merged:
+            part = halves_from(message)
+            assert len(message.callers) == CALLER.size * len(part.callers)
+            assert len(message.callees) == CALLEE.size * len(part.callees)
+            found.callers.update(part.callers)
+            found.callees.update(part.callees)
+        assert found.callers == set().union(*(part.callers for part in parts))
+        assert found.callees == set().union(*(part.callees for part in parts))
+        sizes = [message.ByteSize() for message in merged]
+        assert max(sizes, default=0) <= max(1_000, *(m.ByteSize() for m in messages), 0)
+        assert len(merged) <= 1 + sum(message.ByteSize() for message in messages) // 500
 
     def test_many(self):
         """Twelve thousand halves of long names make messages that fit an item each."""

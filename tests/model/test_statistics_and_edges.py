@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.errors import StoreError
 from chalicelib.model import edges as edges_module
 from chalicelib.model import statistics as statistics_module
 from chalicelib.model.clew_pb2 import Edges as EdgesMessage
@@ -17,6 +18,7 @@ from chalicelib.model.edges import (
     Edges,
     edges_from,
     edges_message,
+    merged_edges,
     smaller_exemplar,
     smallest_exemplar,
 )
@@ -25,6 +27,7 @@ from chalicelib.model.names import key_name
 from chalicelib.model.statistics import (
     MINUTE_NANO,
     Statistics,
+    merged_statistics,
     statistics_from,
     statistics_message,
     statistics_of,
@@ -123,6 +126,34 @@ class TestStored:
         """Edges are stored and read back equal, those without calls and their exemplars too."""
         stored = edges_message(edges).SerializeToString(deterministic=True)
         assert edges_from(EdgesMessage.FromString(stored)) == edges
+
+
+def stored(message: Any) -> bytes:
+    content: bytes = message.SerializeToString(deterministic=True)
+    return content
+
+
+class TestMergedMessages:
+    @pytest.mark.parametrize(
+        ("parts", "empty", "message", "merged_messages"),
+        [
+            (made_statistics, Statistics, statistics_message, merged_statistics),
+            (made_edges, Edges, edges_message, merged_edges),
+        ],
+    )
+    @given(data=st.data())
+    def test_same_bytes(self, parts, empty, message, merged_messages, data):
+        """Stored ones merge to the same bytes as what they are decoded to."""
+        drawn = data.draw(st.lists(parts(), min_size=1, max_size=4))
+        found = merged_messages([message(part) for part in drawn])
+        assert stored(found) == stored(message(total_of(drawn, empty)))
+
+    def test_damaged(self):
+        """Buckets without their counts are refused."""
+        message = statistics_message(Statistics())
+        message.other.bucket_gaps.append(1)
+        with pytest.raises(StoreError, match="no statistics"):
+            merged_statistics([message, message])
 
 
 class TestCap:

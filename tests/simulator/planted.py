@@ -20,7 +20,7 @@ from chalicelib.store.dynamodb import (
 from chalicelib.store.items import ConditionFailed
 from chalicelib.store.remembered import Kept, RememberedHalves
 from chalicelib.store.segment import segments_of
-from chalicelib.store.targets import Target
+from chalicelib.store.targets import TargetForm
 from chalicelib.summarise import fold, join, roll_up, waiting
 from tests.faults import planted as of_faults
 
@@ -135,13 +135,7 @@ def _readers_trust_the_first_look(patch: pytest.MonkeyPatch) -> None:
 def _pairs_added_anew(patch: pytest.MonkeyPatch) -> None:
     """What a key's calls were before new halves came is not taken away."""
 
-    def added(known: Any, new: Any, window: int) -> Any:
-        everything = known.of_keys(new.keys_in_common(known))
-        everything.take(new.of_keys({*new.callers, *new.callees}))
-        return added_edges(join.KnownHalves(), everything, window)
-
-    added_edges = join.added_edges
-    patch.setattr(fold, "added_edges", added)
+    patch.setattr(join, "_calls_before", lambda *_: [])
 
 
 def _halves_not_kept(patch: pytest.MonkeyPatch) -> None:
@@ -236,11 +230,7 @@ def _spilled_is_lost(patch: pytest.MonkeyPatch) -> None:
 
 
 def _moved_and_kept(patch: pytest.MonkeyPatch) -> None:
-    class Kept(Target[Any]):
-        def __init__(self, total: Any, _: Any) -> None:
-            super().__init__(total, total)
-
-    patch.setattr(roll_up, "Target", Kept)
+    patch.setattr(TargetForm, "emptied", lambda _, value: value)
 
 
 def _late_hours_not_marked(patch: pytest.MonkeyPatch) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from chalicelib.store import layout
 from chalicelib.store.commit import Counted, commit
 from chalicelib.store.layout import Key, Level
 from chalicelib.store.targets import (
     Catalogue,
-    Target,
     catalogue_of,
-    edges_target,
+    edges_in,
     query_targets,
     read_targets,
-    statistics_target,
+    statistics_in,
 )
 from chalicelib.summarise.job import summarise_shards
 from tests.memory_store import MemoryStore
@@ -32,6 +31,14 @@ if TYPE_CHECKING:
 NOON_MINUTE = NOON_UNIX_SECONDS // 60
 NOON_HOUR = NOON_UNIX_SECONDS // 3_600
 NOON_DAY = NOON_UNIX_SECONDS // 86_400
+
+
+Part = TypeVar("Part")
+
+
+class Target(NamedTuple, Generic[Part]):
+    total: Part
+    pending: Part
 
 
 class Shard(MemoryStore):
@@ -58,11 +65,17 @@ class Shard(MemoryStore):
         self, service: str = "shop", level: Level = Level.MINUTE
     ) -> dict[int, Target[Statistics]]:
         found = query_targets(self, layout.statistics_partition(service), level, 0, 10**11, 0)
-        return {number: statistics_target(value) for number, value in found}
+        return {
+            number: Target(statistics_in(value, pending=False), statistics_in(value, pending=True))
+            for number, value in found
+        }
 
     def edges(self, level: Level = Level.MINUTE) -> dict[int, Target[Edges]]:
         found = query_targets(self, layout.edges_partition(0), level, 0, 10**11, 0)
-        return {number: edges_target(value) for number, value in found}
+        return {
+            number: Target(edges_in(value, pending=False), edges_in(value, pending=True))
+            for number, value in found
+        }
 
     def calls_by_edge(self, level: Level = Level.MINUTE) -> dict[tuple[str, str, int], int]:
         """Calls of every edge that has any, over all minutes, hours or days."""

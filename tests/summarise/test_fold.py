@@ -68,6 +68,23 @@ class TestTargets:
 
         assert targets(shard) == targets(other)
 
+    def test_written_once(self, shard, monkeypatch):
+        """Of more services than fit a step each is written once, however many segments have something of it."""
+        monkeypatch.setattr(fold_module, "TARGETS_MAX", 4)
+        for commit in range(3):
+            made = [
+                at_minute(0, span=10 * commit + i + 1, service=f"service {i}")
+                for i in range(10)
+                if i != commit
+            ]
+            shard.commit(*made)
+        shard.summarise()
+        for i in range(10):
+            ((number, target),) = shard.statistics(f"service {i}").items()
+            assert target.total.entry.calls == 3 - (i < 3)
+            key = layout.statistics_partition(f"service {i}"), f"m|{number:012d}"
+            assert shard.items[config.STATISTICS_TABLE, *key]["n"] == 1
+
     def test_edges(self, shard):
         """Two services' halves of one call, in different commits and folds, are one edge."""
         shard.commit(at_minute(0, span=1, kind=CLIENT))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chalicelib.model.edges import EdgeKind, Edges
+from chalicelib.model.halves import halves_messages
 from chalicelib.model.measure import Measure, bucket_of
 from chalicelib.summarise import join
-from chalicelib.summarise.join import KnownHalves, added_edges, calls_of, halves_at, lonely
-from tests.model.spans import halves_and_edges_of, spans
+from chalicelib.summarise.join import KnownHalves, NewHalves, added_edges, calls_of, lonely
+from tests.model.spans import halves_and_edges_of, made_spans, spans
 from tests.payloads import CLIENT, CONSUMER, INTERNAL, MILLI, PRODUCER, SERVER, Made, trace_id
 
 if TYPE_CHECKING:
@@ -93,14 +97,17 @@ def halves_of(made: list[Made]) -> Halves:
     return halves_and_edges_of(made)[0]
 
 
+def new_halves(made: list[Made], time: int) -> NewHalves:
+    return NewHalves(list(halves_messages(halves_of(made))), time)
+
+
 def folded(steps: list[tuple[int, list[Made]]]) -> Edges:
     """What these spans add, folded at these times one after the other; minutes put together."""
     known, total = KnownHalves(), Edges()
     for time, made in steps:
-        halves = halves_of(made)
-        for edges in added_edges(known, halves_at(halves, time), WINDOW).values():
+        for edges in added_edges(known, new_halves(made, time), WINDOW).values():
             total.add(edges)
-        known.add(halves, time)
+        known.add(halves_of(made), time)
     return total
 
 
@@ -148,7 +155,7 @@ class TestFigures:
         """An edge's call has the caller's duration, and counts in the caller's minute."""
         caller = CALL._replace(duration=50 * MILLI)
         callee = SERVE._replace(duration=MILLI, start=SERVE.start + 120 * 10**9)
-        found = added_edges(KnownHalves(), halves_at(halves_of([caller, callee]), 0), WINDOW)
+        found = added_edges(KnownHalves(), new_halves([caller, callee], 0), WINDOW)
         ((minute, edges),) = found.items()
         assert minute == CALL.start // 60_000_000_000
         edge = edges.edges["shop", "stock", RPC]
@@ -163,9 +170,8 @@ class TestFigures:
     def test_copies_change_nothing(self):
         """What is folded again adds no call."""
         known = KnownHalves()
-        halves = halves_of([NAMED, SERVE])
-        known.add(halves, 0)
-        again = added_edges(known, halves_at(halves, 5), WINDOW)
+        known.add(halves_of([NAMED, SERVE]), 0)
+        again = added_edges(known, new_halves([NAMED, SERVE], 5), WINDOW)
         assert all(not edge.measure for edges in again.values() for edge in edges.edges.values())
 
     def test_many_spans_of_one_id(self):
@@ -199,13 +205,22 @@ class TestLonely:
         assert bool(lonely(callees, 0, known, WINDOW)) == is_lonely, caption
 
 
+@given(st.lists(st.tuples(st.sampled_from((0, WINDOW + 1)), st.lists(made_spans, max_size=9))))
+def test_together_or_one_by_one(steps):
+    """Halves that meet no others add, counted together, what looking at each of their keys comes to."""
+    known = KnownHalves()
+    for time, made in sorted(steps, key=itemgetter(0)):
+        new = new_halves(made, time)
+        expected = join._changes(known, new.of_keys(new.keys), WINDOW)
+        assert added_edges(known, new, WINDOW) == expected
+        known.add(halves_of(made), time)
+
+
 def test_new_halves_take_their_own_keys_alone():
     """What new halves change is computed from what is known under their keys: the rest is not copied for each entry."""
     known = KnownHalves()
-    known.add(halves_and_edges_of([CALL, SERVE._replace(trace=2)])[0], 0)
-    new = KnownHalves()
-    new.add(halves_of([SERVE]), 0)
-    met = new.keys_in_common(known)
+    known.add(halves_of([CALL, SERVE._replace(trace=2)]), 0)
+    met = known.keys_among(new_halves([SERVE], 0).keys)
     assert met == {(trace_id(1), spans([CALL])[0].span_id)}
     assert set(known.of_keys(met).callers) == met
     assert not known.of_keys(met).callees

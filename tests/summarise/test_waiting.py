@@ -53,12 +53,13 @@ def test_after_the_window(shard):
     assert target.total.edges["shop", "cart", EdgeKind.RPC].measure.buckets == {bucket_of(MILLI): 1}
 
 
-def test_only_once(shard):
-    """A callee is looked up once, also if its message's copy, or another fold, came between."""
+@pytest.mark.parametrize("seconds_between", [0, 60])
+def test_only_once(shard, seconds_between):
+    """A callee is looked up once, also if its message's copy, or another fold, came between; or in the same second."""
     shard.commit(PARENT, CALLEE)
     shard.summarise()
     shard.commit(CALLEE)
-    shard.summarise(NOON_UNIX_SECONDS + 60)
+    shard.summarise(NOON_UNIX_SECONDS + seconds_between)
     for later in (0, 1, 60, 61, WINDOW, WINDOW + 61, 5 * WINDOW):
         shard.summarise(AFTER + later)
     assert shard.calls_by_edge() == EDGE
