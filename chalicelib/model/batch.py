@@ -2,12 +2,13 @@
 
     payloads ──batches_of──▶ SpanBatch(scope, trace_ids, span_ids, …)     payload ──spans_of──▶ Span …
 
-Spans that follow each other are a message too: one whose every field is repeated, a column of that field of all of
-them. Between the spans stand values that none of them can have, so that it is known whose a value is.
+OpenTelemetry's SDKs begin a span with trace id, span id, perhaps a parent, name, perhaps a kind, and both times. Such
+spans are *cut* there, at places that can be found again; what they are cut into is also what is stored of them
+(`store/packed.py`). What is left of them is parsed at once: messages that follow each other are a message too, one
+whose every field is repeated, a column of that field of all of them. Between them stand values that none of them can
+have, so that it is known whose a value is.
 
-Most spans need less. OpenTelemetry's SDKs begin each with trace id, span id, perhaps a parent, name, perhaps a kind,
-and both times. Such a span is cut there, at places that can be found again, and only its rest is parsed so; what it is
-cut into is also what is stored of it (`store/packed.py`).
+Spans that are written otherwise are parsed one by one.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from collections import defaultdict
 from functools import lru_cache, partial
 from itertools import chain, compress, pairwise, repeat
 from operator import add, not_, sub
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from google.protobuf.message import DecodeError
+
+from chalicelib.model.shadow_pb2 import Span as ShadowSpan
 from chalicelib.model.shadow_pb2 import SpanColumns, Status
 from chalicelib.model.span import (
     CALLEE_KINDS,
@@ -28,6 +32,7 @@ from chalicelib.model.span import (
     UNSPECIFIED,
     Scopes,
     Span,
+    is_entry,
     is_parent_remote,
     scopes_of,
 )
@@ -51,22 +56,15 @@ TIMES = struct.Struct("<cQcQ")
 _KIND = KIND_TAG[0]
 
 _NONE = b"\xff"
-"""No name (it is not UTF-8), no parent's id, and no message: no span that `receive` has accepted has it as a field."""
-_NO_NUMBER = 77
-"""Of a kind, a time or flags, which may be this: then a span is parsed alone. (A small one costs no object.)"""
-_OF_BEGINNINGS: dict[str, Any] = {
-    "parent_span_id": [_NONE],
-    "name": [_NONE],
-    "kind": [_NO_NUMBER],
-    "start_time_unix_nano": [_NO_NUMBER],
-    "end_time_unix_nano": [_NO_NUMBER],
-}
-_OF_RESTS: dict[str, Any] = {"attributes": [_NONE], "status": [_NONE], "flags": [_NO_NUMBER]}
-_OF_FEW: dict[str, Any] = {"events": [_NONE], "links": [_NONE]}
-_BETWEEN = SpanColumns(**_OF_BEGINNINGS, **_OF_RESTS, **_OF_FEW).SerializeToString()
-"""What is put between one span's bytes and the next's. Each span has its ids: they need none."""
-_BETWEEN_RESTS = SpanColumns(**_OF_RESTS).SerializeToString()
-_BETWEEN_RESTS_WITH_EVENTS = SpanColumns(**_OF_RESTS, **_OF_FEW).SerializeToString()
+"""No message: no span that `receive` has accepted has it as an attribute, event, link or status."""
+_NO_FLAGS = 77
+"""A span that has these is not cut. (A small number costs no object.)"""
+_BETWEEN = SpanColumns(attributes=[_NONE], status=[_NONE], flags=[_NO_FLAGS]).SerializeToString()
+_BETWEEN_WITH_EVENTS = _BETWEEN + SpanColumns(events=[_NONE], links=[_NONE]).SerializeToString()
+_OF_BEGINNINGS = (
+    *("trace_id", "span_id", "parent_span_id", "name", "kind"),
+    *("start_time_unix_nano", "end_time_unix_nano"),
+)
 _TOGETHER_MAX = 256
 """Spans: more of them leave the processor's cache before they are looked at."""
 
@@ -134,8 +132,15 @@ _new_span: partial[Span] = partial(tuple.__new__, Span)
 def spans_of(payload: bytes, scopes: Scopes) -> Iterator[Span]:
     """Every span of TracesData bytes that `receive` has accepted, in order."""
     for scope, raws in scopes_of(payload, scopes):
-        for batch in _batches(scope, raws):
-            yield from batch.spans()
+        for start in range(0, len(raws), _TOGETHER_MAX):
+            yield from _in_order(scope, raws[start : start + _TOGETHER_MAX]).spans()
+
+
+def _in_order(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
+    try:
+        return _cut_batch(scope, raws)
+    except _Unlike:
+        return _uncut_batch(scope, raws)
 
 
 def batches_of(payloads: Iterable[bytes]) -> Iterator[SpanBatch]:
@@ -153,32 +158,28 @@ def batches_of(payloads: Iterable[bytes]) -> Iterator[SpanBatch]:
     for scope, begins in begins_by_scope.items():
         raws = list(chain.from_iterable(begins.values()))
         for start in range(0, len(raws), _TOGETHER_MAX):
-            yield from _cut_batches(scope, raws[start : start + _TOGETHER_MAX])
+            yield from _batches(scope, raws[start : start + _TOGETHER_MAX])
 
 
 class _Unlike(Exception):
-    """Not all of the spans are as OpenTelemetry's SDKs write them."""
+    """Not all of the spans are written as OpenTelemetry's SDKs do."""
 
 
-class _Ambiguous(Exception):
-    """Of spans that were parsed together it cannot be told whose a value is."""
-
-
-def _cut_batches(scope: Scope, raws: Sequence[bytes]) -> Iterator[SpanBatch]:
+def _batches(scope: Scope, raws: Sequence[bytes]) -> Iterator[SpanBatch]:
     try:
         yield _cut_batch(scope, raws)
-    except (_Unlike, _Ambiguous):
+    except _Unlike:
         alike = [_is_alike(raw) for raw in raws]
         if all(alike) or not any(alike):
             # All of them, if one has a field again further on.
-            yield from _batches(scope, raws)
+            yield _uncut_batch(scope, raws)
         else:
-            yield from _cut_batches(scope, list(compress(raws, alike)))
-            yield from _batches(scope, list(compress(raws, map(not_, alike))))
+            yield from _batches(scope, list(compress(raws, alike)))
+            yield _uncut_batch(scope, list(compress(raws, map(not_, alike))))
 
 
 def _is_alike(raw: bytes) -> bool:
-    """Whether a span is written as OpenTelemetry's SDKs do, and ends no earlier than it starts."""
+    """Whether a span begins as OpenTelemetry's SDKs write it, and ends no earlier than it starts."""
     try:
         _columns_of_beginnings([raw])
     except _Unlike:
@@ -275,152 +276,88 @@ def _struct_of_times(count: int) -> struct.Struct:
 
 
 def _cut_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
-    """Raises _Unlike if not all are alike, _Ambiguous if one has a field of its beginning again."""
+    """Raises _Unlike."""
     of = _columns_of_beginnings(raws)
-    columns = SpanColumns.FromString(_BETWEEN_RESTS.join(of.rests))
-    if columns.events or columns.links:
-        columns = SpanColumns.FromString(_BETWEEN_RESTS_WITH_EVENTS.join(of.rests))
-    if any(getattr(columns, name) for name in ("trace_id", "span_id", *_OF_BEGINNINGS)):
-        raise _Ambiguous
+    columns = _columns_of_rests(of.rests)
+    count = len(raws)
+    parents: Sequence[bytes] = of.parents
+    if NO_PARENT in parents:
+        parents = [b"" if parent == NO_PARENT else parent for parent in parents]
+    flags = _column(columns.flags[:], _NO_FLAGS, count, 0)
+    statuses = _column(columns.status[:], _NONE, count, b"")
+    is_error = {each: Status.FromString(each).code == STATUS_ERROR for each in set(statuses)}
     sizes = map(add, map(len, of.named), map(len, of.rests))
-    cut = Cut(of.parents, list(map(_prefixes.__getitem__, sizes)), of.named, of.rests)
-    return _batch(
+    return SpanBatch(
         scope,
         of.trace_ids,
         of.span_ids,
-        of.parents,
+        parents,
         of.names,
         of.kinds,
         of.start_times_unix_nano,
         of.durations_nano,
-        raws,
-        columns,
-        cut,
-    )
-
-
-def _batches(scope: Scope, raws: Sequence[bytes]) -> Iterator[SpanBatch]:
-    """Of spans however they are written."""
-    for start in range(0, len(raws), _TOGETHER_MAX):
-        together = raws[start : start + _TOGETHER_MAX]
-        try:
-            yield _uncut_batch(scope, together)
-        except _Ambiguous:
-            for raw in together:
-                yield _uncut_batch(scope, [raw])
-
-
-def _uncut_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
-    """Raises _Ambiguous for more than one."""
-    count = len(raws)
-    columns = SpanColumns.FromString(_BETWEEN.join(raws))
-    starts = _column(columns.start_time_unix_nano[:], _NO_NUMBER, count, 0)
-    ends = _column(columns.end_time_unix_nano[:], _NO_NUMBER, count, 0)
-    names = _column(columns.name[:], _NONE, count, b"")
-    kinds = _column(columns.kind[:], _NO_NUMBER, count, 0)
-    return _batch(
-        scope,
-        _ids(columns.trace_id[:], count),
-        _ids(columns.span_id[:], count),
-        _column(columns.parent_span_id[:], _NONE, count, b""),
-        list(map({name: name.decode() for name in set(names)}.__getitem__, names)),
-        [kind if 0 <= kind <= CONSUMER else UNSPECIFIED for kind in kinds],
-        starts,
-        [max(0, end - start) for start, end in zip(starts, ends, strict=True)],
-        raws,
-        columns,
-        None,
-    )
-
-
-def _batch(
-    scope: Scope,
-    trace_ids: Sequence[bytes],
-    span_ids: Sequence[bytes],
-    parents: Sequence[bytes],
-    names: Sequence[str],
-    kinds: Sequence[int],
-    starts: Sequence[int],
-    durations: Sequence[int],
-    raws: Sequence[bytes],
-    columns: SpanColumns,
-    cut: Cut | None,
-) -> SpanBatch:
-    """With what is the same in columns of whole spans and of rests."""
-    count = len(raws)
-    if NO_PARENT in parents:
-        parents = [b"" if parent == NO_PARENT else parent for parent in parents]
-    flags = _column(columns.flags[:], _NO_NUMBER, count, 0)
-    remote = {each for each in set(flags) if is_parent_remote(each)}
-    entries = [
-        kind in CALLEE_KINDS or not parent or of_span in remote
-        for kind, parent, of_span in zip(kinds, parents, flags, strict=True)
-    ]
-    return SpanBatch(
-        scope,
-        trace_ids,
-        span_ids,
-        parents,
-        names,
-        kinds,
-        starts,
-        durations,
-        _errors(columns.status[:], count),
-        entries,
+        list(map(is_error.__getitem__, statuses)),
+        _entries(of.kinds, parents, flags, raws),
         raws,
         _lists(columns.attributes[:], count) or [()] * count,
         _lists(columns.events[:], count),
         _lists(columns.links[:], count),
-        cut,
+        Cut(of.parents, list(map(_prefixes.__getitem__, sizes)), of.named, of.rests),
     )
 
 
+def _columns_of_rests(rests: Sequence[bytes]) -> SpanColumns:
+    """Raises _Unlike if one has a field of the beginnings again."""
+    try:
+        columns = SpanColumns.FromString(_BETWEEN.join(rests))
+        if columns.events or columns.links:
+            columns = SpanColumns.FromString(_BETWEEN_WITH_EVENTS.join(rests))
+    except DecodeError:
+        # A number that is written as bytes: no field of a span, but of a column.
+        raise _Unlike from None
+    if any(getattr(columns, name) for name in _OF_BEGINNINGS):
+        raise _Unlike
+    return columns
+
+
+def _entries(
+    kinds: Sequence[int], parents: Sequence[bytes], flags: Sequence[int], raws: Sequence[bytes]
+) -> list[bool]:
+    remote = {each for each in set(flags) if is_parent_remote(each)}
+    return [
+        kind in CALLEE_KINDS
+        or not parent
+        # Few come so far. They are asked themselves: a column has also what was written as bytes.
+        or (of_span in remote and is_parent_remote(ShadowSpan.FromString(raw).flags))
+        for kind, parent, of_span, raw in zip(kinds, parents, flags, raws, strict=True)
+    ]
+
+
 def _column(values: list[Value], between: Value, count: int, absent: Value) -> list[Value]:
-    """A value for each span: of a field that it has at most once."""
-    if count == 1:
-        return values[-1:] or [absent]
+    """A value for each span, of a field that it has at most once. Raises _Unlike."""
     if len(values) == 2 * count - 1 and between not in (found := values[::2]):
         # So those between are where they must be: each span has one.
         return found
     if len(values) == count - 1:
         return [absent] * count
-    return _sparse_column(values, between, count, absent)
-
-
-def _sparse_column(values: list[Value], between: Value, count: int, absent: Value) -> list[Value]:
     if values.count(between) != count - 1:
-        raise _Ambiguous
-    found: list[Value] = []
-    of_span = absent
+        raise _Unlike
+    found, of_span = [], absent
     for value in chain(values, (between,)):
         if value == between:
             found.append(of_span)
             of_span = absent
         elif of_span is not absent:
-            # Of two, it depends on the field which counts.
-            raise _Ambiguous
+            raise _Unlike
         else:
             of_span = value
     return found
 
 
-def _ids(values: list[bytes], count: int) -> list[bytes]:
-    """Of a field that each span has: as many values as spans are one each."""
-    if count == 1:
-        return values[-1:] or [b""]
-    if len(values) != count:
-        raise _Ambiguous
-    return values
-
-
 def _lists(values: list[bytes], count: int) -> list[tuple[bytes, ...]]:
     """The values of each span, of a repeated field; empty if no span has any."""
-    if not values or len(values) == count - 1:
+    if len(values) < count:
         return []
-    if count == 1:
-        return [tuple(values)]
-    if values.count(_NONE) != count - 1:
-        raise _Ambiguous
     together = (*values, _NONE)
     index = together.index
     found, start = [], 0
@@ -431,11 +368,27 @@ def _lists(values: list[bytes], count: int) -> list[tuple[bytes, ...]]:
     return found
 
 
-def _errors(values: list[bytes], count: int) -> list[bool]:
-    """Of the statuses' wire bytes."""
-    if count == 1:
-        # A message that was sent in parts is what they are together.
-        values = [b"".join(values)]
-    statuses = _column(values, _NONE, count, b"")
-    is_error = {each: Status.FromString(each).code == STATUS_ERROR for each in set(statuses)}
-    return list(map(is_error.__getitem__, statuses))
+def _uncut_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
+    parsed = list(map(ShadowSpan.FromString, raws))
+    parents = [b"" if span.parent_span_id == NO_PARENT else span.parent_span_id for span in parsed]
+    kinds = [span.kind if 0 <= span.kind <= CONSUMER else UNSPECIFIED for span in parsed]
+    return SpanBatch(
+        scope,
+        [span.trace_id for span in parsed],
+        [span.span_id for span in parsed],
+        parents,
+        [span.name for span in parsed],
+        kinds,
+        [span.start_time_unix_nano for span in parsed],
+        [max(0, span.end_time_unix_nano - span.start_time_unix_nano) for span in parsed],
+        [span.status.code == STATUS_ERROR for span in parsed],
+        [
+            is_entry(kind, parent, span.flags)
+            for kind, parent, span in zip(kinds, parents, parsed, strict=True)
+        ],
+        raws,
+        [tuple(span.attributes) for span in parsed],
+        [tuple(span.events) for span in parsed],
+        [tuple(span.links) for span in parsed],
+        None,
+    )

@@ -15,10 +15,11 @@ from chalicelib.model.batch import batches_of, spans_of
 from chalicelib.model.span import CONSUMER, Scopes, Span, is_entry
 from chalicelib.model.wire import field
 from tests.model.spans import batches
-from tests.model.wire_spans import payload_of, raw_spans
+from tests.model.wire_spans import payload_of, raw_spans, spans_as_sdks_write_them
 from tests.payloads import CLIENT, Made, span_id, trace_id
 
 some_raws = st.lists(raw_spans, max_size=6)
+alike_raws = st.lists(spans_as_sdks_write_them, max_size=6)
 
 
 def check(span: Span) -> None:
@@ -43,7 +44,8 @@ def check(span: Span) -> None:
     assert span.scope.service == "shop"
 
 
-@given(some_raws)
+@settings(deadline=None, max_examples=500)
+@given(some_raws | alike_raws)
 def test_in_order(raws):
     """Spans of a payload come in its order, each as its own bytes say."""
     found = list(spans_of(payload_of(raws), Scopes()))
@@ -77,7 +79,7 @@ def test_runs(raws):
         assert places == list(enumerate(batch.trace_ids))
 
 
-@given(some_raws)
+@given(alike_raws)
 def test_cut(raws):
     """Of spans that were cut, the parts are all there is, in the order in which they were sent."""
     for batch in batches_of([payload_of(raws)]):
@@ -97,6 +99,32 @@ def test_cut(raws):
                         rest,
                     )
                 )
+
+
+BEGINNING = b"".join(
+    (
+        *(field(1, trace_id(1)), field(2, span_id(1)), field(4, span_id(2)), field(5, b"GET")),
+        *(b"0\x01", b"9" + bytes(8), b"A" + bytes(8)),
+    )
+)
+REMOTE, LOCAL = b"\x85\x01\x01\x03\x00\x00", b"\x85\x01\x01\x01\x00\x00"
+FAILED, WELL = field(15, b"\x18\x02"), field(15, b"\x18\x01")
+
+
+@pytest.mark.parametrize(
+    "rests",
+    [
+        pytest.param((LOCAL + REMOTE, b"", LOCAL), id="twice, never, once"),
+        pytest.param((WELL + FAILED, b"", WELL), id="statuses twice, never, once"),
+        pytest.param((b"\x82\x01\x04\x01\x03\x00\x00",), id="flags written as bytes"),
+        pytest.param((b"", b"\x85\x01\x4d\x00\x00\x00", REMOTE), id="flags as between spans"),
+    ],
+)
+def test_fields_out_of_place(rests):
+    """A span's flags and status are its own, wherever the columns of all spans have as many values as there are spans."""
+    raws = [BEGINNING + rest for rest in rests]
+    for span in spans_of(payload_of(raws), Scopes()):
+        check(span)
 
 
 def test_a_kind_that_looks_like_a_time():
