@@ -121,7 +121,7 @@ FAILED, WELL = field(15, b"\x18\x02"), field(15, b"\x18\x01")
     ],
 )
 def test_fields_out_of_place(rests):
-    """A span's flags and status are its own, wherever the columns of all spans have as many values as there are spans."""
+    """A span's flags and status are its own, also where the columns of all spans have as many values as spans."""
     raws = [BEGINNING + rest for rest in rests]
     for span in spans_of(payload_of(raws), Scopes()):
         check(span)
