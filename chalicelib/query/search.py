@@ -23,7 +23,7 @@ from chalicelib.model.names import OTHER_SERVICES, is_cut, is_named, key_name, m
 from chalicelib.query.read_ahead import THREADS, ReadAhead
 from chalicelib.query.services import hours_of_services
 from chalicelib.query.trace import Summary, summary_of
-from chalicelib.store.search_block import EVERY_SERVICE, HOUR_NANO
+from chalicelib.store.search_block import EVERY_SERVICE, HOUR_NANO, duration_step
 from chalicelib.store.traces import is_cut_off, read_rows, read_spans
 
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ class Conditions:
         self._hashes = [attribute_hash(key, text) for key, text in self._attributes]
         if search.link:
             self._hashes.append(link_hash(search.link))
+        self._min_step = duration_step(search.min_duration_nano or 0)
 
     def want_service(self, service: str) -> bool:
         return self._service in (None, service)
@@ -116,16 +117,27 @@ class Conditions:
         """False only if no span of the row can meet the conditions."""
         search = self._search
         return (
-            row.first_start_time_unix_nano < search.range.end
+            (search.min_duration_nano or 0) <= row.longest_duration_nano
+            and row.first_start_time_unix_nano < search.range.end
             and (self._service is None or row.service == self._service)
-            and self._may_name(row.span_names)
-            and (not search.only_errors or row.has_error)
-            and (search.min_duration_nano or 0) <= row.longest_duration_nano
             and (
                 search.max_duration_nano is None
                 or row.shortest_duration_nano <= search.max_duration_nano
             )
-            and all(has_hash(row, each) for each in self._hashes)
+            and self._may_meet(row, only_longest=self.asks_for_longest(row))
+        )
+
+    def asks_for_longest(self, row: SearchRow) -> bool:
+        """Whether no other span than the row's longest lasts long enough."""
+        return row.others_longest_step < self._min_step
+
+    def _may_meet(self, row: SearchRow, *, only_longest: bool) -> bool:
+        names = frozenset([row.longest_span_name]) if only_longest else row.span_names
+        has_error = row.longest_has_error if only_longest else row.has_error
+        return (
+            self._may_name(names)
+            and (has_error or not self._search.only_errors)
+            and all(has_hash(row, each, only_longest=only_longest) for each in self._hashes)
         )
 
     def _may_name(self, span_names: frozenset[str]) -> bool:
@@ -162,11 +174,14 @@ class Conditions:
         return there.issuperset(self._attributes)
 
 
-def has_hash(row: SearchRow, wanted: int) -> bool:
-    """Whether a row's attributes have this hash."""
+def has_hash(row: SearchRow, wanted: int, *, only_longest: bool = False) -> bool:
+    """Whether a row's attributes have this hash; with `only_longest`, whether those of its longest span may."""
     hashes = row.attribute_hashes
     place = bisect_left(hashes, wanted)
-    return place < len(hashes) and hashes[place] == wanted
+    if place == len(hashes) or hashes[place] != wanted:
+        return False
+    names = row.names_of_common_hashes.get(wanted) if only_longest else None
+    return names is None or row.longest_span_name in names
 
 
 class Hit(NamedTuple, Generic[Answer]):

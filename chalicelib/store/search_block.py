@@ -12,8 +12,9 @@ import hashlib
 from array import array
 from collections import defaultdict
 from functools import lru_cache
-from itertools import accumulate, groupby, pairwise
+from itertools import accumulate, groupby, pairwise, repeat
 from operator import attrgetter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.attribute import AttributeHashes, event_hash, link_hash
@@ -22,7 +23,7 @@ from chalicelib.model.frame import message_in, reading, seal
 from chalicelib.model.names import key_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from chalicelib.model.span import Span, Traces
 
@@ -38,12 +39,21 @@ _SPANS_PER_ROW_MAX = 256
 _NAMES_REMEMBERED_MAX = 10_000
 _DIGEST_BYTES = 8
 _HASH_BYTES = 2
+_LONGEST_HAS_ERROR = 3
 
 _NEVER = 1 << 64
 """Later than every time, and longer than every duration."""
 _hashes = AttributeHashes()
 _hash_of = _hashes.__getitem__
 _SCOPE = attrgetter("scope")
+
+DURATION_STEP_MAX = 255
+
+
+def duration_step(duration_nano: int) -> int:
+    """A duration in steps of an eighth to a quarter of it, as fits a byte: a longer one's is never less."""
+    bits = duration_nano.bit_length()
+    return min(DURATION_STEP_MAX, 4 * bits + (duration_nano << 2 >> bits - 1 & 3)) if bits else 0
 
 
 class SearchRow(NamedTuple):
@@ -61,6 +71,13 @@ class SearchRow(NamedTuple):
     link to."""
     has_event_hashes: bool = True
     """False for rows of older blocks: they say nothing of events."""
+    others_longest_step: int = DURATION_STEP_MAX
+    """`duration_step` of the longest duration among the spans but for one of the longest, of which the rest tells."""
+    longest_span_name: str = ""
+    longest_has_error: bool = False
+    names_of_common_hashes: Mapping[int, frozenset[str]] = MappingProxyType({})
+    """Attribute hash → names of those longest spans of the block that have it. Of hashes that are not here nothing is
+    known: any span of a row that has them may be the one."""
 
 
 class Block(NamedTuple):
@@ -244,6 +261,7 @@ def rows_in(value: bytes) -> list[SearchRow]:
     hashes = array("H", block.attribute_hashes)
     name_ranges = pairwise(accumulate(block.span_name_counts, initial=0))
     hash_ranges = pairwise(accumulate(block.attribute_hash_counts, initial=0))
+    names_of_common_hashes = _names_of_common_hashes(block, names)
     columns = zip(
         block.service,
         block.first_start_time_unix_nano,
@@ -252,6 +270,9 @@ def rows_in(value: bytes) -> list[SearchRow]:
         block.errors,
         name_ranges,
         hash_ranges,
+        # Of an older block, whose rows do not tell their longest span: any may last as long.
+        block.others_longest_steps or repeat(DURATION_STEP_MAX, len(block.service)),
+        block.longest_span_names or bytes(len(block.service)),
         strict=True,
     )
     return [
@@ -265,6 +286,10 @@ def rows_in(value: bytes) -> list[SearchRow]:
             frozenset(map(names.__getitem__, name_indices[names_start:names_end])),
             hashes[hashes_start:hashes_end],
             has_event_hashes,
+            others_step,
+            names[name_indices[names_start + longest_name]],
+            error == _LONGEST_HAS_ERROR,
+            names_of_common_hashes,
         )
         for i, (
             service,
@@ -274,5 +299,16 @@ def rows_in(value: bytes) -> list[SearchRow]:
             error,
             (names_start, names_end),
             (hashes_start, hashes_end),
+            others_step,
+            longest_name,
         ) in enumerate(columns)
     ]
+
+
+def _names_of_common_hashes(block: SearchBlock, names: list[str]) -> dict[int, frozenset[str]]:
+    indices = list(block.common_hash_names)
+    ranges = pairwise(accumulate(block.common_hash_name_counts, initial=0))
+    return {
+        common: frozenset(map(names.__getitem__, indices[start:end]))
+        for common, (start, end) in zip(array("H", block.common_hashes), ranges, strict=True)
+    }
