@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 TRACES_READ_MAX = 5_000
 """Of one search: bounds what a question that the index narrows badly can cost."""
+_FIRST_BLOCKS = 16
+"""Read at first of a partition of the two newest hours (the newest may have just begun): most pages of an answer are
+full after two or three. Of further hours as much as the table gives at once: who gets there looks at many."""
 _CURSOR = struct.Struct(">BQ16sQ")
 _CURSOR_VERSION = 1
 Answer = TypeVar("Answer")
@@ -268,9 +271,9 @@ class Searcher(Generic[Answer]):
     def _ticks(self) -> Iterator[Tick]:
         """Every row that may hold a match, latest first start first, with pauses where the index is read."""
         hours = self._hours()
-        for hour in sorted(hours, reverse=True):
-            if hour * HOUR_NANO <= self._cursor.row_start_time_unix_nano:
-                yield from self._ticks_of_hour(hour, hours[hour])
+        newest = self._cursor.row_start_time_unix_nano // HOUR_NANO
+        for place, hour in enumerate(sorted(filter(newest.__ge__, hours), reverse=True)):
+            yield from self._ticks_of_hour(hour, hours[hour], _FIRST_BLOCKS if place < 2 else None)
 
     def _hours(self) -> dict[int, set[str]]:
         """Hour → services in it that the search is about."""
@@ -288,11 +291,13 @@ class Searcher(Generic[Answer]):
                     hours.setdefault(hour, set()).add(service)
         return hours
 
-    def _ticks_of_hour(self, hour: int, services: set[str]) -> Iterator[Tick]:
+    def _ticks_of_hour(
+        self, hour: int, services: set[str], first_blocks: int | None
+    ) -> Iterator[Tick]:
         """Blocks are read only when their latest row's turn may have come: an hour may hold very many."""
         latest_of_all = min((hour + 1) * HOUR_NANO - 1, self._cursor.row_start_time_unix_nano)
         partitions = [
-            read_rows(self._store, hour, partition, self._now, shard)
+            read_rows(self._store, hour, partition, self._now, shard, first_blocks)
             for partition in (EVERY_SERVICE, *sorted(services))
             for shard in range(config.INDEX_SHARDS_READ)
         ]
