@@ -6,16 +6,17 @@ under the name that its caller knows (an address, a queue) until the called serv
 
 from __future__ import annotations
 
+from collections import defaultdict
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from chalicelib.model.clew_pb2 import Edges as EdgesMessage
 from chalicelib.model.frame import reading
-from chalicelib.model.measure import Measure, measure_from, measure_message
+from chalicelib.model.measure import Measure, measure_from, measure_message, merged_message
 from chalicelib.model.statistics import above_cap
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 EDGES_MAX = 2_000
 """Edges of a minute, hour or day and shard; the rest is counted together, as `other`."""
@@ -150,3 +151,32 @@ def edges_from(message: EdgesMessage) -> Edges:
     }
     edges.other = measure_from(message.other)
     return edges
+
+
+@reading("edges")
+def merged_edges(parts: Sequence[EdgesMessage]) -> EdgesMessage:
+    """What decoding, adding and encoding these comes to. Raises StoreError for damaged ones."""
+    edges: dict[EdgeKey, list[EdgesMessage.Edge]] = defaultdict(list)
+    for part in parts:
+        for each in part.edges:
+            edges[each.caller, each.callee, each.kind].append(each)
+    other = [part.other for part in parts]
+    for key in above_cap(edges, EDGES_MAX):
+        other += [each.measure for each in edges.pop(key)]
+    return EdgesMessage(
+        edges=[_merged_edge(edges[key]) for key in sorted(edges)], other=merged_message(other)
+    )
+
+
+def _merged_edge(parts: Sequence[EdgesMessage.Edge]) -> EdgesMessage.Edge:
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    trace_ids = [part.exemplar_trace_id for part in parts if part.exemplar_trace_id]
+    return EdgesMessage.Edge(
+        caller=first.caller,
+        callee=first.callee,
+        kind=first.kind,
+        measure=merged_message([part.measure for part in parts]),
+        exemplar_trace_id=smallest_exemplar(trace_ids) if trace_ids else b"",
+    )

@@ -132,6 +132,25 @@ def measure_from(message: MeasureMessage) -> Measure:
     return Measure(message.calls, message.errors, message.duration_sum_nano, dict(buckets))
 
 
+def merged_message(messages: Sequence[MeasureMessage]) -> MeasureMessage:
+    """The sum of stored measures, as stored: what decoding, adding and encoding them comes to."""
+    if len(messages) == 1:
+        return messages[0]
+    total = Measure()
+    buckets = total.buckets
+    for message in messages:
+        total.calls += message.calls
+        total.errors += message.errors
+        total.duration_sum_nano += message.duration_sum_nano
+        gaps, counts = message.bucket_gaps, message.bucket_counts
+        for bucket, count in zip(accumulate(gaps), counts, strict=True):
+            buckets[bucket] = buckets.get(bucket, 0) + count
+    total.duration_sum_nano = min(_SUM_MAX, total.duration_sum_nano)
+    if 0 in buckets.values():
+        total.buckets = {bucket: count for bucket, count in buckets.items() if count}
+    return measure_message(total)
+
+
 def quantile_nano(measure: Measure, quantile: float) -> int:
     """The duration that `quantile` (0…1) of the calls do not exceed, to within 1.1 %; 0 without calls."""
     total = sum(measure.buckets.values())

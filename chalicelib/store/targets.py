@@ -26,6 +26,7 @@ from chalicelib.store.layout import Key, Level, level_sort_key
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from chalicelib.model.clew_pb2 import Edges as EdgesMessage
     from chalicelib.model.edges import CallCounts
     from chalicelib.model.statistics import SeriesKey
     from chalicelib.store.items import Item, ItemStore
@@ -102,9 +103,10 @@ def names_in(value: bytes, *, pending: bool) -> set[SeriesKey]:
     return {(series.span_name, series.kind) for series in part.series}
 
 
-def edges_in(value: bytes, *, pending: bool) -> Edges:
-    """The pending part of a stored target, else its total."""
-    return edges_from(_part(message_in(EdgesTarget, value), pending=pending))
+def edges_in(value: bytes, *, pending: bool) -> EdgesMessage:
+    """The pending part of a stored target, else its total; not decoded."""
+    found: EdgesMessage = _part(message_in(EdgesTarget, value), pending=pending)
+    return found
 
 
 def call_counts_in(value: bytes, *, pending: bool) -> CallCounts:

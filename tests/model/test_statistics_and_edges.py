@@ -17,6 +17,7 @@ from chalicelib.model.edges import (
     Edges,
     edges_from,
     edges_message,
+    merged_edges,
     smaller_exemplar,
     smallest_exemplar,
 )
@@ -123,6 +124,12 @@ class TestStored:
         """Edges are stored and read back equal, those without calls and their exemplars too."""
         stored = edges_message(edges).SerializeToString(deterministic=True)
         assert edges_from(EdgesMessage.FromString(stored)) == edges
+
+    @given(st.lists(made_edges(), max_size=6))
+    def test_merged(self, parts):
+        """Stored edges are merged to what adding them comes to, above the cap too."""
+        merged = merged_edges([edges_message(part) for part in parts])
+        assert edges_from(merged) == total_of(parts, Edges)
 
 
 class TestCap:
