@@ -53,10 +53,15 @@ class CountingStore:
     def stored_bytes(self) -> dict[str, int]:
         """What is there now, by kind, with the overhead that DynamoDB bills for each item."""
         found: Counter[str] = Counter()
+        for table, item in self.items():
+            found[kind_of(table, item)] += item_bytes(item) + ITEM_OVERHEAD_BYTES
+        return found
+
+    def items(self) -> Iterator[tuple[str, Item]]:
+        """Everything that is there, with its table."""
         for (table, _), of_partition in self._items.items():
             for item in of_partition.values():
-                found[kind_of(table, item)] += item_bytes(item) + ITEM_OVERHEAD_BYTES
-        return found
+                yield table, item
 
     def forget_counts(self) -> None:
         for counter in (self.calls, self.write_units, self.read_units, self.put_bytes):
