@@ -67,7 +67,7 @@ def measure(parts: list[str], *, quick: bool) -> dict[str, Any]:
             answers.measure((1_000,), runs, 1_000) if quick else answers.measure(runs=runs)
         )
         # A million: in less, the time that is filled has no two groups.
-        found["answers"] += much.measure(1, 1_000_000) if quick else much.measure(runs)
+        found["answers"] += much.measure(1, 1_000_000) if quick else much.measure()
     if "dialects" in parts:
         found |= dialects.measure(1, 1_000, 512) if quick else dialects.measure(runs)
     return found
