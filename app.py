@@ -488,7 +488,8 @@ def get_edges() -> Response:
     def ask() -> Any:
         now = time.time_ns()
         asked = Parameters(_parameters(), ("start", "end")).time_range(now)
-        return edges_json(edges(wiring.store(), asked, now // 10**9))
+        remembered = wiring.remembered_halves()
+        return edges_json(edges(wiring.store(), asked, now // 10**9, remembered))
 
     return _query(ask)
 
@@ -542,6 +543,7 @@ def _asked(path_parameters: dict[str, str]) -> Asked:
         _body(),
         time.time_ns(),
         lambda: time.monotonic() < deadline,
+        wiring.remembered_halves(),
     )
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import statistics
 import time
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bench.counting import CountingStore
@@ -11,6 +15,7 @@ from bench.load import SERVICES, SERVICES_PER_TRACE, SPANS_PER_TRACE, chunked, r
 from bench.stages import consumer_of, receive, record_of
 from bench.timing import cpu_seconds
 from chalicelib import config
+from chalicelib.model.clew_pb2 import FoldState
 from chalicelib.present.columns import columns_json
 from chalicelib.present.native import (
     attributes_json,
@@ -26,12 +31,14 @@ from chalicelib.query.edges import edges
 from chalicelib.query.parameters import Parameters, search_from
 from chalicelib.query.search import search_traces
 from chalicelib.query.services import hours_of_services
-from chalicelib.query.statistics import statistics
+from chalicelib.query.statistics import statistics as statistics_of
 from chalicelib.query.trace import trace_by_id, trace_page
+from chalicelib.store.remembered import RememberedHalves
+from chalicelib.store.shard import fold_state_put
 from chalicelib.summarise.job import summarise_shards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from chalicelib.model.http import Answer
     from chalicelib.store.consume import Consumer
@@ -43,7 +50,10 @@ ASKED_SERVICE = SERVICES[2]
 LARGE_TRACE_SPANS, HUGE_TRACE_SPANS = 10_000, 100_000
 RUNS = 5
 _SECOND_NANO = 10**9
+_HOUR_SECONDS, _FILLED_SECONDS, _UNFOLDED_SECONDS = 3_600, 3_500, 40
+FIRST_VERSION = 100_000
 _SPANS_PER_GROUP = 9_728
+FOLD = f"fold of {_SPANS_PER_GROUP:,} spans more"
 _SECONDS_PER_FOLD = 240
 """Each minute would be as it is deployed, and takes long to fill."""
 
@@ -51,23 +61,34 @@ _SECONDS_PER_FOLD = 240
 class Stored:
     """An hour of spans, committed group by group and folded now and then; what came last is not folded."""
 
-    def __init__(self, spans: int) -> None:
+    def __init__(
+        self, spans: int, skipped_seconds: int = 0, seconds_per_fold: int = _SECONDS_PER_FOLD
+    ) -> None:
+        """`spans` are those of the whole hour, of which what comes in its first seconds may be skipped."""
         self.store = CountingStore()
+        self.spans_per_second = spans / _HOUR_SECONDS
+        # As after a shard's first hours. The steps of earlier times, whose halves may wait, have numbers too.
+        self.store.transact([fold_state_put(0, 0, FoldState(version=FIRST_VERSION))])
         self._second = float(BEGIN_UNIX_SECONDS)
         self._consumer = consumer_of(self.store, lambda: int(self._second * _SECOND_NANO))
-        rng = random.Random(13)
-        groups = max(1, round(spans / _SPANS_PER_GROUP))
-        folded = begin = float(BEGIN_UNIX_SECONDS)
+        rng = self._rng = random.Random(13)
+        seconds = _FILLED_SECONDS - skipped_seconds
+        groups = max(1, round(spans * seconds / _FILLED_SECONDS / _SPANS_PER_GROUP))
+        folded = begin = float(BEGIN_UNIX_SECONDS + skipped_seconds)
         for _ in range(groups):
-            begin += 3_500 / groups
-            self._commit(self._traces(rng, begin - 3_500 / groups, 3_500 / groups), begin)
-            if begin - folded >= _SECONDS_PER_FOLD:
+            begin += seconds / groups
+            self._commit(self._traces(rng, begin - seconds / groups, seconds / groups), begin)
+            if begin - folded >= seconds_per_fold:
                 self._fold(begin)
                 folded = begin
         self.large_trace_id = self._one_more(rng, LARGE_TRACE_SPANS)
-        self._fold(NOW_UNIX_SECONDS - 40)
+        self._fold(NOW_UNIX_SECONDS - _UNFOLDED_SECONDS)
         self.small_trace_id = self._one_more(rng, SPANS_PER_TRACE)
-        self._commit(self._traces(rng, NOW_UNIX_SECONDS - 40, 40, spans * 40 // 3_600), begin)
+        unfolded = int(self.spans_per_second * _UNFOLDED_SECONDS)
+        self._commit(
+            self._traces(rng, NOW_UNIX_SECONDS - _UNFOLDED_SECONDS, _UNFOLDED_SECONDS, unfolded),
+            begin,
+        )
         self.store.forget_counts()
 
     def _fold(self, second: float) -> None:
@@ -84,6 +105,10 @@ class Stored:
                 rng, int((begin + number * seconds / traces) * _SECOND_NANO), _path(rng)
             )
         ]
+
+    def commit_group(self, second: int) -> None:
+        """A group of spans of the second before."""
+        self._commit(self._traces(self._rng, second - 1, 1), second)
 
     def _commit(self, spans: list[Any], second: float) -> None:
         self._second = second
@@ -140,6 +165,8 @@ def questions(stored: Stored) -> dict[str, Callable[[], list[Any]]]:
         wanted = {**hour, "service": [service], "limit": ["20"], **parameters}
         return [search_json(search_traces(store, search_from(wanted, now * _SECOND_NANO), now))]
 
+    remembered = RememberedHalves()
+    edges(store, asked, now, remembered)
     slow = {"attribute": ["http.request.method=GET"], "min_duration": ["30ms"]}
     return {
         "trace of 16 spans": lambda: [
@@ -157,9 +184,10 @@ def questions(stored: Stored) -> dict[str, Callable[[], list[Any]]]:
             attributes_json(attributes_of_service(store, service, asked, now))
         ],
         "statistics of an hour": lambda: [
-            statistics_json(statistics(store, service, asked, None, now))
+            statistics_json(statistics_of(store, service, asked, None, now))
         ],
         "edges of an hour": lambda: [edges_json(edges(store, asked, now))],
+        "edges of an hour, asked again": lambda: [edges_json(edges(store, asked, now, remembered))],
     }
 
 
@@ -169,18 +197,61 @@ def measure(
     huge_trace_spans: int = HUGE_TRACE_SPANS,
 ) -> list[dict[str, Any]]:
     """A row for each question, and number of spans stored; and one for a trace of several pages, stored alone."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for spans in span_counts:
-        began = time.monotonic()
-        stored = Stored(spans)
-        fill_seconds = time.monotonic() - began
-        for name, ask in questions(stored).items():
-            row = _row(stored.store, ask, runs)
-            rows.append({"question": name, "spans": spans, "fill_seconds": fill_seconds, **row})
+        rows += rows_of(partial(Stored, spans), spans, runs)
     store, trace_id = stored_trace(huge_trace_spans)
     name = f"columns of {huge_trace_spans:,} spans"
     row = _row(store, lambda: columns_of(store, trace_id), runs)
     return [*rows, {"question": name, "spans": huge_trace_spans, **row}]
+
+
+def rows_of(
+    fill: Callable[[], Stored], spans: int, runs: int = RUNS, hours: int = 1
+) -> list[dict[str, Any]]:
+    """A row for each question, and one for the fold, of what is filled: so many spans in so many hours."""
+    began = time.monotonic()
+    stored = fill()
+    said = {"spans": spans, "hours": hours, "fill_seconds": time.monotonic() - began}
+    with _out_of_sight():
+        rows = [
+            {"question": name, **said, **_row(stored.store, ask, runs)}
+            for name, ask in questions(stored).items()
+        ]
+        rows.append({"question": FOLD, **said, **_fold_row(stored, runs)})
+    return rows
+
+
+@contextmanager
+def _out_of_sight() -> Iterator[None]:
+    """What is stored is not gone through by Python's collector, before each timing and within."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _fold_row(stored: Stored, runs: int) -> dict[str, Any]:
+    """One run of the schedule's function, which has run before, over a group that has just come.
+
+    What was not folded yet is folded first, and not counted.
+    """
+    store, remembered, second = stored.store, RememberedHalves(), NOW_UNIX_SECONDS
+
+    def fold() -> None:
+        summarise_shards(store, range(config.SHARDS), second, remembered=remembered)
+
+    fold()
+    seconds = []
+    for _ in range(runs):
+        second += 1
+        stored.commit_group(second)
+        store.forget_counts()
+        seconds.append(cpu_seconds(fold, 1))
+    counts = {"requests": store.calls.total(), "read_units": store.read_units.total()}
+    return {"cpu_millis": statistics.median(seconds) * 1e3, **counts}
 
 
 def _row(store: CountingStore, ask: Callable[[], list[Any]], runs: int) -> dict[str, Any]:

@@ -53,10 +53,15 @@ class CountingStore:
     def stored_bytes(self) -> dict[str, int]:
         """What is there now, by kind, with the overhead that DynamoDB bills for each item."""
         found: Counter[str] = Counter()
+        for table, item in self.items():
+            found[kind_of(table, item)] += item_bytes(item) + ITEM_OVERHEAD_BYTES
+        return found
+
+    def items(self) -> Iterator[tuple[str, Item]]:
+        """Everything that is there, with its table."""
         for (table, _), of_partition in self._items.items():
             for item in of_partition.values():
-                found[kind_of(table, item)] += item_bytes(item) + ITEM_OVERHEAD_BYTES
-        return found
+                yield table, item
 
     def forget_counts(self) -> None:
         for counter in (self.calls, self.write_units, self.read_units, self.put_bytes):
@@ -98,29 +103,35 @@ class CountingStore:
         high: Plain | None = None,
         *,
         descending: bool = False,
+        first_page_items: int | None = None,
     ) -> Iterator[Item]:
         address = (table, partition)
         sorts = self._sorts[address]
         begin = 0 if low is None else bisect_left(sorts, low)
         end = len(sorts) if high is None else bisect_right(sorts, high)
         wanted = sorts[begin:end]
-        for page in self._pages(address, wanted[::-1] if descending else wanted):
+        ordered = wanted[::-1] if descending else wanted
+        for page in self._pages(address, ordered, first_page_items):
             self.calls["Query"] += 1
             kind = kind_of(table, page[-1] if page else {"p": partition, "s": FOLD_STATE_KEY})
             self.read_units[kind] += read_units(sum(map(item_bytes, page)))
             yield from map(dict, page)
 
-    def _pages(self, address: tuple[str, Plain], sorts: list[Any]) -> Iterator[list[Item]]:
+    def _pages(
+        self, address: tuple[str, Plain], sorts: list[Any], first_page_items: int | None
+    ) -> Iterator[list[Item]]:
         """Of a megabyte; an empty one for nothing found. Only those that are asked for are read."""
         page: list[Item] = []
         page_bytes = 0
+        items_max = first_page_items
         for sort in sorts:
             page.append(self._items[address][sort])
             page_bytes += item_bytes(page[-1])
-            if page_bytes > _PAGE_BYTES:
+            if page_bytes > _PAGE_BYTES or len(page) == items_max:
                 yield page
-                page, page_bytes = [], 0
-        if page or not sorts:
+                page, page_bytes, items_max = [], 0, None
+        # Where a limit is met at the very end, DynamoDB does not say that it is the end.
+        if page or len(sorts) in (0, first_page_items):
             yield page
 
     def _put(self, table: str, item: Item, *, in_transaction: bool) -> None:

@@ -105,21 +105,40 @@ def cold_table(rows: dict[str, dict[str, float]]) -> str:
     )
 
 
+MILLIS_MAX = {
+    "trace of 16 spans": 2,
+    "columns of 10,000 spans": 80,
+    "search: service, attribute, duration": 25,
+}
+REQUESTS_MAX = {"trace of 16 spans": 1, "search: service, attribute, duration": 30}
+
+
 def answers_table(rows: Sequence[dict[str, Any]]) -> str:
+    heads = (
+        *("answer", "spans stored", "CPU ms", "target", "requests", "target", "read units"),
+        "bytes",
+    )
     return table(
-        ("answer", "spans stored", "CPU ms", "requests", "read units", "bytes"),
+        heads,
         [
             [
                 row["question"],
-                f"{row['spans']:,}",
+                _stored(row),
                 f"{row['cpu_millis']:.1f}",
+                f"{MILLIS_MAX.get(row['question'], '')}",
                 f"{row['requests']}",
+                f"{REQUESTS_MAX.get(row['question'], '')}",
                 f"{row['read_units']}",
-                f"{row['answer_bytes']:,}",
+                f"{row['answer_bytes']:,}" if "answer_bytes" in row else "",
             ]
             for row in rows
         ],
     )
+
+
+def _stored(row: dict[str, Any]) -> str:
+    hours = row.get("hours", 1)
+    return f"{row['spans']:,}" + (f" in {hours} hours" if hours > 1 else "")
 
 
 RECEIVED_MICROS_MAX = {"Zipkin JSON": 20, "Jaeger thrift": 25}

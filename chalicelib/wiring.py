@@ -102,7 +102,7 @@ def dictionaries() -> Dictionaries:
 
 @cache
 def remembered_halves() -> RememberedHalves:
-    """What `summarise` knows of the waiting half-edges."""
+    """What this function knows of the waiting half-edges: to fold, or to answer what is not folded yet."""
     from chalicelib.store.remembered import RememberedHalves
 
     return RememberedHalves()

@@ -43,6 +43,7 @@ class MemoryStore:
         high: Plain | None = None,
         *,
         descending: bool = False,
+        first_page_items: int | None = None,
     ) -> Iterator[Item]:
         self.calls.append("query")
         found = [

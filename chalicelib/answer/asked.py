@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from chalicelib.store.items import ItemStore
+    from chalicelib.store.remembered import RememberedHalves
 
 
 class Asked(NamedTuple):
@@ -21,6 +22,8 @@ class Asked(NamedTuple):
     now_nano: int
     has_time: Callable[[], bool]
     """Whether a search may go on."""
+    remembered: RememberedHalves | None = None
+    """What this function has read of the waiting half-edges before."""
 
     @property
     def now_unix_seconds(self) -> int:

@@ -153,7 +153,7 @@ def get_trace(asked: Asked) -> Any:
 def _call_counts(asked: Asked, within: Range) -> list[tuple[str, str, int]]:
     from chalicelib.query.edges import call_counts
 
-    counts = call_counts(asked.store, within, asked.now_unix_seconds)
+    counts = call_counts(asked.store, within, asked.now_unix_seconds, asked.remembered)
     return [(*pair, calls) for pair, calls in sorted(present.calls_by_pair(counts).items())]
 
 

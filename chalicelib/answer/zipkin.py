@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from chalicelib.answer.asked import Asked
+    from chalicelib.model.edges import CallCounts
     from chalicelib.model.http import Answer
     from chalicelib.model.span import Span
     from chalicelib.store.search_block import SearchRow
@@ -154,13 +155,17 @@ def get_span_names(asked: Asked) -> _Found:
 
 def get_remote_services(asked: Asked) -> _Found:
     wanted = query.required(asked.parameters, "serviceName").lower()
-    counts = call_counts(asked.store, _kept(asked), asked.now_unix_seconds)
+    counts = _call_counts(asked, _kept(asked))
     return _names(callee for caller, callee, _ in counts if caller.lower() == wanted)
 
 
 def get_dependencies(asked: Asked) -> _Found:
     within = query.dependencies_range(asked.parameters)
-    return _Found(present.links_json(call_counts(asked.store, within, asked.now_unix_seconds)))
+    return _Found(present.links_json(_call_counts(asked, within)))
+
+
+def _call_counts(asked: Asked, within: Range) -> CallCounts:
+    return call_counts(asked.store, within, asked.now_unix_seconds, asked.remembered)
 
 
 def get_autocomplete_keys(asked: Asked) -> _Found:

@@ -8,6 +8,7 @@ Source: opentelemetry.io/docs/specs/otel/metrics/data-model, ExponentialHistogra
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from itertools import accumulate
 from math import ceil, log2
@@ -161,13 +162,17 @@ def merged_message(messages: Sequence[MeasureMessage]) -> MeasureMessage:
     return measure_message(total)
 
 
+def quantiles_nano(measure: Measure, quantiles: Sequence[float]) -> list[int]:
+    """The durations that each of `quantiles` (0…1) of the calls do not exceed, to within 1.1 %; 0 without calls."""
+    indices = sorted(measure.buckets)
+    counts = list(map(measure.buckets.__getitem__, indices))
+    # Of a part of the edges a count may be negative: what was reached stays so.
+    reached = list(accumulate(accumulate(counts), max))
+    total, last = sum(counts), len(indices)
+    places = [bisect_left(reached, max(1, ceil(quantile * total))) for quantile in quantiles]
+    return [bucket_middle_nano(indices[place]) if place < last else 0 for place in places]
+
+
 def quantile_nano(measure: Measure, quantile: float) -> int:
-    """The duration that `quantile` (0…1) of the calls do not exceed, to within 1.1 %; 0 without calls."""
-    total = sum(measure.buckets.values())
-    rank = max(1, ceil(quantile * total))
-    seen = 0
-    for bucket in sorted(measure.buckets):
-        seen += measure.buckets[bucket]
-        if seen >= rank:
-            return bucket_middle_nano(bucket)
-    return 0
+    """One of `quantiles_nano`."""
+    return quantiles_nano(measure, [quantile])[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.model.edges import EdgeKind
-from chalicelib.model.measure import SCALE, ZERO_BUCKET, Measure, quantile_nano
+from chalicelib.model.measure import SCALE, ZERO_BUCKET, Measure, quantiles_nano
 from chalicelib.model.names import OTHER_SERVICES
 from chalicelib.model.span import KIND_NAMES
 from chalicelib.query.services import services_warnings
@@ -132,14 +132,17 @@ def _figures(measure: Measure, width_seconds: int) -> Json:
 
 
 def _quantiles(measure: Measure, quantiles: Sequence[tuple[str, float]]) -> Json:
-    return {f"{name}_nano": str(quantile_nano(measure, rank)) for name, rank in quantiles}
+    found = quantiles_nano(measure, [quantile for _, quantile in quantiles])
+    return {f"{name}_nano": str(nano) for (name, _), nano in zip(quantiles, found, strict=True)}
 
 
 def histogram_json(measure: Measure) -> Json:
     """OTLP's ExponentialHistogramDataPoint, as far as it holds counts: dense from `offset` on."""
     positive = {index: count for index, count in measure.buckets.items() if index != ZERO_BUCKET}
     offset, last = min(positive, default=0), max(positive, default=-1)
-    counts = [str(positive.get(index, 0)) for index in range(offset, last + 1)]
+    counts = ["0"] * (last + 1 - offset)
+    for index, count in positive.items():
+        counts[index - offset] = str(count)
     return {
         "scale": SCALE,
         "zeroCount": str(measure.buckets.get(ZERO_BUCKET, 0)),

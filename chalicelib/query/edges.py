@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
-from chalicelib.model.edges import Edges, call_counts_of, edges_from
+from chalicelib.model.edges import Edges, call_counts_of, edges_from, merged_edges
 from chalicelib.query.parameters import SECOND_NANO
 from chalicelib.query.snapshot import (
     MINUTE_SECONDS,
@@ -42,16 +42,26 @@ class EdgesBetween(NamedTuple):
     is_exact: bool
 
 
-def edges(store: ItemStore, asked: Range, now_unix_seconds: int) -> EdgesBetween:
-    """Every edge whose calls started in a range."""
+def edges(
+    store: ItemStore,
+    asked: Range,
+    now_unix_seconds: int,
+    remembered: RememberedHalves | None = None,
+) -> EdgesBetween:
+    """Every edge whose calls started in a range.
+
+    `remembered` is this function's memory of the store, from answers before: else all half-edges that wait are read.
+    """
     seconds, level = _asked(asked, now_unix_seconds)
 
     def read(views: dict[int, ShardView]) -> Edges:
-        found = Edges()
-        for shard in views:
-            for edges in _folded(store, shard, seconds, level, now_unix_seconds, edges_in):
-                found.add(edges)
-        for edges in _unfolded_between(store, views, seconds, now_unix_seconds):
+        folded = [
+            part
+            for shard in views
+            for part in _folded(store, shard, seconds, level, now_unix_seconds, edges_in)
+        ]
+        found = edges_from(merged_edges(folded))
+        for edges in _unfolded_between(store, views, seconds, now_unix_seconds, remembered):
             found.add(edges)
         return found
 
@@ -59,8 +69,16 @@ def edges(store: ItemStore, asked: Range, now_unix_seconds: int) -> EdgesBetween
     return EdgesBetween(seconds, found, is_exact)
 
 
-def call_counts(store: ItemStore, asked: Range, now_unix_seconds: int) -> CallCounts:
-    """The edges whose calls started in a range, without their durations: a fraction of the work."""
+def call_counts(
+    store: ItemStore,
+    asked: Range,
+    now_unix_seconds: int,
+    remembered: RememberedHalves | None = None,
+) -> CallCounts:
+    """The edges whose calls started in a range, without their durations: a fraction of the work.
+
+    `remembered` as of `edges`.
+    """
     seconds, level = _asked(asked, now_unix_seconds)
 
     def read(views: dict[int, ShardView]) -> CallCounts:
@@ -69,7 +87,7 @@ def call_counts(store: ItemStore, asked: Range, now_unix_seconds: int) -> CallCo
             parts = _folded(store, shard, seconds, level, now_unix_seconds, call_counts_in)
             for part in parts:
                 _count(counts, part)
-        for edges in _unfolded_between(store, views, seconds, now_unix_seconds):
+        for edges in _unfolded_between(store, views, seconds, now_unix_seconds, remembered):
             _count(counts, call_counts_of(edges))
         return {edge: counted for edge, counted in counts.items() if counted[0]}
 
@@ -126,16 +144,26 @@ def _pieces(seconds: Seconds, level: Level) -> Iterator[tuple[Level, Seconds]]:
 
 
 def _unfolded_between(
-    store: ItemStore, views: dict[int, ShardView], seconds: Seconds, now_unix_seconds: int
+    store: ItemStore,
+    views: dict[int, ShardView],
+    seconds: Seconds,
+    now_unix_seconds: int,
+    remembered: RememberedHalves | None,
 ) -> Iterator[Edges]:
+    if remembered is None:
+        remembered = RememberedHalves(0)
     for shard, view in views.items():
-        for minute, edges in _unfolded(store, shard, view, now_unix_seconds):
+        for minute, edges in _unfolded(store, shard, view, now_unix_seconds, remembered):
             if seconds.start <= minute * MINUTE_SECONDS < seconds.end:
                 yield edges
 
 
 def _unfolded(
-    store: ItemStore, shard: int, view: ShardView, now_unix_seconds: int
+    store: ItemStore,
+    shard: int,
+    view: ShardView,
+    now_unix_seconds: int,
+    remembered: RememberedHalves,
 ) -> Iterator[tuple[int, Edges]]:
     """(Minute, edges) that the shard's next folds will add."""
     messages = []
@@ -146,6 +174,6 @@ def _unfolded(
             messages.append(entry.halves)
     if messages:
         new = NewHalves(messages, now_unix_seconds)
-        waiting = RememberedHalves(0).waiting(store, shard, view.state)
+        waiting = remembered.waiting(store, shard, view.state)
         known = known_among(waiting, new.keys)
         yield from added_edges(known, new, config.PENDING_WINDOW_SECONDS).items()

@@ -23,7 +23,7 @@ from chalicelib.model.names import OTHER_SERVICES, is_cut, is_named, key_name, m
 from chalicelib.query.read_ahead import THREADS, ReadAhead
 from chalicelib.query.services import hours_of_services
 from chalicelib.query.trace import Summary, summary_of
-from chalicelib.store.search_block import EVERY_SERVICE, HOUR_NANO
+from chalicelib.store.search_block import EVERY_SERVICE, HOUR_NANO, duration_step
 from chalicelib.store.traces import is_cut_off, read_rows, read_spans
 
 if TYPE_CHECKING:
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 TRACES_READ_MAX = 5_000
 """Of one search: bounds what a question that the index narrows badly can cost."""
+_FIRST_BLOCKS = 16
+"""Read at first of a partition of the two newest hours (the newest may have just begun): most pages of an answer are
+full after two or three. Of further hours as much as the table gives at once: who gets there looks at many."""
 _CURSOR = struct.Struct(">BQ16sQ")
 _CURSOR_VERSION = 1
 Answer = TypeVar("Answer")
@@ -105,6 +108,7 @@ class Conditions:
         self._hashes = [attribute_hash(key, text) for key, text in self._attributes]
         if search.link:
             self._hashes.append(link_hash(search.link))
+        self._min_step = duration_step(search.min_duration_nano or 0)
 
     def want_service(self, service: str) -> bool:
         return self._service in (None, service)
@@ -116,16 +120,27 @@ class Conditions:
         """False only if no span of the row can meet the conditions."""
         search = self._search
         return (
-            row.first_start_time_unix_nano < search.range.end
+            (search.min_duration_nano or 0) <= row.longest_duration_nano
+            and row.first_start_time_unix_nano < search.range.end
             and (self._service is None or row.service == self._service)
-            and self._may_name(row.span_names)
-            and (not search.only_errors or row.has_error)
-            and (search.min_duration_nano or 0) <= row.longest_duration_nano
             and (
                 search.max_duration_nano is None
                 or row.shortest_duration_nano <= search.max_duration_nano
             )
-            and all(has_hash(row, each) for each in self._hashes)
+            and self._may_meet(row, only_longest=self.asks_for_longest(row))
+        )
+
+    def asks_for_longest(self, row: SearchRow) -> bool:
+        """Whether no other span than the row's longest lasts long enough."""
+        return row.others_longest_step < self._min_step
+
+    def _may_meet(self, row: SearchRow, *, only_longest: bool) -> bool:
+        names = frozenset([row.longest_span_name]) if only_longest else row.span_names
+        has_error = row.longest_has_error if only_longest else row.has_error
+        return (
+            self._may_name(names)
+            and (has_error or not self._search.only_errors)
+            and all(has_hash(row, each, only_longest=only_longest) for each in self._hashes)
         )
 
     def _may_name(self, span_names: frozenset[str]) -> bool:
@@ -162,9 +177,12 @@ class Conditions:
         return there.issuperset(self._attributes)
 
 
-def has_hash(row: SearchRow, wanted: int) -> bool:
-    """Whether a row's attributes have this hash."""
-    return wanted in row.attribute_hashes
+def has_hash(row: SearchRow, wanted: int, *, only_longest: bool = False) -> bool:
+    """Whether a row's attributes have this hash; with `only_longest`, whether those of its longest span may."""
+    if wanted not in row.attribute_hashes:
+        return False
+    names = row.names_of_common_hashes.get(wanted) if only_longest else None
+    return names is None or row.longest_span_name in names
 
 
 class Hit(NamedTuple, Generic[Answer]):
@@ -251,9 +269,9 @@ class Searcher(Generic[Answer]):
     def _ticks(self) -> Iterator[Tick]:
         """Every row that may hold a match, latest first start first, with pauses where the index is read."""
         hours = self._hours()
-        for hour in sorted(hours, reverse=True):
-            if hour * HOUR_NANO <= self._cursor.row_start_time_unix_nano:
-                yield from self._ticks_of_hour(hour, hours[hour])
+        newest = self._cursor.row_start_time_unix_nano // HOUR_NANO
+        for place, hour in enumerate(sorted(filter(newest.__ge__, hours), reverse=True)):
+            yield from self._ticks_of_hour(hour, hours[hour], _FIRST_BLOCKS if place < 2 else None)
 
     def _hours(self) -> dict[int, set[str]]:
         """Hour → services in it that the search is about."""
@@ -271,11 +289,13 @@ class Searcher(Generic[Answer]):
                     hours.setdefault(hour, set()).add(service)
         return hours
 
-    def _ticks_of_hour(self, hour: int, services: set[str]) -> Iterator[Tick]:
+    def _ticks_of_hour(
+        self, hour: int, services: set[str], first_blocks: int | None
+    ) -> Iterator[Tick]:
         """Blocks are read only when their latest row's turn may have come: an hour may hold very many."""
         latest_of_all = min((hour + 1) * HOUR_NANO - 1, self._cursor.row_start_time_unix_nano)
         partitions = [
-            read_rows(self._store, hour, partition, self._now, shard)
+            read_rows(self._store, hour, partition, self._now, shard, first_blocks)
             for partition in (EVERY_SERVICE, *sorted(services))
             for shard in range(config.INDEX_SHARDS_READ)
         ]

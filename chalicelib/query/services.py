@@ -9,7 +9,7 @@ from chalicelib.model.names import OTHER_SERVICES
 from chalicelib.query.parameters import SECOND_NANO
 from chalicelib.query.snapshot import HOUR_SECONDS, Seconds, catalogues, shards, widened
 from chalicelib.store.layout import HOURS_PER_DAY, MINUTES_PER_HOUR
-from chalicelib.store.shard import ShardView, read_consistently
+from chalicelib.store.shard import ShardView, read_at_least_once
 from chalicelib.store.targets import EDGES_NAME
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ def hours_of_services(store: ItemStore, asked: Range, now_unix_seconds: int) -> 
                     found.setdefault(service, set()).add(hour)
         return found
 
-    # Nothing leaves a catalogue and the segments at once, so a fold in between can only make a service appear twice.
-    return read_consistently(store, shards(), read)[0]
+    return read_at_least_once(store, shards(), read)
 
 
 def _unfolded(view: ShardView) -> set[tuple[str, int]]:

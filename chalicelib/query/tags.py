@@ -56,7 +56,10 @@ class TagConditions:
         return self._others.want_service(service)
 
     def may_be_in(self, row: SearchRow) -> bool:
-        return self._others.may_be_in(row) and all(_may_be_in(row, each) for each in self._wanted)
+        if not self._others.may_be_in(row):
+            return False
+        only_longest = self._others.asks_for_longest(row)
+        return all(_may_be_in(row, each, only_longest=only_longest) for each in self._wanted)
 
     def are_met_by(self, spans: Sequence[Span]) -> bool:
         return any(self._others.met_by(span) and self._has_tags(span) for span in spans)
@@ -83,11 +86,12 @@ def _wanted(tag: Tag) -> _Wanted:
     return _Wanted(pair, attribute_hash(*pair), key in _FIELD_KEYS)
 
 
-def _may_be_in(row: SearchRow, wanted: _Wanted) -> bool:
+def _may_be_in(row: SearchRow, wanted: _Wanted, *, only_longest: bool) -> bool:
     # Older rows know of no events, and none knows of fields but of errors.
-    if not row.has_event_hashes or has_hash(row, wanted.hash):
+    if not row.has_event_hashes or has_hash(row, wanted.hash, only_longest=only_longest):
         return True
-    return wanted.may_be_field and (row.has_error or wanted.pair not in _ERROR_PAIRS)
+    has_error = row.longest_has_error if only_longest else row.has_error
+    return wanted.may_be_field and (has_error or wanted.pair not in _ERROR_PAIRS)
 
 
 def _event_pairs(span: Span) -> Iterator[Pair]:

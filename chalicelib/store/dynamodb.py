@@ -99,8 +99,11 @@ class DynamoStore:
         high: Plain | None = None,
         *,
         descending: bool = False,
+        first_page_items: int | None = None,
     ) -> Iterator[Item]:
         arguments = _query_arguments(table, partition, low, high)
+        if first_page_items is not None:
+            arguments["Limit"] = first_page_items
         while True:
             page = _translated(
                 self._client.query,
@@ -112,6 +115,7 @@ class DynamoStore:
             if not (last := page.get("LastEvaluatedKey")):
                 return
             arguments["ExclusiveStartKey"] = last
+            arguments.pop("Limit", None)
 
     def get_batch(self, table: str, keys: Sequence[Item]) -> list[Item]:
         found: list[Item] = []

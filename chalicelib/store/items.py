@@ -61,10 +61,12 @@ class ItemStore(Protocol):
         high: Plain | None = None,
         *,
         descending: bool = False,
+        first_page_items: int | None = None,
     ) -> Iterator[Item]:
         """Items of a partition whose sort keys lie in [low, high], ascending unless `descending`.
 
-        Read page by page as it is iterated: not a snapshot.
+        Read page by page as it is iterated: not a snapshot. A page is a megabyte; the first has at most
+        `first_page_items`, for those who may need no more.
         """
 
     def get_batch(self, table: str, keys: Sequence[Item]) -> list[Item]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import lru_cache
-from itertools import accumulate, chain, count, pairwise
+from itertools import accumulate, chain, count, pairwise, repeat
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.attribute import AttributeHashes, event_hash, link_hash
@@ -22,7 +23,7 @@ from chalicelib.model.names import key_name
 from chalicelib.model.span import events_in, links_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from chalicelib.model.batch import SpanBatch
 
@@ -40,9 +41,25 @@ _DIGEST_BYTES = 8
 _VERSION = 2
 """In blocks of version 1 a row's hashes ascend, on which their readers rely."""
 _HASH_BYTES = 2
+_LONGEST_HAS_ERROR = 3
+_LONGEST_BITS, _SHORTEST_BITS = 5, 2
+"""Of durations that are kept: the digits that nobody asks for do not compress."""
+_DURATION_MAX = (1 << 64) - 1
+_COMMON_ROWS_MIN, _COMMON_ROWS_LOOKED_AT = 8, 64
+_COMMON_NAMES_MAX = 16
+"""A hash that more names have narrows little, and would take many bytes."""
+_NONE_COMMON: Mapping[int, frozenset[str]] = MappingProxyType({})
 
 _hashes = AttributeHashes()
 _hash_of = _hashes.__getitem__
+
+DURATION_STEP_MAX = 255
+
+
+def duration_step(duration_nano: int) -> int:
+    """A duration in steps of an eighth to a quarter of it, as fits a byte: a longer one's is never less."""
+    bits = duration_nano.bit_length()
+    return min(DURATION_STEP_MAX, 4 * bits + (duration_nano << 2 >> bits - 1 & 3)) if bits else 0
 
 
 class SearchRow(NamedTuple):
@@ -52,6 +69,7 @@ class SearchRow(NamedTuple):
     first_start_time_unix_nano: int
     """Of this service's spans of this trace in this hour."""
     longest_duration_nano: int
+    """Rounded up, and the shortest down."""
     shortest_duration_nano: int
     has_error: bool
     span_names: frozenset[str]
@@ -60,6 +78,15 @@ class SearchRow(NamedTuple):
     link to."""
     has_event_hashes: bool = True
     """False for rows of older blocks: they say nothing of events."""
+    others_longest_step: int = DURATION_STEP_MAX
+    """`duration_step` of the longest duration among the spans but for one of the longest, of which the rest tells."""
+    longest_span_name: str = ""
+    longest_has_error: bool = False
+    names_of_common_hashes: Mapping[int, frozenset[str]] = _NONE_COMMON
+    """Attribute hash → names of those longest spans of the block that have it. Of hashes that are not here nothing is
+    known: any span of a row that has them may be the one."""
+    longest_span: tuple[SpanBatch, int] | None = None
+    """Batch and place; of a row that is made, not of one that is read."""
 
 
 class Block(NamedTuple):
@@ -107,7 +134,8 @@ def _hourly_runs(batch: SpanBatch) -> Iterator[tuple[bytes, int, int, int]]:
 
 def _row(batch: SpanBatch, start: int, end: int, hashes_of_resource: list[int]) -> SearchRow:
     # Each column at once: a row is of few spans, and rows are many.
-    durations = batch.durations_nano[start:end]
+    durations = sorted(batch.durations_nano[start:end])
+    longest = batch.durations_nano.index(durations[-1], start, end)
     hashes = [*hashes_of_resource, *map(_hash_of, chain.from_iterable(batch.attributes[start:end]))]
     if batch.raw_links or batch.raw_events:
         hashes += _hashes_of_links_and_events(batch, start, end)
@@ -115,13 +143,18 @@ def _row(batch: SpanBatch, start: int, end: int, hashes_of_resource: list[int]) 
         batch.trace_ids[start],
         batch.scope.service_key,
         min(batch.start_times_unix_nano[start:end]),
-        max(durations),
-        min(durations),
+        _rounded_up(durations[-1]),
+        _rounded_down(durations[0]),
         True in batch.errors[start:end],
         frozenset(map(_key_names.__getitem__, batch.names[start:end])),
         # As they came, for what mostly comes together then compresses together; each once.
         array("H", dict.fromkeys(hashes)),
         True,
+        duration_step(durations[-2]) if len(durations) > 1 else 0,
+        _key_names[batch.names[longest]],
+        batch.errors[longest],
+        _NONE_COMMON,
+        (batch, longest),
     )
     # What SearchRow(…) comes to, at half its price.
     return tuple.__new__(SearchRow, fields)
@@ -137,16 +170,39 @@ def _hashes_of_links_and_events(batch: SpanBatch, start: int, end: int) -> Itera
             yield from map(_hash_of, attributes)
 
 
+def _rounded_up(duration_nano: int) -> int:
+    dropped = duration_nano.bit_length() - _LONGEST_BITS
+    return (
+        min(-(-duration_nano >> dropped) << dropped, _DURATION_MAX)
+        if dropped > 0
+        else duration_nano
+    )
+
+
+def _rounded_down(duration_nano: int) -> int:
+    dropped = duration_nano.bit_length() - _SHORTEST_BITS
+    return duration_nano >> dropped << dropped if dropped > 0 else duration_nano
+
+
 def _merged(one: SearchRow, other: SearchRow) -> SearchRow:
-    return SearchRow(
-        one.trace_id,
-        one.service,
-        min(one.first_start_time_unix_nano, other.first_start_time_unix_nano),
-        max(one.longest_duration_nano, other.longest_duration_nano),
-        min(one.shortest_duration_nano, other.shortest_duration_nano),
-        one.has_error or other.has_error,
-        one.span_names | other.span_names,
-        array("H", dict.fromkeys((*one.attribute_hashes, *other.attribute_hashes))),
+    longer, shorter = (
+        (one, other) if one.longest_duration_nano >= other.longest_duration_nano else (other, one)
+    )
+    return longer._replace(
+        first_start_time_unix_nano=min(
+            one.first_start_time_unix_nano, other.first_start_time_unix_nano
+        ),
+        shortest_duration_nano=min(one.shortest_duration_nano, other.shortest_duration_nano),
+        has_error=one.has_error or other.has_error,
+        span_names=one.span_names | other.span_names,
+        attribute_hashes=array(
+            "H", dict.fromkeys((*one.attribute_hashes, *other.attribute_hashes))
+        ),
+        others_longest_step=max(
+            longer.others_longest_step,
+            shorter.others_longest_step,
+            duration_step(shorter.longest_duration_nano),
+        ),
     )
 
 
@@ -209,27 +265,77 @@ def _block(hour: int, service: str, rows: Sequence[SearchRow]) -> Block:
 
 def _encode(rows: Sequence[SearchRow]) -> bytes:
     # Column by column: rows are many.
-    trace_ids, services, firsts, longest, shortest, errors, names_of_rows, hashes, _ = zip(
-        *rows, strict=True
-    )
+    columns = dict(zip(SearchRow._fields, zip(*rows, strict=True), strict=True))
+    services, names_of_rows = columns["service"], columns["span_names"]
+    names_of_longest, hashes = columns["longest_span_name"], columns["attribute_hashes"]
     sets_of_names = set(names_of_rows)
     names = sorted(set(services).union(*sets_of_names))
     index = {name: position for position, name in enumerate(names)}
     places = {each: sorted(map(index.__getitem__, each)) for each in sets_of_names}
+    common = _common_hashes(rows)
     return SearchBlock(
         names=names,
-        trace_ids=b"".join(trace_ids),
-        first_start_time_unix_nano=firsts,
-        longest_duration_nano=longest,
-        shortest_duration_nano=shortest,
-        errors=bytes(errors),
+        trace_ids=b"".join(columns["trace_id"]),
+        first_start_time_unix_nano=columns["first_start_time_unix_nano"],
+        longest_duration_nano=columns["longest_duration_nano"],
+        shortest_duration_nano=columns["shortest_duration_nano"],
+        errors=bytes(
+            _LONGEST_HAS_ERROR if of_longest else of_any
+            for of_any, of_longest in zip(
+                columns["has_error"], columns["longest_has_error"], strict=True
+            )
+        ),
         service=map(index.__getitem__, services),
         span_name_counts=map(len, names_of_rows),
         span_names=chain.from_iterable(map(places.__getitem__, names_of_rows)),
         attribute_hash_counts=map(len, hashes),
         attribute_hashes=b"".join(map(_little_endian, hashes)),
         has_event_hashes=True,
+        longest_span_names=bytes(
+            places[of_row].index(index[longest])
+            for of_row, longest in zip(names_of_rows, names_of_longest, strict=True)
+        ),
+        others_longest_steps=bytes(columns["others_longest_step"]),
+        common_hashes=_little_endian(array("H", common)),
+        common_hash_name_counts=map(len, common.values()),
+        common_hash_names=chain.from_iterable(
+            sorted(map(index.__getitem__, of_hash)) for of_hash in common.values()
+        ),
     ).SerializeToString(deterministic=True)
+
+
+def _common_hashes(rows: Sequence[SearchRow]) -> dict[int, list[str]]:
+    """Hash that many rows have → names of the longest spans that have it, where these are not all such names.
+
+    Ascending. The first rows show which ones are common; that none of them is missed does not matter.
+    """
+    first = [row.attribute_hashes for row in rows[:_COMMON_ROWS_LOOKED_AT]]
+    counts = Counter(chain.from_iterable(first))
+    of_names = _hashes_of_longest_spans(rows)
+    names_max = min(_COMMON_NAMES_MAX, len(of_names) - 1)
+    found = {
+        each: [name for name, hashes in of_names.items() if each in hashes]
+        for each in sorted(counts)
+        if counts[each] >= _COMMON_ROWS_MIN
+    }
+    return {each: names for each, names in found.items() if len(names) <= names_max}
+
+
+def _hashes_of_longest_spans(rows: Sequence[SearchRow]) -> dict[str, set[int]]:
+    """Name of longest spans → all hashes that such a span of the rows has."""
+    found: dict[str, set[int]] = defaultdict(set)
+    resources: dict[str, set[frozenset[bytes]]] = defaultdict(set)
+    for row in rows:
+        assert row.longest_span is not None
+        batch, place = row.longest_span
+        hashes = found[row.longest_span_name]
+        hashes.update(map(_hash_of, batch.attributes[place]))
+        resources[row.longest_span_name].add(batch.scope.resource_attributes)
+        if batch.raw_links or batch.raw_events:
+            hashes.update(_hashes_of_links_and_events(batch, place, place + 1))
+    for name, of_name in resources.items():
+        found[name].update(*map(_resource_hashes, of_name))
+    return found
 
 
 def _little_endian(hashes: array[int]) -> bytes:
@@ -247,6 +353,7 @@ def rows_in(value: bytes) -> list[SearchRow]:
     hashes = array("H", block.attribute_hashes)
     name_ranges = pairwise(accumulate(block.span_name_counts, initial=0))
     hash_ranges = pairwise(accumulate(block.attribute_hash_counts, initial=0))
+    names_of_common_hashes = _names_of_common_hashes(block, names)
     columns = zip(
         block.service,
         block.first_start_time_unix_nano,
@@ -255,6 +362,9 @@ def rows_in(value: bytes) -> list[SearchRow]:
         block.errors,
         name_ranges,
         hash_ranges,
+        # Of an older block, whose rows do not tell their longest span: any may last as long.
+        block.others_longest_steps or repeat(DURATION_STEP_MAX, len(block.service)),
+        block.longest_span_names or bytes(len(block.service)),
         strict=True,
     )
     return [
@@ -268,6 +378,10 @@ def rows_in(value: bytes) -> list[SearchRow]:
             frozenset(map(names.__getitem__, name_indices[names_start:names_end])),
             hashes[hashes_start:hashes_end],
             has_event_hashes,
+            others_step,
+            names[name_indices[names_start + longest_name]],
+            error == _LONGEST_HAS_ERROR,
+            names_of_common_hashes,
         )
         for i, (
             service,
@@ -277,5 +391,16 @@ def rows_in(value: bytes) -> list[SearchRow]:
             error,
             (names_start, names_end),
             (hashes_start, hashes_end),
+            others_step,
+            longest_name,
         ) in enumerate(columns)
     ]
+
+
+def _names_of_common_hashes(block: SearchBlock, names: list[str]) -> dict[int, frozenset[str]]:
+    indices = list(block.common_hash_names)
+    ranges = pairwise(accumulate(block.common_hash_name_counts, initial=0))
+    return {
+        common: frozenset(map(names.__getitem__, indices[start:end]))
+        for common, (start, end) in zip(array("H", block.common_hashes), ranges, strict=True)
+    }

@@ -127,6 +127,24 @@ def read_consistently(
     return answer, False
 
 
+def read_at_least_once(
+    store: ItemStore, shards: Sequence[int], read: Callable[[dict[int, ShardView]], Answer]
+) -> Answer:
+    """What `read` makes of the shards, where what is folded meanwhile may be seen twice: it is in the targets before it
+    leaves the segments, and those are read after these.
+
+    Raises what `read` raises, but for a StoreError that a fold may explain, which is tried again.
+    """
+    for _ in range(_READ_ATTEMPTS_MAX - 1):
+        try:
+            return read({shard: read_shard(store, shard) for shard in shards})
+        except StoreThrottled:
+            raise
+        except StoreError:
+            continue
+    return read({shard: read_shard(store, shard) for shard in shards})
+
+
 def _versions(store: ItemStore, shards: Sequence[int]) -> dict[int, int]:
     by_partition = {layout.fold_partition(shard): shard for shard in shards}
     keys: list[Item] = [{"p": partition, "s": layout.FOLD_STATE_KEY} for partition in by_partition]

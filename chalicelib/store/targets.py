@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from chalicelib import config
 from chalicelib.model.clew_pb2 import Catalogue as CatalogueMessage
 from chalicelib.model.clew_pb2 import EdgesTarget, StatisticsTarget
-from chalicelib.model.edges import Edges, edges_from, merged_edges
+from chalicelib.model.edges import merged_edges
 from chalicelib.model.frame import message_in, seal
 from chalicelib.model.names import OTHER_SERVICES
 from chalicelib.model.statistics import (
@@ -28,6 +28,7 @@ from chalicelib.store.layout import Key, Level, level_sort_key
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
+    from chalicelib.model.clew_pb2 import Edges as EdgesMessage
     from chalicelib.model.edges import CallCounts
     from chalicelib.model.statistics import SeriesKey
     from chalicelib.store.items import Item, ItemStore
@@ -100,9 +101,10 @@ def names_in(value: bytes, *, pending: bool) -> set[SeriesKey]:
     return {(series.span_name, series.kind) for series in part.series}
 
 
-def edges_in(value: bytes, *, pending: bool) -> Edges:
-    """The pending part of a stored target, else its total."""
-    return edges_from(_part(message_in(EdgesTarget, value), pending=pending))
+def edges_in(value: bytes, *, pending: bool) -> EdgesMessage:
+    """The pending part of a stored target, else its total; not decoded."""
+    found: EdgesMessage = _part(message_in(EdgesTarget, value), pending=pending)
+    return found
 
 
 def call_counts_in(value: bytes, *, pending: bool) -> CallCounts:

@@ -98,17 +98,24 @@ def distinct_spans(chunks: Iterable[StoredChunk], spans_max: int) -> list[Span]:
 
 
 def read_rows(
-    store: ItemStore, hour: int, service: str, now_unix_seconds: int, shard: int = 0
+    store: ItemStore,
+    hour: int,
+    service: str,
+    now_unix_seconds: int,
+    shard: int = 0,
+    first_page_blocks: int | None = None,
 ) -> Iterator[list[SearchRow]]:
     """The search rows of one partition of an hour, a list for each block, the block with the latest start first.
 
-    Blocks are in any of the shards below INDEX_SHARDS_READ.
+    Blocks are in any of the shards below INDEX_SHARDS_READ. `first_page_blocks` is for those who may need no more.
 
     `service` is a service's name, for the blocks that are its own, or EVERY_SERVICE, for those that services share:
     what an hour holds of a service is in both.
     """
     partition = layout.index_partition(hour, key_name(service), shard)
-    for item in store.query(config.INDEX_TABLE, partition, descending=True):
+    for item in store.query(
+        config.INDEX_TABLE, partition, descending=True, first_page_items=first_page_blocks
+    ):
         value, expiry = item["v"], item["x"]
         assert isinstance(value, bytes)
         assert isinstance(expiry, int)

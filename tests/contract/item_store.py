@@ -217,13 +217,20 @@ class ItemStoreContract:
         assert sorts(store.query(TEXT, partition)) == ordered
         assert sorts(store.query(TEXT, partition, "z", "\ufffd")) == ordered[5:8]
 
+    @pytest.mark.parametrize("first_page_items", [None, 1, 2, 7])
     @pytest.mark.parametrize("descending", [False, True])
-    def test_query_over_pages(self, store, past, partition, descending):
+    def test_query_over_pages(self, store, past, partition, descending, first_page_items):
         """A query finds everything, in order, also where it is more than the backend gives at once (1 MB)."""
         items = numbered(partition, 9, v=bytes(300_000))
         for each in items:
             past.write(TEXT, each)
-        found = sorts(store.query(TEXT, partition, "00001", "00007", descending=descending))
+        found = sorts(
+            store.query(
+                *(TEXT, partition, "00001", "00007"),
+                descending=descending,
+                first_page_items=first_page_items,
+            )
+        )
         assert found == sorted((f"{i:05d}" for i in range(1, 8)), reverse=descending)
 
     # get_batch

@@ -20,6 +20,7 @@ from chalicelib.model.measure import (
     measure_of,
     merged,
     quantile_nano,
+    quantiles_nano,
 )
 
 U64_MAX = 2**64 - 1
@@ -153,6 +154,20 @@ class TestQuantiles:
     def test_of_nothing(self):
         """Without calls a quantile is 0."""
         assert quantile_nano(Measure(), 0.5) == 0
+
+    @given(st.dictionaries(st.integers(-2, 9), st.integers(-2, 4)), st.lists(st.floats(0, 1)))
+    def test_together(self, buckets, quantiles):
+        """Several are each what going through the buckets finds, also where some counts are taken away."""
+
+        def expected(quantile):
+            seen = 0
+            for bucket, count in sorted(buckets.items()):
+                seen += count
+                if seen >= max(1, ceil(quantile * sum(buckets.values()))):
+                    return bucket_middle_nano(bucket)
+            return 0
+
+        assert quantiles_nano(Measure(buckets=buckets), quantiles) == list(map(expected, quantiles))
 
     def test_ends(self):
         """Quantile 0 is the shortest call, quantile 1 the longest."""

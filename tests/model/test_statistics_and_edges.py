@@ -127,6 +127,12 @@ class TestStored:
         stored = edges_message(edges).SerializeToString(deterministic=True)
         assert edges_from(EdgesMessage.FromString(stored)) == edges
 
+    @given(st.lists(made_edges(), max_size=6))
+    def test_merged(self, parts):
+        """Stored edges are merged to what adding them comes to, above the cap too."""
+        merged = merged_edges([edges_message(part) for part in parts])
+        assert edges_from(merged) == total_of(parts, Edges)
+
 
 def stored(message: Any) -> bytes:
     content: bytes = message.SerializeToString(deterministic=True)

@@ -13,6 +13,7 @@ from chalicelib.model.edges import EdgeKey, EdgeKind, Edges
 from chalicelib.model.measure import Measure, bucket_of
 from chalicelib.query.edges import edges
 from chalicelib.query.snapshot import Seconds
+from chalicelib.store.remembered import RememberedHalves
 from tests.memory_store import MemoryStore
 from tests.payloads import (
     CLIENT,
@@ -170,6 +171,7 @@ def test_the_answer_is_the_same_before_and_after_fold_and_roll_up(batches, doing
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(config, "SHARDS_READ", shards)
         unfolded, other = MemoryStore(), MemoryStore()
+        remembered = RememberedHalves()
         for batch, done in zip(batches, doing, strict=False):
             put(unfolded, batch, shards=shards)
             put(other, batch, shards=shards)
@@ -177,9 +179,12 @@ def test_the_answer_is_the_same_before_and_after_fold_and_roll_up(batches, doing
                 fold(other, shards=shards)
             if done in ("roll-up", "one step"):
                 roll_up(other, NOW + 3 * DAY, shards, steps=1 if done == "one step" else 1_000)
+            # Remembers what waits now.
+            edges(other, RANGES[0], NOW, remembered)
         for asked in RANGES:
             expected = edges(unfolded, asked, NOW)
             answer = edges(other, asked, NOW)
+            assert edges(other, asked, NOW, remembered) == answer
             assert answer.seconds == expected.seconds
             assert shown(answer.edges) == shown(expected.edges)
             assert all(edge.measure.calls >= 0 for edge in answer.edges.edges.values())
@@ -192,6 +197,20 @@ def shown(found: Edges) -> tuple[dict[EdgeKey, tuple[Measure, bytes]], Measure]:
         for key, edge in found.edges.items()
         if edge.measure.calls
     }, found.other
+
+
+def test_half_edges_are_read_once():
+    """Who remembers what waits reads none of it again: an answer is the same, without a query of it."""
+    store, remembered = MemoryStore(), RememberedHalves()
+    put(store, CALL[:1])
+    fold(store)
+    put(store, CALL[1:])
+    first = edges(store, seconds_range(NOW, NOW + 1), NOW, remembered)
+    store.calls.clear()
+    assert edges(store, seconds_range(NOW, NOW + 1), NOW, remembered) == first
+    warm = store.calls.count("query")
+    assert edges(store, seconds_range(NOW, NOW + 1), NOW) == first
+    assert store.calls.count("query") - warm == warm + 1
 
 
 def test_on_dynamodb(store):

@@ -166,9 +166,9 @@ def test_a_search_reads_no_more_traces_than_its_limit_of_work(monkeypatch):
     assert pages(store, EVERYTHING._replace(max_duration_nano=MILLI - 1)) == [*range(1, 38)]
     # Each condition is met, but by no span both.
     for number in range(101, 141):
-        slow = Made(number, 1, name="slow", start=NOON_NANO - number)
-        put(store, [slow, Made(number, 2, start=slow.start, duration=0)])
-    not_narrowed = EVERYTHING._replace(span_name="GET /", min_duration_nano=2 * MILLI)
+        other = Made(number, 1, name="x", start=NOON_NANO - number, attributes=(("k", "v"),))
+        put(store, [other, Made(number, 2, start=other.start)])
+    not_narrowed = EVERYTHING._replace(span_name="GET /", attributes=[("k", "v")])
     page = search_traces(store, not_narrowed, NOW)
     assert page.traces == []
     assert page.next_cursor

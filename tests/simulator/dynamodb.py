@@ -95,6 +95,7 @@ class SimulatedDynamoDB:
         ExpressionAttributeValues: dict[str, Any],
         ScanIndexForward: bool,
         ExclusiveStartKey: dict[str, Any] | None = None,
+        Limit: int | None = None,
         **_: Any,
     ) -> Any:
         values = {name: _plain(value) for name, value in ExpressionAttributeValues.items()}
@@ -116,7 +117,8 @@ class SimulatedDynamoDB:
                 ),
                 reverse=not ScanIndexForward,
             )
-            page = [dict(self.items[TableName, partition, s]) for s in sorts[: self._page_items]]
+            page_items = min(self._page_items, Limit or self._page_items)
+            page = [dict(self.items[TableName, partition, s]) for s in sorts[:page_items]]
             more = {"LastEvaluatedKey": page[-1]} if len(sorts) > len(page) else {}
             return {"Items": page, **more}
 

@@ -78,8 +78,8 @@ def figures_of_targets(
                 found["duration", name, number] += measure.duration_sum_nano
             found["entry", name, number] += total.entry.calls
         elif kind == "e":
-            for (caller, callee, _), edge in edges_in(value, pending=False).edges.items():
-                found["edge", caller, callee] += edge.measure.calls
+            for edge in edges_in(value, pending=False).edges:
+                found["edge", edge.caller, edge.callee] += edge.measure.calls
     return +found
 
 

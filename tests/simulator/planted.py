@@ -103,6 +103,7 @@ def _first_page_only(patch: pytest.MonkeyPatch) -> None:
         high: Any = None,
         *,
         descending: bool = False,
+        first_page_items: int | None = None,
     ) -> Iterator[Any]:
         arguments = _query_arguments(table, partition, low, high)
         page = _translated(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
+from chalicelib.model.edges import edges_from
 from chalicelib.store import layout
 from chalicelib.store.commit import Counted, commit
 from chalicelib.store.layout import Key, Level
@@ -73,7 +74,10 @@ class Shard(MemoryStore):
     def edges(self, level: Level = Level.MINUTE) -> dict[int, Target[Edges]]:
         found = query_targets(self, layout.edges_partition(0), level, 0, 10**11, 0)
         return {
-            number: Target(edges_in(value, pending=False), edges_in(value, pending=True))
+            number: Target(
+                edges_from(edges_in(value, pending=False)),
+                edges_from(edges_in(value, pending=True)),
+            )
             for number, value in found
         }
 

@@ -28,10 +28,10 @@ class Watched(Shard):
         super().__init__()
         self.traces: list[object] = []
 
-    def query(self, table, partition, low=None, high=None, *, descending=False):
+    def query(self, table, partition, *arguments, **more):
         if table == config.SPANS_TABLE:
             self.traces.append(partition)
-        return super().query(table, partition, low, high, descending=descending)
+        return super().query(table, partition, *arguments, **more)
 
 
 @pytest.fixture
