@@ -42,6 +42,8 @@ _VERSION = 2
 """In blocks of version 1 a row's hashes ascend, on which their readers rely."""
 _HASH_BYTES = 2
 _LONGEST_HAS_ERROR = 3
+_ERROR_BYTES = {(False, False): 0, (True, False): 1, (True, True): _LONGEST_HAS_ERROR}
+"""Whether any span failed, and whether the longest did."""
 _LONGEST_BITS, _SHORTEST_BITS = 5, 2
 """Of durations that are kept: the digits that nobody asks for do not compress."""
 _DURATION_MAX = (1 << 64) - 1
@@ -272,6 +274,10 @@ def _encode(rows: Sequence[SearchRow]) -> bytes:
     names = sorted(set(services).union(*sets_of_names))
     index = {name: position for position, name in enumerate(names)}
     places = {each: sorted(map(index.__getitem__, each)) for each in sets_of_names}
+    place_of_longest = {
+        (of_row, longest): places[of_row].index(index[longest])
+        for of_row, longest in set(zip(names_of_rows, names_of_longest, strict=True))
+    }
     common = _common_hashes(rows)
     return SearchBlock(
         names=names,
@@ -280,9 +286,9 @@ def _encode(rows: Sequence[SearchRow]) -> bytes:
         longest_duration_nano=columns["longest_duration_nano"],
         shortest_duration_nano=columns["shortest_duration_nano"],
         errors=bytes(
-            _LONGEST_HAS_ERROR if of_longest else of_any
-            for of_any, of_longest in zip(
-                columns["has_error"], columns["longest_has_error"], strict=True
+            map(
+                _ERROR_BYTES.__getitem__,
+                zip(columns["has_error"], columns["longest_has_error"], strict=True),
             )
         ),
         service=map(index.__getitem__, services),
@@ -292,8 +298,7 @@ def _encode(rows: Sequence[SearchRow]) -> bytes:
         attribute_hashes=b"".join(map(_little_endian, hashes)),
         has_event_hashes=True,
         longest_span_names=bytes(
-            places[of_row].index(index[longest])
-            for of_row, longest in zip(names_of_rows, names_of_longest, strict=True)
+            map(place_of_longest.__getitem__, zip(names_of_rows, names_of_longest, strict=True))
         ),
         others_longest_steps=bytes(columns["others_longest_step"]),
         common_hashes=_little_endian(array("H", common)),
@@ -323,19 +328,22 @@ def _common_hashes(rows: Sequence[SearchRow]) -> dict[int, list[str]]:
 
 def _hashes_of_longest_spans(rows: Sequence[SearchRow]) -> dict[str, set[int]]:
     """Name of longest spans → all hashes that such a span of the rows has."""
-    found: dict[str, set[int]] = defaultdict(set)
-    resources: dict[str, set[frozenset[bytes]]] = defaultdict(set)
+    attributes: dict[str, list[Sequence[bytes]]] = defaultdict(list)
+    others: dict[str, set[int]] = defaultdict(set)
+    resources: set[tuple[str, frozenset[bytes]]] = set()
     for row in rows:
-        assert row.longest_span is not None
-        batch, place = row.longest_span
-        hashes = found[row.longest_span_name]
-        hashes.update(map(_hash_of, batch.attributes[place]))
-        resources[row.longest_span_name].add(batch.scope.resource_attributes)
+        name = row.longest_span_name
+        batch, place = row.longest_span  # type: ignore[misc]  # as every row that is made has
+        attributes[name].append(batch.attributes[place])
+        resources.add((name, batch.scope.resource_attributes))
         if batch.raw_links or batch.raw_events:
-            hashes.update(_hashes_of_links_and_events(batch, place, place + 1))
-    for name, of_name in resources.items():
-        found[name].update(*map(_resource_hashes, of_name))
-    return found
+            others[name].update(_hashes_of_links_and_events(batch, place, place + 1))
+    for name, of_resource in resources:
+        others[name].update(_resource_hashes(of_resource))
+    return {
+        name: others[name].union(map(_hash_of, chain.from_iterable(of_name)))
+        for name, of_name in attributes.items()
+    }
 
 
 def _little_endian(hashes: array[int]) -> bytes:

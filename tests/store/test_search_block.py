@@ -15,17 +15,20 @@ from chalicelib.store.search_block import (
     HOUR_NANO,
     SearchRow,
     blocks_of,
+    duration_step,
     rows_in,
     rows_of,
 )
-from tests.model.spans import batches, made_spans
+from tests.model.spans import batches, made_spans, spans
 from tests.payloads import MILLI, NOON_NANO, Made, trace_id
 
 NOON_HOUR = NOON_NANO // HOUR_NANO
 
 
 def comparable(rows: list[SearchRow]) -> list[tuple[object, ...]]:
-    return sorted((*row[:5], sorted(row.span_names), list(row.attribute_hashes)) for row in rows)
+    return sorted(
+        (*row[:6], sorted(row.span_names), list(row.attribute_hashes), *row[9:12]) for row in rows
+    )
 
 
 def one_row(made: list[Made]) -> SearchRow:
@@ -49,9 +52,30 @@ class TestRows:
         ]
         assert (row.trace_id, row.service, row.has_error) == (trace_id(1), "shop", True)
         assert row.first_start_time_unix_nano == NOON_NANO + 3
-        assert (row.shortest_duration_nano, row.longest_duration_nano) == (2, 9 * MILLI)
+        assert row.shortest_duration_nano == 2
+        assert 9 * MILLI <= row.longest_duration_nano < 9 * MILLI * 17 / 16
         assert row.span_names == {"a", "b"}
         assert sorted(row.attribute_hashes) == sorted(hashes)
+
+    def test_longest_span(self):
+        """A row has name and error of its longest span, and the step of the longest duration among the others."""
+        made = [
+            Made(1, 1, name="b", duration=MILLI, is_error=True),
+            Made(1, 2, name="a", duration=9 * MILLI),
+            Made(1, 3, name="a", duration=2 * MILLI),
+        ]
+        row = one_row(made)
+        assert (row.longest_span_name, row.longest_has_error) == ("a", False)
+        assert row.others_longest_step == duration_step(2 * MILLI)
+        assert one_row(made[:1]).others_longest_step == 0
+
+    def test_rounded(self):
+        """The longest duration is never told shorter, the shortest never longer."""
+        for duration in (0, 1, 31, 33, 10**9 + 1, 2**64 - 1):
+            made = [Made(1, 1, start=0, duration=duration)]
+            ((block,), (row,)) = blocks_of(rows_of(batches(made))), [one_row(made)]
+            assert rows_in(block.value)[0].longest_duration_nano == row.longest_duration_nano
+            assert row.shortest_duration_nano <= duration <= row.longest_duration_nano
 
     def test_events(self):
         """Names and attributes of events are hashed beside the spans' own attributes."""
@@ -117,6 +141,25 @@ class TestBlocks:
         for block in blocks:
             services = {row.service for row in rows_in(block.value)}
             assert services == {block.service} or block.service == EVERY_SERVICE
+
+    @given(st.lists(made_spans, min_size=1, max_size=20), st.sampled_from((1, 8)))
+    def test_common_hashes(self, made, rows_min):
+        """Of a hash that a block tells of, no longest span but of the names that it tells has it."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(search_block, "_COMMON_ROWS_MIN", rows_min)
+            blocks = blocks_of(rows_of(batches(made)))
+        for row in (row for block in blocks for row in rows_in(block.value)):
+            for each in made:
+                (span,) = spans([each])
+                if (
+                    (span.trace_id, span.scope.service_key) == (row.trace_id, row.service)
+                    and duration_step(span.duration_nano) > row.others_longest_step
+                    and span.start_time_unix_nano // HOUR_NANO
+                    == row.first_start_time_unix_nano // HOUR_NANO
+                ):
+                    for hashed in one_row([each]).attribute_hashes:
+                        names = row.names_of_common_hashes.get(hashed)
+                        assert names is None or key_name(span.name) in names
 
     def test_small_and_large_services(self):
         """Services with little share a block, one with much has its own."""
