@@ -51,13 +51,14 @@ class Moto:
         # Imported here: it costs a second.
         from moto import mock_aws
 
-        from infra.local import moto_mends
+        from infra.local import moto_mends, shortcut
 
         self._mock = mock_aws()
         self._mock.start()
         moto_mends.apply()
         wiring.forget()
         stack.apply(client("cloudformation"), prefix, parameters)
+        shortcut.take(wiring.client("sqs"), wiring.client("dynamodb"))
 
     def expire(self, now_unix_seconds: int) -> None:
         from infra.local.moto_mends import expire_items

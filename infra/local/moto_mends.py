@@ -26,7 +26,7 @@ from weakref import WeakKeyDictionary
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_dynamodb = threading.RLock()
+alone_in_dynamodb = threading.RLock()
 """Held for a whole request: requests are short, and Python runs one at a time anyway."""
 _mended = False
 EXPIRY = "x"
@@ -42,6 +42,7 @@ def apply() -> None:
         _mended = True
         _mend_memory()
         _mend_tables()
+        _mend_items()
         _mend_queries()
         _mend_conditions()
         _mend_queues()
@@ -68,7 +69,7 @@ def _mend_tables() -> None:
     in_transaction = threading.local()
 
     def call_alone(handler: DynamoHandler) -> Any:
-        with _dynamodb:
+        with alone_in_dynamodb:
             return call_action(handler)
 
     def copy_of(table: Table, memo: dict[int, Any]) -> Table:
@@ -94,6 +95,27 @@ def _mend_tables() -> None:
     DynamoHandler.call_action = call_alone  # type: ignore[method-assign]
     DynamoDBBackend.transact_write_items = transact  # type: ignore[assignment, method-assign]
     Table.__deepcopy__ = copy_of  # type: ignore[attr-defined]
+
+
+def _mend_items() -> None:
+    from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
+
+    cast_value = DynamoType.cast_value
+
+    def value_of(value: DynamoType) -> Any:
+        # Every look at a table hashes and compares keys; only numbers and documents need a cast.
+        return value.value if value.type in ("S", "B") else cast_value.__get__(value)
+
+    def set_up(item: Item, hash_key: DynamoType, range_key: Any, attrs: dict[str, Any]) -> None:
+        item.hash_key, item.range_key = hash_key, range_key
+        item.attrs = LimitedSizeDict()
+        *most, last = ((name, DynamoType(value)) for name, value in attrs.items())
+        dict.update(item.attrs, most)
+        # moto's own way in counts all that is there, with each.
+        item.attrs[last[0]] = last[1]
+
+    DynamoType.cast_value = property(value_of)  # type: ignore[assignment]
+    Item.__init__ = set_up  # type: ignore[assignment, method-assign]
 
 
 def _mend_queries() -> None:
@@ -183,7 +205,7 @@ def expire_items(now_unix_seconds: int) -> int:
 
     deleted = 0
     for backend in get_backend("dynamodb")[DEFAULT_ACCOUNT_ID].values():
-        with _dynamodb:
+        with alone_in_dynamodb:
             for table in backend.tables.values():
                 deleted += _expire(table, now_unix_seconds)
     return deleted
