@@ -29,6 +29,9 @@ GRPC_PORT = 4317
 AGENT_PORTS = (6831, 6832, 5775)
 """UDP, where Jaeger's clients send: the compact protocol, the binary one, and the compact of old; each takes both."""
 TOKEN_CHARACTERS_MIN = 16
+SWITCH_SECONDS = 0.0001
+"""How long a thread may hold Python while others wait; by default fifty times as long. A request lets go of it a dozen
+times, to hash, compress and write, and would wait each time for the consumer, which hardly ever does."""
 DATA_DIR = Path(__file__).parents[2] / ".data"
 
 _Opened = TypeVar("_Opened")
@@ -207,6 +210,7 @@ def lines_for(settings: Settings, url: str, ui: UiFolder | None = None) -> list[
 
 def main() -> int:
     ended = threading.Event()
+    sys.setswitchinterval(SWITCH_SECONDS)
     # Until it runs there is nothing to end in order, and imports do not take an exception well.
     signal.signal(signal.SIGINT, _end_at_once)
     signal.signal(signal.SIGTERM, _end_at_once)
