@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from infra.local.memory import share_one_heap
 from infra.local.server import PortTaken, datagram_socket, listening_socket
 
 if TYPE_CHECKING:
@@ -211,6 +212,7 @@ def lines_for(settings: Settings, url: str, ui: UiFolder | None = None) -> list[
 def main() -> int:
     ended = threading.Event()
     sys.setswitchinterval(SWITCH_SECONDS)
+    share_one_heap()
     # Until it runs there is nothing to end in order, and imports do not take an exception well.
     signal.signal(signal.SIGINT, _end_at_once)
     signal.signal(signal.SIGTERM, _end_at_once)

@@ -22,6 +22,7 @@ from infra.local.functions import context_of
 from infra.local.gateway import Gateway
 from infra.local.jaeger_agent import JaegerAgent
 from infra.local.journal import Journal, JournalledSender
+from infra.local.memory import give_back
 from infra.local.sampling_file import SamplingFile
 from infra.local.schedule import Clock, Schedule, seconds_from_rate
 from infra.local.server import Server, listening_socket
@@ -254,6 +255,7 @@ class LocalStack:
     def _forget_what_is_old(self, _: dict[str, Any]) -> None:
         """What DynamoDB does by itself, and what nobody does for a journal."""
         self._aws.expire(int(time.time()))
+        give_back()
         if self._journal is not None and not self._replay.is_alive():
             self._journal.forget(_oldest_unix_seconds())
 
