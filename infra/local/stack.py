@@ -44,6 +44,9 @@ _logger = logging.getLogger(__name__)
 
 BATCH_WINDOW_SECONDS = 1.0
 """Shorter than in production: somebody sits in front of it and waits for a trace."""
+EVENT_BYTES_MAX = 2_000_000
+"""A third of what Lambda takes. Requests go before the consumer: with a tenth of a processor it must still be done with
+an event before its time is over."""
 STOP_SECONDS = 5.0
 """How long each part may take to end what it is doing."""
 REPLAY_BYTES_MAX = 6_000_000
@@ -216,7 +219,7 @@ class LocalStack:
         url = sqs.get_queue_url(QueueName=config.SPAN_QUEUE)["QueueUrl"]
         names = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
         arn = names["Attributes"]["QueueArn"]
-        source = Source(url, arn, found[0].batch_size, self._batch_window_seconds)
+        source = Source(url, arn, found[0].batch_size, self._batch_window_seconds, EVENT_BYTES_MAX)
         return source, _invocation(app, found[0].name)
 
     def _start_replay(self, source: Source, function: Function) -> None:
