@@ -252,7 +252,7 @@ def _started(settings: Settings, ui: UiFolder | None) -> LocalStack:
     from infra.local.sampling_file import SamplingFileError
     from infra.local.stack import LocalStack
 
-    aws = fake_aws.Endpoint() if settings.endpoint_url else fake_aws.Moto()
+    aws = fake_aws.Endpoint() if settings.endpoint_url else fake_aws.Moto(takes_shortcuts=True)
     try:
         return LocalStack(
             sockets=sockets,

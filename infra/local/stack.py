@@ -105,7 +105,7 @@ class LocalStack:
         self._datagram_sockets = list(datagram_sockets)
         self._otlp_grpc = otlp_grpc
         self._data_dir = data_dir
-        self._aws = aws or fake_aws.Moto()
+        self._aws = aws or fake_aws.Moto(takes_shortcuts=True)
         self._batch_window_seconds = batch_window_seconds
         self._parameters = parameters or {}
         self._run_schedules = run_schedules

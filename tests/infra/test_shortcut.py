@@ -24,7 +24,7 @@ IF_NEW = "attribute_not_exists(p)"
 
 @pytest.fixture(scope="module", autouse=True)
 def aws():
-    moto = Moto()
+    moto = Moto(takes_shortcuts=True)
     moto.start("clew", {})
     yield
     moto.stop()
