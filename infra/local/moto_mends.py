@@ -118,7 +118,7 @@ def _mend_items() -> None:
     def set_up_table(table: Table, *arguments: Any, **named: Any) -> None:
         set_up(table, *arguments, **named)
         if table.has_range_key:
-            table.items = Partitions()
+            table.items = Partitions(dict)
 
     def put_item(table: Table, *arguments: Any, **named: Any) -> Item:
         item = put(table, *arguments, **named)

@@ -51,10 +51,10 @@ def packed(partition: dict[DynamoType, Item]) -> Packed | None:
 
 
 class Partitions(defaultdict[Any, Any]):
-    """`Table.items` by partition key: what is asked for is as moto has it, and stays so until it is packed again."""
+    """`Table.items` by partition key: what is asked for is as moto has it, and stays so until it is packed again.
 
-    def __init__(self) -> None:
-        super().__init__(dict)
+    As moto's own it makes a partition of what is looked for in vain.
+    """
 
     def __getitem__(self, key: DynamoType) -> Any:
         found = super().__getitem__(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import hashlib
 import tracemalloc
@@ -17,7 +18,7 @@ from chalicelib.store.commit import marker_item
 from chalicelib.store.dynamodb import DynamoStore
 from chalicelib.store.items import ConditionFailed, Put
 from infra.local.fake_aws import REGION, Moto, client
-from infra.local.moto_partitions import Packed
+from infra.local.moto_partitions import Packed, Partitions
 
 if TYPE_CHECKING:
     from chalicelib.store.items import Item
@@ -99,6 +100,18 @@ def test_looked_for_in_vain(aws, store):
     assert store.get_batch(TABLE, [{"p": "nowhere", "s": "s"}]) == []
     aws.expire(1_000)
     assert held("nowhere") is None
+
+
+def test_copied():
+    """A copy, as of a backup, holds what the partitions hold."""
+    partitions = Partitions(dict)
+    partitions["packed"] = Packed(("S", "s", "p", "S", "packed", "s", "S", "s", "v", "B", b"v"))
+    ((_, item),) = copy.deepcopy(partitions)["packed"].items()
+    assert {name: value.value for name, value in item.attrs.items()} == {
+        "p": "packed",
+        "s": "s",
+        "v": b"v",
+    }
 
 
 def test_size_of_a_marker(store):
