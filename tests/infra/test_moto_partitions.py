@@ -104,9 +104,9 @@ def test_looked_for_in_vain(aws, store):
 
 def test_copied():
     """A copy, as of a backup, holds what the partitions hold."""
-    partitions = Partitions(dict)
-    partitions["packed"] = Packed(("S", "s", "p", "S", "packed", "s", "S", "s", "v", "B", b"v"))
-    ((_, item),) = copy.deepcopy(partitions)["packed"].items()
+    partitions, key = Partitions(dict), DynamoType({"S": "packed"})
+    partitions[key] = Packed(("S", "s", "p", "S", "packed", "s", "S", "s", "v", "B", b"v"))
+    ((_, item),) = copy.deepcopy(partitions)[key].items()
     assert {name: value.value for name, value in item.attrs.items()} == {
         "p": "packed",
         "s": "s",
