@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from infra.local.memory import share_one_heap
 from infra.local.server import PortTaken, datagram_socket, listening_socket
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ GRPC_PORT = 4317
 AGENT_PORTS = (6831, 6832, 5775)
 """UDP, where Jaeger's clients send: the compact protocol, the binary one, and the compact of old; each takes both."""
 TOKEN_CHARACTERS_MIN = 16
+SWITCH_SECONDS = 0.0001
+"""How long a thread may hold Python while others wait; by default fifty times as long. A request lets go of it a dozen
+times, to hash, compress and write, and would wait each time for the consumer, which hardly ever does."""
 DATA_DIR = Path(__file__).parents[2] / ".data"
 
 _Opened = TypeVar("_Opened")
@@ -207,6 +211,8 @@ def lines_for(settings: Settings, url: str, ui: UiFolder | None = None) -> list[
 
 def main() -> int:
     ended = threading.Event()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    share_one_heap()
     # Until it runs there is nothing to end in order, and imports do not take an exception well.
     signal.signal(signal.SIGINT, _end_at_once)
     signal.signal(signal.SIGTERM, _end_at_once)
@@ -246,7 +252,7 @@ def _started(settings: Settings, ui: UiFolder | None) -> LocalStack:
     from infra.local.sampling_file import SamplingFileError
     from infra.local.stack import LocalStack
 
-    aws = fake_aws.Endpoint() if settings.endpoint_url else fake_aws.Moto()
+    aws = fake_aws.Endpoint() if settings.endpoint_url else fake_aws.Moto(takes_shortcuts=True)
     try:
         return LocalStack(
             sockets=sockets,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chalicelib.queue.sqs import MessageSender
 
 WAITING_BYTES_MAX = 500_000_000
-"""Of messages, as SQS counts them: some ten million spans. moto keeps them in base64, and takes half as much again."""
+"""Of messages, as SQS counts them: some fifteen million spans. moto takes a kilobyte or two more for each message."""
 
 
 class BoundedSender:

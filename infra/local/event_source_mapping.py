@@ -45,6 +45,8 @@ class Source(NamedTuple):
     batch_size: int
     window_seconds: float
     """From a batch's first message to the call, unless the batch is full before."""
+    bytes_max: int = REQUEST_BYTES_MAX
+    """Of an event's JSON."""
 
     @property
     def region(self) -> str:
@@ -98,13 +100,13 @@ def received_from_message(message: Mapping[str, Any], source: Source) -> Receive
 
 
 def take_batch(
-    waiting: Sequence[Received], batch_size: int, bytes_max: int = REQUEST_BYTES_MAX
+    waiting: Sequence[Received], source: Source
 ) -> tuple[list[Received], list[Received]]:
     """As many of the first messages as one event holds, and the rest. Never none of some."""
     event_bytes = len('{"Records":[]}')
     for count, received in enumerate(waiting):
         event_bytes += received.record_bytes
-        if count and (count == batch_size or event_bytes > bytes_max):
+        if count and (count == source.batch_size or event_bytes > source.bytes_max):
             return list(waiting[:count]), list(waiting[count:])
     return list(waiting), []
 
@@ -120,7 +122,7 @@ def is_complete(
 
     age_seconds: since the first of them came. last_received: how many the last look at the queue brought.
     """
-    batch, rest = take_batch(waiting, source.batch_size)
+    batch, rest = take_batch(waiting, source)
     is_full = bool(rest) or len(batch) == source.batch_size
     may_be_more = last_received == RECEIVE_MESSAGES_MAX
     is_over = is_hurried or age_seconds >= source.window_seconds
@@ -222,7 +224,7 @@ class EventSourceMapping:
             age_seconds = self._clock() - opened
             is_hurried = self._hurried > 0
             if is_complete(waiting, self._source, age_seconds, last_received, is_hurried):
-                return take_batch(waiting, self._source.batch_size)
+                return take_batch(waiting, self._source)
             received = self._receive(0 if waiting else LONG_POLL_SECONDS)
             if received and not waiting:
                 opened = self._clock()

@@ -39,7 +39,9 @@ class Moto:
 
     discards = True
 
-    def __init__(self) -> None:
+    def __init__(self, *, takes_shortcuts: bool = False) -> None:
+        """takes_shortcuts: whether the functions' clients go straight into its backends, past what may be injected."""
+        self._takes_shortcuts = takes_shortcuts
         self._environment: dict[str, str] = {}
         self._mock: Any = None
 
@@ -51,13 +53,17 @@ class Moto:
         # Imported here: it costs a second.
         from moto import mock_aws
 
-        from infra.local import moto_mends
+        from infra.local import moto_mends, shortcut
+        from infra.local.moto_imports import import_cloudformation
 
         self._mock = mock_aws()
         self._mock.start()
         moto_mends.apply()
+        import_cloudformation()
         wiring.forget()
         stack.apply(client("cloudformation"), prefix, parameters)
+        if self._takes_shortcuts:
+            shortcut.take(wiring.client("sqs"), wiring.client("dynamodb"))
 
     def expire(self, now_unix_seconds: int) -> None:
         from infra.local.moto_mends import expire_items

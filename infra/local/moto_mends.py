@@ -1,4 +1,4 @@
-"""Ten faults of moto 5.2 that would cost a laptop its spans or its time, mended in place.
+"""Eleven faults of moto 5.2 that would cost a laptop its spans or its time, mended in place.
 
 1. DynamoDB's requests run side by side, so that one sees another's transaction half done.
 2. TransactWriteItems copies the whole table, once for each action: a commit costs actions x items of the table.
@@ -9,7 +9,10 @@
 7. A condition is parsed anew for each item it is asked of, which is half of what a marker costs.
 8. DeleteMessage writes the list of messages anew, without one that is sent meanwhile; and it looks at all of them.
 9. Items stay for ever, whatever their expiry.
-10. Every message and item is also in a list of its class: what is deleted is never freed.
+10. Every message and item is also in a list of its class: what is deleted is never freed; and of a deleted message
+    its receipts are kept.
+11. An item takes a kilobyte beside its bytes (`moto_partitions`), counts them anew with each attribute, and its keys
+    are cast with each look at the table.
 
 A test states each of them: an upgrade of moto that mends one lets its lines go.
 """
@@ -17,20 +20,25 @@ A test states each of them: an upgrade of moto that mends one lets its lines go.
 from __future__ import annotations
 
 import copy
+import re
 import threading
 import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+from infra.local.moto_partitions import Partitions
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_dynamodb = threading.RLock()
+alone_in_dynamodb = threading.RLock()
 """Held for a whole request: requests are short, and Python runs one at a time anyway."""
 _mended = False
 EXPIRY = "x"
 """The attribute that stack.yaml names; moto makes nothing of it."""
+_RECEIPT = re.compile("[a-z]{185}")
+"""What moto makes."""
 CONDITIONS_KEPT = 64
 """Clew has two without values."""
 
@@ -42,6 +50,7 @@ def apply() -> None:
         _mended = True
         _mend_memory()
         _mend_tables()
+        _mend_items()
         _mend_queries()
         _mend_conditions()
         _mend_queues()
@@ -68,7 +77,7 @@ def _mend_tables() -> None:
     in_transaction = threading.local()
 
     def call_alone(handler: DynamoHandler) -> Any:
-        with _dynamodb:
+        with alone_in_dynamodb:
             return call_action(handler)
 
     def copy_of(table: Table, memo: dict[int, Any]) -> Table:
@@ -94,6 +103,43 @@ def _mend_tables() -> None:
     DynamoHandler.call_action = call_alone  # type: ignore[method-assign]
     DynamoDBBackend.transact_write_items = transact  # type: ignore[assignment, method-assign]
     Table.__deepcopy__ = copy_of  # type: ignore[attr-defined]
+
+
+def _mend_items() -> None:
+    from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
+    from moto.dynamodb.models.table import Table
+
+    set_up, put, cast_value = Table.__init__, Table.put_item, DynamoType.cast_value
+
+    def value_of(value: DynamoType) -> Any:
+        # Every look at a table hashes and compares keys; only numbers and documents need a cast.
+        return value.value if value.type in ("S", "B") else cast_value.__get__(value)
+
+    def set_up_table(table: Table, *arguments: Any, **named: Any) -> None:
+        set_up(table, *arguments, **named)
+        if table.has_range_key:
+            table.items = Partitions(dict)
+
+    def put_item(table: Table, *arguments: Any, **named: Any) -> Item:
+        item = put(table, *arguments, **named)
+        if isinstance(table.items, Partitions):
+            table.items.pack(item.hash_key)
+        return item
+
+    def set_up_item(
+        item: Item, hash_key: DynamoType, range_key: Any, attrs: dict[str, Any]
+    ) -> None:
+        item.hash_key, item.range_key = hash_key, range_key
+        item.attrs = LimitedSizeDict()
+        *most, last = ((name, DynamoType(value)) for name, value in attrs.items())
+        dict.update(item.attrs, most)
+        # moto's own way in counts all that is there, with each.
+        item.attrs[last[0]] = last[1]
+
+    DynamoType.cast_value = property(value_of)  # type: ignore[assignment]
+    Table.__init__ = set_up_table  # type: ignore[assignment, method-assign]
+    Table.put_item = put_item  # type: ignore[assignment, method-assign]
+    Item.__init__ = set_up_item  # type: ignore[assignment, method-assign]
 
 
 def _mend_queries() -> None:
@@ -162,16 +208,15 @@ def _mend_queues() -> None:
     vars(moto.sqs.models)["unix_time_millis"] = lambda: time.time() * 1_000
 
     def delete_message(queue: Any, receipt_handle: str) -> None:
-        if receipt_handle in queue.deleted_messages:
-            return
         with queue._messages_lock:
             for place, message in enumerate(queue._messages):
                 if message.had_receipt_handle(receipt_handle):
                     del queue._messages[place]
                     queue.pending_messages.discard(message)
-                    queue.deleted_messages.update(message.all_receipt_handles)
                     return
-        raise ReceiptHandleIsInvalid()
+        # One that was given once is of a message that is gone: to delete it again is no error, as with SQS.
+        if not _RECEIPT.fullmatch(receipt_handle):
+            raise ReceiptHandleIsInvalid()
 
     moto.sqs.models.Queue.delete_message = delete_message  # type: ignore[assignment, method-assign]
 
@@ -183,24 +228,11 @@ def expire_items(now_unix_seconds: int) -> int:
 
     deleted = 0
     for backend in get_backend("dynamodb")[DEFAULT_ACCOUNT_ID].values():
-        with _dynamodb:
+        with alone_in_dynamodb:
             for table in backend.tables.values():
-                deleted += _expire(table, now_unix_seconds)
+                if isinstance(table.items, Partitions):
+                    deleted += table.items.expire(EXPIRY, now_unix_seconds)
     return deleted
-
-
-def _expire(table: Any, now_unix_seconds: int) -> int:
-    expired = [
-        (partition, key)
-        for partition, items in table.items.items()
-        for key, item in items.items()
-        if (expiry := item.attrs.get(EXPIRY)) is not None and int(expiry.value) < now_unix_seconds
-    ]
-    for partition, key in expired:
-        del table.items[partition][key]
-        if not table.items[partition]:
-            del table.items[partition]
-    return len(expired)
 
 
 def _mend_dead_letters() -> None:
@@ -256,16 +288,20 @@ def _queue_of(response: Any, name: str) -> Any:
 class _Touched(NamedTuple):
     """An item as it was before the transaction."""
 
-    items: dict[Any, Any]
-    """The part of the table's dictionaries that holds it: by sort key, or by partition key where there is none."""
-    key: Any
+    table: Any
+    partition_key: Any
+    sort_key: Any
+    """None if the table has none."""
     item: Any
 
     def restore(self) -> None:
+        items, key = self.table.items, self.partition_key
+        if self.sort_key is not None:
+            items, key = items[key], self.sort_key
         if self.item is None:
-            self.items.pop(self.key, None)
+            items.pop(key, None)
         else:
-            self.items[self.key] = self.item
+            items[key] = self.item
 
 
 def _touched(backend: Any, transact_items: list[dict[str, Any]]) -> Iterator[_Touched]:
@@ -278,8 +314,8 @@ def _touched(backend: Any, transact_items: list[dict[str, Any]]) -> Iterator[_To
             names = [] if table is None else [table.hash_key_attr, table.range_key_attr]
             if any(name not in attributes for name in names if name) or not names:
                 continue  # moto refuses it
-            items, key = table.items, DynamoType(attributes[table.hash_key_attr])
-            if table.range_key_attr is not None:
-                items, key = items[key], DynamoType(attributes[table.range_key_attr])
+            partition_key = DynamoType(attributes[table.hash_key_attr])
+            sort_key = DynamoType(attributes[names[1]]) if names[1] else None
             # An Update changes the item in place.
-            yield _Touched(items, key, copy.deepcopy(items.get(key)))
+            item = copy.deepcopy(table.get_item(partition_key, sort_key))
+            yield _Touched(table, partition_key, sort_key, item)

@@ -21,6 +21,8 @@ THREADS = 8
 BODY_BYTES_MAX = 64 * 1024 * 1024
 """waitress ends the connection above it. The gateway's limit is lower, so that its answer is the usual one."""
 CONNECTIONS_MAX = 1_000
+RECEIVE_BYTES = 64 * 1024
+"""Of one read of a socket: a usual request in two of them, and not in the dozen that waitress would take."""
 RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 """Datagrams wait there while a batch is sent on; what does not fit is lost, as with any agent."""
 FLUSH_SECONDS = 1.0
@@ -75,6 +77,7 @@ class Server:
             map=self._channels,
             sockets=list(sockets),
             threads=THREADS,
+            recv_bytes=RECEIVE_BYTES,
             ident="clew",
             max_request_body_size=BODY_BYTES_MAX,
             inbuf_overflow=16 * 1024 * 1024,

@@ -22,6 +22,7 @@ from infra.local.functions import context_of
 from infra.local.gateway import Gateway
 from infra.local.jaeger_agent import JaegerAgent
 from infra.local.journal import Journal, JournalledSender
+from infra.local.memory import give_back
 from infra.local.sampling_file import SamplingFile
 from infra.local.schedule import Clock, Schedule, seconds_from_rate
 from infra.local.server import Server, listening_socket
@@ -43,6 +44,9 @@ _logger = logging.getLogger(__name__)
 
 BATCH_WINDOW_SECONDS = 1.0
 """Shorter than in production: somebody sits in front of it and waits for a trace."""
+EVENT_BYTES_MAX = 2_000_000
+"""A third of what Lambda takes. Requests go before the consumer: with a tenth of a processor it must still be done with
+an event before its time is over."""
 STOP_SECONDS = 5.0
 """How long each part may take to end what it is doing."""
 REPLAY_BYTES_MAX = 6_000_000
@@ -101,7 +105,7 @@ class LocalStack:
         self._datagram_sockets = list(datagram_sockets)
         self._otlp_grpc = otlp_grpc
         self._data_dir = data_dir
-        self._aws = aws or fake_aws.Moto()
+        self._aws = aws or fake_aws.Moto(takes_shortcuts=True)
         self._batch_window_seconds = batch_window_seconds
         self._parameters = parameters or {}
         self._run_schedules = run_schedules
@@ -215,7 +219,7 @@ class LocalStack:
         url = sqs.get_queue_url(QueueName=config.SPAN_QUEUE)["QueueUrl"]
         names = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
         arn = names["Attributes"]["QueueArn"]
-        source = Source(url, arn, found[0].batch_size, self._batch_window_seconds)
+        source = Source(url, arn, found[0].batch_size, self._batch_window_seconds, EVENT_BYTES_MAX)
         return source, _invocation(app, found[0].name)
 
     def _start_replay(self, source: Source, function: Function) -> None:
@@ -254,6 +258,7 @@ class LocalStack:
     def _forget_what_is_old(self, _: dict[str, Any]) -> None:
         """What DynamoDB does by itself, and what nobody does for a journal."""
         self._aws.expire(int(time.time()))
+        give_back()
         if self._journal is not None and not self._replay.is_alive():
             self._journal.forget(_oldest_unix_seconds())
 

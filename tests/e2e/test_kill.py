@@ -177,6 +177,24 @@ def test_killed_anywhere(start):
     assert answers(clew.url) == answers(calm.url)
 
 
+def test_torn_record(start, tmp_path):
+    """A last record that was being written when the process was killed is told of, and costs no other."""
+    clew = start("data")
+    assert http_of(f"{clew.url}/v1/traces", "POST", trace_of(1), PROTOBUF).status == 200
+    clew.end(signal.SIGKILL)
+    journal = tmp_path / "data" / "journal"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + whole[: len(whole) // 2])
+    again = start("data")
+    drained(again, {1})
+    assert http_of(f"{again.url}/v1/traces", "POST", trace_of(2), PROTOBUF).status == 200
+    _, errors = again.end(signal.SIGKILL)
+    assert f"the last {len(whole) // 2} bytes are no whole record; cut off" in errors
+    last = start("data")
+    drained(last, {1, 2})
+    assert last.end(signal.SIGKILL)[1] == ""
+
+
 def test_disk_full(start):
     """A journal that cannot grow is a 503 with Retry-After, not a loss; with room again spans are taken again."""
     clew = start("data")

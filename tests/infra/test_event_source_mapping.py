@@ -80,24 +80,26 @@ class TestBatch:
     def test_number(self):
         """A batch has no more messages than the function asked for; the rest waits, in order."""
         waiting = [received(number) for number in range(25)]
-        assert take_batch(waiting, 10) == (waiting[:10], waiting[10:])
+        assert take_batch(waiting, SOURCE) == (waiting[:10], waiting[10:])
 
     def test_bytes(self):
-        """An event stays within Lambda's 6 MB."""
+        """An event stays within Lambda's 6 MB, or within what the source says."""
         waiting = [received(1_333_000)] * 10
-        batch, rest = take_batch(waiting, 100)
+        batch, rest = take_batch(waiting, SOURCE)
         assert (len(batch), len(rest)) == (4, 6)
+        batch, rest = take_batch(waiting, SOURCE._replace(bytes_max=3_000_000))
+        assert (len(batch), len(rest)) == (2, 8)
 
     def test_one_too_large(self):
         """A message that is too large alone is delivered: nothing may wait for ever."""
-        assert take_batch([received(9_000_000), received(1)], 10) == (
+        assert take_batch([received(9_000_000), received(1)], SOURCE) == (
             [received(9_000_000)],
             [received(1)],
         )
 
     def test_none(self):
         """Nothing waits, nothing is called."""
-        assert take_batch([], 10) == ([], [])
+        assert take_batch([], SOURCE) == ([], [])
         assert not is_complete([], SOURCE, 99, 0, is_hurried=True)
 
     @pytest.mark.parametrize(

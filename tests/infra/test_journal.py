@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ from infra.local import journal
 from infra.local.journal import Journal, JournalError, JournalledSender, record_from_message
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 
@@ -163,6 +164,45 @@ def test_forgetting_while_it_runs(tmp_path):
     expected = [*(message(number, received=20) for number in range(20, 30)), message(99, 30)]
     assert (tmp_path / "journal").read_bytes() == b"".join(map(record_from_message, expected))
     assert kept(tmp_path, oldest=20) == expected
+
+
+class Killed(BaseException):
+    """Nothing is done any more."""
+
+
+def dying_at(step: int, calls: Iterator[int], function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, during whose call of this number the process dies: of what it was to write, half is there."""
+
+    def call(*arguments: Any) -> Any:
+        if next(calls) != step:
+            return function(*arguments)
+        if function is os.write:
+            function(arguments[0], arguments[1][: len(arguments[1]) // 2])
+        raise Killed
+
+    return call
+
+
+def test_killed_while_it_is_written_anew(tmp_path, monkeypatch):
+    """Killed at any step of a compaction, the journal holds all that is not expired."""
+    old = [message(number, received=10) for number in range(5)]
+    new = [message(number, received=20) for number in range(5, 8)]
+    steps = 0
+    for step in count():
+        folder = tmp_path / str(step)
+        append(folder, old + new)
+        calls = count()
+        functions = {name: getattr(os, name) for name in ("write", "pread", "fsync", "replace")}
+        with monkeypatch.context() as dying:
+            for name, function in functions.items():
+                dying.setattr(os, name, dying_at(step, calls, function))
+            try:
+                Journal(folder, 20).close()
+                break
+            except Killed:
+                steps += 1
+        assert kept(folder, oldest=20) == new
+    assert steps > 2 * len(new)
 
 
 def test_forgetting_loses_no_append(tmp_path):

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import threading
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from chalicelib.errors import StoreThrottled
 from chalicelib.queue.message import Message
 from chalicelib.store.consume import message_from_record
+from infra.local import stack
 from infra.local.event_source_mapping import Source
 from infra.local.functions import REQUEST_BYTES_MAX
 from infra.local.journal import Journal, JournalError
@@ -113,6 +115,25 @@ def test_restart_keeps_messages(app, tmp_path):
         send(stack, b"after it")
         stack.wait_until_stored()
     assert app.consumed == [4, 7, 8]
+
+
+def test_journal_is_compacted_while_it_runs(app, tmp_path, monkeypatch):
+    """What has expired leaves the journal at the clock's next turn, and what is sent afterwards is kept."""
+    with LocalStack(app, data_dir=tmp_path) as running:
+        send(running, b"four")
+        running.wait_until_stored()
+        running.summarise()
+        before = (tmp_path / "journal").stat().st_size
+        monkeypatch.setattr(stack, "_oldest_unix_seconds", lambda: int(time.time()) + 1)
+        running.summarise()
+        assert (before > 0, (tmp_path / "journal").stat().st_size) == (True, 0)
+        monkeypatch.undo()
+        send(running, b"after it")
+        running.wait_until_stored()
+    app.consumed.clear()
+    with LocalStack(app, data_dir=tmp_path) as again:
+        again.wait_until_stored()
+    assert app.consumed == [8]
 
 
 @pytest.mark.slow

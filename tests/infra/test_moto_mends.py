@@ -190,7 +190,7 @@ def test_deleted_twice(aws):
 
 
 def test_what_is_deleted_is_freed(aws, dynamodb):
-    """Neither a deleted message nor an overwritten item stays in memory."""
+    """Neither a deleted message, nor its receipt, nor an overwritten item stays in memory."""
     sqs = client("sqs")
     url = sqs.create_queue(QueueName="freed")["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody="x")
@@ -205,6 +205,7 @@ def test_what_is_deleted_is_freed(aws, dynamodb):
     dynamodb.put_item(TableName=TABLE, Item=item("freed", 2))
     gc.collect()
     assert [each() for each in kept] == [None, None]
+    assert not queue_of_moto("freed").deleted_messages
 
 
 def test_expired_items(aws, dynamodb):
