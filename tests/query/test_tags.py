@@ -83,7 +83,7 @@ def test_older_blocks(store):
     old.items.update(store.items)
     for (table, partition, sort), item in store.items.items():
         if table == config.INDEX_TABLE:
-            block = message_in(SearchBlock, item["v"])
+            block = message_in(SearchBlock, item["v"], 2)
             block.has_event_hashes = False
             block.attribute_hash_counts[:] = [0] * len(block.attribute_hash_counts)
             block.attribute_hashes = b""
