@@ -21,7 +21,7 @@ from chalicelib.model.clew_pb2 import SearchBlock
 from chalicelib.model.frame import message_in, seal
 from chalicelib.store import layout
 from chalicelib.store.layout import HOURS_PER_DAY, Level
-from chalicelib.store.search_block import HOUR_NANO
+from chalicelib.store.search_block import HOUR_NANO, VERSION
 from chalicelib.store.shard import fold_state_put, read_shard
 from chalicelib.store.targets import Line, catalogue_of, catalogue_value, read_targets, target_puts
 
@@ -114,7 +114,7 @@ def _state(stored: Stored) -> Any:
 def _rows(block: Item) -> SearchBlock:
     value = block["v"]
     assert isinstance(value, bytes)
-    return message_in(SearchBlock, value)
+    return message_in(SearchBlock, value, VERSION)
 
 
 def _trace_ids(rows: SearchBlock) -> list[bytes]:
@@ -169,7 +169,7 @@ class _Copies:
             **block,
             "p": layout.index_partition(latest // HOUR_NANO, service),
             "s": latest.to_bytes(8, "big") + self._rng.randbytes(8),
-            "v": seal(rows.SerializeToString(deterministic=True)),
+            "v": seal(rows.SerializeToString(deterministic=True), VERSION),
         }
 
     def _put(self, table: str, items: list[Item]) -> None:

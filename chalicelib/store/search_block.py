@@ -38,7 +38,7 @@ _SPANS_PER_ROW_MAX = 256
 """Bounds a row. A question's conditions hold on one span, so a trace's spans may be spread over rows at will."""
 _NAMES_REMEMBERED_MAX = 10_000
 _DIGEST_BYTES = 8
-_VERSION = 2
+VERSION = 2
 """In blocks of version 1 a row's hashes ascend, on which their readers rely."""
 _HASH_BYTES = 2
 _LONGEST_HAS_ERROR = 3
@@ -262,7 +262,7 @@ def _block(hour: int, service: str, rows: Sequence[SearchRow]) -> Block:
     content = _encode(rows)
     latest = max(row.first_start_time_unix_nano for row in rows)
     digest = hashlib.sha256(content).digest()[:_DIGEST_BYTES]
-    return Block(hour, service, latest.to_bytes(8, "big") + digest, seal(content, _VERSION))
+    return Block(hour, service, latest.to_bytes(8, "big") + digest, seal(content, VERSION))
 
 
 def _encode(rows: Sequence[SearchRow]) -> bytes:
@@ -354,7 +354,7 @@ def _little_endian(hashes: array[int]) -> bytes:
 @reading("search block")
 def rows_in(value: bytes) -> list[SearchRow]:
     """The rows of a block's value. Raises StoreError as `unseal` does."""
-    block = message_in(SearchBlock, value, _VERSION)
+    block = message_in(SearchBlock, value, VERSION)
     names, trace_ids = list(block.names), block.trace_ids
     has_event_hashes = block.has_event_hashes
     name_indices = list(block.span_names)

@@ -35,7 +35,7 @@ from chalicelib.receive.jaeger import payload_from_binary, payload_from_call
 from chalicelib.receive.otlp import payload_from_json, payload_from_protobuf
 from chalicelib.receive.split import messages_of
 from chalicelib.store.chunk import PACKED_VERSION, built_in, built_in_seal, traces_data_of
-from chalicelib.store.search_block import rows_in
+from chalicelib.store.search_block import VERSION, rows_in
 from chalicelib.store.segment import entries_in
 from chalicelib.store.targets import EDGES, STATISTICS, catalogue_of, edges_in, statistics_in
 from chalicelib.store.traces import StoredChunk, distinct_spans
@@ -199,5 +199,5 @@ def corpus_of(name: str) -> tuple[bytes, ...]:
     paths += sorted(CORPUS.glob(f"{name.removesuffix(CONTENT)}/*"))
     found = [path.read_bytes() for path in paths]
     if name.endswith(CONTENT):
-        found = [unseal(value, built_in()) for value in found]
+        found = [unseal(value, built_in(), VERSION) for value in found]
     return tuple(found)

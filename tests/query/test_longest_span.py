@@ -14,6 +14,7 @@ from chalicelib.query.search import Conditions
 from chalicelib.query.tags import TagConditions
 from chalicelib.store.search_block import (
     DURATION_STEP_MAX,
+    VERSION,
     SearchRow,
     blocks_of,
     duration_step,
@@ -102,7 +103,7 @@ def test_steps(one, other):
 def test_blocks():
     """Rows come out of a block with what it tells of their longest spans; out of one that tells nothing, without."""
     (block,) = blocks_of(rows_of(batches([FAST_WITH, SLOW_WITHOUT, Made(2, 1, name="read")])))
-    message = message_in(SearchBlock, block.value, 2)
+    message = message_in(SearchBlock, block.value, VERSION)
     read = list(message.names).index("read")
     message.errors = bytes([3, 0])
     message.longest_span_names = bytes([1, 0])
@@ -110,7 +111,7 @@ def test_blocks():
     message.common_hashes = HASH.to_bytes(2, "little")
     message.common_hash_name_counts[:] = [1]
     message.common_hash_names[:] = [read]
-    told, other = rows_in(seal(message.SerializeToString(), 2))
+    told, other = rows_in(seal(message.SerializeToString(), VERSION))
     assert (told.others_longest_step, other.others_longest_step) == (duration_step(MILLI), 0)
     assert (told.longest_span_name, other.longest_span_name) == ("write", "read")
     assert (told.has_error, told.longest_has_error) == (True, True)
@@ -121,6 +122,6 @@ def test_blocks():
         *("common_hashes", "common_hash_name_counts", "common_hash_names"),
     ):
         message.ClearField(field)
-    older = rows_in(seal(message.SerializeToString(), 2))
+    older = rows_in(seal(message.SerializeToString(), VERSION))
     assert {row.others_longest_step for row in older} == {DURATION_STEP_MAX}
     assert not any(row.names_of_common_hashes for row in older)

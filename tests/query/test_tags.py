@@ -14,6 +14,7 @@ from chalicelib.model.frame import message_in, seal
 from chalicelib.query.parameters import Range, Search
 from chalicelib.query.search import Searcher
 from chalicelib.query.tags import TagConditions
+from chalicelib.store.search_block import VERSION
 from tests.memory_store import MemoryStore
 from tests.payloads import NOON_NANO, NOON_UNIX_SECONDS, Made
 from tests.query.committed import put
@@ -83,7 +84,7 @@ def test_older_blocks(store):
     old.items.update(store.items)
     for (table, partition, sort), item in store.items.items():
         if table == config.INDEX_TABLE:
-            block = message_in(SearchBlock, item["v"], 2)
+            block = message_in(SearchBlock, item["v"], VERSION)
             block.has_event_hashes = False
             block.attribute_hash_counts[:] = [0] * len(block.attribute_hash_counts)
             block.attribute_hashes = b""
