@@ -16,7 +16,7 @@ from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, TracesData
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
 from chalicelib import config
 from chalicelib.errors import InvalidPayload, PayloadTooLarge
@@ -27,8 +27,6 @@ from chalicelib.model.wire import field
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_GUARDED_BYTES_MIN = 100_000
-"""A smaller body cannot hold enough empty messages to hurt; a larger one is counted before it is parsed whole."""
 _REASONS_TOLD_MAX = 5
 
 Proto = TypeVar("Proto", bound=Message)
@@ -47,30 +45,65 @@ def payload_from_protobuf(body: bytes) -> Normalised:
 
     Raises InvalidPayload if the bytes are no such message at all, PayloadTooLarge for too many spans or groups.
     """
-    if len(body) >= _GUARDED_BYTES_MIN:
-        _count_groups(body)
+    groups = list(_groups(body))
+    span_count = sum(len(group.raws) for group in groups)
+    _check_span_count(span_count)
     try:
-        request = TracesData.FromString(body)
+        # Parsed whole, so that every reader can; and looked at by groups, without an object for each span.
+        TracesData.FromString(body)
     except DecodeError:
         return _salvaged(body)
-    span_count = 0
-    is_small = len(body) <= config.SPAN_BYTES_MAX
-    for resource_spans in request.resource_spans:
-        for scope_spans in resource_spans.scope_spans:
-            span_count += len(scope_spans.spans)
-            if any(map(_fault, scope_spans.spans)):
-                return _salvaged(body)
-            if not is_small and _may_be_too_large(resource_spans, scope_spans):
-                return _salvaged(body)
-    _check_span_count(span_count)
+    if not all(map(_is_sound, groups)):
+        return _salvaged(body)
     return Normalised(body if span_count else b"", span_count, Counter())
 
 
-def _may_be_too_large(resource_spans: ResourceSpans, scope_spans: ScopeSpans) -> bool:
-    """Whether a span with its resource and scope may be over the limit: `_salvaged` then looks closely."""
-    shared = resource_spans.resource.ByteSize() + scope_spans.scope.ByteSize()
-    largest = max((span.ByteSize() for span in scope_spans.spans), default=0)
-    return shared + largest > config.SPAN_BYTES_MAX // 2
+class _Group(NamedTuple):
+    """The spans of a ScopeSpans."""
+
+    shared_bytes: int
+    """Of their resource and scope."""
+    raws: Sequence[bytes]
+
+
+def _groups(body: bytes) -> Iterator[_Group]:
+    """Refuses a body of millions of empty messages before a parser makes an object of each."""
+    groups = 0
+    for raw_resource_spans in _shadow(shadow.TracesData, body).resource_spans:
+        resource_spans = _shadow(shadow.ResourceSpans, raw_resource_spans)
+        resource_bytes = sum(map(len, resource_spans.resource))
+        groups += 1 + len(resource_spans.scope_spans)
+        if groups > config.GROUPS_PER_REQUEST_MAX:
+            raise PayloadTooLarge(
+                f"the request has more than {config.GROUPS_PER_REQUEST_MAX} resources and scopes: send smaller batches"
+            )
+        for raw_scope_spans in resource_spans.scope_spans:
+            scope_spans = _shadow(shadow.ScopeSpans, raw_scope_spans)
+            yield _Group(resource_bytes + sum(map(len, scope_spans.scope)), scope_spans.spans[:])
+
+
+def _is_sound(group: _Group) -> bool:
+    """Whether no span of a group can have a fault; if not, `_salvaged` looks closely."""
+    raws = group.raws
+    if group.shared_bytes + max(map(len, raws), default=0) > config.SPAN_BYTES_MAX // 2:
+        return False
+    try:
+        ids = shadow.SpanColumns.FromString(b"".join(raws))
+        # An attribute takes two bytes at least.
+        large = [raw for raw in raws if len(raw) >= 2 * config.ATTRIBUTES_PER_SPAN_MAX]
+        attributes = [len(shadow.SpanAttributes.FromString(raw).attributes) for raw in large]
+    except DecodeError:
+        return False
+    trace_ids, span_ids, parents = ids.trace_id[:], ids.span_id[:], ids.parent_span_id[:]
+    return (
+        len(trace_ids) == len(span_ids) == len(raws)
+        and {TRACE_ID_BYTES}.issuperset(map(len, trace_ids))
+        and ZERO_TRACE_ID not in trace_ids
+        and {SPAN_ID_BYTES}.issuperset(map(len, span_ids))
+        and ZERO_SPAN_ID not in span_ids
+        and {0, SPAN_ID_BYTES}.issuperset(map(len, parents))
+        and max(attributes, default=0) <= config.ATTRIBUTES_PER_SPAN_MAX
+    )
 
 
 def _fault(span: Span) -> str | None:
@@ -92,25 +125,6 @@ def _check_span_count(span_count: int) -> None:
         raise PayloadTooLarge(
             f"the request has {span_count} spans, the limit is {config.SPANS_PER_REQUEST_MAX}: send smaller batches"
         )
-
-
-def _count_groups(body: bytes) -> None:
-    """Refuse a body of millions of empty messages before the parser makes an object of each."""
-    groups = spans = 0
-    for resource_spans in _shadow(shadow.TracesData, body).resource_spans:
-        groups += 1
-        if groups > config.GROUPS_PER_REQUEST_MAX:
-            break
-        for scope_spans in _shadow(shadow.ResourceSpans, resource_spans).scope_spans:
-            groups += 1
-            if groups > config.GROUPS_PER_REQUEST_MAX:
-                break
-            spans += len(_shadow(shadow.ScopeSpans, scope_spans).spans)
-    if groups > config.GROUPS_PER_REQUEST_MAX:
-        raise PayloadTooLarge(
-            f"the request has more than {config.GROUPS_PER_REQUEST_MAX} resources and scopes: send smaller batches"
-        )
-    _check_span_count(spans)
 
 
 def _shadow(message: type[Proto], data: bytes) -> Proto:
