@@ -54,6 +54,7 @@ def measure(parts: list[str], *, quick: bool) -> dict[str, Any]:
         found["processing"] = [processing.measure(size, spans, runs) for size in sizes]
         found["varieties"] = processing.varieties(runs, spans)
         found["stages"] = processing.consume_stages(runs, spans)
+        found["floors"] = processing.floors(runs, spans)
     if "memory" in parts:
         found["memory"] = memory.measure(["consume"] if quick else list(memory.WORKS))
         for row in found["memory"].values():
@@ -100,7 +101,9 @@ def pages(found: dict[str, Any]) -> dict[str, str]:
         made["processing"] = report.processing_table(rows)
         made["kinds"] = report.kinds_table(rows[-1])
         made["varieties"] = report.varieties_table(found["varieties"])
-        made["stages"] = report.stages_table(found["stages"])
+        made["stages"] = report.micros_table("stage of consume", found["stages"])
+        floors = found["floors"]
+        made["floors"] = report.micros_table("work", {**floors, "together": sum(floors.values())})
     if rows := found.get("memory"):
         made["memory"] = report.memory_table(rows)
     if rows := found.get("cold"):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import random
 from typing import TYPE_CHECKING, Any
+
+from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from bench.cost import Machine
 from bench.counting import CountingStore, unplug, unplugged_store
@@ -12,7 +16,10 @@ from bench.stages import consume_all, learned, receive, record_of
 from bench.timing import RUNS, cpu_seconds, cpu_seconds_of_all
 from chalicelib import config
 from chalicelib.collector import collector_paused
+from chalicelib.model import zstd
 from chalicelib.model.batch import batches_of
+from chalicelib.model.shadow_pb2 import SpanColumns
+from chalicelib.model.span import Scopes, scopes_of
 from chalicelib.model.statistics import statistics_of
 from chalicelib.queue.message import payload_of
 from chalicelib.store.consume import message_from_record
@@ -146,6 +153,46 @@ def consume_stages(runs: int = RUNS, spans: int = SPANS) -> dict[str, float]:
     with collector_paused():
         seconds = cpu_seconds_of_all(list(stages.values()), runs)
     return {name: each * 1e6 / spans for name, each in zip(stages, seconds, strict=True)}
+
+
+def floors(runs: int = RUNS, spans: int = SPANS) -> dict[str, float]:
+    """Microseconds a span of what no receiver and store of such spans can do without, in Python: each a call into
+    compiled code, or as little as there can be around one."""
+    bodies = requests(7, spans, 512)
+    scopes = Scopes()
+    by_scope = [list(raws) for body in bodies for _, raws in scopes_of(body, scopes)]
+    attributes = [each for raws in by_scope for each in _parsed(raws).attributes]
+    hash_of = dict.fromkeys(attributes, 1).__getitem__
+    columns = list(zip(*[range(len(attributes))] * 8, strict=True))[:spans]
+    works: dict[str, Callable[[], Any]] = {
+        "protobuf: requests, so that readers can rely on them": lambda: [
+            TracesData.FromString(body) for body in bodies
+        ],
+        "protobuf: spans' own bytes": lambda: [
+            list(raws) for body in bodies for _, raws in scopes_of(body, Scopes())
+        ],
+        "protobuf: their attributes": lambda: [_parsed(raws).attributes[:] for raws in by_scope],
+        "a loop that takes five slices of each": lambda: [
+            (raw[20:28], raw[30:38], raw[38:42], raw[42:60], raw[60:])
+            for raws in by_scope
+            for raw in raws
+        ],
+        "a loop that looks at eight fields of each": lambda: [
+            None for _, _, _, _, _, _, _, _ in columns
+        ],
+        "a look-up for each attribute": lambda: list(map(hash_of, attributes)),
+        "SHA-256, zstd and base64, of all bytes once": lambda: [
+            (hashlib.sha256(body).digest(), base64.b64encode(zstd.compress(body)))
+            for body in bodies
+        ],
+    }
+    with collector_paused():
+        seconds = cpu_seconds_of_all(list(works.values()), runs)
+    return {name: each * 1e6 / spans for name, each in zip(works, seconds, strict=True)}
+
+
+def _parsed(raws: Sequence[bytes]) -> SpanColumns:
+    return SpanColumns.FromString(b"".join(raws))
 
 
 def _fold_seconds(messages: Sequence[Message], runs: int) -> float:

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-TOTAL_MICROS_MAX = 15
-STORED_BYTES_MAX = 60
+TOTAL_MICROS_MAX = 8
+STORED_BYTES_MAX = 40
+FOLD_MICROS_MAX = 1
 WRITE_UNITS_MAX = 0.15
 IMPORT_RATIO_MAX = 1.3
 IDLE_DOLLARS_MAX = 2
@@ -28,7 +29,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def processing_table(rows: Sequence[dict[str, Any]]) -> str:
     heads = (
         *("spans a request", "receive µs", "consume µs", "botocore µs"),
-        *(f"together µs (target {TOTAL_MICROS_MAX})", "fold µs"),
+        *(f"together µs (target {TOTAL_MICROS_MAX})", f"fold µs (target {FOLD_MICROS_MAX})"),
         *(f"stored bytes (target {STORED_BYTES_MAX})", f"write units (target {WRITE_UNITS_MAX})"),
     )
     micros = ("receive_micros", "consume_micros", "botocore_micros", "total_micros", "fold_micros")
@@ -63,11 +64,8 @@ def varieties_table(rows: dict[str, dict[str, float]]) -> str:
     )
 
 
-def stages_table(stages: dict[str, float]) -> str:
-    return table(
-        ("stage of consume", "µs a span"),
-        [[name, f"{micros:.1f}"] for name, micros in stages.items()],
-    )
+def micros_table(head: str, rows: dict[str, float]) -> str:
+    return table((head, "µs a span"), [[name, f"{micros:.1f}"] for name, micros in rows.items()])
 
 
 def memory_table(rows: dict[str, dict[str, Any]]) -> str:
