@@ -75,7 +75,7 @@ class SearchRow(NamedTuple):
     shortest_duration_nano: int
     has_error: bool
     span_names: frozenset[str]
-    attribute_hashes: array[int]
+    attribute_hashes: Sequence[int]
     """Of the attributes of spans, resources and events, of events' names, and of the traces that spans
     link to."""
     has_event_hashes: bool = True
@@ -150,7 +150,7 @@ def _row(batch: SpanBatch, start: int, end: int, hashes_of_resource: list[int]) 
         True in batch.errors[start:end],
         frozenset(map(_key_names.__getitem__, batch.names[start:end])),
         # As they came, for what mostly comes together then compresses together; each once.
-        array("H", dict.fromkeys(hashes)),
+        list(dict.fromkeys(hashes)),
         True,
         duration_step(durations[-2]) if len(durations) > 1 else 0,
         _key_names[batch.names[longest]],
@@ -197,9 +197,7 @@ def _merged(one: SearchRow, other: SearchRow) -> SearchRow:
         shortest_duration_nano=min(one.shortest_duration_nano, other.shortest_duration_nano),
         has_error=one.has_error or other.has_error,
         span_names=one.span_names | other.span_names,
-        attribute_hashes=array(
-            "H", dict.fromkeys((*one.attribute_hashes, *other.attribute_hashes))
-        ),
+        attribute_hashes=list(dict.fromkeys((*one.attribute_hashes, *other.attribute_hashes))),
         others_longest_step=max(
             longer.others_longest_step,
             shorter.others_longest_step,
@@ -295,13 +293,13 @@ def _encode(rows: Sequence[SearchRow]) -> bytes:
         span_name_counts=map(len, names_of_rows),
         span_names=chain.from_iterable(map(places.__getitem__, names_of_rows)),
         attribute_hash_counts=map(len, hashes),
-        attribute_hashes=b"".join(map(_little_endian, hashes)),
+        attribute_hashes=_little_endian(chain.from_iterable(hashes)),
         has_event_hashes=True,
         longest_span_names=bytes(
             map(place_of_longest.__getitem__, zip(names_of_rows, names_of_longest, strict=True))
         ),
         others_longest_steps=bytes(columns["others_longest_step"]),
-        common_hashes=_little_endian(array("H", common)),
+        common_hashes=_little_endian(common),
         common_hash_name_counts=map(len, common.values()),
         common_hash_names=chain.from_iterable(
             sorted(map(index.__getitem__, of_hash)) for of_hash in common.values()
@@ -346,9 +344,9 @@ def _hashes_of_longest_spans(rows: Sequence[SearchRow]) -> dict[str, set[int]]:
     }
 
 
-def _little_endian(hashes: array[int]) -> bytes:
+def _little_endian(hashes: Iterable[int]) -> bytes:
     # array uses the machine's order; x86-64 and arm64, all that Lambda has, are little-endian.
-    return hashes.tobytes()
+    return array("H", [*hashes]).tobytes()
 
 
 @reading("search block")
