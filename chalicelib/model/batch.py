@@ -43,13 +43,13 @@ if TYPE_CHECKING:
 
     from chalicelib.model.span import Scope
 
-BEGIN_BYTES = 20
+_BEGIN_BYTES = 20
 """Tag, length and trace id; tag and length of the span id."""
-AFTER_ID, AFTER_PARENT = 28, 38
+_AFTER_ID, _AFTER_PARENT = 28, 38
 """Where the name is, after the span id; and with a parent's id between."""
 PARENT = b'"\x08'
 """Tag and length of a parent's id."""
-NAME_TAG, KIND_TAG = b"*", b"0"
+_NAME_TAG, KIND_TAG = b"*", b"0"
 START_TAG, END_TAG = b"9", b"A"
 TIMES = struct.Struct("<cQcQ")
 """Start and end, each with its tag."""
@@ -154,7 +154,7 @@ def batches_of(payloads: Iterable[bytes]) -> Iterator[SpanBatch]:
                 begins = begins_by_scope[scope] = defaultdict(list)
             for raw in raws:
                 # Where nearly every sender has the trace id. Of others, a trace's spans may be apart.
-                begins[raw[:BEGIN_BYTES]].append(raw)
+                begins[raw[:_BEGIN_BYTES]].append(raw)
     for scope, begins in begins_by_scope.items():
         raws = list(chain.from_iterable(begins.values()))
         for start in range(0, len(raws), _TOGETHER_MAX):
@@ -170,9 +170,13 @@ def _batches(scope: Scope, raws: Sequence[bytes]) -> Iterator[SpanBatch]:
         yield _cut_batch(scope, raws)
     except _Unlike:
         alike = [_is_alike(raw) for raw in raws]
-        if all(alike) or not any(alike):
-            # All of them, if one has a field again further on.
+        if not any(alike) or len(raws) == 1:
             yield _uncut_batch(scope, raws)
+        elif all(alike):
+            # One has a field again further on.
+            middle = len(raws) // 2
+            yield from _batches(scope, raws[:middle])
+            yield from _batches(scope, raws[middle:])
         else:
             yield from _batches(scope, list(compress(raws, alike)))
             yield _uncut_batch(scope, list(compress(raws, map(not_, alike))))
@@ -210,12 +214,12 @@ def _columns_of_beginnings(raws: Sequence[bytes]) -> _Beginnings:
     rests: list[bytes] = []
     try:
         for raw in raws:
-            place = AFTER_PARENT if raw[AFTER_ID:30] == PARENT else AFTER_ID
+            place = _AFTER_PARENT if raw[_AFTER_ID:30] == PARENT else _AFTER_ID
             start = place + raw[place + 1] + 2
             if raw[start] == _KIND:
                 start += 2
             end = start + TIMES.size
-            span_ids.append(raw[BEGIN_BYTES:AFTER_ID])
+            span_ids.append(raw[_BEGIN_BYTES:_AFTER_ID])
             parents.append(raw[30:place])
             named.append(raw[place:start])
             times.append(raw[start:end])
@@ -227,7 +231,7 @@ def _columns_of_beginnings(raws: Sequence[bytes]) -> _Beginnings:
     if min(durations) < 0:
         raise _Unlike
     # What few spans differ in is looked at once for all that are equal.
-    begins = [raw[:BEGIN_BYTES] for raw in raws]
+    begins = [raw[:_BEGIN_BYTES] for raw in raws]
     trace_ids = {begin: _trace_id(begin) for begin in set(begins)}
     names_and_kinds = {each: _name_and_kind(each) for each in set(named)}
     names, kinds = zip(*map(names_and_kinds.__getitem__, named), strict=True)
@@ -254,7 +258,7 @@ def _name_and_kind(named: bytes) -> tuple[str, int]:
     end = 2 + named[1]
     kind = named[end + 1] if len(named) > end else UNSPECIFIED
     # A first byte of more is a number of several.
-    if named[:1] != NAME_TAG or named[1] > 127 or kind > 127:
+    if named[:1] != _NAME_TAG or named[1] > 127 or kind > 127:
         raise _Unlike
     return named[2:end].decode(), kind if kind <= CONSUMER else UNSPECIFIED
 

@@ -371,8 +371,3 @@ def _check(
 ) -> None:
     if sum(counts) * form.size != len(packed) or len(counts) * 16 != len(message.trace_ids):
         raise ValueError(f"{len(packed)} bytes are not {sum(counts)} halves of {form.size}")
-
-
-def keys_of(halves: Halves) -> set[HalfKey]:
-    """The keys under which these halves may find others."""
-    return {(half.trace_id, half.span_id) for part in halves for half in part}

@@ -149,6 +149,14 @@ def test_what_sdks_write_is_cut():
     ]
 
 
+def test_one_with_a_field_again():
+    """A span that has its name again further on is alone in not being cut."""
+    usual = [batches([Made(1, i)])[0].raws[0] for i in range(1, 9)]
+    found = list(batches_of([payload_of([*usual, usual[0] + field(5, b"again")])]))
+    assert sum(len(batch.raws) for batch in found if batch.cut) == 8
+    assert [span.name for batch in found if not batch.cut for span in batch.spans()] == ["again"]
+
+
 def test_of_one_trace_together():
     """Spans of a trace that came in several payloads are next to each other."""
     (batch,) = batches_of(
