@@ -62,8 +62,8 @@ WRITE_UNITS = {
 }
 """By table and kind of item; a segment's and a half's deleting included."""
 CONSUME_SECONDS = 50e-6
-"""16 µs of CPU, and a group's calls of DynamoDB, one after the other."""
-FOLD_SECONDS = 80e-6
+"""12 µs of CPU, and a group's calls of DynamoDB, one after the other."""
+FOLD_SECONDS = 68e-6
 """Of the schedule's function at rates whose waiting halves it cannot remember, and looks through; else a quarter."""
 STORED_BYTES, HALF_BYTES = 40, 16
 HALVES_PER_SPAN = 0.5
