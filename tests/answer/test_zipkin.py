@@ -454,6 +454,7 @@ questions = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(seed=st.integers(0, 20), question=questions)
 @example(seed=1, question={"endTs": NOW_MILLI, "lookback": 86_400_000})

@@ -44,7 +44,7 @@ def check(span: Span) -> None:
     assert span.scope.service == "shop"
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=200)
 @given(some_raws | alike_raws)
 def test_in_order(raws):
     """Spans of a payload come in its order, each as its own bytes say."""

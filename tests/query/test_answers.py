@@ -45,6 +45,7 @@ def answers(store: MemoryStore, now: int) -> list[Any]:
     return found
 
 
+@pytest.mark.slow
 @given(batchings, st.randoms(use_true_random=False))
 @settings(max_examples=15, deadline=None)
 def test_answers_do_not_depend_on_what_is_folded_or_rolled_up(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -72,6 +73,7 @@ def test_what_is_not_told():
     assert asked.may_be_in(older._replace(others_longest_step=DURATION_STEP_MAX))
 
 
+@pytest.mark.slow
 @given(st.lists(made_spans, min_size=1, max_size=5), searches)
 def test_no_match_is_kept_out(made, search):
     """Whatever is asked: a row of which a span meets it is never kept out."""

@@ -88,7 +88,7 @@ def test_fit(made):
     assert codes_of([made]) == [ROOT]
 
 
-@pytest.mark.parametrize("count", [252, 253, 254, 66_000])
+@pytest.mark.parametrize("count", [252, 253, 254, pytest.param(66_000, marks=pytest.mark.slow)])
 def test_many(count):
     """With more spans than a byte counts, or than two do, each parent is still the right one."""
     made = payload([Made(1, i, parent=i // 2, duration=4) for i in range(1, count + 1)])
