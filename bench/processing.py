@@ -132,7 +132,7 @@ def consume_stages(runs: int = RUNS, spans: int = SPANS) -> dict[str, float]:
     batches = list(batches_of(payloads))
     traces = runs_by_trace(batches)
     rows = rows_of(batches)
-    packed = [pack(*each) for each in traces.items()]
+    packed = list(map(pack, traces.values()))
     seal = learned().seal_for(NOW_UNIX_SECONDS, NOW_UNIX_SECONDS)
     stages: dict[str, Callable[[], Any]] = {
         "messages out of records": lambda: [message_from_record(record) for record in records],
@@ -141,7 +141,7 @@ def consume_stages(runs: int = RUNS, spans: int = SPANS) -> dict[str, float]:
             for message in messages
         ],
         "spans out of payloads": lambda: list(batches_of(payloads)),
-        "chunks: packing": lambda: [pack(*each) for each in runs_by_trace(batches).items()],
+        "chunks: packing": lambda: list(map(pack, runs_by_trace(batches).values())),
         "chunks: compressing": lambda: [seal(each.texts) for each in packed],
         "rows of the index": lambda: rows_of(batches),
         "blocks of the index": lambda: blocks_of(rows),

@@ -238,8 +238,8 @@ def trace(rng: random.Random) -> bytes:
 
 def texts(traces_data: bytes) -> bytes:
     """What a chunk of the spans compresses."""
-    ((trace_id, runs),) = runs_by_trace(batches_of([traces_data])).items()
-    return pack(trace_id, runs).texts
+    (runs,) = runs_by_trace(batches_of([traces_data])).values()
+    return pack(runs).texts
 
 
 def train(path: Path) -> None:

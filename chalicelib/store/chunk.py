@@ -83,7 +83,7 @@ def chunks_of(batches: Iterable[SpanBatch], seal: Seal = built_in_seal) -> list[
 
 
 def _chunks_of_trace(trace_id: bytes, runs: Sequence[Run], seal: Seal) -> Iterator[Chunk]:
-    columns, texts = pack(trace_id, runs)
+    columns, texts = pack(runs)
     head = bytes((PACKED_VERSION,)) + varint(len(columns)) + columns
     value = head + seal(texts)
     if len(value) > VALUE_BYTES_MAX and (parts := _halved(runs)):

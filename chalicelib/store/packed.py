@@ -76,7 +76,7 @@ class _TooFar(Exception):
     """Times are further apart than the columns have digits."""
 
 
-def pack(trace_id: bytes, runs: Sequence[Run]) -> Packed:
+def pack(runs: Sequence[Run]) -> Packed:
     """The spans of a trace (at least one), grouped by resource and scope in the order of their first run."""
     try:
         return _packed(runs)

@@ -61,7 +61,7 @@ def contents(count: int, seed: int = 0, shop: str = "harbour") -> list[bytes]:
             )
             for _ in range(3)
         ]
-        found += [pack(*each).texts for each in runs_by_trace(batches(made)).items()]
+        found += [pack(runs).texts for runs in runs_by_trace(batches(made)).values()]
     return found
 
 

@@ -21,7 +21,7 @@ TRACE = trace_id(1)
 def repacked(payload: bytes) -> dict[bytes, bytes]:
     """Trace id → TracesData bytes: packed and unpacked."""
     runs = runs_by_trace(batches_of([payload]))
-    return {each: unpack(each, pack(each, of_trace)) for each, of_trace in runs.items()}
+    return {each: unpack(each, pack(of_trace)) for each, of_trace in runs.items()}
 
 
 def raws_in(*contents: bytes) -> list[bytes]:
@@ -30,7 +30,7 @@ def raws_in(*contents: bytes) -> list[bytes]:
 
 def codes_of(made: list[Made]) -> list[int]:
     runs = runs_by_trace(batches(made))[TRACE]
-    return list(pack(TRACE, runs).texts[: len(made)])
+    return list(pack(runs).texts[: len(made)])
 
 
 @given(st.lists(made_spans, max_size=12))
@@ -93,7 +93,7 @@ def test_many(count):
     """With more spans than a byte counts, or than two do, each parent is still the right one."""
     made = payload([Made(1, i, parent=i // 2, duration=4) for i in range(1, count + 1)])
     runs = runs_by_trace(batches_of([made]))[TRACE]
-    packed = pack(TRACE, runs)
+    packed = pack(runs)
     assert len(packed.columns) < 9 * count + 40
     assert raws_in(unpack(TRACE, packed)) == raws_in(made)
 
@@ -113,7 +113,7 @@ def test_size():
         )
         for i in range(16)
     ]
-    packed = pack(TRACE, runs_by_trace(batches(made))[TRACE])
+    packed = pack(runs_by_trace(batches(made))[TRACE])
     assert len(packed.columns) <= 16 * 16
     assert WHOLE not in packed.texts[:16]
 
