@@ -14,10 +14,14 @@ from zlib import crc32
 import orjson
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
+from chalicelib.model.wire import NO_MESSAGE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 EVENT_KEY = b"event"
+NO_HASH = 1 << 16
+"""Of NO_MESSAGE, which stands between the attributes of spans: more than any hash."""
 _CACHED_HASHES_MAX = 200_000
 """About 40 MB of keys at 100 bytes an attribute; then the cache starts anew."""
 _CACHED_BYTES_MAX = 1_024
@@ -129,10 +133,13 @@ def event_hash(name: str) -> int:
 
 
 class AttributeHashes(dict[bytes, int]):
-    """KeyValue wire bytes → attribute_hash: computed once for each distinct attribute, unless it is long."""
+    """KeyValue wire bytes → attribute_hash: computed once for each distinct attribute, unless it is long.
+
+    NO_MESSAGE → NO_HASH.
+    """
 
     def __missing__(self, raw: bytes) -> int:
-        found = attribute_hash(*key_and_text(raw))
+        found = NO_HASH if raw == NO_MESSAGE else attribute_hash(*key_and_text(raw))
         if len(raw) <= _CACHED_BYTES_MAX:
             if len(self) >= _CACHED_HASHES_MAX:
                 self.clear()

@@ -36,7 +36,7 @@ from chalicelib.model.span import (
     is_parent_remote,
     scopes_of,
 )
-from chalicelib.model.wire import Prefixes
+from chalicelib.model.wire import NO_MESSAGE, Prefixes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -55,12 +55,14 @@ TIMES = struct.Struct("<cQcQ")
 """Start and end, each with its tag."""
 _KIND = KIND_TAG[0]
 
-_NONE = b"\xff"
-"""No message: no span that `receive` has accepted has it as an attribute, event, link or status."""
 _NO_FLAGS = 77
 """A span that has these is not cut. (A small number costs no object.)"""
-_BETWEEN = SpanColumns(attributes=[_NONE], status=[_NONE], flags=[_NO_FLAGS]).SerializeToString()
-_BETWEEN_WITH_EVENTS = _BETWEEN + SpanColumns(events=[_NONE], links=[_NONE]).SerializeToString()
+_BETWEEN = SpanColumns(
+    attributes=[NO_MESSAGE], status=[NO_MESSAGE], flags=[_NO_FLAGS]
+).SerializeToString()
+_BETWEEN_WITH_EVENTS = (
+    _BETWEEN + SpanColumns(events=[NO_MESSAGE], links=[NO_MESSAGE]).SerializeToString()
+)
 _OF_BEGINNINGS = (
     *("trace_id", "span_id", "parent_span_id", "name", "kind"),
     *("start_time_unix_nano", "end_time_unix_nano"),
@@ -85,6 +87,27 @@ class Cut(NamedTuple):
     """What follows the times."""
 
 
+class Attributes(NamedTuple):
+    """KeyValue wire bytes of many spans: one list, for most are asked for many at a time."""
+
+    values: Sequence[bytes]
+    """Those of each span, and NO_MESSAGE after them."""
+    starts: Sequence[int]
+    """Where each span's begin; and where those of one more would."""
+
+    def of(self, place: int) -> Sequence[bytes]:
+        """Of one span."""
+        return self.values[self.starts[place] : self.starts[place + 1] - 1]
+
+    def between(self, start: int, end: int) -> slice:
+        """Where the values of spans that follow each other are, with a NO_MESSAGE after each span's."""
+        return slice(self.starts[start], self.starts[end])
+
+    def of_each(self) -> list[Sequence[bytes]]:
+        values = tuple(self.values)
+        return [values[start : end - 1] for start, end in pairwise(self.starts)]
+
+
 class SpanBatch(NamedTuple):
     """Spans of one scope, column by column. Those of a trace follow each other, as a rule.
 
@@ -102,7 +125,7 @@ class SpanBatch(NamedTuple):
     errors: Sequence[bool]
     entries: Sequence[bool]
     raws: Sequence[bytes]
-    attributes: Sequence[Sequence[bytes]]
+    attributes: Attributes
     raw_events: Sequence[Sequence[bytes]]
     """Empty if no span has any."""
     raw_links: Sequence[Sequence[bytes]]
@@ -115,7 +138,8 @@ class SpanBatch(NamedTuple):
         scopes = repeat(self.scope, count)
         _, *columns, raws, attributes, events, links, _ = self
         events, links = events or [()] * count, links or [()] * count
-        return map(_new_span, zip(*columns, scopes, raws, attributes, events, links, strict=True))
+        of_each = attributes.of_each()
+        return map(_new_span, zip(*columns, scopes, raws, of_each, events, links, strict=True))
 
     def runs(self) -> Iterator[tuple[bytes, int, int]]:
         """Trace id, and from where to before where its spans are, of each trace (again, if they are apart)."""
@@ -288,7 +312,7 @@ def _cut_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
     if NO_PARENT in parents:
         parents = [b"" if parent == NO_PARENT else parent for parent in parents]
     flags = _column(columns.flags[:], _NO_FLAGS, count, 0)
-    statuses = _column(columns.status[:], _NONE, count, b"")
+    statuses = _column(columns.status[:], NO_MESSAGE, count, b"")
     is_error = {each: Status.FromString(each).code == STATUS_ERROR for each in set(statuses)}
     sizes = map(add, map(len, of.named), map(len, of.rests))
     return SpanBatch(
@@ -303,7 +327,7 @@ def _cut_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
         list(map(is_error.__getitem__, statuses)),
         _entries(of.kinds, parents, flags, raws),
         raws,
-        _lists(columns.attributes[:], count) or [()] * count,
+        _attributes(columns.attributes[:], count),
         _lists(columns.events[:], count),
         _lists(columns.links[:], count),
         Cut(of.parents, list(map(_prefixes.__getitem__, sizes)), of.named, of.rests),
@@ -358,18 +382,22 @@ def _column(values: list[Value], between: Value, count: int, absent: Value) -> l
     return found
 
 
-def _lists(values: list[bytes], count: int) -> list[tuple[bytes, ...]]:
+def _lists(values: list[bytes], count: int) -> list[Sequence[bytes]]:
     """The values of each span, of a repeated field; empty if no span has any."""
     if len(values) < count:
         return []
-    together = (*values, _NONE)
-    index = together.index
-    found, start = [], 0
+    return _attributes(values, count).of_each()
+
+
+def _attributes(values: list[bytes], count: int) -> Attributes:
+    """Those of `count` spans, of values that have NO_MESSAGE between one span's and the next one's."""
+    values.append(NO_MESSAGE)
+    index = values.index
+    starts, start = [0], 0
     for _ in range(count):
-        end = index(_NONE, start)
-        found.append(together[start:end])
-        start = end + 1
-    return found
+        start = index(NO_MESSAGE, start) + 1
+        starts.append(start)
+    return Attributes(values, starts)
 
 
 def _uncut_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
@@ -391,8 +419,18 @@ def _uncut_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
             for kind, parent, span in zip(kinds, parents, parsed, strict=True)
         ],
         raws,
-        [tuple(span.attributes) for span in parsed],
+        _attributes_of(parsed),
         [tuple(span.events) for span in parsed],
         [tuple(span.links) for span in parsed],
         None,
     )
+
+
+def _attributes_of(parsed: Iterable[ShadowSpan]) -> Attributes:
+    values: list[bytes] = []
+    starts = [0]
+    for span in parsed:
+        values += span.attributes
+        values.append(NO_MESSAGE)
+        starts.append(len(values))
+    return Attributes(values, starts)

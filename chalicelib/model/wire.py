@@ -31,6 +31,10 @@ def varint_at(data: bytes, at: int) -> tuple[int, int]:
     raise ValueError("a varint of more than ten bytes")
 
 
+NO_MESSAGE = b"\xff"
+"""Its first tag is cut short: no span that `receive` has accepted has it as an attribute, event, link or status."""
+
+
 class Prefixes(dict[int, bytes]):
     """Content length → tag and length of a field of one number, remembered: lengths repeat."""
 

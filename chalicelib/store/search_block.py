@@ -16,7 +16,7 @@ from itertools import accumulate, chain, count, pairwise, repeat
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.model.attribute import AttributeHashes, event_hash, link_hash
+from chalicelib.model.attribute import NO_HASH, AttributeHashes, event_hash, link_hash
 from chalicelib.model.clew_pb2 import SearchBlock
 from chalicelib.model.frame import message_in, reading, seal
 from chalicelib.model.names import key_name
@@ -107,10 +107,13 @@ def rows_of(batches: Iterable[SpanBatch]) -> dict[int, list[SearchRow]]:
     rows: dict[int, list[SearchRow]] = defaultdict(list)
     last: dict[tuple[int, str], dict[bytes, tuple[int, SearchRow]]] = defaultdict(dict)
     for batch in batches:
-        hashes_of_resource = _resource_hashes(batch.scope.resource_attributes)
+        of_resource = _resource_hashes(batch.scope.resource_attributes)
+        # All at once: a call for each row takes longer than the look-ups.
+        of_spans = list(map(_hash_of, batch.attributes.values))
         for trace_id, hour, start, end in _hourly_runs(batch):
             of_service = last[hour, batch.scope.service_key]
-            spans, row = end - start, _row(batch, start, end, hashes_of_resource)
+            hashes = of_resource + of_spans[batch.attributes.between(start, end)]
+            spans, row = end - start, _row(batch, start, end, hashes)
             if trace_id in of_service:
                 # Of another scope or batch.
                 spans_before, before = of_service[trace_id]
@@ -134,13 +137,16 @@ def _hourly_runs(batch: SpanBatch) -> Iterator[tuple[bytes, int, int, int]]:
     return ((trace_id, time // HOUR_NANO, start, end) for trace_id, time, start, end in each)
 
 
-def _row(batch: SpanBatch, start: int, end: int, hashes_of_resource: list[int]) -> SearchRow:
+def _row(batch: SpanBatch, start: int, end: int, hashes: list[int]) -> SearchRow:
+    """Of spans whose attributes have these hashes, with NO_HASH among them."""
     # Each column at once: a row is of few spans, and rows are many.
     durations = sorted(batch.durations_nano[start:end])
     longest = batch.durations_nano.index(durations[-1], start, end)
-    hashes = [*hashes_of_resource, *map(_hash_of, chain.from_iterable(batch.attributes[start:end]))]
+    # As they came, for what mostly comes together then compresses together; each once.
+    distinct_hashes = dict.fromkeys(hashes)
+    del distinct_hashes[NO_HASH]
     if batch.raw_links or batch.raw_events:
-        hashes += _hashes_of_links_and_events(batch, start, end)
+        distinct_hashes |= dict.fromkeys(_hashes_of_links_and_events(batch, start, end))
     fields = (
         batch.trace_ids[start],
         batch.scope.service_key,
@@ -148,9 +154,8 @@ def _row(batch: SpanBatch, start: int, end: int, hashes_of_resource: list[int]) 
         _rounded_up(durations[-1]),
         _rounded_down(durations[0]),
         True in batch.errors[start:end],
-        frozenset(map(_key_names.__getitem__, batch.names[start:end])),
-        # As they came, for what mostly comes together then compresses together; each once.
-        list(dict.fromkeys(hashes)),
+        _key_names_of(tuple(batch.names[start:end])),
+        list(distinct_hashes),
         True,
         duration_step(durations[-2]) if len(durations) > 1 else 0,
         _key_names[batch.names[longest]],
@@ -219,6 +224,12 @@ class _KeyNames(dict[str, str]):
 
 
 _key_names = _KeyNames()
+
+
+@lru_cache(maxsize=1_000)
+def _key_names_of(names: tuple[str, ...]) -> frozenset[str]:
+    """What a service does for a trace it mostly does again for another."""
+    return frozenset(map(_key_names.__getitem__, names))
 
 
 @lru_cache(maxsize=1_000)
@@ -332,7 +343,7 @@ def _hashes_of_longest_spans(rows: Sequence[SearchRow]) -> dict[str, set[int]]:
     for row in rows:
         name = row.longest_span_name
         batch, place = row.longest_span  # type: ignore[misc]  # as every row that is made has
-        attributes[name].append(batch.attributes[place])
+        attributes[name].append(batch.attributes.of(place))
         resources.add((name, batch.scope.resource_attributes))
         if batch.raw_links or batch.raw_events:
             others[name].update(_hashes_of_links_and_events(batch, place, place + 1))
