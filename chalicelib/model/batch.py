@@ -79,12 +79,9 @@ class Cut(NamedTuple):
 
     parents: Sequence[bytes]
     """As they were sent; empty for none."""
-    prefixes: Sequence[bytes]
-    """Tag and length of a span that has name, kind and rest alone."""
-    names: Sequence[bytes]
-    """Each with its tag and length, and the kind after it."""
-    rests: Sequence[bytes]
-    """What follows the times."""
+    texts: Sequence[bytes]
+    """Three of each span: tag and length of a span of which name, kind and rest are left; the name with its tag and
+    length, and the kind after it; the rest, which follows the times."""
 
 
 class Attributes(NamedTuple):
@@ -315,6 +312,7 @@ def _cut_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
     statuses = _column(columns.status[:], NO_MESSAGE, count, b"")
     is_error = {each: Status.FromString(each).code == STATUS_ERROR for each in set(statuses)}
     sizes = map(add, map(len, of.named), map(len, of.rests))
+    texts = zip(map(_prefixes.__getitem__, sizes), of.named, of.rests, strict=True)
     return SpanBatch(
         scope,
         of.trace_ids,
@@ -330,7 +328,7 @@ def _cut_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
         _attributes(columns.attributes[:], count),
         _lists(columns.events[:], count),
         _lists(columns.links[:], count),
-        Cut(of.parents, list(map(_prefixes.__getitem__, sizes)), of.named, of.rests),
+        Cut(of.parents, list(chain.from_iterable(texts))),
     )
 
 

@@ -44,7 +44,8 @@ _DIGITS = 16
 _DIGITS_MAX = 15
 """Of a column of times: their numbers share a byte."""
 
-_span_prefixes = Prefixes(2)
+_resource_prefixes = Prefixes(1)
+_scope_prefixes = _span_prefixes = Prefixes(2)
 
 
 class Run(NamedTuple):
@@ -100,20 +101,15 @@ def _packed(runs: Sequence[Run]) -> Packed:
                     parents += cut.parents[start:end]
                     starts += batch.start_times_unix_nano[start:end]
                     durations += batch.durations_nano[start:end]
-                    texts += chain.from_iterable(
-                        zip(
-                            cut.prefixes[start:end],
-                            cut.names[start:end],
-                            cut.rests[start:end],
-                            strict=True,
-                        )
-                    )
+                    texts += cut.texts[3 * start : 3 * end]
                 else:
                     raws = batch.raws[start:end]
                     parents += [None] * len(raws)
                     texts += chain.from_iterable((_span_prefixes[len(raw)], raw) for raw in raws)
-            of_resource.append(field(2, b"".join(texts)))
-        resources.append(field(1, b"".join(of_resource)))
+            of_scope_bytes = b"".join(texts)
+            of_resource += (_scope_prefixes[len(of_scope_bytes)], of_scope_bytes)
+        of_resource_bytes = b"".join(of_resource)
+        resources += (_resource_prefixes[len(of_resource_bytes)], of_resource_bytes)
     codes, foreign = _codes(ids, parents)
     columns = b"".join([varint(len(parents)), *ids, *foreign, _packed_times(starts, durations)])
     return Packed(columns, codes + b"".join(resources))
@@ -133,7 +129,7 @@ def _codes(ids: Sequence[bytes], parents: Sequence[bytes | None]) -> tuple[bytes
     """The codes as they are stored, and the ids of the parents that are not in the chunk."""
     code_of: dict[bytes | None, int] = dict(zip(ids, range(FIRST, FIRST + len(ids)), strict=True))
     code_of[b""], code_of[None] = ROOT, WHOLE
-    codes = [code_of.get(parent, FOREIGN) for parent in parents]
+    codes = list(map(code_of.get, parents, repeat(FOREIGN)))
     foreign = []
     if FOREIGN in codes:
         foreign = [parent for parent in parents if parent and parent not in code_of]

@@ -87,8 +87,9 @@ class SearchRow(NamedTuple):
     names_of_common_hashes: Mapping[int, frozenset[str]] = _NONE_COMMON
     """Attribute hash → names of those longest spans of the block that have it. Of hashes that are not here nothing is
     known: any span of a row that has them may be the one."""
-    longest_span: tuple[SpanBatch, int] | None = None
-    """Batch and place; of a row that is made, not of one that is read."""
+    longest_span_hashes: Sequence[int] = ()
+    """Its attributes', its resource's, events' and links', perhaps with NO_HASH among them; of a row that is made, not
+    of one that is read."""
 
 
 class Block(NamedTuple):
@@ -112,8 +113,7 @@ def rows_of(batches: Iterable[SpanBatch]) -> dict[int, list[SearchRow]]:
         of_spans = list(map(_hash_of, batch.attributes.values))
         for trace_id, hour, start, end in _hourly_runs(batch):
             of_service = last[hour, batch.scope.service_key]
-            hashes = of_resource + of_spans[batch.attributes.between(start, end)]
-            spans, row = end - start, _row(batch, start, end, hashes)
+            spans, row = end - start, _row(batch, start, end, of_resource, of_spans)
             if trace_id in of_service:
                 # Of another scope or batch.
                 spans_before, before = of_service[trace_id]
@@ -137,16 +137,21 @@ def _hourly_runs(batch: SpanBatch) -> Iterator[tuple[bytes, int, int, int]]:
     return ((trace_id, time // HOUR_NANO, start, end) for trace_id, time, start, end in each)
 
 
-def _row(batch: SpanBatch, start: int, end: int, hashes: list[int]) -> SearchRow:
-    """Of spans whose attributes have these hashes, with NO_HASH among them."""
+def _row(
+    batch: SpanBatch, start: int, end: int, of_resource: list[int], of_spans: list[int]
+) -> SearchRow:
+    """Of the resource's attributes and of all of the batch's spans, the hashes are at hand."""
     # Each column at once: a row is of few spans, and rows are many.
     durations = sorted(batch.durations_nano[start:end])
     longest = batch.durations_nano.index(durations[-1], start, end)
     # As they came, for what mostly comes together then compresses together; each once.
-    distinct_hashes = dict.fromkeys(hashes)
+    attributes = batch.attributes
+    distinct_hashes = dict.fromkeys(of_resource + of_spans[attributes.between(start, end)])
     del distinct_hashes[NO_HASH]
+    of_longest = of_resource + of_spans[attributes.between(longest, longest + 1)]
     if batch.raw_links or batch.raw_events:
         distinct_hashes |= dict.fromkeys(_hashes_of_links_and_events(batch, start, end))
+        of_longest += _hashes_of_links_and_events(batch, longest, longest + 1)
     fields = (
         batch.trace_ids[start],
         batch.scope.service_key,
@@ -161,7 +166,7 @@ def _row(batch: SpanBatch, start: int, end: int, hashes: list[int]) -> SearchRow
         _key_names[batch.names[longest]],
         batch.errors[longest],
         _NONE_COMMON,
-        (batch, longest),
+        of_longest,
     )
     # What SearchRow(…) comes to, at half its price.
     return tuple.__new__(SearchRow, fields)
@@ -337,22 +342,10 @@ def _common_hashes(rows: Sequence[SearchRow]) -> dict[int, list[str]]:
 
 def _hashes_of_longest_spans(rows: Sequence[SearchRow]) -> dict[str, set[int]]:
     """Name of longest spans → all hashes that such a span of the rows has."""
-    attributes: dict[str, list[Sequence[bytes]]] = defaultdict(list)
-    others: dict[str, set[int]] = defaultdict(set)
-    resources: set[tuple[str, frozenset[bytes]]] = set()
+    found: dict[str, set[int]] = defaultdict(set)
     for row in rows:
-        name = row.longest_span_name
-        batch, place = row.longest_span  # type: ignore[misc]  # as every row that is made has
-        attributes[name].append(batch.attributes.of(place))
-        resources.add((name, batch.scope.resource_attributes))
-        if batch.raw_links or batch.raw_events:
-            others[name].update(_hashes_of_links_and_events(batch, place, place + 1))
-    for name, of_resource in resources:
-        others[name].update(_resource_hashes(of_resource))
-    return {
-        name: others[name].union(map(_hash_of, chain.from_iterable(of_name)))
-        for name, of_name in attributes.items()
-    }
+        found[row.longest_span_name].update(row.longest_span_hashes)
+    return found
 
 
 def _little_endian(hashes: Iterable[int]) -> bytes:

@@ -86,9 +86,9 @@ def test_cut(raws):
         if batch.cut:
             for place, raw in enumerate(batch.raws):
                 times = batch.start_times_unix_nano[place], batch.durations_nano[place]
-                parent, name, rest = (
-                    each[place] for each in (batch.cut.parents, batch.cut.names, batch.cut.rests)
-                )
+                parent = batch.cut.parents[place]
+                prefix, name, rest = batch.cut.texts[3 * place : 3 * place + 3]
+                assert prefix + name + rest == field(2, name + rest)
                 assert raw == b"".join(
                     (
                         b"\n\x10" + batch.trace_ids[place] + b"\x12\x08" + batch.span_ids[place],
