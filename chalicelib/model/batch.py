@@ -96,10 +96,6 @@ class Attributes(NamedTuple):
         """Of one span."""
         return self.values[self.starts[place] : self.starts[place + 1] - 1]
 
-    def between(self, start: int, end: int) -> slice:
-        """Where the values of spans that follow each other are, with a NO_MESSAGE after each span's."""
-        return slice(self.starts[start], self.starts[end])
-
     def of_each(self) -> list[Sequence[bytes]]:
         values = tuple(self.values)
         return [values[start : end - 1] for start, end in pairwise(self.starts)]

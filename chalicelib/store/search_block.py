@@ -145,10 +145,10 @@ def _row(
     durations = sorted(batch.durations_nano[start:end])
     longest = batch.durations_nano.index(durations[-1], start, end)
     # As they came, for what mostly comes together then compresses together; each once.
-    attributes = batch.attributes
-    distinct_hashes = dict.fromkeys(of_resource + of_spans[attributes.between(start, end)])
+    starts = batch.attributes.starts
+    distinct_hashes = dict.fromkeys(of_resource + of_spans[starts[start] : starts[end]])
     del distinct_hashes[NO_HASH]
-    of_longest = of_resource + of_spans[attributes.between(longest, longest + 1)]
+    of_longest = of_resource + of_spans[starts[longest] : starts[longest + 1]]
     if batch.raw_links or batch.raw_events:
         distinct_hashes |= dict.fromkeys(_hashes_of_links_and_events(batch, start, end))
         of_longest += _hashes_of_links_and_events(batch, longest, longest + 1)
