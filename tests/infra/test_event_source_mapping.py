@@ -19,7 +19,7 @@ from infra.local.event_source_mapping import (
     record_from_message,
     take_batch,
 )
-from infra.local.fake_aws import Moto, client
+from infra.local.fake_aws import client
 
 SOURCE = Source("url", "arn:aws:sqs:eu-west-1:123456789012:clew-spans", 10, 5)
 MESSAGE = {
@@ -141,11 +141,8 @@ class Function:
 
 
 @pytest.fixture(scope="module")
-def sqs():
-    moto = Moto()
-    moto.start("clew", {})
-    yield client("sqs")
-    moto.stop()
+def sqs(aws):
+    return client("sqs")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb import comparisons
 from moto.dynamodb.models.dynamo_type import DynamoType
 
-from infra.local.fake_aws import REGION, Moto, client
+from infra.local.fake_aws import REGION, client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,14 +25,6 @@ pytestmark = pytest.mark.slow
 
 TABLE = "clew-statistics"
 QUEUES = ("spans", "dead-letters")
-
-
-@pytest.fixture(scope="module")
-def aws():
-    moto = Moto()
-    moto.start("clew", {})
-    yield moto
-    moto.stop()
 
 
 @pytest.fixture

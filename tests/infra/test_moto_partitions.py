@@ -17,7 +17,7 @@ from chalicelib import config
 from chalicelib.store.commit import marker_item
 from chalicelib.store.dynamodb import DynamoStore
 from chalicelib.store.items import ConditionFailed, Put
-from infra.local.fake_aws import REGION, Moto, client
+from infra.local.fake_aws import REGION, client
 from infra.local.moto_partitions import Packed, Partitions
 
 if TYPE_CHECKING:
@@ -27,14 +27,6 @@ pytestmark = pytest.mark.slow
 
 TABLE = config.STATISTICS_TABLE
 IF_NEW = "attribute_not_exists(p)"
-
-
-@pytest.fixture(scope="module")
-def aws():
-    moto = Moto()
-    moto.start("clew", {})
-    yield moto
-    moto.stop()
 
 
 @pytest.fixture

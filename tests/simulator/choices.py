@@ -31,42 +31,58 @@ class Choices:
 
 
 def shrunk(
-    choices: Sequence[int], fails: Callable[[Sequence[int]], bool], tries_max: int = 400
+    choices: Sequence[int], fails: Callable[[Sequence[int]], bool], tries_max: int = 1_000
 ) -> list[int]:
-    """A list as simple as could be found that still fails: pieces left out, then numbers made smaller.
+    """A list as simple as could be found that still fails: pieces left out, then numbers made smaller, and again.
 
-    Zeros at the end say nothing, and are left out.
+    `fails` is asked once for a list, and never for one that is not simpler than the last that failed. Zeros at the end
+    say nothing, and are left out.
     """
     best = _without_end(choices)
-    tries = 0
+    tried: set[tuple[int, ...]] = set()
 
     def is_better(candidate: list[int]) -> bool:
-        nonlocal best, tries
+        nonlocal best
         candidate = _without_end(candidate)
-        if tries >= tries_max or candidate == best:
+        key = tuple(candidate)
+        if candidate == best or key in tried or len(tried) == tries_max:
             return False
-        tries += 1
+        tried.add(key)
         if fails(candidate):
             best = candidate
             return True
         return False
 
-    size = max(1, len(best) // 2)
-    while size and tries < tries_max:
+    before = None
+    while best != before and len(tried) < tries_max:
+        before = best
+        _leave_out(lambda: best, is_better)
+        _make_smaller(lambda: best, is_better)
+    return best
+
+
+def _leave_out(best: Callable[[], list[int]], is_better: Callable[[list[int]], bool]) -> None:
+    """Pieces, large ones first; or zeros in their place."""
+    size = max(1, len(best()) // 2)
+    while size:
         start = 0
-        while start < len(best):
-            ways = (
-                best[:start] + best[start + size :],
-                best[:start] + [0] * len(best[start : start + size]) + best[start + size :],
-            )
-            if not any(map(is_better, ways)):
+        while start < len(best()):
+            before, piece, after = _cut(best(), start, size)
+            if not (is_better(before + after) or is_better(before + [0] * len(piece) + after)):
                 start += size
         size //= 2
-    for place in range(len(best)):
-        while place < len(best) and best[place] > 1:
-            if not is_better([*best[:place], best[place] // 2, *best[place + 1 :]]):
-                break
-    return best
+
+
+def _make_smaller(best: Callable[[], list[int]], is_better: Callable[[list[int]], bool]) -> None:
+    place = 0
+    while place < len(best()):
+        before, (number,), after = _cut(best(), place, 1)
+        if number < 2 or not is_better([*before, number // 2, *after]):
+            place += 1
+
+
+def _cut(choices: list[int], start: int, size: int) -> tuple[list[int], list[int], list[int]]:
+    return choices[:start], choices[start : start + size], choices[start + size :]
 
 
 def _without_end(choices: Sequence[int]) -> list[int]:

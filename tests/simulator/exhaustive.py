@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tests.simulator.choices import Choices
 from tests.simulator.runs import Run, Search, told_by
-from tests.simulator.story import Scale, Story
+from tests.simulator.story import Scale, Story, nothing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.simulator.hub import Actor, Call, Fault, Hub
+    from tests.simulator.story import Plant
 
 
 class Case(NamedTuple):
@@ -78,8 +81,11 @@ class Fork:
 class Explorer:
     """Runs one case over and over, each time in another order, until there is none."""
 
-    def __init__(self, case: Case, faults_max: int = 0, *, leaves_out: bool = True) -> None:
+    def __init__(
+        self, case: Case, faults_max: int = 0, plant: Plant = nothing, *, leaves_out: bool = True
+    ) -> None:
         self._case = case
+        self._plant = plant
         self._faults_max = faults_max
         self._leaves_out = leaves_out
         """Orders that can come to nothing new."""
@@ -87,15 +93,18 @@ class Explorer:
         """What was left in the tables when nobody was under way any more, each a digest."""
         self._path: list[Fork] = []
         self._is_redundant = False
+        self.is_done = False
+        """Whether there is no other order."""
 
-    def search(self, runs_max: int) -> Search:
+    def search(self, runs_max: int, has_time: Callable[[], bool] = lambda: True) -> Search:
         runs = steps = 0
-        while runs < runs_max:
+        while runs < runs_max and has_time():
             run = self._run()
             runs, steps = runs + (not self._is_redundant), steps + run.steps
             if run.broken:
                 return Search(runs, steps, run)
             if not self._advance():
+                self.is_done = True
                 break
         return Search(runs, steps, None)
 
@@ -110,7 +119,8 @@ class Explorer:
         return False
 
     def _run(self) -> Run:
-        story = Story(Choices(), Scale(self._case.messages), is_coarse=True)
+        scale = Scale(self._case.messages)
+        story = Story(Choices(), scale, self._plant, is_coarse=True)
         return told_by(story, self._play)
 
     def _play(self, story: Story) -> None:

@@ -7,13 +7,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from tests.simulator.choices import Choices, shrunk
-from tests.simulator.story import Scale, Story
+from tests.simulator.hub import STEPS_MAX
+from tests.simulator.story import Scale, Story, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from tests.simulator.story import Plant
+
 
 class Run(NamedTuple):
+    """What came of one story."""
+
     choices: list[int]
     steps: int
     """Calls made."""
@@ -22,10 +27,15 @@ class Run(NamedTuple):
     told: list[str]
     """Actor, call and fault of each step."""
 
+    @property
+    def kind(self) -> str:
+        """What was raised: a story that came to no end is another than one whose promise is broken."""
+        return self.broken.partition(":")[0]
 
-def run(choices: Choices, scale: Scale) -> Run:
+
+def run(choices: Choices, scale: Scale, plant: Plant = nothing, steps_max: int = STEPS_MAX) -> Run:
     """One story. Whatever the product raises where nothing goes wrong any more breaks a promise too."""
-    return told_by(Story(choices, scale), Story.play)
+    return told_by(Story(choices, scale, plant, steps_max=steps_max), Story.play)
 
 
 def told_by(story: Story, play: Callable[[Story], None]) -> Run:
@@ -46,24 +56,31 @@ class Search(NamedTuple):
     broken: Run | None
 
 
-def until_broken(seeds: Iterable[int], scale: Scale) -> Search:
+def until_broken(seeds: Iterable[int], scale: Scale, plant: Plant = nothing) -> Search:
     """A run for each seed, until a promise is broken."""
     runs = steps = 0
     for seed in seeds:
-        each = run(Choices(seed=seed), scale)
+        each = run(Choices(seed=seed), scale, plant)
         runs, steps = runs + 1, steps + each.steps
         if each.broken:
             return Search(runs, steps, each)
     return Search(runs, steps, None)
 
 
-def simplest(broken: Run, scale: Scale) -> Run:
-    """A run with fewer and smaller choices that is broken as well."""
+def simplest(broken: Run, scale: Scale, plant: Plant = nothing) -> Run:
+    """A run with fewer and smaller choices and no more steps, in which the same is raised."""
+    best = broken
 
-    def fails(choices: Sequence[int]) -> bool:
-        return bool(run(Choices(choices), scale).broken)
+    def is_as_broken(choices: Sequence[int]) -> bool:
+        nonlocal best
+        each = run(Choices(choices), scale, plant, steps_max=best.steps)
+        if each.kind != broken.kind:
+            return False
+        best = each._replace(choices=list(choices))
+        return True
 
-    return run(Choices(shrunk(broken.choices, fails)), scale)
+    shrunk(broken.choices, is_as_broken)
+    return best
 
 
 @contextmanager

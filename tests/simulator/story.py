@@ -36,7 +36,7 @@ from tests.payloads import (
     trace_id,
 )
 from tests.simulator.dynamodb import SimulatedDynamoDB
-from tests.simulator.hub import Call, Died, Fault, Hub, Place
+from tests.simulator.hub import STEPS_MAX, Call, Died, Fault, Hub, Place
 from tests.simulator.oracle import (
     Figures,
     figures,
@@ -51,6 +51,9 @@ if TYPE_CHECKING:
 
     from tests.simulator.choices import Choices
 
+    Plant = Callable[[pytest.MonkeyPatch], None]
+    """Puts a bug into the product."""
+
 HEADERS = {"content-type": "application/x-protobuf"}
 NAMES = ("shop", "cart", "stock")
 GARBAGE = "no message of ours"
@@ -60,6 +63,10 @@ _STEPS_SECONDS = (1, 20, VISIBILITY_SECONDS + 1, 200, -5)
 """A clock that goes on, jumps, and is set back."""
 _STORM_SECONDS_MAX = 1_500
 """Halves pair if folded within a window of each other: the promise is about that."""
+
+
+def nothing(_: pytest.MonkeyPatch) -> None:
+    """The product as it is."""
 
 
 def _always() -> bool:
@@ -129,10 +136,19 @@ def batches(choices: Choices, count: int) -> list[list[Made]]:
 class Story:
     """One run. `play` raises Broken where a promise is not kept, and whatever the product raises that it may not."""
 
-    def __init__(self, choices: Choices, scale: Scale, *, is_coarse: bool = False) -> None:
+    def __init__(
+        self,
+        choices: Choices,
+        scale: Scale,
+        plant: Plant = nothing,
+        *,
+        steps_max: int = STEPS_MAX,
+        is_coarse: bool = False,
+    ) -> None:
         self.choices = choices
         self.scale = scale
-        self.hub = Hub(choices)
+        self._plant = plant
+        self.hub = Hub(choices, steps_max)
         self.now = NOON_UNIX_SECONDS
         self.shards = 1 + choices.pick(3, 0.3)
         self.limits = LIMITS[choices.pick(len(LIMITS))]
@@ -150,6 +166,7 @@ class Story:
     def configured(self) -> Iterator[None]:
         """What the product is set to meanwhile; afterwards nobody acts any more."""
         with pytest.MonkeyPatch.context() as patch:
+            self._plant(patch)
             patch.setattr(config, "SHARDS", self.shards)
             patch.setattr(config, "SHARDS_READ", self.shards)
             self.limits.set(patch)
