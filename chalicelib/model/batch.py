@@ -92,10 +92,6 @@ class Attributes(NamedTuple):
     starts: Sequence[int]
     """Where each span's begin; and where those of one more would."""
 
-    def of(self, place: int) -> Sequence[bytes]:
-        """Of one span."""
-        return self.values[self.starts[place] : self.starts[place + 1] - 1]
-
     def of_each(self) -> list[Sequence[bytes]]:
         values = tuple(self.values)
         return [values[start : end - 1] for start, end in pairwise(self.starts)]

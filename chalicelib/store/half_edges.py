@@ -102,10 +102,8 @@ def half_edges_of(batches: Iterable[SpanBatch], shards: int) -> dict[int, HalfEd
 def _add(batch: SpanBatch, by_shard: dict[int, HalfEdges], shards: int) -> None:
     service = batch.scope.service_key
     trace_id = b""
-    attributes, starts = batch.attributes
-    has_shared = SHARED_ATTRIBUTE in attributes
     # All fields at once: this runs for every span.
-    for of_trace, span_id, parent, kind, start, bucket, is_error, place in zip(
+    for of_trace, span_id, parent, kind, start, bucket, is_error, attributes in zip(
         batch.trace_ids,
         batch.span_ids,
         batch.parent_span_ids,
@@ -113,7 +111,7 @@ def _add(batch: SpanBatch, by_shard: dict[int, HalfEdges], shards: int) -> None:
         batch.start_times_unix_nano,
         buckets_of(batch.durations_nano),
         batch.errors,
-        range(len(batch.raws)),
+        batch.attributes.of_each(),
         strict=True,
     ):
         if of_trace != trace_id:
@@ -121,7 +119,7 @@ def _add(batch: SpanBatch, by_shard: dict[int, HalfEdges], shards: int) -> None:
             of_shard = by_shard[shard_of_trace(trace_id, shards)]
             halves = of_shard.halves
         if kind in CALLER_KINDS:
-            name, edge_kind = peer_of(attributes[starts[place] : starts[place + 1] - 1]) or _NO_PEER
+            name, edge_kind = peer_of(attributes) or _NO_PEER
             minute = start // MINUTE_NANO
             if edge_kind is _DATABASE:
                 call = minute, service, name, is_error
@@ -132,8 +130,7 @@ def _add(batch: SpanBatch, by_shard: dict[int, HalfEdges], shards: int) -> None:
                 of_shard.callers[trace_id].append(record)
         elif kind in CALLEE_KINDS:
             # Zipkin's way: both halves of a call have one id.
-            is_shared = has_shared and SHARED_ATTRIBUTE in batch.attributes.of(place)
-            wanted = span_id if is_shared else parent
+            wanted = span_id if SHARED_ATTRIBUTE in attributes else parent
             if len(wanted) == 8:
                 edge_kind = _RPC if kind == SERVER else _MESSAGING
                 profile = halves.callee_profiles[service, edge_kind, is_error]

@@ -44,8 +44,7 @@ _DIGITS = 16
 _DIGITS_MAX = 15
 """Of a column of times: their numbers share a byte."""
 
-_resource_prefixes = Prefixes(1)
-_scope_prefixes = _span_prefixes = Prefixes(2)
+_span_prefixes = Prefixes(2)
 
 
 class Run(NamedTuple):
@@ -106,10 +105,8 @@ def _packed(runs: Sequence[Run]) -> Packed:
                     raws = batch.raws[start:end]
                     parents += [None] * len(raws)
                     texts += chain.from_iterable((_span_prefixes[len(raw)], raw) for raw in raws)
-            of_scope_bytes = b"".join(texts)
-            of_resource += (_scope_prefixes[len(of_scope_bytes)], of_scope_bytes)
-        of_resource_bytes = b"".join(of_resource)
-        resources += (_resource_prefixes[len(of_resource_bytes)], of_resource_bytes)
+            of_resource.append(field(2, b"".join(texts)))
+        resources.append(field(1, b"".join(of_resource)))
     codes, foreign = _codes(ids, parents)
     columns = b"".join([varint(len(parents)), *ids, *foreign, _packed_times(starts, durations)])
     return Packed(columns, codes + b"".join(resources))

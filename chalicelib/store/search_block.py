@@ -140,7 +140,7 @@ def _hourly_runs(batch: SpanBatch) -> Iterator[tuple[bytes, int, int, int]]:
 def _row(
     batch: SpanBatch, start: int, end: int, of_resource: list[int], of_spans: list[int]
 ) -> SearchRow:
-    """Of the resource's attributes and of all of the batch's spans, the hashes are at hand."""
+    """`of_resource` and `of_spans` are the hashes of the resource's and of all of the batch's attributes."""
     # Each column at once: a row is of few spans, and rows are many.
     durations = sorted(batch.durations_nano[start:end])
     longest = batch.durations_nano.index(durations[-1], start, end)
@@ -159,7 +159,7 @@ def _row(
         _rounded_up(durations[-1]),
         _rounded_down(durations[0]),
         True in batch.errors[start:end],
-        _key_names_of(tuple(batch.names[start:end])),
+        frozenset(map(_key_names.__getitem__, batch.names[start:end])),
         list(distinct_hashes),
         True,
         duration_step(durations[-2]) if len(durations) > 1 else 0,
@@ -229,12 +229,6 @@ class _KeyNames(dict[str, str]):
 
 
 _key_names = _KeyNames()
-
-
-@lru_cache(maxsize=1_000)
-def _key_names_of(names: tuple[str, ...]) -> frozenset[str]:
-    """What a service does for a trace it mostly does again for another."""
-    return frozenset(map(_key_names.__getitem__, names))
 
 
 @lru_cache(maxsize=1_000)
