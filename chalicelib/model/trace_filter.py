@@ -7,35 +7,35 @@ Two traces may have one short id. So a filter that has it says "perhaps", and on
 
 from __future__ import annotations
 
-import struct
+import sys
 from array import array
 from itertools import accumulate
 from operator import sub
-from typing import TYPE_CHECKING
 
 from chalicelib.model.clew_pb2 import TraceFilter
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-_LOW_HALF = struct.Struct(">8xQ")
 _SHORT_ID = (1 << 40) - 1
 """Where ten thousand traces are looked for among as many in each of a hundred steps, one time in a hundred a step is
 read in vain. With 32 bits it would be two steps each time, which take more read units than shorter filters save."""
 
 
-def short_ids(trace_ids: Iterable[bytes]) -> set[int]:
-    """The last five bytes of each. The first ones are no random numbers with every sender: zeros, or a time.
+def short_ids(trace_ids: bytes) -> list[int]:
+    """The last five bytes of each of these ids, which are joined.
 
+    The first bytes are not random with every sender: they may be zeros, or a time.
     Source: W3C Trace Context, "Random Trace ID Flag": the right-most seven bytes are.
     """
-    joined = b"".join(trace_ids)
-    return {low_half & _SHORT_ID for (low_half,) in _LOW_HALF.iter_unpack(joined)}
+    # By columns, and without a set: a fold does this for every trace.
+    low_halves = array("Q", trace_ids)[1::2]
+    if sys.byteorder == "little":
+        low_halves.byteswap()
+    return [low_half & _SHORT_ID for low_half in low_halves]
 
 
-def trace_filter(trace_ids: Iterable[bytes]) -> TraceFilter:
+def trace_filter(trace_ids: bytes) -> TraceFilter:
+    """Of ids that are joined, in any order, one perhaps more than once."""
     ordered = sorted(short_ids(trace_ids))
-    return TraceFilter(gaps=map(sub, ordered, [0, *ordered]))
+    return TraceFilter(gaps=list(map(sub, ordered, [0, *ordered])))
 
 
 def short_ids_in(message: TraceFilter) -> array[int]:

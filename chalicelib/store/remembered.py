@@ -152,7 +152,7 @@ class RememberedHalves:
     def _forget_all_but(self, known: _Known, pending: Set[Number]) -> None:
         for gone in known.halves.keys() - pending:
             self.bytes_taken -= _halves_bytes(known.halves.pop(gone, ()))
-        for gone in known.filters.keys() - pending | known.filters.keys() & known.halves.keys():
+        for gone in known.filters.keys() - (pending - known.halves.keys()):
             self.bytes_taken -= _filter_bytes(known.filters.pop(gone, ()))
 
 
@@ -168,7 +168,7 @@ def _perhaps_with(
     traces: Set[bytes], numbers: Sequence[Number], filters: dict[Number, array[int]]
 ) -> list[Number]:
     """Those of the steps that may have halves of these traces: all but those whose filter says that they have none."""
-    wanted = short_ids(traces)
+    wanted = set(short_ids(b"".join(traces)))
     return [
         number
         for number in numbers

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from heapq import merge
-from itertools import chain, repeat
+from itertools import repeat
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
@@ -20,7 +20,7 @@ from chalicelib.model.clew_pb2 import FoldState
 from chalicelib.model.clew_pb2 import Segment as SegmentMessage
 from chalicelib.model.edges import edges_message
 from chalicelib.model.frame import seal
-from chalicelib.model.halves import merged_halves, trace_ids_in
+from chalicelib.model.halves import merged_halves
 from chalicelib.model.names import OTHER_SERVICES
 from chalicelib.model.trace_filter import trace_filter
 from chalicelib.store import layout
@@ -364,7 +364,7 @@ class ShardFold:
         """One, where it is worth its price. Without one the step's halves are read by whoever looks for any."""
         if sum(map(item_bytes, kept)) < FILTERED_BYTES_MIN:
             return []
-        message = trace_filter(chain.from_iterable(map(trace_ids_in, halves)))
+        message = trace_filter(b"".join(each.trace_ids for each in halves))
         item: Item = {
             "p": layout.filters_partition(self._shard),
             "s": layout.filter_sort_key(sequence),

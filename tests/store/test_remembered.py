@@ -32,7 +32,7 @@ def keep(store: MemoryStore, sequence: int, *traces: int) -> None:
 
 def keep_filter(store: MemoryStore, sequence: int, *traces: int) -> None:
     key = {"p": layout.filters_partition(SHARD), "s": layout.filter_sort_key(sequence)}
-    message = trace_filter(map(trace_id, traces))
+    message = trace_filter(b"".join(map(trace_id, traces)))
     value = seal(message.SerializeToString(deterministic=True))
     store.put_batch(config.STATISTICS_TABLE, [{**key, "v": value, "x": 1}])
 
