@@ -48,6 +48,7 @@ _RETENTION_DAYS = {
     "minute targets": Level.MINUTE.retention_seconds / 86_400,
     "hour targets": Level.HOUR.retention_seconds / 86_400,
     "halves": 2 * config.PENDING_WINDOW_SECONDS / 86_400,
+    "filters": 2 * config.PENDING_WINDOW_SECONDS / 86_400,
 }
 
 

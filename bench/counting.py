@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from chalicelib.store.items import Item, Plain, Put
 
 _PAGE_BYTES = 1_048_576
-_KINDS = {"m": "markers", "f": "segments", "h": "halves", "c": "catalogues"}
+_KINDS = {"m": "markers", "f": "segments", "h": "halves", "i": "filters", "c": "catalogues"}
 _LEVELS = {"m": "minute targets", "h": "hour targets", "d": "day targets"}
 
 

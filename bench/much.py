@@ -4,8 +4,8 @@
     spread: an hour of a hundredth of them, copied to the hours before it   all but a hundredth elsewhere
 
 The last seconds are real. A copy has traces of its own: new ids, in keys and blocks, and other times in blocks, targets
-and half-edges. Inside, chunks and half-edges are the original's, for nothing looks into them: what is asked for, and
-what is folded, is newer.
+and half-edges. Inside, chunks, half-edges and their filters are the original's, for none of those traces is looked for:
+what is asked for, and what is folded, is newer.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Original(NamedTuple):
     chunks: dict[bytes, list[Item]]
     targets: list[Item]
     halves: dict[int, list[Item]]
-    """By the sequence of the step that kept them."""
+    """By the sequence of the step that kept them; and its filter."""
 
 
 def dense(spans: int = SPANS) -> Stored:
@@ -82,6 +82,7 @@ def _original(stored: Stored, begin: int, end: int, folds: set[int]) -> Original
     found = Original([], defaultdict(list), [], defaultdict(list))
     chunks: dict[bytes, list[Item]] = defaultdict(list)
     folded = {each.sequence: each.folded_unix_seconds for each in _state(stored).pending}
+    of_steps = (layout.halves_partition(0), layout.filters_partition(0))
     for table, item in stored.store.items():
         partition, sort = item["p"], item["s"]
         if table == config.INDEX_TABLE:
@@ -93,8 +94,8 @@ def _original(stored: Stored, begin: int, end: int, folds: set[int]) -> Original
         elif str(sort).startswith(f"{Level.MINUTE.value}|"):
             if begin <= _minute(item) * _MINUTE_SECONDS < end:
                 found.targets.append(item)
-        elif partition == layout.halves_partition(0):
-            sequence = int(str(sort).split("|")[0])
+        elif partition in of_steps:
+            sequence = layout.sequence_in(sort)
             if folded[sequence] in folds:
                 found.halves[sequence].append(item)
     for block in found.blocks:
@@ -130,6 +131,7 @@ class _Copies:
         self._state = _state(stored)
         self.folded = {each.sequence: each.folded_unix_seconds for each in self._state.pending}
         """Step whose half-edges wait → when it was (Unix seconds)."""
+        self._filtered = {each.sequence for each in self._state.pending if each.has_filter}
 
     def add(self, original: Original, seconds_before: int) -> None:
         new_ids = {trace_id: self._rng.randbytes(16) for trace_id in original.chunks}
@@ -149,11 +151,12 @@ class _Copies:
         self._put(config.STATISTICS_TABLE, targets)
         for sequence, items in original.halves.items():
             number = sequence - _STEPS_PER_MINUTE * minutes
-            halves = [
-                {**each, "s": f"{number:016d}|{str(each['s']).split('|')[1]}"} for each in items
-            ]
-            self._put(config.STATISTICS_TABLE, halves)
+            # The step's number, and of halves their part after it.
+            of_step = [{**each, "s": f"{number:016d}{str(each['s'])[16:]}"} for each in items]
+            self._put(config.STATISTICS_TABLE, of_step)
             self.folded[number] = self.folded[sequence] - seconds_before
+            if sequence in self._filtered:
+                self._filtered.add(number)
 
     def _block(self, block: Item, new_ids: dict[bytes, bytes], seconds_before: int) -> Item:
         sort, rows = block["s"], _rows(block)
@@ -182,7 +185,11 @@ class _Copies:
         self._state.version += 1
         del self._state.pending[:]
         for sequence, folded in sorted(self.folded.items()):
-            self._state.pending.add(sequence=sequence, folded_unix_seconds=folded)
+            self._state.pending.add(
+                sequence=sequence,
+                folded_unix_seconds=folded,
+                has_filter=sequence in self._filtered,
+            )
         self._store.transact([fold_state_put(0, version, self._state)])
         self._store.forget_counts()
 

@@ -57,10 +57,11 @@ WRITE_UNITS = {
         "markers": 0.0041,
         "segments": 0.025,
         "halves": 0.023,
+        "filters": 0.0008,
         "targets": 0.0007,
     },
 }
-"""By table and kind of item; a segment's and a half's deleting included."""
+"""By table and kind of item; the deleting of segments, halves and filters included."""
 CONSUME_SECONDS = 50e-6
 """12 µs of CPU, and a group's calls of DynamoDB, one after the other."""
 FOLD_SECONDS = 68e-6

@@ -102,6 +102,12 @@ class Halves(_message.Message):
     callees: bytes
     def __init__(self, caller_profiles: _Optional[_Iterable[_Union[Halves.CallerProfile, _Mapping]]] = ..., callee_profiles: _Optional[_Iterable[_Union[Halves.CalleeProfile, _Mapping]]] = ..., minutes: _Optional[_Iterable[int]] = ..., trace_ids: _Optional[bytes] = ..., caller_counts: _Optional[_Iterable[int]] = ..., callee_counts: _Optional[_Iterable[int]] = ..., callers: _Optional[bytes] = ..., callees: _Optional[bytes] = ...) -> None: ...
 
+class TraceFilter(_message.Message):
+    __slots__ = ("gaps",)
+    GAPS_FIELD_NUMBER: _ClassVar[int]
+    gaps: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, gaps: _Optional[_Iterable[int]] = ...) -> None: ...
+
 class Segment(_message.Message):
     __slots__ = ("entries",)
     class Entry(_message.Message):
@@ -168,12 +174,14 @@ class FoldState(_message.Message):
         entries: int
         def __init__(self, segment: _Optional[str] = ..., entries: _Optional[int] = ...) -> None: ...
     class Pending(_message.Message):
-        __slots__ = ("sequence", "folded_unix_seconds")
+        __slots__ = ("sequence", "folded_unix_seconds", "has_filter")
         SEQUENCE_FIELD_NUMBER: _ClassVar[int]
         FOLDED_UNIX_SECONDS_FIELD_NUMBER: _ClassVar[int]
+        HAS_FILTER_FIELD_NUMBER: _ClassVar[int]
         sequence: int
         folded_unix_seconds: int
-        def __init__(self, sequence: _Optional[int] = ..., folded_unix_seconds: _Optional[int] = ...) -> None: ...
+        has_filter: bool
+        def __init__(self, sequence: _Optional[int] = ..., folded_unix_seconds: _Optional[int] = ..., has_filter: _Optional[bool] = ...) -> None: ...
     VERSION_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]

@@ -50,7 +50,7 @@ def edges(
 ) -> EdgesBetween:
     """Every edge whose calls started in a range.
 
-    `remembered` is this function's memory of the store, from answers before: else all half-edges that wait are read.
+    `remembered` is this function's memory of the store, from answers before: else all is read anew.
     """
     seconds, level = _asked(asked, now_unix_seconds)
 
@@ -174,6 +174,7 @@ def _unfolded(
             messages.append(entry.halves)
     if messages:
         new = NewHalves(messages, now_unix_seconds)
-        waiting = remembered.waiting(store, shard, view.state)
+        wanted_traces = {trace_id for trace_id, _ in new.keys}
+        waiting = remembered.waiting(store, shard, view.state, wanted_traces)
         known = known_among(waiting, new.keys)
         yield from added_edges(known, new, config.PENDING_WINDOW_SECONDS).items()

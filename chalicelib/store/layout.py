@@ -9,6 +9,7 @@ docs/item-layout.md is this module in prose. Attributes: `p` partition key, `s` 
                  f|SHARD           s|TIME|DIGEST|PLACE     a segment of a commit
                  f|SHARD           s|~SEQUENCE|PART        a segment that the fold itself wrote
                  h|SHARD           SEQUENCE|PART           half-edges that wait
+                 i|SHARD           SEQUENCE                which traces a step's half-edges have
                  s|SERVICE         LEVEL|NUMBER            statistics of a minute, hour or day
                  e|SHARD           LEVEL|NUMBER            edges of a minute, hour or day
                  c|SHARD           DAY                     the catalogue of a day
@@ -31,6 +32,8 @@ FOLD_STATE_KEY = "!"
 """Sorts before every segment, so that one query reads both in order."""
 TOKENS_PARTITION = "t"
 NOTES_PARTITION = "d"
+PART_MAX = 999
+"""Of a step's half-edges: those of one transaction are a few."""
 MINUTES_PER_HOUR, HOURS_PER_DAY = 60, 24
 
 
@@ -97,6 +100,20 @@ def halves_partition(shard: int) -> str:
 
 def halves_sort_key(sequence: int, part: int) -> str:
     return f"{sequence:016d}|{part:03d}"
+
+
+def sequence_in(sort_key: object) -> int:
+    """The step that wrote an item of half-edges, or a filter."""
+    return int(str(sort_key)[:16])
+
+
+def filters_partition(shard: int) -> str:
+    """Apart from the half-edges: reading the filters of many steps reads no half."""
+    return f"i|{shard}"
+
+
+def filter_sort_key(sequence: int) -> str:
+    return f"{sequence:016d}"
 
 
 def statistics_partition(service: str) -> str:

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from chalicelib import config
 from chalicelib.errors import StoreError, StoreThrottled
-from chalicelib.model.clew_pb2 import FoldState
+from chalicelib.model.clew_pb2 import FoldState, TraceFilter
 from chalicelib.model.clew_pb2 import Halves as HalvesMessage
-from chalicelib.model.frame import message_in, seal
+from chalicelib.model.frame import message_in, reading, seal
+from chalicelib.model.trace_filter import short_ids_in
 from chalicelib.store import layout
 from chalicelib.store.items import Put
 from chalicelib.store.segment import Entry, entries_in
 
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Callable, Iterator, Sequence
 
     from chalicelib.store.items import Item, ItemStore
@@ -65,8 +67,7 @@ def read_shard(store: ItemStore, shard: int, bound: Bound | None = None) -> Shar
     progress: dict[str, int] = {}
     partition = layout.fold_partition(shard)
     for item in store.query(config.STATISTICS_TABLE, partition):
-        value, sort = item["v"], str(item["s"])
-        assert isinstance(value, bytes)
+        value, sort = _value(item), str(item["s"])
         if sort == layout.FOLD_STATE_KEY:
             state = message_in(FoldState, value)
             progress = {each.segment: each.entries for each in state.progress}
@@ -94,14 +95,32 @@ def fold_state_put(shard: int, old_version: int, state: FoldState) -> Put:
 
 
 def read_halves(
-    store: ItemStore, shard: int, first_sequence: int = 0
+    store: ItemStore, shard: int, first_sequence: int, last_sequence: int
 ) -> Iterator[tuple[int, HalvesMessage]]:
-    """(Sequence, half-edges) of the waiting items of a shard, ascending; from a sequence on."""
-    partition, low = layout.halves_partition(shard), layout.halves_sort_key(first_sequence, 0)
-    for item in store.query(config.STATISTICS_TABLE, partition, low):
-        value = item["v"]
-        assert isinstance(value, bytes)
-        yield int(str(item["s"]).split("|")[0]), message_in(HalvesMessage, value)
+    """(Sequence, half-edges) of the waiting items of a shard that these steps wrote, ascending."""
+    partition = layout.halves_partition(shard)
+    low = layout.halves_sort_key(first_sequence, 0)
+    high = layout.halves_sort_key(last_sequence, layout.PART_MAX)
+    for item in store.query(config.STATISTICS_TABLE, partition, low, high):
+        yield layout.sequence_in(item["s"]), message_in(HalvesMessage, _value(item))
+
+
+def _value(item: Item) -> bytes:
+    value = item["v"]
+    assert isinstance(value, bytes)
+    return value
+
+
+def read_filters(
+    store: ItemStore, shard: int, first_sequence: int, last_sequence: int
+) -> Iterator[tuple[int, array[int]]]:
+    """(Sequence, short ids of the traces that its half-edges have) of these steps, ascending; not all have a filter."""
+    partition = layout.filters_partition(shard)
+    low, high = map(layout.filter_sort_key, (first_sequence, last_sequence))
+    for item in store.query(config.STATISTICS_TABLE, partition, low, high):
+        with reading("trace filter"):
+            short_ids = short_ids_in(message_in(TraceFilter, _value(item)))
+        yield layout.sequence_in(item["s"]), short_ids
 
 
 def read_consistently(

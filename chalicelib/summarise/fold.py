@@ -22,8 +22,9 @@ from chalicelib.model.edges import edges_message
 from chalicelib.model.frame import seal
 from chalicelib.model.halves import merged_halves
 from chalicelib.model.names import OTHER_SERVICES
+from chalicelib.model.trace_filter import trace_filter
 from chalicelib.store import layout
-from chalicelib.store.dynamodb import item_bytes
+from chalicelib.store.dynamodb import ITEM_BYTES_MAX, item_bytes
 from chalicelib.store.items import ConditionFailed, Put
 from chalicelib.store.layout import HOURS_PER_DAY, MINUTES_PER_HOUR, Key, Level
 from chalicelib.store.remembered import RememberedHalves
@@ -60,6 +61,8 @@ DIRTY_HOURS_MAX = 20_000
 """Named in a fold-state: two years. Spans with random clocks name a new hour each, and the item holds 400 KB."""
 ENTRIES_MAX = 20_000
 """Of a step: bounds its memory."""
+FILTERED_BYTES_MIN = 16_384
+"""A step's halves that take fewer bytes have no filter: it would cost a write, rounded up, to save a few read units."""
 
 
 def day_of(minute: int) -> int:
@@ -332,14 +335,15 @@ class ShardFold:
     def _actions(self, view: ShardView, planned: Plan) -> list[Put]:
         sequence = view.state.version + 1
         kept = self._waiting_items(planned.halves, sequence)
+        filters = self._filter_items(planned.halves, kept, sequence)
         spilled = self._spilled_items(planned.spilled, sequence)
         target_actions = TargetActions(self._store, self._shard, self._now)
         puts = target_actions.puts(planned.additions)
-        state = self._state_after(view, planned, has_waiting=bool(kept))
+        state = self._state_after(view, planned, has_waiting=bool(kept), has_filter=bool(filters))
         state.has_other_services |= target_actions.has_other_services
         return [
             *puts,
-            *(Put(config.STATISTICS_TABLE, item) for item in [*kept, *spilled]),
+            *(Put(config.STATISTICS_TABLE, item) for item in [*kept, *filters, *spilled]),
             fold_state_put(self._shard, view.state.version, state),
         ]
 
@@ -353,6 +357,22 @@ class ShardFold:
             }
             for part, message in enumerate(halves)
         ]
+
+    def _filter_items(
+        self, halves: Sequence[HalvesMessage], kept: Sequence[Item], sequence: int
+    ) -> list[Item]:
+        """One, where it is worth its price. Without one the step's halves are read by whoever looks for any."""
+        if sum(map(item_bytes, kept)) < FILTERED_BYTES_MIN:
+            return []
+        message = trace_filter(b"".join(each.trace_ids for each in halves))
+        item: Item = {
+            "p": layout.filters_partition(self._shard),
+            "s": layout.filter_sort_key(sequence),
+            "v": seal(message.SerializeToString(deterministic=True)),
+            "x": self._now + 4 * config.PENDING_WINDOW_SECONDS,
+        }
+        # Only of a hundred thousand traces with one span each could a filter be larger.
+        return [item] if item_bytes(item) <= ITEM_BYTES_MAX else []
 
     def _spilled_items(self, spilled: dict[int, Edges], sequence: int) -> list[Item]:
         entries = [
@@ -368,7 +388,9 @@ class ShardFold:
             for part, value in enumerate(sealed_segments(entries))
         ]
 
-    def _state_after(self, view: ShardView, planned: Plan, *, has_waiting: bool) -> FoldState:
+    def _state_after(
+        self, view: ShardView, planned: Plan, *, has_waiting: bool, has_filter: bool
+    ) -> FoldState:
         before = view.state
         state = FoldState()
         state.CopyFrom(before)
@@ -382,7 +404,9 @@ class ShardFold:
             if entries:
                 state.progress.add(segment=sort, entries=entries)
         if has_waiting:
-            state.pending.add(sequence=state.version, folded_unix_seconds=self._now)
+            state.pending.add(
+                sequence=state.version, folded_unix_seconds=self._now, has_filter=has_filter
+            )
         hours = {hour for _, hour in planned.additions.hours}
         state.dirty_hours[:] = sorted(hours.union(before.dirty_hours))
         return state

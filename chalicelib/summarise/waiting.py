@@ -31,7 +31,7 @@ from chalicelib.summarise.fold import TARGETS_MAX, Additions, TargetActions
 from chalicelib.summarise.join import known_among, lonely
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from chalicelib.store.items import Item, ItemStore
     from chalicelib.store.shard import ShardView
@@ -172,15 +172,7 @@ class WaitingHalves:
         return found
 
     def _delete(self, state: FoldState, sequences: list[int]) -> None:
-        keys: list[Item] = [
-            {"p": layout.halves_partition(self._shard), "s": str(item["s"])}
-            for item in self._store.query(
-                config.STATISTICS_TABLE,
-                layout.halves_partition(self._shard),
-                high=layout.halves_sort_key(max(sequences), 999),
-            )
-            if int(str(item["s"]).split("|")[0]) in sequences
-        ]
+        keys = [*self._halves_keys(sequences), *self._filter_keys(state, sequences)]
         after = FoldState()
         after.CopyFrom(state)
         after.version += 1
@@ -189,6 +181,19 @@ class WaitingHalves:
         # Forgotten first: halves that the fold-state does not name are not read any more.
         if self._transact(state, after, []):
             self._store.delete_batch(config.STATISTICS_TABLE, keys)
+
+    def _halves_keys(self, sequences: list[int]) -> Iterator[Item]:
+        partition = layout.halves_partition(self._shard)
+        high = layout.halves_sort_key(max(sequences), layout.PART_MAX)
+        for item in self._store.query(config.STATISTICS_TABLE, partition, high=high):
+            if layout.sequence_in(item["s"]) in sequences:
+                yield {"p": partition, "s": item["s"]}
+
+    def _filter_keys(self, state: FoldState, sequences: list[int]) -> Iterator[Item]:
+        partition = layout.filters_partition(self._shard)
+        for each in state.pending:
+            if each.has_filter and each.sequence in sequences:
+                yield {"p": partition, "s": layout.filter_sort_key(each.sequence)}
 
     def _transact(self, before: FoldState, after: FoldState, puts: list[Put]) -> bool:
         put = fold_state_put(self._shard, before.version, after)

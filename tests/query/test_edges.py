@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.counting import CountingStore
 from chalicelib import config
 from chalicelib.model.edges import EdgeKey, EdgeKind, Edges
 from chalicelib.model.measure import Measure, bucket_of
 from chalicelib.query.edges import edges
 from chalicelib.query.snapshot import Seconds
 from chalicelib.store.remembered import RememberedHalves
+from chalicelib.store.shard import fold_state_put, read_shard
+from chalicelib.summarise import fold as fold_module
+from chalicelib.summarise.fold import FILTERED_BYTES_MIN
 from tests.memory_store import MemoryStore
 from tests.payloads import (
     CLIENT,
@@ -164,12 +169,14 @@ RANGES = [
     st.lists(st.lists(spans, min_size=1, max_size=6), min_size=1, max_size=5),
     st.lists(st.sampled_from(("fold", "roll-up", "one step", "nothing")), min_size=5, max_size=5),
     st.sampled_from((1, 3)),
+    st.sampled_from((1, FILTERED_BYTES_MIN)),
 )
 @settings(max_examples=100, deadline=None)
-def test_the_answer_is_the_same_before_and_after_fold_and_roll_up(batches, doing, shards):
+def test_the_answer_is_the_same_before_and_after_fold_and_roll_up(batches, doing, shards, filtered):
     """What is counted of a call does not depend on what is folded and rolled up, at any range."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(config, "SHARDS_READ", shards)
+        patch.setattr(fold_module, "FILTERED_BYTES_MIN", filtered)
         unfolded, other = MemoryStore(), MemoryStore()
         remembered = RememberedHalves()
         for batch, done in zip(batches, doing, strict=False):
@@ -211,6 +218,54 @@ def test_half_edges_are_read_once():
     warm = store.calls.count("query")
     assert edges(store, seconds_range(NOW, NOW + 1), NOW) == first
     assert store.calls.count("query") - warm == warm + 1
+
+
+def folded_steps(store: ItemStore, steps: int, traces: int) -> list[Made]:
+    """So many steps, a minute apart, of callers with random ids, each in a trace of its own; a caller of each step."""
+    some = random.Random(7)
+    callers: list[Made] = []
+    for step in range(steps):
+        made = [
+            CALL[0]._replace(trace=some.getrandbits(128), span=some.getrandbits(64))
+            for _ in range(traces)
+        ]
+        put(store, made)
+        fold(store, NOW - MINUTE * (steps - step))
+        callers.append(made[0])
+    return callers
+
+
+def callee_of(caller: Made) -> Made:
+    return CALL[1]._replace(trace=caller.trace, parent=caller.span)
+
+
+def test_what_is_read_of_waiting_halves():
+    """An answer reads filters, and the halves of those steps alone that have a trace of what is not folded."""
+    store = CountingStore()
+    callers = folded_steps(store, steps=12, traces=1_000)
+    put(store, [callee_of(callers[3]), CALL[1]])
+    store.forget_counts()
+    assert figures(store)[RPC] == (1, 1)
+    of_step = store.stored_bytes()["halves"] / 12 / 4_096
+    assert of_step > 5
+    assert store.read_units["halves"] == pytest.approx(of_step, abs=1)
+    assert 0 < store.read_units["filters"] < 12 * 1_000 * 5 / 4_096
+
+
+def test_as_the_release_before_wrote():
+    """Where the fold-state tells of no filters the answer is the same, whatever is left in their partition."""
+    store = MemoryStore()
+    callers = folded_steps(store, steps=3, traces=1_000)
+    put(store, [callee_of(callers[1])])
+    expected = figures(store)
+    assert expected[RPC] == (1, 1)
+    state = read_shard(store, 0).state
+    assert all(each.has_filter for each in state.pending)
+    for each in state.pending:
+        each.ClearField("has_filter")
+    state.version += 1
+    store.transact([fold_state_put(0, state.version - 1, state)])
+    assert figures(store) == expected
 
 
 def test_on_dynamodb(store):

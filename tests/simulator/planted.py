@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib import config
 from chalicelib.errors import StoreError
+from chalicelib.model.clew_pb2 import TraceFilter
 from chalicelib.model.halves import trace_ids_in
 from chalicelib.query import edges, statistics
 from chalicelib.queue import sqs
@@ -146,8 +147,8 @@ def _halves_not_kept(patch: pytest.MonkeyPatch) -> None:
 def _halves_let_go_when_checked(patch: pytest.MonkeyPatch) -> None:
     waiting_halves = RememberedHalves.waiting
 
-    def of_the_last_step(self: Any, store: Any, number: int, state: Any) -> Any:
-        found = waiting_halves(self, store, number, state)
+    def of_the_last_step(self: Any, store: Any, number: int, state: Any, *wanted: Any) -> Any:
+        found = waiting_halves(self, store, number, state, *wanted)
         return [kept for kept in found if kept.sequence == state.version]
 
     patch.setattr(RememberedHalves, "waiting", of_the_last_step)
@@ -162,8 +163,8 @@ def _halves_of_lost_folds_read(patch: pytest.MonkeyPatch) -> None:
         self._store.put_batch(config.STATISTICS_TABLE, items)
         return items
 
-    def all_there_are(_: Any, store: Any, number: int, __: Any) -> Any:
-        for sequence, message in shard.read_halves(store, number):
+    def all_there_are(_: Any, store: Any, number: int, *__: Any) -> Any:
+        for sequence, message in shard.read_halves(store, number, 0, 10**15):
             yield Kept(sequence, 0, message, trace_ids_in(message))
 
     patch.setattr(fold.ShardFold, "_waiting_items", put_first)
@@ -175,13 +176,18 @@ def _first_look_remembered(patch: pytest.MonkeyPatch) -> None:
     """What waits is read once for a function's life, as if nobody ever added to it."""
     waiting_halves = RememberedHalves.waiting
 
-    def at_first(self: Any, store: Any, number: int, state: Any) -> Any:
+    def at_first(self: Any, store: Any, number: int, state: Any, *wanted: Any) -> Any:
         looks = self.__dict__.setdefault("looks", {})
         if number not in looks:
-            looks[number] = list(waiting_halves(self, store, number, state))
+            looks[number] = list(waiting_halves(self, store, number, state, *wanted))
         return looks[number]
 
     patch.setattr(RememberedHalves, "waiting", at_first)
+
+
+def _filters_lack_traces(patch: pytest.MonkeyPatch) -> None:
+    """What a step's filter says is true of no trace."""
+    patch.setattr(fold, "trace_filter", lambda _: TraceFilter())
 
 
 def _all_segments_deleted(patch: pytest.MonkeyPatch) -> None:
@@ -220,8 +226,8 @@ def _half_folded_is_deleted(patch: pytest.MonkeyPatch) -> None:
 def _forgotten_beyond_the_view(patch: pytest.MonkeyPatch) -> None:
     after = fold.ShardFold._state_after
 
-    def of_the_view(self: Any, view: Any, planned: Any, *, has_waiting: bool) -> Any:
-        return after(self, view._replace(is_whole=True), planned, has_waiting=has_waiting)
+    def of_the_view(self: Any, view: Any, planned: Any, **has: bool) -> Any:
+        return after(self, view._replace(is_whole=True), planned, **has)
 
     patch.setattr(fold.ShardFold, "_state_after", of_the_view)
 
@@ -318,6 +324,7 @@ PLANTED = [
     Planted("halves kept for one fold", _halves_let_go_when_checked),
     Planted("halves of lost folds are read", _halves_of_lost_folds_read),
     Planted("halves remembered from the first look", _first_look_remembered),
+    Planted("filters lack traces", _filters_lack_traces),
     Planted("every segment is deleted", _all_segments_deleted),
     Planted("half folded is deleted", _half_folded_is_deleted),
     Planted("progress beyond the view forgotten", _forgotten_beyond_the_view),

@@ -98,18 +98,20 @@ class Limits(NamedTuple):
     traces: int
     backlog: Bound
     remembered_bytes: int
+    filtered_bytes: int
 
     def set(self, patch: pytest.MonkeyPatch) -> None:
         for module in (fold, waiting):
             patch.setattr(module, "TARGETS_MAX", self.targets)
         patch.setattr(waiting, "TRACES_MAX", self.traces)
+        patch.setattr(fold, "FILTERED_BYTES_MIN", self.filtered_bytes)
         patch.setattr(job, "BACKLOG_MAX", self.backlog)
 
 
 LIMITS = (
-    Limits(fold.TARGETS_MAX, waiting.TRACES_MAX, job.BACKLOG_MAX, 10**6),
-    Limits(2, 1, Bound(segments=1, stored_bytes=1_000), 0),
-    Limits(4, 1, Bound(segments=2, stored_bytes=1_000_000), 700),
+    Limits(fold.TARGETS_MAX, waiting.TRACES_MAX, job.BACKLOG_MAX, 10**6, fold.FILTERED_BYTES_MIN),
+    Limits(2, 1, Bound(segments=1, stored_bytes=1_000), 0, 1),
+    Limits(4, 1, Bound(segments=2, stored_bytes=1_000_000), 700, 1),
 )
 
 

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chalicelib import config
 from chalicelib.model.clew_pb2 import FoldState
 from chalicelib.model.frame import seal
 from chalicelib.model.halves import halves_messages
+from chalicelib.model.trace_filter import trace_filter
 from chalicelib.store import layout
-from chalicelib.store.remembered import RememberedHalves
+from chalicelib.store.remembered import RememberedHalves, ranges
+from chalicelib.summarise.join import known_among
 from tests.memory_store import MemoryStore
 from tests.model.spans import halves_and_edges_of
-from tests.payloads import CLIENT, Made
+from tests.payloads import CLIENT, Made, span_id, trace_id
 
 SHARD = 3
 
 
-def keep(store: MemoryStore, sequence: int, trace: int) -> None:
-    """What the fold's step of this number writes: a caller's half."""
-    halves, _ = halves_and_edges_of([Made(trace, 1, kind=CLIENT)])
+def keep(store: MemoryStore, sequence: int, *traces: int) -> None:
+    """What the fold's step of this number writes: a caller's half of each trace."""
+    halves, _ = halves_and_edges_of([Made(trace, 1, kind=CLIENT) for trace in traces])
     (message,) = halves_messages(halves)
     key = {"p": layout.halves_partition(SHARD), "s": layout.halves_sort_key(sequence, 0)}
+    value = seal(message.SerializeToString(deterministic=True))
+    store.put_batch(config.STATISTICS_TABLE, [{**key, "v": value, "x": 1}])
+
+
+def keep_filter(store: MemoryStore, sequence: int, *traces: int) -> None:
+    key = {"p": layout.filters_partition(SHARD), "s": layout.filter_sort_key(sequence)}
+    message = trace_filter(b"".join(map(trace_id, traces)))
     value = seal(message.SerializeToString(deterministic=True))
     store.put_batch(config.STATISTICS_TABLE, [{**key, "v": value, "x": 1}])
 
@@ -42,7 +53,7 @@ def traces_of(remembered: RememberedHalves, store: MemoryStore, state: FoldState
 def store() -> MemoryStore:
     store = MemoryStore()
     for sequence in (1, 2, 3):
-        keep(store, sequence, trace=10 + sequence)
+        keep(store, sequence, 10 + sequence)
     store.calls.clear()
     return store
 
@@ -69,7 +80,7 @@ def test_another_database(store):
     """A number that was folded at another time is another step's: the tables were emptied, and filled anew."""
     remembered = RememberedHalves()
     traces_of(remembered, store, state_of(1))
-    keep(store, 1, trace=99)
+    keep(store, 1, 99)
     assert traces_of(remembered, store, state_of(1, folded=200)) == [99]
 
 
@@ -101,3 +112,148 @@ def test_shards_apart(store):
     remembered = RememberedHalves()
     traces_of(remembered, store, state_of(1))
     assert list(remembered.waiting(store, SHARD + 1, state_of(1))) == []
+
+
+SAME_SHORT_ID = 1 << 40
+
+
+class Steps(MemoryStore):
+    """Steps of two traces each, with filters; notes which steps' halves are queried, and how often filters are."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.state = FoldState()
+        for sequence in range(1, count + 1):
+            traces = (2 * sequence, 2 * sequence + 1)
+            keep(self, sequence, *traces)
+            keep_filter(self, sequence, *traces)
+            self.state.pending.add(sequence=sequence, folded_unix_seconds=100, has_filter=True)
+        self.ranges: list[tuple[int, int]] = []
+        self.filter_queries = 0
+
+    def query(self, table, partition, low=None, high=None, **more):
+        if partition == layout.halves_partition(SHARD):
+            self.ranges.append((layout.sequence_in(low), layout.sequence_in(high)))
+        else:
+            self.filter_queries += 1
+        return super().query(table, partition, low, high, **more)
+
+    def found(self, remembered: RememberedHalves, *traces: int) -> set[int]:
+        """Numbers of the traces of what is waiting and may have halves of these."""
+        kept = remembered.waiting(self, SHARD, self.state, set(map(trace_id, traces)))
+        return {int.from_bytes(each, "big") for one in kept for each in one.trace_ids}
+
+
+@pytest.fixture
+def steps() -> Steps:
+    return Steps(6)
+
+
+class TestFilters:
+    def test_only_what_could_matter(self, steps):
+        """Of steps with filters only those are read that have the wanted traces: neighbours by one query."""
+        assert steps.found(RememberedHalves(), 4, 7, 12) == {4, 5, 6, 7, 12, 13}
+        assert steps.ranges == [(2, 3), (6, 6)]
+        assert steps.filter_queries == 1
+
+    def test_none(self, steps):
+        """Where no step has a wanted trace, no half is read."""
+        assert steps.found(RememberedHalves(), 99) == set()
+        assert steps.ranges == []
+
+    def test_collision(self, steps):
+        """A trace that is mistaken for another costs a read."""
+        assert steps.found(RememberedHalves(), 4 + SAME_SHORT_ID) == {4, 5}
+
+    def test_without(self, steps):
+        """A step without a filter, as older releases wrote them, is read whole; so is one whose filter has expired."""
+        steps.state.pending[1].has_filter = False
+        del steps.items[
+            config.STATISTICS_TABLE, layout.filters_partition(SHARD), layout.filter_sort_key(4)
+        ]
+        assert steps.found(RememberedHalves(), 12) == {4, 5, 8, 9, 12, 13}
+
+    def test_left_over(self, steps):
+        """A filter that the fold-state does not name says nothing: that of a step of another time, say."""
+        keep(steps, 2, 50)
+        steps.state.pending[1].has_filter = False
+        assert steps.found(RememberedHalves(), 50) == {50}
+
+    def test_no_filters(self, steps):
+        """Where no step has a filter, none is asked for, and all is one query."""
+        for each in steps.state.pending:
+            each.has_filter = False
+        assert steps.found(RememberedHalves(), 99) == set(range(2, 14))
+        assert (steps.ranges, steps.filter_queries) == ([(1, 6)], 0)
+
+    def test_remembered(self, steps):
+        """Filters and halves are read once, and what was read is there for other traces too."""
+        remembered = RememberedHalves()
+        steps.found(remembered, 4)
+        assert steps.found(remembered, 5, 10) == {4, 5, 10, 11}
+        assert (steps.ranges, steps.filter_queries) == ([(2, 2), (5, 5)], 1)
+
+    def test_all_after_some(self, steps):
+        """Who wants all gets all, and reads what is not known yet."""
+        remembered = RememberedHalves()
+        steps.found(remembered, 4, 8)
+        assert traces_of(remembered, steps, steps.state) == list(range(2, 14))
+        assert steps.ranges == [(2, 2), (4, 4), (1, 1), (3, 3), (5, 6)]
+
+    def test_room_is_given_back(self, steps):
+        """What has served leaves its room, and a filter does where the halves are known."""
+        remembered = RememberedHalves()
+        steps.found(remembered, 4)
+        traces_of(remembered, steps, steps.state)
+        traces_of(remembered, steps, FoldState())
+        assert remembered.bytes_taken == 0
+
+    def test_bounded_queries(self):
+        """However scattered the steps with wanted traces are, there is a bound on queries."""
+        steps = Steps(80)
+        wanted = [2 * sequence for sequence in range(1, 81, 2)]
+        assert steps.found(RememberedHalves(), *wanted) >= set(wanted)
+        assert len(steps.ranges) == 16
+
+
+traces = st.lists(
+    st.sampled_from([1, 2, 3, 1 + SAME_SHORT_ID, 2 + SAME_SHORT_ID]), min_size=1, max_size=3
+)
+filters = st.sampled_from(("there", "gone", "none", "not named"))
+
+
+@given(
+    st.lists(st.tuples(traces, filters), max_size=40),
+    st.lists(st.sets(st.sampled_from([1, 2, 3, 4, 1 + SAME_SHORT_ID])), min_size=1, max_size=3),
+    st.sampled_from((0, 1_000, 10**6)),
+)
+@settings(max_examples=150, deadline=None)
+def test_as_if_all_were_read(steps, asked, room):
+    """What is known of the wanted traces is the same as if everything were read, whatever filters there are."""
+    store, state = MemoryStore(), FoldState()
+    for sequence, (of_step, has) in enumerate(steps, 1):
+        keep(store, sequence, *of_step)
+        if has in ("there", "not named"):
+            keep_filter(store, sequence, *of_step)
+        state.pending.add(
+            sequence=sequence, folded_unix_seconds=100, has_filter=has in ("there", "gone")
+        )
+    remembered = RememberedHalves(room)
+    for wanted in asked:
+        ids = set(map(trace_id, wanted))
+        keys = {(each, span_id(1)) for each in ids}
+        expected = known_among(RememberedHalves().waiting(store, SHARD, state), keys)
+        found = known_among(remembered.waiting(store, SHARD, state, ids), keys)
+        assert found.callers == expected.callers
+
+
+@given(st.sets(st.integers(0, 60)), st.integers(1, 5))
+def test_ranges(places, count_max):
+    """Ranges cover all places in order, are no more than the bound, and cover nothing else if they may be so many."""
+    found = ranges(sorted(places), count_max)
+    covered = [place for first, last in found for place in range(first, last + 1)]
+    assert covered == sorted(set(covered))
+    assert places <= set(covered)
+    assert len(found) <= count_max
+    neighbours = sum(place - 1 not in places for place in places)
+    assert (set(covered) == places) is (neighbours <= count_max)
