@@ -13,6 +13,7 @@ from botocore.config import Config
 
 from chalicelib import config
 from chalicelib.queue.sqs import MessageSender, SqsDeadLetters, SqsSender
+from chalicelib.signer import sign_with_it
 
 if TYPE_CHECKING:
     from chalicelib.access import Access
@@ -43,7 +44,9 @@ def _session() -> botocore.session.Session:
 @cache
 def client(service: str) -> Any:
     """The botocore client of an AWS service, e.g. "sqs"."""
-    return _session().create_client(service, config=_CLIENT_CONFIG)
+    created = _session().create_client(service, config=_CLIENT_CONFIG)
+    sign_with_it(created)
+    return created
 
 
 @cache

@@ -33,7 +33,10 @@ STAGES = {
 EVERYWHERE = {"collector", "config", "errors"}
 FOR_FUNCTIONS = {"wiring", "telemetry"}
 """For `app.py` and each stage's `function.py`: where there are an environment, a clock and AWS."""
-AWS_MODULES = {"queue/sqs.py", "queue/sqs_redrive.py", "store/dynamodb.py", "wiring.py"}
+AWS_MODULES = {
+    *("queue/sqs.py", "queue/sqs_redrive.py", "store/dynamodb.py"),
+    *("signer.py", "wiring.py"),
+}
 
 
 def imports_of(path: Path) -> Iterator[str]:
