@@ -5,6 +5,8 @@ PORT ?= 8000
 MINUTES ?= 10
 VENV := .venv
 PY := $(VENV)/bin/python
+# Side by side, a file in one process: many files have something that their tests share.
+PYTEST_ALL := $(PY) -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 # Wheels alone: nothing is compiled on a laptop.
 PIP_INSTALL := $(PY) -m pip install -q --disable-pip-version-check --only-binary=:all:
 EMULATOR := .venv-emulator
@@ -32,10 +34,10 @@ CHROMIUM_STAMP := $(VENV)/chromium/.installed
 MODEL := chalicelib/model
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo ui infra deploy undeploy check test faults fuzz simulate kills soak contract golden deploy-check screenshots lint bench bench-ui bench-journal bench-scale proto dictionary clean
+.PHONY: help run demo ui infra deploy undeploy check test faults fuzz simulate kills soak contract golden deploy-check screenshots lint bench bench-ui bench-journal bench-scale bench-compiled proto dictionary clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(RUN_STAMP) $(UI) ## the laptop stack (PORT, HOST, DATA_DIR, COMPAT_PORTS, UI_DIR, AWS_ENDPOINT_URL)
 	@exec $(PY) -m infra.local
@@ -56,10 +58,10 @@ undeploy: $(RUN_STAMP) ## delete functions and API (STAGE; DATA=delete: queue an
 		$(if $(filter delete,$(DATA)),--delete-data) $(if $(YES),--yes)
 
 check: lint ## format, lint, types and the fast tests
-	@$(PY) -m pytest -m 'not slow'
+	@$(PYTEST_ALL) -m 'not slow'
 
 test: lint $(UI) $(CHROMIUM_STAMP) $(CLIENTS_STAMPS) ## format, lint, types and all tests
-	@$(PY) -m pytest
+	@$(PYTEST_ALL)
 
 faults: $(DEV_STAMP) ## every fault at every call of AWS
 	@FAULTS=all $(PY) -m pytest tests/faults
@@ -105,6 +107,9 @@ bench-ui: $(DEV_STAMP) $(UI) $(CHROMIUM_STAMP) ## measure the web UI in a browse
 
 bench-scale: $(DEV_STAMP) ## the tables of docs/scale.md, and bad input at its full size
 	@$(PY) -m bench.scale --million
+
+bench-compiled: $(DEV_STAMP) ## measure how much of storing is the interpreter's (wants a C compiler)
+	@$(PY) -m bench.compiled
 
 proto: $(DEV_STAMP) ## compile the protobuf schemas
 	@$(PY) -m grpc_tools.protoc -I $(MODEL) --python_out=$(MODEL) --pyi_out=$(MODEL) $(MODEL)/*.proto

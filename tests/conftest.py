@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -20,3 +23,15 @@ def pytest_runtest_makereport(item, call):
     if report.skipped and not may_skip and os.environ.get("CI") == "true":
         report.outcome = "failed"
         report.longrepr = f"skipped where nothing may be: {report.longrepr}"
+    # What was logged of hostile names may be no UTF-8, in which workers report.
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
+
+
+@pytest.fixture
+def well_known_ports():
+    """Of them a machine has one each, and tests run side by side: one test at a time."""
+    with open(Path(tempfile.gettempdir()) / "clew-well-known-ports.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

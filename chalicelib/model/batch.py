@@ -227,13 +227,17 @@ def _columns_of_beginnings(raws: Sequence[bytes]) -> _Beginnings:
     rests: list[bytes] = []
     try:
         for raw in raws:
-            place = _AFTER_PARENT if raw[_AFTER_ID:30] == PARENT else _AFTER_ID
+            if raw[_AFTER_ID:30] == PARENT:
+                place = _AFTER_PARENT
+                parents.append(raw[30:place])
+            else:
+                place = _AFTER_ID
+                parents.append(b"")
             start = place + raw[place + 1] + 2
             if raw[start] == _KIND:
                 start += 2
             end = start + TIMES.size
             span_ids.append(raw[_BEGIN_BYTES:_AFTER_ID])
-            parents.append(raw[30:place])
             named.append(raw[place:start])
             times.append(raw[start:end])
             rests.append(raw[end:])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from bench.__main__ import PARTS, measure, pages
+from bench.compiled import compile_into
+from bench.compiled import measure as measure_compiled
 from chalicelib import wiring
 
 pytestmark = pytest.mark.slow
@@ -25,3 +29,13 @@ def test_part_runs(part):
     found = measure([part], quick=True)
     assert found
     assert all(content.startswith(("|", "```")) for content in pages(found).values())
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
+def test_compiled(tmp_path):
+    """Compiled modules do what the others do, and each stage of storing is measured in both."""
+    compile_into(tmp_path, ("model/wire",))
+    assert list((tmp_path / "chalicelib" / "model").glob("wire.*.so"))
+    found = measure_compiled(tmp_path, runs=1, spans=1_024, turns=1)
+    assert "all of consume" in found
+    assert min(min(pair) for pair in found.values()) > 0

@@ -22,7 +22,7 @@ PYTHON = PROJECT / ".venv-clients" / "bin" / "python"
 
 
 @pytest.fixture
-def stack():
+def stack(well_known_ports):
     if not PYTHON.exists():
         pytest.skip("make test installs .venv-clients")
     try:

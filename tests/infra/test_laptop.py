@@ -224,6 +224,7 @@ def test_whole_life(laptop, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("port", [4317, 4318])
+@pytest.mark.usefixtures("well_known_ports")
 def test_other_port_taken(laptop, port):
     """A well-known port that is taken, gRPC's too, is said in a line; the rest starts, and SIGTERM ends it."""
     try:
@@ -241,6 +242,7 @@ def test_other_port_taken(laptop, port):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("well_known_ports")
 def test_ui_port_taken(laptop, tmp_path):
     """Where the port of UI_DIR's UI is taken, it does not start without it: that is said, and exit code 1."""
     (tmp_path / "index.html").write_text("<head>")

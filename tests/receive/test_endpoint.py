@@ -220,7 +220,11 @@ def test_json_faults_reject_their_span_alone() -> None:
     "body",
     [
         *(b"\xff\xff\xff\xff", b"hello", GOOD[:-3], b"\x0a\xff\xff\xff\xff\x0f", b"\x00" * 100),
-        *(gzip.compress(GOOD)[:-12], gzip.compress(GOOD) + b"trailing", b"\x1f\x8b\x08garbage"),
+        *(
+            gzip.compress(GOOD, mtime=0)[:-12],
+            gzip.compress(GOOD, mtime=0) + b"trailing",
+            b"\x1f\x8b\x08garbage",
+        ),
     ],
 )
 def test_garbage_is_a_400_in_protobuf(body) -> None:
@@ -302,8 +306,8 @@ def test_too_long_a_body_is_a_413() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        gzip.compress(b"\x0a\x00" * 3_000_000),
-        gzip.compress(b"\x0a" + b"\x80\xdb\xdb\x02" + (b"\x12\x00" * 2_999_680)),
+        gzip.compress(b"\x0a\x00" * 3_000_000, mtime=0),
+        gzip.compress(b"\x0a" + b"\x80\xdb\xdb\x02" + (b"\x12\x00" * 2_999_680), mtime=0),
     ],
     ids=["resource spans", "scope spans"],
 )
