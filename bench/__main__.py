@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import answers, cold, dialects, memory, much, processing, report, sampling
+from bench import answers, calls, cold, dialects, memory, much, processing, report, sampling
 from bench.cost import cost_of, idle_bill, memory_megabytes
 from bench.load import SPANS_PER_TRACE
 from bench.prices import SECONDS_PER_MONTH, total_dollars
@@ -60,6 +60,9 @@ def measure(parts: list[str], *, quick: bool) -> dict[str, Any]:
         found["varieties"] = processing.varieties(runs, spans)
         found["stages"] = processing.consume_stages(runs, spans)
         found["floors"] = processing.floors(runs, spans)
+        found["calls"] = {
+            stage: counted._asdict() for stage, counted in calls.measure(spans).items()
+        }
     if "cold" in parts:
         found["cold"] = cold.measure(1 if quick else cold.RUNS)
     if "cost" in parts:
@@ -103,6 +106,7 @@ def pages(found: dict[str, Any]) -> dict[str, str]:
         made["kinds"] = report.kinds_table(rows[-1])
         made["varieties"] = report.varieties_table(found["varieties"])
         made["stages"] = report.micros_table("stage of consume", found["stages"])
+        made["calls"] = report.calls_table(found["calls"])
         floors = found["floors"]
         made["floors"] = report.micros_table("work", {**floors, "together": sum(floors.values())})
     if rows := found.get("memory"):

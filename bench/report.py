@@ -68,6 +68,13 @@ def micros_table(head: str, rows: dict[str, float]) -> str:
     return table((head, "µs a span"), [[name, f"{micros:.1f}"] for name, micros in rows.items()])
 
 
+def calls_table(rows: dict[str, dict[str, float]]) -> str:
+    return table(
+        ("stage of consume", "calls of C", "calls of Python", "objects kept"),
+        [[name, *(f"{figure:.1f}" for figure in row.values())] for name, row in rows.items()],
+    )
+
+
 def memory_table(rows: dict[str, dict[str, Any]]) -> str:
     return table(
         ("work", "peak MB", "the function's MB"),

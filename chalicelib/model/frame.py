@@ -89,7 +89,7 @@ def reading(what: str) -> Iterator[None]:
     """Turns what goes wrong with contents that are not what they should be into StoreError; a decorator as well."""
     try:
         yield
-    except (DecodeError, ValueError, LookupError, struct.error) as error:
+    except (DecodeError, ValueError, LookupError, OverflowError, struct.error) as error:
         raise StoreError(f"stored bytes are no {what}: {error!r}") from error
 
 

@@ -118,9 +118,13 @@ def read_filters(
     partition = layout.filters_partition(shard)
     low, high = map(layout.filter_sort_key, (first_sequence, last_sequence))
     for item in store.query(config.STATISTICS_TABLE, partition, low, high):
-        with reading("trace filter"):
-            short_ids = short_ids_in(message_in(TraceFilter, _value(item)))
-        yield layout.sequence_in(item["s"]), short_ids
+        yield layout.sequence_in(item["s"]), filter_in(_value(item))
+
+
+@reading("trace filter")
+def filter_in(value: bytes) -> array[int]:
+    """The short ids in a filter's value, ascending. Raises StoreError if it is damaged."""
+    return short_ids_in(message_in(TraceFilter, value))
 
 
 def read_consistently(

@@ -37,6 +37,7 @@ from chalicelib.receive.split import messages_of
 from chalicelib.store.chunk import PACKED_VERSION, built_in, built_in_seal, traces_data_of
 from chalicelib.store.search_block import VERSION, rows_in
 from chalicelib.store.segment import entries_in
+from chalicelib.store.shard import filter_in
 from chalicelib.store.targets import EDGES, STATISTICS, catalogue_of, edges_in, statistics_in
 from chalicelib.store.traces import StoredChunk, distinct_spans
 from chalicelib.summarise.join import NewHalves
@@ -154,6 +155,10 @@ def _targets(value: bytes) -> str:
     return "target"
 
 
+def _filter(value: bytes) -> str:
+    return f"{min(len(filter_in(value)), 3)} traces"
+
+
 def _sealed(read: Callable[[bytes], str]) -> Callable[[bytes], str]:
     """Of contents: in a frame that is whole, so that damage reaches what is inside."""
     return lambda content: read(seal(content))
@@ -188,6 +193,8 @@ DECODERS: dict[str, Decoder] = {
     f"segment{CONTENT}": Decoder(_sealed(_segment), StoreError, 15),
     "target": Decoder(_targets, StoreError, 15),
     f"target{CONTENT}": Decoder(_sealed(_targets), StoreError, 15),
+    "trace-filter": Decoder(_filter, StoreError, 15),
+    f"trace-filter{CONTENT}": Decoder(_sealed(_filter), StoreError, 15),
 }
 
 
