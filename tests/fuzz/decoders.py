@@ -189,8 +189,9 @@ DECODERS: dict[str, Decoder] = {
     f"search-block{CONTENT}": Decoder(
         _sealed(lambda value: f"{min(len(rows_in(value)), 3)} rows"), StoreError, 15
     ),
-    "segment": Decoder(_segment, StoreError, 15),
-    f"segment{CONTENT}": Decoder(_sealed(_segment), StoreError, 15),
+    # An entry may be empty, and then has two bytes.
+    "segment": Decoder(_segment, StoreError, 100),
+    f"segment{CONTENT}": Decoder(_sealed(_segment), StoreError, 100),
     "target": Decoder(_targets, StoreError, 15),
     f"target{CONTENT}": Decoder(_sealed(_targets), StoreError, 15),
     "trace-filter": Decoder(_filter, StoreError, 15),
