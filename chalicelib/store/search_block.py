@@ -11,10 +11,10 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections import Counter, defaultdict
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import accumulate, chain, count, pairwise, repeat
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from chalicelib.model.attribute import NO_HASH, AttributeHashes, event_hash, link_hash
 from chalicelib.model.clew_pb2 import SearchBlock
@@ -57,6 +57,8 @@ _hash_of = _hashes.__getitem__
 
 DURATION_STEP_MAX = 255
 
+Parts = TypeVar("Parts", "list[Any]", "array[Any]")
+
 
 def duration_step(duration_nano: int) -> int:
     """A duration in steps of an eighth to a quarter of it, as fits a byte: a longer one's is never less."""
@@ -90,6 +92,10 @@ class SearchRow(NamedTuple):
     longest_span_hashes: Sequence[int] = ()
     """Its attributes', its resource's, events' and links', perhaps with NO_HASH among them; of a row that is made, not
     of one that is read."""
+
+
+# What SearchRow(…) comes to, at half its price.
+_new_row: partial[SearchRow] = partial(tuple.__new__, SearchRow)
 
 
 class Block(NamedTuple):
@@ -168,8 +174,7 @@ def _row(
         _NONE_COMMON,
         of_longest,
     )
-    # What SearchRow(…) comes to, at half its price.
-    return tuple.__new__(SearchRow, fields)
+    return _new_row(fields)
 
 
 def _hashes_of_links_and_events(batch: SpanBatch, start: int, end: int) -> Iterator[int]:
@@ -351,54 +356,46 @@ def _little_endian(hashes: Iterable[int]) -> bytes:
 def rows_in(value: bytes) -> list[SearchRow]:
     """The rows of a block's value. Raises StoreError as `unseal` does."""
     block = message_in(SearchBlock, value, VERSION)
-    names, trace_ids = list(block.names), block.trace_ids
-    has_event_hashes = block.has_event_hashes
-    name_indices = list(block.span_names)
-    hashes = array("H", block.attribute_hashes)
-    name_ranges = pairwise(accumulate(block.span_name_counts, initial=0))
-    hash_ranges = pairwise(accumulate(block.attribute_hash_counts, initial=0))
-    names_of_common_hashes = _names_of_common_hashes(block, names)
+    names, trace_ids, hashes = (
+        list(block.names),
+        block.trace_ids,
+        array("H", block.attribute_hashes),
+    )
+    rows = len(block.service)
+    # The same few sets of names come again and again.
+    indices_of_rows = list(map(tuple, _parts(list(block.span_names), block.span_name_counts)))
+    names_at = {
+        indices: frozenset(map(names.__getitem__, indices)) for indices in set(indices_of_rows)
+    }
     columns = zip(
-        block.service,
+        [trace_ids[place : place + 16] for place in range(0, len(trace_ids), 16)],
+        map(names.__getitem__, block.service),
         block.first_start_time_unix_nano,
         block.longest_duration_nano,
         block.shortest_duration_nano,
-        block.errors,
-        name_ranges,
-        hash_ranges,
+        map(bool, block.errors),
+        map(names_at.__getitem__, indices_of_rows),
+        _parts(hashes, block.attribute_hash_counts),
+        repeat(block.has_event_hashes, rows),
         # Of an older block, whose rows do not tell their longest span: any may last as long.
-        block.others_longest_steps or repeat(DURATION_STEP_MAX, len(block.service)),
-        block.longest_span_names or bytes(len(block.service)),
+        block.others_longest_steps or repeat(DURATION_STEP_MAX, rows),
+        [
+            names[indices[place]]
+            for indices, place in zip(
+                indices_of_rows, block.longest_span_names or bytes(rows), strict=True
+            )
+        ],
+        map(_LONGEST_HAS_ERROR.__eq__, block.errors),
+        repeat(_names_of_common_hashes(block, names), rows),
+        repeat((), rows),
         strict=True,
     )
-    return [
-        SearchRow(
-            trace_ids[16 * i : 16 * i + 16],
-            names[service],
-            first_start,
-            longest,
-            shortest,
-            bool(error),
-            frozenset(map(names.__getitem__, name_indices[names_start:names_end])),
-            hashes[hashes_start:hashes_end],
-            has_event_hashes,
-            others_step,
-            names[name_indices[names_start + longest_name]],
-            error == _LONGEST_HAS_ERROR,
-            names_of_common_hashes,
-        )
-        for i, (
-            service,
-            first_start,
-            longest,
-            shortest,
-            error,
-            (names_start, names_end),
-            (hashes_start, hashes_end),
-            others_step,
-            longest_name,
-        ) in enumerate(columns)
-    ]
+    return list(map(_new_row, columns))
+
+
+def _parts(values: Parts, counts: Sequence[int]) -> list[Parts]:
+    """So many of the values in each, in order."""
+    return [values[start:end] for start, end in pairwise(accumulate(counts, initial=0))]
 
 
 def _names_of_common_hashes(block: SearchBlock, names: list[str]) -> dict[int, frozenset[str]]:
