@@ -15,7 +15,8 @@ from chalicelib.model.batch import batches_of
 from chalicelib.queue.message import payload_of
 from chalicelib.store.half_edges import half_edges_of
 from chalicelib.store.packed import pack, runs_by_trace
-from chalicelib.store.search_block import blocks_of, rows_of
+from chalicelib.store.search_block import blocks_of
+from chalicelib.store.search_row import rows_of
 from chalicelib.store.segment import segments_of
 
 if TYPE_CHECKING:

@@ -27,7 +27,8 @@ from chalicelib.store.half_edges import half_edges_of
 from chalicelib.store.items import Put
 from chalicelib.store.packed import pack, runs_by_trace
 from chalicelib.store.remembered import RememberedHalves
-from chalicelib.store.search_block import blocks_of, rows_of
+from chalicelib.store.search_block import blocks_of
+from chalicelib.store.search_row import rows_of
 from chalicelib.store.segment import segments_of
 from chalicelib.store.shard import read_shard
 from chalicelib.summarise.job import summarise_shards

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from chalicelib.model.edges import CallCounts
     from chalicelib.model.http import Answer
     from chalicelib.model.span import Span
-    from chalicelib.store.search_block import SearchRow
+    from chalicelib.store.search_row import SearchRow
 
 _logger = logging.getLogger(__name__)
 

@@ -23,7 +23,8 @@ from chalicelib.model.names import OTHER_SERVICES, is_cut, is_named, key_name, m
 from chalicelib.query.read_ahead import THREADS, ReadAhead
 from chalicelib.query.services import hours_of_services
 from chalicelib.query.trace import Summary, summary_of
-from chalicelib.store.search_block import EVERY_SERVICE, HOUR_NANO, duration_step
+from chalicelib.store.search_block import EVERY_SERVICE
+from chalicelib.store.search_row import HOUR_NANO, duration_step
 from chalicelib.store.traces import is_cut_off, read_rows, read_spans
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from chalicelib.model.span import Span
     from chalicelib.query.parameters import Search
     from chalicelib.store.items import ItemStore
-    from chalicelib.store.search_block import SearchRow
+    from chalicelib.store.search_row import SearchRow
 
 TRACES_READ_MAX = 5_000
 """Of one search: bounds what a question that the index narrows badly can cost."""

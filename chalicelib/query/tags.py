@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from chalicelib.model.span import Span
     from chalicelib.query.parameters import Search
-    from chalicelib.store.search_block import SearchRow
+    from chalicelib.store.search_row import SearchRow
 
 Tag = tuple[str, str]
 Pair = tuple[bytes, bytes]

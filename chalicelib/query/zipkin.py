@@ -23,7 +23,7 @@ from chalicelib.query.search import has_hash
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from chalicelib.store.search_block import SearchRow
+    from chalicelib.store.search_row import SearchRow
 
     Parameters = Mapping[str, Sequence[str]]
 

@@ -19,7 +19,8 @@ from chalicelib.model.batch import SpanBatch, batches_of
 from chalicelib.store import layout
 from chalicelib.store.chunk import Seal, built_in_seal, chunks_of
 from chalicelib.store.items import ConditionFailed, Item, Put
-from chalicelib.store.search_block import blocks_of, rows_of
+from chalicelib.store.search_block import blocks_of
+from chalicelib.store.search_row import rows_of
 from chalicelib.store.segment import Segment, segments_of
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from chalicelib.store.items import Item, ItemStore
-    from chalicelib.store.search_block import SearchRow
+    from chalicelib.store.search_row import SearchRow
 
 
 class StoredChunk(NamedTuple):

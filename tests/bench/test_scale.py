@@ -13,7 +13,8 @@ import pytest
 from bench import scale
 from chalicelib.store import layout
 from chalicelib.store.layout import shard_of_block, shard_of_service, shard_of_trace
-from chalicelib.store.search_block import blocks_of, rows_of
+from chalicelib.store.search_block import blocks_of
+from chalicelib.store.search_row import rows_of
 from chalicelib.store.segment import entries_in, segments_of
 from tests.model.spans import batches
 from tests.payloads import CLIENT, NOON_NANO, SERVER, Made

@@ -13,15 +13,8 @@ from chalicelib.model.names import key_name
 from chalicelib.query.parameters import Range, Search
 from chalicelib.query.search import Conditions
 from chalicelib.query.tags import TagConditions
-from chalicelib.store.search_block import (
-    DURATION_STEP_MAX,
-    VERSION,
-    SearchRow,
-    blocks_of,
-    duration_step,
-    rows_in,
-    rows_of,
-)
+from chalicelib.store.search_block import VERSION, blocks_of, rows_in
+from chalicelib.store.search_row import DURATION_STEP_MAX, SearchRow, duration_step, rows_of
 from tests.model.spans import batches, spans
 from tests.payloads import MILLI, Made
 from tests.query.test_search import searches
