@@ -138,7 +138,8 @@ def measure_message(measure: Measure) -> MeasureMessage:
 
 def measure_from(message: MeasureMessage) -> Measure:
     """The inverse of `measure_message`."""
-    buckets = zip(accumulate(message.bucket_gaps), message.bucket_counts, strict=True)
+    # A copy of a field is made at once; gone through as it is, it makes each number by itself.
+    buckets = zip(accumulate(message.bucket_gaps[:]), message.bucket_counts[:], strict=True)
     return Measure(message.calls, message.errors, message.duration_sum_nano, dict(buckets))
 
 
@@ -148,14 +149,14 @@ def merged_message(messages: Sequence[MeasureMessage]) -> MeasureMessage:
     if not others:
         return first
     total = measure_from(first)
-    buckets = total.buckets
+    buckets, count_of = total.buckets, total.buckets.get
     for message in others:
         total.calls += message.calls
         total.errors += message.errors
         total.duration_sum_nano += message.duration_sum_nano
-        gaps, counts = message.bucket_gaps, message.bucket_counts
+        gaps, counts = message.bucket_gaps[:], message.bucket_counts[:]
         for bucket, count in zip(accumulate(gaps), counts, strict=True):
-            buckets[bucket] = buckets.get(bucket, 0) + count
+            buckets[bucket] = count_of(bucket, 0) + count
     total.duration_sum_nano = min(_SUM_MAX, total.duration_sum_nano)
     if 0 in buckets.values():
         total.buckets = {bucket: count for bucket, count in buckets.items() if count}
