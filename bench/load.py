@@ -140,6 +140,8 @@ class Variety(NamedTuple):
     """That each trace's path is drawn from; 0: the usual four."""
     attributes: int = 0
     """That every span has at least."""
+    has_trace_state: bool = False
+    """Whether every span has one, as OpenTelemetry's probability sampler writes it: the trace's own."""
 
 
 def varied(variety: Variety, seed: int, span_count: int, spans_per_request: int) -> list[bytes]:
@@ -160,6 +162,9 @@ def varied(variety: Variety, seed: int, span_count: int, spans_per_request: int)
                 first = number * 7_919 % variety.services
                 service = (first + service) % variety.services
             fields = {**span.fields, "name": name}
+            if variety.has_trace_state:
+                # The random part is the trace's.
+                fields["trace_state"] = f"ot=th:8;rv:{fields['trace_id'][-7:].hex()}"
             spans.append(SentSpan(service, fields, attributes))
     return [request_body(batch) for batch in chunked(spans, spans_per_request)]
 

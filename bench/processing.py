@@ -90,6 +90,7 @@ VARIETIES = {
     "1,000 span names": Variety(span_names=1_000),
     "100 services": Variety(services=100),
     "50 attributes a span": Variety(attributes=50),
+    "a trace state in each span": Variety(has_trace_state=True),
     "all of these": Variety(1_000, 100, 50),
 }
 

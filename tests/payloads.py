@@ -34,6 +34,7 @@ class Made(NamedTuple):
     resource: tuple[tuple[str, Any], ...] = ()
     events: tuple[tuple[str, tuple[tuple[str, str | bool], ...]], ...] = ()
     """(Name, attributes); at the start."""
+    trace_state: str = ""
 
 
 def trace_id(number: int) -> bytes:
@@ -64,6 +65,7 @@ def _add(spans: Any, made: Made) -> None:
     span = spans.add(
         trace_id=trace_id(made.trace),
         span_id=span_id(made.span),
+        trace_state=made.trace_state,
         parent_span_id=span_id(made.parent) if made.parent else b"",
         name=made.name,
         kind=made.kind,

@@ -49,11 +49,11 @@ _AFTER_ID, _AFTER_PARENT = 28, 38
 """Where the name is, after the span id; and with a parent's id between."""
 PARENT = b'"\x08'
 """Tag and length of a parent's id."""
-_NAME_TAG, KIND_TAG = b"*", b"0"
+TRACE_STATE_TAG, _NAME_TAG, KIND_TAG = b"\x1a", b"*", b"0"
 START_TAG, END_TAG = b"9", b"A"
 TIMES = struct.Struct("<cQcQ")
 """Start and end, each with its tag."""
-_KIND = KIND_TAG[0]
+_TRACE_STATE, _KIND = TRACE_STATE_TAG[0], KIND_TAG[0]
 
 _NO_FLAGS = 77
 """A span that has these is not cut. (A small number costs no object.)"""
@@ -80,8 +80,8 @@ class Cut(NamedTuple):
     parents: Sequence[bytes]
     """As they were sent; empty for none."""
     texts: Sequence[bytes]
-    """Three of each span: tag and length of a span of which name, kind and rest are left; the name with its tag and
-    length, and the kind after it; the rest, which follows the times."""
+    """Three of each span: tag and length of a span of which the following are left; the trace state if there is one,
+    the name and the kind, with their tags; the rest, which follows the times."""
 
 
 class Attributes(NamedTuple):
@@ -209,6 +209,8 @@ class _Beginnings(NamedTuple):
 
     trace_ids: list[bytes]
     span_ids: list[bytes]
+    trace_states: dict[int, bytes]
+    """Place of a span → its trace state, with tag and length: few senders write any."""
     parents: list[bytes]
     named: list[bytes]
     names: Sequence[str]
@@ -221,6 +223,7 @@ class _Beginnings(NamedTuple):
 def _columns_of_beginnings(raws: Sequence[bytes]) -> _Beginnings:
     """Raises _Unlike."""
     span_ids: list[bytes] = []
+    trace_states: dict[int, bytes] = {}
     parents: list[bytes] = []
     named: list[bytes] = []
     times: list[bytes] = []
@@ -230,6 +233,10 @@ def _columns_of_beginnings(raws: Sequence[bytes]) -> _Beginnings:
             if raw[_AFTER_ID:30] == PARENT:
                 place = _AFTER_PARENT
                 parents.append(raw[30:place])
+            elif raw[_AFTER_ID] == _TRACE_STATE:
+                trace_state, parent, place = _after_id(raw)
+                trace_states[len(parents)] = trace_state
+                parents.append(parent)
             else:
                 place = _AFTER_ID
                 parents.append(b"")
@@ -255,6 +262,7 @@ def _columns_of_beginnings(raws: Sequence[bytes]) -> _Beginnings:
     return _Beginnings(
         list(map(trace_ids.__getitem__, begins)),
         span_ids,
+        trace_states,
         parents,
         named,
         names,
@@ -263,6 +271,19 @@ def _columns_of_beginnings(raws: Sequence[bytes]) -> _Beginnings:
         durations,
         rests,
     )
+
+
+def _after_id(raw: bytes) -> tuple[bytes, bytes, int]:
+    """Of a span with a trace state: this, with tag and length; its parent's id, empty for none; where its name is."""
+    size = raw[_AFTER_ID + 1]
+    # A first byte of more is a number of several.
+    if size > 127:
+        raise _Unlike
+    place = _AFTER_ID + 2 + size
+    trace_state = raw[_AFTER_ID:place]
+    if raw[place : place + 2] == PARENT:
+        return trace_state, raw[place + 2 : place + 10], place + 10
+    return trace_state, b"", place
 
 
 def _trace_id(begin: bytes) -> bytes:
@@ -307,8 +328,11 @@ def _cut_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
     flags = _column(columns.flags[:], _NO_FLAGS, count, 0)
     statuses = _column(columns.status[:], NO_MESSAGE, count, b"")
     is_error = {each: Status.FromString(each).code == STATUS_ERROR for each in set(statuses)}
-    sizes = map(add, map(len, of.named), map(len, of.rests))
-    texts = zip(map(_prefixes.__getitem__, sizes), of.named, of.rests, strict=True)
+    named = of.named
+    if states := of.trace_states:
+        named = [states.get(place, b"") + each for place, each in enumerate(named)]
+    sizes = map(add, map(len, named), map(len, of.rests))
+    texts = zip(map(_prefixes.__getitem__, sizes), named, of.rests, strict=True)
     return SpanBatch(
         scope,
         of.trace_ids,

@@ -25,6 +25,7 @@ from chalicelib.model.batch import (
     PARENT,
     START_TAG,
     TIMES,
+    TRACE_STATE_TAG,
 )
 from chalicelib.model.shadow_pb2 import ResourceSpans, ScopeSpans, TracesData
 from chalicelib.model.span import head_of
@@ -248,9 +249,12 @@ def _scope_spans(content: bytes, rows: _Rows) -> bytes:
         if code == WHOLE:
             parts += (_span_prefixes[len(text)], text)
             continue
-        place = text[1] + 2
+        name = text[1] + 2 if text.startswith(TRACE_STATE_TAG) else 0
+        place = name + text[name + 1] + 2
         if text[place : place + 1] == KIND_TAG:
             place += 2
-        raw = b"".join((begin, next(ids), parent, text[:place], next(times), text[place:]))
+        raw = b"".join(
+            (begin, next(ids), text[:name], parent, text[name:place], next(times), text[place:])
+        )
         parts += (_span_prefixes[len(raw)], raw)
     return field(2, b"".join(parts))

@@ -87,13 +87,15 @@ def test_cut(raws):
             for place, raw in enumerate(batch.raws):
                 times = batch.start_times_unix_nano[place], batch.durations_nano[place]
                 parent = batch.cut.parents[place]
-                prefix, name, rest = batch.cut.texts[3 * place : 3 * place + 3]
-                assert prefix + name + rest == field(2, name + rest)
+                prefix, named, rest = batch.cut.texts[3 * place : 3 * place + 3]
+                assert prefix + named + rest == field(2, named + rest)
+                name = named.index(b"*") if named.startswith(b"\x1a") else 0
                 assert raw == b"".join(
                     (
                         b"\n\x10" + batch.trace_ids[place] + b"\x12\x08" + batch.span_ids[place],
+                        named[:name],
                         parent and b'"\x08' + parent,
-                        name,
+                        named[name:],
                         b"9" + times[0].to_bytes(8, "little"),
                         b"A" + sum(times).to_bytes(8, "little"),
                         rest,

@@ -25,7 +25,7 @@ _STATUSES = (
 _SPELLINGS: dict[str, list[bytes]] = {
     "trace_id": [field(1, trace_id(1)), field(1, trace_id(2)), field(1, b"0" * 16)],
     "span_id": [field(2, span_id(i)) for i in (1, 2, 3, 0x3941_0000_0000_0001)],
-    "trace_state": [field(3, b"a=b"), field(3, b"")],
+    "trace_state": [field(3, each) for each in (b"a=b", b"", b"s" * 127, b"s" * 128)],
     "parent": [field(4, span_id(i)) for i in (1, 2, 0)] + [field(4, b"")],
     "name": [field(5, each.encode()) for each in ("GET", "ü0x", "", "n" * 127, "n" * 128)],
     "kind": [b"0" + bytes((kind,)) for kind in (0, 1, 2, 3, 5, 77)]
@@ -64,6 +64,7 @@ def _as_sdks_do() -> st.SearchStrategy[bytes]:
     """With nothing of the beginning again, but now and then."""
     beginning = st.tuples(
         *map(_spelt, ("trace_id", "span_id")),
+        st.sampled_from([b"", b"", *_SPELLINGS["trace_state"][:3]]),
         st.sampled_from([b"", *_SPELLINGS["parent"][:3]]),
         st.sampled_from(_SPELLINGS["name"][:2]),
         st.sampled_from([b"", b"0\x01", b"0\x02", b"0\x03", b"0\x05", b"0\x4d"]),

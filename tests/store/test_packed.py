@@ -74,18 +74,39 @@ def test_one_unfit():
     assert sorted(codes_of(made)) == sorted([ROOT, WHOLE, FOREIGN, FIRST + 1])
 
 
-@pytest.mark.parametrize("made", [Made(1, 1, name="n" * 200), Made(1, 1, start=0)])
+@pytest.mark.parametrize(
+    "made",
+    [Made(1, 1, name="n" * 200), Made(1, 1, start=0), Made(1, 1, trace_state="a=" + "b" * 126)],
+)
 def test_unfit(made):
-    """A long name, and a time that is not there, leave a span whole."""
+    """A long name or trace state, and a time that is not there, leave a span whole."""
     assert codes_of([made]) == [WHOLE]
 
 
 @pytest.mark.parametrize(
-    "made", [Made(1, 1, kind=0), Made(1, 1, name="n" * 127), Made(1, 1, duration=0)]
+    "made",
+    [
+        Made(1, 1, kind=0),
+        Made(1, 1, name="n" * 127),
+        Made(1, 1, duration=0),
+        Made(1, 1, trace_state="a=" + "b" * 125),
+    ],
 )
 def test_fit(made):
-    """Without a kind, with a name that is not too long, and in no time, a span is packed."""
+    """Without a kind, in no time, with a name and a trace state that are not too long, a span is packed."""
     assert codes_of([made]) == [ROOT]
+
+
+def test_trace_states():
+    """With a trace state and without one, spans of a trace are packed together, and come back as they were sent."""
+    made = [
+        Made(1, 1, trace_state="ot=th:8"),
+        Made(1, 2, parent=1, trace_state="ot=th:8,es=s:1"),
+        Made(1, 3, parent=2),
+        Made(1, 4, parent=99, trace_state="ot=th:8"),
+    ]
+    assert codes_of(made) == [ROOT, FIRST, FIRST + 1, FOREIGN]
+    assert raws_in(repacked(payload(made))[TRACE]) == raws_in(payload(made))
 
 
 @pytest.mark.parametrize("count", [252, 253, 254, pytest.param(66_000, marks=pytest.mark.slow)])
