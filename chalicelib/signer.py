@@ -1,4 +1,4 @@
-"""Requests to AWS, signed as botocore signs them (Signature Version 4), in a quarter of its time.
+"""Requests to AWS, signed as botocore signs them (Signature Version 4), in a third of its time.
 
 botocore reads the headers of a request four times over to sign it, and makes the day's key anew for each: a quarter of
 what a call of DynamoDB takes. The requests of DynamoDB and SQS are all of one form; any other is left to botocore.
