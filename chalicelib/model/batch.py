@@ -2,26 +2,24 @@
 
     payloads ──batches_of──▶ SpanBatch(scope, trace_ids, span_ids, …)     payload ──spans_of──▶ Span …
 
-OpenTelemetry's SDKs begin a span with trace id, span id, perhaps a parent, name, perhaps a kind, and both times. Such
-spans are *cut* there, at places that can be found again; what they are cut into is also what is stored of them
-(`store/packed.py`). What is left of them is parsed at once: messages that follow each other are a message too, one
-whose every field is repeated, a column of that field of all of them. Between them stand values that none of them can
-have, so that it is known whose a value is.
+Spans as OpenTelemetry's SDKs write them are *cut* (`beginning.py`). What is left of them is parsed at once: messages
+that follow each other are a message too, one whose every field is repeated, a column of that field of all of them.
+Between them stand values that none of them can have, so that it is known whose a value is.
 
 Spans that are written otherwise are parsed one by one.
 """
 
 from __future__ import annotations
 
-import struct
 from collections import defaultdict
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain, compress, pairwise, repeat
-from operator import add, not_, sub
+from operator import add, not_
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError
 
+from chalicelib.model.beginning import BEGIN_BYTES, Unlike, beginnings_of
 from chalicelib.model.shadow_pb2 import Span as ShadowSpan
 from chalicelib.model.shadow_pb2 import SpanColumns, Status
 from chalicelib.model.span import (
@@ -42,18 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from chalicelib.model.span import Scope
-
-_BEGIN_BYTES = 20
-"""Tag, length and trace id; tag and length of the span id."""
-_AFTER_ID, _AFTER_PARENT = 28, 38
-"""Where the name is, after the span id; and with a parent's id between."""
-PARENT = b'"\x08'
-"""Tag and length of a parent's id."""
-TRACE_STATE_TAG, _NAME_TAG, KIND_TAG = b"\x1a", b"*", b"0"
-START_TAG, END_TAG = b"9", b"A"
-TIMES = struct.Struct("<cQcQ")
-"""Start and end, each with its tag."""
-_TRACE_STATE, _KIND = TRACE_STATE_TAG[0], KIND_TAG[0]
 
 _NO_FLAGS = 77
 """A span that has these is not cut. (A small number costs no object.)"""
@@ -152,7 +138,7 @@ def spans_of(payload: bytes, scopes: Scopes) -> Iterator[Span]:
 def _in_order(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
     try:
         return _cut_batch(scope, raws)
-    except _Unlike:
+    except Unlike:
         return _uncut_batch(scope, raws)
 
 
@@ -167,21 +153,17 @@ def batches_of(payloads: Iterable[bytes]) -> Iterator[SpanBatch]:
                 begins = begins_by_scope[scope] = defaultdict(list)
             for raw in raws:
                 # Where nearly every sender has the trace id. Of others, a trace's spans may be apart.
-                begins[raw[:_BEGIN_BYTES]].append(raw)
+                begins[raw[:BEGIN_BYTES]].append(raw)
     for scope, begins in begins_by_scope.items():
         raws = list(chain.from_iterable(begins.values()))
         for start in range(0, len(raws), _TOGETHER_MAX):
             yield from _batches(scope, raws[start : start + _TOGETHER_MAX])
 
 
-class _Unlike(Exception):
-    """Not all of the spans are written as OpenTelemetry's SDKs do."""
-
-
 def _batches(scope: Scope, raws: Sequence[bytes]) -> Iterator[SpanBatch]:
     try:
         yield _cut_batch(scope, raws)
-    except _Unlike:
+    except Unlike:
         alike = [_is_alike(raw) for raw in raws]
         if not any(alike) or len(raws) == 1:
             yield _uncut_batch(scope, raws)
@@ -198,128 +180,15 @@ def _batches(scope: Scope, raws: Sequence[bytes]) -> Iterator[SpanBatch]:
 def _is_alike(raw: bytes) -> bool:
     """Whether a span begins as OpenTelemetry's SDKs write it, and ends no earlier than it starts."""
     try:
-        _columns_of_beginnings([raw])
-    except _Unlike:
+        beginnings_of([raw])
+    except Unlike:
         return False
     return True
 
 
-class _Beginnings(NamedTuple):
-    """Of spans that are cut: what is before their rests."""
-
-    trace_ids: list[bytes]
-    span_ids: list[bytes]
-    trace_states: dict[int, bytes]
-    """Place of a span → its trace state, with tag and length: few senders write any."""
-    parents: list[bytes]
-    named: list[bytes]
-    names: Sequence[str]
-    kinds: Sequence[int]
-    start_times_unix_nano: Sequence[int]
-    durations_nano: list[int]
-    rests: list[bytes]
-
-
-def _columns_of_beginnings(raws: Sequence[bytes]) -> _Beginnings:
-    """Raises _Unlike."""
-    span_ids: list[bytes] = []
-    trace_states: dict[int, bytes] = {}
-    parents: list[bytes] = []
-    named: list[bytes] = []
-    times: list[bytes] = []
-    rests: list[bytes] = []
-    try:
-        for raw in raws:
-            if raw[_AFTER_ID:30] == PARENT:
-                place = _AFTER_PARENT
-                parents.append(raw[30:place])
-            elif raw[_AFTER_ID] == _TRACE_STATE:
-                trace_state, parent, place = _after_id(raw)
-                trace_states[len(parents)] = trace_state
-                parents.append(parent)
-            else:
-                place = _AFTER_ID
-                parents.append(b"")
-            start = place + raw[place + 1] + 2
-            if raw[start] == _KIND:
-                start += 2
-            end = start + TIMES.size
-            span_ids.append(raw[_BEGIN_BYTES:_AFTER_ID])
-            named.append(raw[place:start])
-            times.append(raw[start:end])
-            rests.append(raw[end:])
-    except IndexError:
-        raise _Unlike from None
-    starts, ends = _starts_and_ends(b"".join(times), len(raws))
-    durations = list(map(sub, ends, starts))
-    if min(durations) < 0:
-        raise _Unlike
-    # What few spans differ in is looked at once for all that are equal.
-    begins = [raw[:_BEGIN_BYTES] for raw in raws]
-    trace_ids = {begin: _trace_id(begin) for begin in set(begins)}
-    names_and_kinds = {each: _name_and_kind(each) for each in set(named)}
-    names, kinds = zip(*map(names_and_kinds.__getitem__, named), strict=True)
-    return _Beginnings(
-        list(map(trace_ids.__getitem__, begins)),
-        span_ids,
-        trace_states,
-        parents,
-        named,
-        names,
-        kinds,
-        starts,
-        durations,
-        rests,
-    )
-
-
-def _after_id(raw: bytes) -> tuple[bytes, bytes, int]:
-    """Of a span with a trace state: this, with tag and length; its parent's id, empty for none; where its name is."""
-    size = raw[_AFTER_ID + 1]
-    # A first byte of more is a number of several.
-    if size > 127:
-        raise _Unlike
-    place = _AFTER_ID + 2 + size
-    trace_state = raw[_AFTER_ID:place]
-    if raw[place : place + 2] == PARENT:
-        return trace_state, raw[place + 2 : place + 10], place + 10
-    return trace_state, b"", place
-
-
-def _trace_id(begin: bytes) -> bytes:
-    if begin[:2] != b"\n\x10" or begin[18:] != b"\x12\x08":
-        raise _Unlike
-    return begin[2:18]
-
-
-def _name_and_kind(named: bytes) -> tuple[str, int]:
-    end = 2 + named[1]
-    kind = named[end + 1] if len(named) > end else UNSPECIFIED
-    # A first byte of more is a number of several.
-    if named[:1] != _NAME_TAG or named[1] > 127 or kind > 127:
-        raise _Unlike
-    return named[2:end].decode(), kind if kind <= CONSUMER else UNSPECIFIED
-
-
-def _starts_and_ends(times: bytes, count: int) -> tuple[Sequence[int], Sequence[int]]:
-    if (
-        len(times) != count * TIMES.size
-        or times[:: TIMES.size] != START_TAG * count
-        or times[TIMES.size // 2 :: TIMES.size] != END_TAG * count
-    ):
-        raise _Unlike
-    both = _struct_of_times(count).unpack(times)
-    return both[::2], both[1::2]
-
-
-@lru_cache(maxsize=_TOGETHER_MAX)
-def _struct_of_times(count: int) -> struct.Struct:
-    return struct.Struct("<" + "xQxQ" * count)
-
-
 def _cut_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
-    """Raises _Unlike."""
-    of = _columns_of_beginnings(raws)
+    """Raises Unlike."""
+    of = beginnings_of(raws)
     columns = _columns_of_rests(of.rests)
     count = len(raws)
     parents: Sequence[bytes] = of.parents
@@ -353,16 +222,16 @@ def _cut_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
 
 
 def _columns_of_rests(rests: Sequence[bytes]) -> SpanColumns:
-    """Raises _Unlike if one has a field of the beginnings again."""
+    """Raises Unlike if one has a field of the beginnings again."""
     try:
         columns = SpanColumns.FromString(_BETWEEN.join(rests))
         if columns.events or columns.links:
             columns = SpanColumns.FromString(_BETWEEN_WITH_EVENTS.join(rests))
     except DecodeError:
         # A number that is written as bytes: no field of a span, but of a column.
-        raise _Unlike from None
+        raise Unlike from None
     if any(getattr(columns, name) for name in _OF_BEGINNINGS):
-        raise _Unlike
+        raise Unlike
     return columns
 
 
@@ -380,21 +249,21 @@ def _entries(
 
 
 def _column(values: list[Value], between: Value, count: int, absent: Value) -> list[Value]:
-    """A value for each span, of a field that it has at most once. Raises _Unlike."""
+    """A value for each span, of a field that it has at most once. Raises Unlike."""
     if len(values) == 2 * count - 1 and between not in (found := values[::2]):
         # So those between are where they must be: each span has one.
         return found
     if len(values) == count - 1:
         return [absent] * count
     if values.count(between) != count - 1:
-        raise _Unlike
+        raise Unlike
     found, of_span = [], absent
     for value in chain(values, (between,)):
         if value == between:
             found.append(of_span)
             of_span = absent
         elif of_span is not absent:
-            raise _Unlike
+            raise Unlike
         else:
             of_span = value
     return found

@@ -7,7 +7,7 @@ them. So they leave the span: its trace id is the chunk's; its parent mostly is 
 that one's place; its start is counted from the chunk's first, and its duration stands for its end, in as few
 half-bytes as the largest takes. What remains, `texts`, is compressed. docs/item-layout.md has the layout.
 
-A span is packed if it was cut (`model/batch.py`): if it is written as OpenTelemetry's SDKs do. Others stay whole.
+A span is packed if it was cut (`model/beginning.py`): if it is written as OpenTelemetry's SDKs do. Others stay whole.
 It is cut at places that can be found again, so that packing never changes a byte.
 """
 
@@ -19,7 +19,7 @@ from itertools import chain, repeat
 from operator import add
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.model.batch import (
+from chalicelib.model.beginning import (
     END_TAG,
     KIND_TAG,
     PARENT,

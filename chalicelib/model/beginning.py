@@ -1,0 +1,148 @@
+"""Beginnings of spans, as OpenTelemetry's SDKs write them: cut into columns, at places that can be found again.
+
+    wire bytes of spans ──beginnings_of──▶ Beginnings(trace_ids, span_ids, …, rests), or Unlike
+
+A span begins with trace id, span id, perhaps a trace state, perhaps a parent, name, perhaps a kind, and both times.
+What it is cut into is also what is stored of it (`store/packed.py`).
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+from operator import sub
+from typing import TYPE_CHECKING, NamedTuple
+
+from chalicelib.model.span import CONSUMER, UNSPECIFIED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BEGIN_BYTES = 20
+"""Tag, length and trace id; tag and length of the span id."""
+_AFTER_ID, _AFTER_PARENT = 28, 38
+"""Where the name is, after the span id; and with a parent's id between."""
+PARENT = b'"\x08'
+"""Tag and length of a parent's id."""
+TRACE_STATE_TAG, _NAME_TAG, KIND_TAG = b"\x1a", b"*", b"0"
+START_TAG, END_TAG = b"9", b"A"
+TIMES = struct.Struct("<cQcQ")
+"""Start and end, each with its tag."""
+_TRACE_STATE, _KIND = TRACE_STATE_TAG[0], KIND_TAG[0]
+
+
+class Unlike(Exception):
+    """Not all of the spans are written as OpenTelemetry's SDKs do."""
+
+
+class Beginnings(NamedTuple):
+    """Of spans that are cut: what is before their rests."""
+
+    trace_ids: list[bytes]
+    span_ids: list[bytes]
+    trace_states: dict[int, bytes]
+    """Place of a span → its trace state, with tag and length: few senders write any."""
+    parents: list[bytes]
+    named: list[bytes]
+    names: Sequence[str]
+    kinds: Sequence[int]
+    start_times_unix_nano: Sequence[int]
+    durations_nano: list[int]
+    rests: list[bytes]
+
+
+def beginnings_of(raws: Sequence[bytes]) -> Beginnings:
+    """Raises Unlike."""
+    span_ids: list[bytes] = []
+    trace_states: dict[int, bytes] = {}
+    parents: list[bytes] = []
+    named: list[bytes] = []
+    times: list[bytes] = []
+    rests: list[bytes] = []
+    try:
+        for raw in raws:
+            if raw[_AFTER_ID:30] == PARENT:
+                place = _AFTER_PARENT
+                parents.append(raw[30:place])
+            elif raw[_AFTER_ID] == _TRACE_STATE:
+                trace_state, parent, place = _after_id(raw)
+                trace_states[len(parents)] = trace_state
+                parents.append(parent)
+            else:
+                place = _AFTER_ID
+                parents.append(b"")
+            start = place + raw[place + 1] + 2
+            if raw[start] == _KIND:
+                start += 2
+            end = start + TIMES.size
+            span_ids.append(raw[BEGIN_BYTES:_AFTER_ID])
+            named.append(raw[place:start])
+            times.append(raw[start:end])
+            rests.append(raw[end:])
+    except IndexError:
+        raise Unlike from None
+    starts, ends = _starts_and_ends(b"".join(times), len(raws))
+    durations = list(map(sub, ends, starts))
+    if min(durations) < 0:
+        raise Unlike
+    # What few spans differ in is looked at once for all that are equal.
+    begins = [raw[:BEGIN_BYTES] for raw in raws]
+    trace_ids = {begin: _trace_id(begin) for begin in set(begins)}
+    names_and_kinds = {each: _name_and_kind(each) for each in set(named)}
+    names, kinds = zip(*map(names_and_kinds.__getitem__, named), strict=True)
+    return Beginnings(
+        list(map(trace_ids.__getitem__, begins)),
+        span_ids,
+        trace_states,
+        parents,
+        named,
+        names,
+        kinds,
+        starts,
+        durations,
+        rests,
+    )
+
+
+def _after_id(raw: bytes) -> tuple[bytes, bytes, int]:
+    """Of a span with a trace state: this, with tag and length; its parent's id, empty for none; where its name is."""
+    size = raw[_AFTER_ID + 1]
+    # A first byte of more is a number of several.
+    if size > 127:
+        raise Unlike
+    place = _AFTER_ID + 2 + size
+    trace_state = raw[_AFTER_ID:place]
+    if raw[place : place + 2] == PARENT:
+        return trace_state, raw[place + 2 : place + 10], place + 10
+    return trace_state, b"", place
+
+
+def _trace_id(begin: bytes) -> bytes:
+    if begin[:2] != b"\n\x10" or begin[18:] != b"\x12\x08":
+        raise Unlike
+    return begin[2:18]
+
+
+def _name_and_kind(named: bytes) -> tuple[str, int]:
+    end = 2 + named[1]
+    kind = named[end + 1] if len(named) > end else UNSPECIFIED
+    # A first byte of more is a number of several.
+    if named[:1] != _NAME_TAG or named[1] > 127 or kind > 127:
+        raise Unlike
+    return named[2:end].decode(), kind if kind <= CONSUMER else UNSPECIFIED
+
+
+def _starts_and_ends(times: bytes, count: int) -> tuple[Sequence[int], Sequence[int]]:
+    if (
+        len(times) != count * TIMES.size
+        or times[:: TIMES.size] != START_TAG * count
+        or times[TIMES.size // 2 :: TIMES.size] != END_TAG * count
+    ):
+        raise Unlike
+    both = _struct_of_times(count).unpack(times)
+    return both[::2], both[1::2]
+
+
+@lru_cache(maxsize=256)
+def _struct_of_times(count: int) -> struct.Struct:
+    return struct.Struct("<" + "xQxQ" * count)
