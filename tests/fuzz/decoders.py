@@ -190,8 +190,8 @@ DECODERS: dict[str, Decoder] = {
         _sealed(lambda value: f"{min(len(rows_in(value)), 3)} rows"), StoreError, 15
     ),
     # An entry may be empty, and then has two bytes.
-    "segment": Decoder(_segment, StoreError, 100),
-    f"segment{CONTENT}": Decoder(_sealed(_segment), StoreError, 100),
+    "segment": Decoder(_segment, StoreError, 120),
+    f"segment{CONTENT}": Decoder(_sealed(_segment), StoreError, 120),
     "target": Decoder(_targets, StoreError, 15),
     f"target{CONTENT}": Decoder(_sealed(_targets), StoreError, 15),
     "trace-filter": Decoder(_filter, StoreError, 15),

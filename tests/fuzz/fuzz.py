@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.errors import InvalidPayload, PayloadTooLarge
 from chalicelib.receive.endpoint import receive_traces
 from chalicelib.receive.plain_endpoint import receive_plain
-from tests.fuzz.decoders import DECODERS, NORMALISERS, corpus_of, goes_on
+from tests.fuzz.decoders import CONTENT, DECODERS, NORMALISERS, corpus_of, goes_on
 from tests.fuzz.mutate import mutated
 from tests.payloads import NOON_UNIX_SECONDS
 
@@ -82,7 +82,9 @@ def check(name: str, data: bytes, *, is_measured: bool = False) -> str:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     size = len(data)
-    if calls.count > CALLS_MIN + decoder.calls_per_byte * size:
+    # A few bytes of a frame may be many of content, and are held to their bound as content.
+    is_frame = f"{name}{CONTENT}" in DECODERS
+    if not is_frame and calls.count > CALLS_MIN + decoder.calls_per_byte * size:
         raise Failure(name, data, f"{calls.count} calls for {size} bytes")
     if peak > PEAK_BYTES_MIN + PEAK_BYTES_PER_BYTE * size:
         raise Failure(name, data, f"{peak} bytes of memory for {size} bytes")
