@@ -6,23 +6,13 @@ import gc
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.load import requests
-from bench.processing import NOW_NANO, NOW_UNIX_SECONDS, SPANS
-from bench.stages import consume_all, receive
-from chalicelib import config
+from bench.processing import SPANS, stages_of_consume
 from chalicelib.collector import collector_paused
-from chalicelib.model.batch import batches_of
-from chalicelib.queue.message import payload_of
-from chalicelib.store.half_edges import half_edges_of
-from chalicelib.store.packed import pack, runs_by_trace
-from chalicelib.store.search_block import blocks_of
-from chalicelib.store.search_row import rows_of
-from chalicelib.store.segment import segments_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chalicelib.store.items import Item, ItemStore
+    from chalicelib.store.items import Item
 
 
 class Calls(NamedTuple):
@@ -46,24 +36,8 @@ class _Discarding:
 
 def measure(spans: int = SPANS) -> dict[str, Calls]:
     """Stage of consume → what it does for a span, at 512 spans a request."""
-    bodies = requests(7, spans, 512)
-    messages = [message for body in bodies for message in receive(body, NOW_UNIX_SECONDS)]
-    payloads = [
-        payload_of(config.TENANT, message, config.MESSAGE_PAYLOAD_BYTES_MAX) for message in messages
-    ]
-    batches = list(batches_of(payloads))
-    rows = rows_of(batches)
-    store: ItemStore = _Discarding()  # type: ignore[assignment]
-    works: dict[str, Callable[[], Any]] = {
-        "spans out of payloads": lambda: list(batches_of(payloads)),
-        "chunks: packing": lambda: list(map(pack, runs_by_trace(batches).values())),
-        "rows of the index": lambda: rows_of(batches),
-        "blocks of the index": lambda: blocks_of(rows),
-        "segments: half-edges": lambda: half_edges_of(batches, config.SHARDS),
-        "segments: all": lambda: segments_of(batches, config.SHARDS),
-        "all of consume": lambda: consume_all(messages, store, NOW_NANO),
-    }
-    return {name: _calls(work, spans) for name, work in works.items()}
+    stages = stages_of_consume(spans, _Discarding)  # type: ignore[arg-type]  # as much as consume calls
+    return {name: _calls(work, spans) for name, work in stages.items()}
 
 
 def _calls(work: Callable[[], Any], spans: int) -> Calls:

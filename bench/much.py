@@ -152,8 +152,9 @@ class _Copies:
         self._put(config.STATISTICS_TABLE, targets)
         for sequence, items in original.halves.items():
             number = sequence - _STEPS_PER_MINUTE * minutes
-            # The step's number, and of halves their part after it.
-            of_step = [{**each, "s": f"{number:016d}{str(each['s'])[16:]}"} for each in items]
+            # Of halves their part comes after it.
+            key = layout.filter_sort_key(number)
+            of_step = [{**each, "s": key + str(each["s"])[len(key) :]} for each in items]
             self._put(config.STATISTICS_TABLE, of_step)
             self.folded[number] = self.folded[sequence] - seconds_before
             if sequence in self._filtered:

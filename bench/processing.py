@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from chalicelib.queue.message import Message
-    from chalicelib.store.items import Item
+    from chalicelib.store.items import Item, ItemStore
 
 SPANS_PER_REQUEST = (1, 16, 64, 512)
 NOW_NANO = START_NANO + 100 * 10**9
@@ -124,6 +124,16 @@ def _of_variety(variety: Variety, runs: int, spans: int) -> dict[str, float]:
 
 def consume_stages(runs: int = RUNS, spans: int = SPANS) -> dict[str, float]:
     """Microseconds a span of each stage of `consume` alone, at 512 spans a request."""
+    stages = stages_of_consume(spans)
+    with collector_paused():
+        seconds = cpu_seconds_of_all(list(stages.values()), runs)
+    return {name: each * 1e6 / spans for name, each in zip(stages, seconds, strict=True)}
+
+
+def stages_of_consume(
+    spans: int, new_store: Callable[[], ItemStore] = CountingStore
+) -> dict[str, Callable[[], Any]]:
+    """Name → one run of a stage over so many spans, as often as it is called."""
     bodies = requests(7, spans, 512)
     messages = [message for body in bodies for message in receive(body, NOW_UNIX_SECONDS)]
     records = [record_of(message) for message in messages]
@@ -136,7 +146,7 @@ def consume_stages(runs: int = RUNS, spans: int = SPANS) -> dict[str, float]:
     rows = rows_of(batches)
     packed = list(map(pack, traces.values()))
     seal = learned().seal_for(NOW_UNIX_SECONDS, NOW_UNIX_SECONDS)
-    stages: dict[str, Callable[[], Any]] = {
+    return {
         "messages out of records": lambda: [message_from_record(record) for record in records],
         "payloads out of messages": lambda: [
             payload_of(config.TENANT, message, config.MESSAGE_PAYLOAD_BYTES_MAX)
@@ -150,11 +160,8 @@ def consume_stages(runs: int = RUNS, spans: int = SPANS) -> dict[str, float]:
         "segments: statistics": lambda: statistics_of(batches),
         "segments: half-edges": lambda: half_edges_of(batches, config.SHARDS),
         "segments: all": lambda: segments_of(batches, config.SHARDS),
-        "all of consume": lambda: consume_all(messages, CountingStore(), NOW_NANO),
+        "all of consume": lambda: consume_all(messages, new_store(), NOW_NANO),
     }
-    with collector_paused():
-        seconds = cpu_seconds_of_all(list(stages.values()), runs)
-    return {name: each * 1e6 / spans for name, each in zip(stages, seconds, strict=True)}
 
 
 def floors(runs: int = RUNS, spans: int = SPANS) -> dict[str, float]:

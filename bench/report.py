@@ -58,8 +58,14 @@ def kinds_table(row: dict[str, Any]) -> str:
 
 
 def varieties_table(rows: dict[str, dict[str, float]]) -> str:
+    head = ("load", "bytes sent", "receive µs", "consume µs", "fold µs", "bytes stored")
+    return _figures_table(head, rows)
+
+
+def _figures_table(head: Sequence[str], rows: dict[str, dict[str, float]]) -> str:
+    """A row for each name, of figures in the order of the head."""
     return table(
-        ("load", "bytes sent", "receive µs", "consume µs", "fold µs", "bytes stored"),
+        head,
         [[name, *(f"{figure:.1f}" for figure in row.values())] for name, row in rows.items()],
     )
 
@@ -69,9 +75,8 @@ def micros_table(head: str, rows: dict[str, float]) -> str:
 
 
 def calls_table(rows: dict[str, dict[str, float]]) -> str:
-    return table(
-        ("stage of consume", "calls of C", "calls of Python", "objects kept"),
-        [[name, *(f"{figure:.1f}" for figure in row.values())] for name, row in rows.items()],
+    return _figures_table(
+        ("stage of consume", "calls of C", "calls of Python", "objects kept"), rows
     )
 
 

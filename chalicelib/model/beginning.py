@@ -29,6 +29,8 @@ START_TAG, END_TAG = b"9", b"A"
 TIMES = struct.Struct("<cQcQ")
 """Start and end, each with its tag."""
 _TRACE_STATE, _KIND = TRACE_STATE_TAG[0], KIND_TAG[0]
+_COUNTS_REMEMBERED_MAX = 256
+"""Of spans that are cut together: batches have no more."""
 
 
 class Unlike(Exception):
@@ -143,6 +145,6 @@ def _starts_and_ends(times: bytes, count: int) -> tuple[Sequence[int], Sequence[
     return both[::2], both[1::2]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=_COUNTS_REMEMBERED_MAX)
 def _struct_of_times(count: int) -> struct.Struct:
     return struct.Struct("<" + "xQxQ" * count)

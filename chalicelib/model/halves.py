@@ -162,6 +162,11 @@ class HalfRows:
             yield from halves_messages(halves_from(message))
 
 
+def traces_of(keys: Iterable[HalfKey]) -> set[bytes]:
+    """The trace ids of keys."""
+    return {trace_id for trace_id, _ in keys}
+
+
 def halves_messages(halves: Halves) -> Iterator[HalvesMessage]:
     """Equal halves as equal messages: as few as keep each below 200 KB."""
     callers, callees = sorted(halves.callers), sorted(halves.callees)
@@ -204,7 +209,7 @@ def halves_from(
     ones.
     """
     if wanted is not None and wanted_traces is None:
-        wanted_traces = {trace_id for trace_id, _ in wanted}
+        wanted_traces = traces_of(wanted)
     caller_profiles = _caller_profiles(message)
     callee_profiles = _callee_profiles(message)
     minutes = list(message.minutes)

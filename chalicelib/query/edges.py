@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
 from chalicelib.model.edges import Edges, call_counts_of, edges_from, merged_edges
+from chalicelib.model.halves import traces_of
 from chalicelib.query.parameters import SECOND_NANO
 from chalicelib.query.snapshot import (
     MINUTE_SECONDS,
@@ -174,7 +175,6 @@ def _unfolded(
             messages.append(entry.halves)
     if messages:
         new = NewHalves(messages, now_unix_seconds)
-        wanted_traces = {trace_id for trace_id, _ in new.keys}
-        waiting = remembered.waiting(store, shard, view.state, wanted_traces)
+        waiting = remembered.waiting(store, shard, view.state, traces_of(new.keys))
         known = known_among(waiting, new.keys)
         yield from added_edges(known, new, config.PENDING_WINDOW_SECONDS).items()

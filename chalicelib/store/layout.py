@@ -99,7 +99,7 @@ def halves_partition(shard: int) -> str:
 
 
 def halves_sort_key(sequence: int, part: int) -> str:
-    return f"{sequence:016d}|{part:03d}"
+    return f"{filter_sort_key(sequence)}|{part:03d}"
 
 
 def sequence_in(sort_key: object) -> int:

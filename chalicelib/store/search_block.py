@@ -1,6 +1,8 @@
 """Search blocks: the index. Rows share items.
 
-SearchRow by hour ──blocks_of──▶ Block (table `index`) ──rows_in──▶ SearchRow
+    SearchRow by hour ──blocks_of──▶ Block (table `index`) ──rows_in──▶ SearchRow
+
+A block has its rows column by column. docs/item-layout.md has the layout.
 """
 
 from __future__ import annotations
@@ -164,11 +166,7 @@ def _little_endian(hashes: Iterable[int]) -> bytes:
 def rows_in(value: bytes) -> list[SearchRow]:
     """The rows of a block's value. Raises StoreError as `unseal` does."""
     block = message_in(SearchBlock, value, VERSION)
-    names, trace_ids, hashes = (
-        list(block.names),
-        block.trace_ids,
-        array("H", block.attribute_hashes),
-    )
+    names, trace_ids = list(block.names), block.trace_ids
     rows = len(block.service)
     # The same few sets of names come again and again.
     indices_of_rows = list(map(tuple, _parts(list(block.span_names), block.span_name_counts)))
@@ -183,7 +181,7 @@ def rows_in(value: bytes) -> list[SearchRow]:
         block.shortest_duration_nano,
         map(bool, block.errors),
         map(names_at.__getitem__, indices_of_rows),
-        _parts(hashes, block.attribute_hash_counts),
+        _parts(array("H", block.attribute_hashes), block.attribute_hash_counts),
         repeat(block.has_event_hashes, rows),
         # Of an older block, whose rows do not tell their longest span: any may last as long.
         block.others_longest_steps or repeat(DURATION_STEP_MAX, rows),
@@ -207,9 +205,8 @@ def _parts(values: Parts, counts: Sequence[int]) -> list[Parts]:
 
 
 def _names_of_common_hashes(block: SearchBlock, names: list[str]) -> dict[int, frozenset[str]]:
-    indices = list(block.common_hash_names)
-    ranges = pairwise(accumulate(block.common_hash_name_counts, initial=0))
+    indices_of_hashes = _parts(list(block.common_hash_names), block.common_hash_name_counts)
     return {
-        common: frozenset(map(names.__getitem__, indices[start:end]))
-        for common, (start, end) in zip(array("H", block.common_hashes), ranges, strict=True)
+        common: frozenset(map(names.__getitem__, indices))
+        for common, indices in zip(array("H", block.common_hashes), indices_of_hashes, strict=True)
     }

@@ -347,13 +347,17 @@ class ShardFold:
             fold_state_put(self._shard, view.state.version, state),
         ]
 
+    @property
+    def _halves_expiry(self) -> int:
+        return self._now + 4 * config.PENDING_WINDOW_SECONDS
+
     def _waiting_items(self, halves: Sequence[HalvesMessage], sequence: int) -> list[Item]:
         return [
             {
                 "p": layout.halves_partition(self._shard),
                 "s": layout.halves_sort_key(sequence, part),
                 "v": seal(message.SerializeToString(deterministic=True)),
-                "x": self._now + 4 * config.PENDING_WINDOW_SECONDS,
+                "x": self._halves_expiry,
             }
             for part, message in enumerate(halves)
         ]
@@ -369,7 +373,7 @@ class ShardFold:
             "p": layout.filters_partition(self._shard),
             "s": layout.filter_sort_key(sequence),
             "v": seal(message.SerializeToString(deterministic=True)),
-            "x": self._now + 4 * config.PENDING_WINDOW_SECONDS,
+            "x": self._halves_expiry,
         }
         # Only of a hundred thousand traces with one span each could a filter be larger.
         return [item] if item_bytes(item) <= ITEM_BYTES_MAX else []

@@ -20,7 +20,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.model.edges import EdgeKind, Edges, smallest_exemplar
-from chalicelib.model.halves import callees_by_key, callers_by_key, halves_from
+from chalicelib.model.halves import callees_by_key, callers_by_key, halves_from, traces_of
 from chalicelib.model.measure import Measure
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Call(NamedTuple):
 
 def known_among(waiting: Iterable[Kept], wanted: set[HalfKey]) -> KnownHalves:
     """The waiting halves of these keys."""
-    wanted_traces = {trace_id for trace_id, _ in wanted}
+    wanted_traces = traces_of(wanted)
     known = KnownHalves()
     for kept in waiting:
         if halves := kept.halves(wanted, wanted_traces):

@@ -71,7 +71,7 @@ def of_service(name: str, *spans: dict[str, Any]) -> dict[str, Any]:
         attribute("service.name", stringValue=name),
         attribute("process.pid", intValue="17"),
     ]
-    scope = {"name": "a.library", "version": "1.2"}
+    scope = {"name": "a.scope", "version": "1.2"}
     return {
         "resource": {"attributes": resource},
         "scopeSpans": [{"scope": scope, "spans": list(spans)}],

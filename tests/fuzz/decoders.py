@@ -207,5 +207,10 @@ def corpus_of(name: str) -> tuple[bytes, ...]:
     paths += sorted(CORPUS.glob(f"{name.removesuffix(CONTENT)}/*"))
     found = [path.read_bytes() for path in paths]
     if name.endswith(CONTENT):
-        found = [unseal(value, built_in(), VERSION) for value in found]
+        found = list(map(content_in, found))
     return tuple(found)
+
+
+def content_in(frame: bytes) -> bytes:
+    """What is in a frame, of any version. Raises StoreError for none."""
+    return unseal(frame, built_in(), VERSION)
