@@ -1,0 +1,36 @@
+"""Links of spans: which can be followed, and leaving out the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chalicelib.model.ids import SPAN_ID_BYTES, TRACE_ID_BYTES, ZERO_SPAN_ID, ZERO_TRACE_ID
+
+if TYPE_CHECKING:
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+_DROPPED_MAX = 2**32 - 1
+"""What `dropped_links_count` holds."""
+
+
+def are_link_ids(trace_id: bytes, span_id: bytes) -> bool:
+    """Whether both are as a span's own have to be: readers in Go refuse a whole trace for one that is not."""
+    return (
+        len(trace_id) == TRACE_ID_BYTES
+        and len(span_id) == SPAN_ID_BYTES
+        and trace_id != ZERO_TRACE_ID
+        and span_id != ZERO_SPAN_ID
+    )
+
+
+def drop_bad_links(span: Span) -> int:
+    """Take links with other ids out of a Span message, count them as dropped links, and return how many they were."""
+    links = span.links
+    good = [link for link in links if are_link_ids(link.trace_id, link.span_id)]
+    dropped = len(links) - len(good)
+    if dropped:
+        kept = type(span)(links=good).links
+        del links[:]
+        links.extend(kept)
+        span.dropped_links_count = min(span.dropped_links_count + dropped, _DROPPED_MAX)
+    return dropped
