@@ -6,19 +6,22 @@ import gzip
 import json
 import tracemalloc
 import zlib
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, TracesData
 
+from bench.encodings import as_collector_writes, as_dotnet_writes
 from chalicelib import config
 from chalicelib.errors import StoreThrottled
 from chalicelib.model.batch import spans_of
 from chalicelib.model.span import Scopes
 from chalicelib.queue.message import payload_of
 from chalicelib.receive.endpoint import receive_traces, refuse_signal
+from tests.encodings import anyhow
 from tests.payloads import NOON_UNIX_SECONDS, Made, payload, trace_id
 
 if TYPE_CHECKING:
@@ -93,12 +96,31 @@ def test_good_protobuf_is_its_own_payload() -> None:
     assert answer.headers["Content-Type"] == "application/x-protobuf"
 
 
-def test_json_and_protobuf_store_the_same_spans() -> None:
-    """An OTLP/JSON request becomes the protobuf that says the same, and is answered in JSON."""
+@pytest.mark.parametrize(
+    "spell", [bytes, as_collector_writes, as_dotnet_writes, lambda b: anyhow(b, Random(1))]
+)
+def test_json_and_protobuf_of_the_same_spans_are_one_message(spell) -> None:
+    """An OTLP/JSON request becomes the message that protobuf makes of the same, and is answered in JSON."""
     answer, sent = post(as_json(GOOD), JSON)
     assert (answer.status, answer.body) == (200, b"{}")
-    (stored,) = sent.payloads
-    assert TracesData.FromString(stored) == TracesData.FromString(GOOD)
+    assert sent.messages == post(spell(GOOD))[1].messages
+
+
+@pytest.mark.parametrize("name", ["resource", "scope"])
+def test_a_message_that_says_nothing_is_none(name) -> None:
+    """A resource or scope without content is the same as none, and a scope without spans is left out."""
+    data = TracesData.FromString(GOOD)
+    for resource_spans in data.resource_spans:
+        resource_spans.ClearField("resource")
+        resource_spans.scope_spans[0].ClearField("scope")
+    without = data.SerializeToString()
+    if name == "resource":
+        data.resource_spans[0].resource.SetInParent()
+    else:
+        data.resource_spans[0].scope_spans[0].scope.SetInParent()
+    data.resource_spans.insert(0, ResourceSpans(schema_url="empty"))
+    data.resource_spans[1].scope_spans.add(schema_url="empty")
+    assert post(data.SerializeToString())[1].payloads == [without]
 
 
 @pytest.mark.parametrize(
@@ -162,6 +184,79 @@ def test_one_bad_span_is_rejected_alone(bad) -> None:
     rejected, reason = partial(answer)
     assert (rejected, sent.span_ids) == (1, {1, 2})
     assert "1 rejected: " in reason
+
+
+@pytest.mark.parametrize("spell", [as_collector_writes, as_dotnet_writes])
+@pytest.mark.parametrize("bad", BAD_SPANS.values(), ids=BAD_SPANS)
+def test_what_is_left_is_canonical(spell, bad) -> None:
+    """Without a bad span the rest is what it would have been alone, whoever wrote it."""
+    good = [Made(1, 1), Made(2, 2, attributes=(("a", 1),))]
+    _, sent = post(spell(payload([*good, bad])))
+    assert sent.payloads == [payload(good)]
+
+
+LINKS = ((16, 7), (16, 9), (15, 8), (0, 0), (0, 8), (16, 0), (8, 16), (1, 1))
+"""Sizes of ids that are none."""
+
+
+def with_links(*ids: tuple[bytes, bytes]) -> bytes:
+    data = TracesData.FromString(GOOD)
+    span = data.resource_spans[0].scope_spans[0].spans[0]
+    for linked_trace, linked in ids:
+        span.links.add(trace_id=linked_trace, span_id=linked, trace_state="a=b")
+    return data.SerializeToString()
+
+
+@pytest.mark.parametrize("as_sent", [bytes, as_collector_writes, as_dotnet_writes])
+@pytest.mark.parametrize("others", [[], [Made(0, 1)]], ids=["alone", "beside a bad span"])
+def test_bad_links_are_dropped_from_their_spans(as_sent, others) -> None:
+    """A link with ids that are none is counted as dropped, and the sender warned; its span and good links stay."""
+    good = (trace_id(7), b"\x07" * 8)
+    bad = [(b"\x01" * size, b"\x01" * of_span) for size, of_span in LINKS]
+    bad += [(bytes(16), good[1]), (good[0], bytes(8))]
+    body = with_links(bad[0], good, *bad[1:], good)
+    answer, sent = post(as_sent(body + (payload(others) if others else b"")))
+    rejected, message = partial(answer)
+    assert rejected == len(others)
+    assert "10 links dropped" in message
+    assert ("rejected: trace_id" in message) == bool(others)
+    expected = TracesData.FromString(with_links(good, good))
+    expected.resource_spans[0].scope_spans[0].spans[0].dropped_links_count = len(bad)
+    assert sent.payloads == [expected.SerializeToString(deterministic=True)]
+
+
+def test_good_links_are_no_warning() -> None:
+    """Links as they should be change nothing."""
+    body = with_links(*[(trace_id(each), b"\x07" * 8) for each in (1, 2, 3)])
+    answer, sent = post(body)
+    assert (answer.body, sent.payloads) == (b"", [body])
+
+
+def test_bad_links_in_json() -> None:
+    """A warning in JSON rejects no span."""
+    document = json.loads(as_json(GOOD))
+    span = document["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    span["links"] = [
+        {"traceId": "abcd", "spanId": "12"},
+        {"traceId": "", "spanId": ""},
+        {"traceId": "463ac35c9f6413ad", "spanId": "0020000000000001"},
+        {"traceId": "0" * 32, "spanId": "0" * 16},
+        {},
+    ]
+    answer, sent = post(json.dumps(document).encode(), JSON)
+    success = json.loads(answer.body)["partialSuccess"]
+    assert success["rejectedSpans"] == "0"
+    assert success["errorMessage"].startswith("5 links dropped")
+    assert sent.span_ids == {1, 2}
+
+
+def test_as_many_dropped_links_as_can_be_counted() -> None:
+    """The count of dropped links stops at what its field holds."""
+    data = TracesData.FromString(with_links((b"", b"")))
+    data.resource_spans[0].scope_spans[0].spans[0].dropped_links_count = 2**32 - 1
+    (stored,) = post(data.SerializeToString())[1].payloads
+    span = TracesData.FromString(stored).resource_spans[0].scope_spans[0].spans[0]
+    assert (span.dropped_links_count, list(span.links)) == (2**32 - 1, [])
 
 
 @pytest.mark.parametrize("size", [0, 1, 8, 15, 17, 32])

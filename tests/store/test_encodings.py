@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.encodings import as_collector_writes, as_dotnet_writes
 from chalicelib import config
 from chalicelib.model.edges import EdgeKind
 from chalicelib.model.frame import seal
@@ -26,7 +27,7 @@ from chalicelib.receive.otlp import payload_from_protobuf
 from chalicelib.store.chunk import traces_data_of
 from chalicelib.store.consume import Consumer
 from chalicelib.store.traces import StoredChunk, distinct_spans
-from tests.encodings import anyhow, as_collector_writes, as_dotnet_writes
+from tests.encodings import anyhow
 from tests.memory_store import MemoryStore
 from tests.model.spans import made_spans
 from tests.payloads import (
