@@ -25,12 +25,12 @@ _AFTER_ID, _AFTER_PARENT = 28, 38
 """Where the name is, after the span id; and with a parent's id between."""
 PARENT = b'"\x08'
 """Tag and length of a parent's id."""
-TRACE_STATE_TAG, _NAME_TAG, KIND_TAG = b"\x1a", b"*", b"0"
+TRACE_STATE_TAG, NAME_TAG, KIND_TAG = b"\x1a", b"*", b"0"
 START_TAG, END_TAG = b"9", b"A"
 TIMES = struct.Struct("<cQcQ")
 """Start and end, each with its tag."""
-_TRACE_STATE, _NAME, _KIND = TRACE_STATE_TAG[0], _NAME_TAG[0], KIND_TAG[0]
-_NO_NAME = _NAME_TAG + b"\0"
+_TRACE_STATE, _NAME, _KIND = TRACE_STATE_TAG[0], NAME_TAG[0], KIND_TAG[0]
+_NO_NAME = NAME_TAG + b"\0"
 _COUNTS_REMEMBERED_MAX = 256
 """Of spans that are cut together: batches have no more."""
 
@@ -94,8 +94,8 @@ def beginnings_of(raws: Sequence[bytes]) -> Beginnings:
     begins = [raw[:BEGIN_BYTES] for raw in raws]
     trace_ids = {begin: _trace_id(begin) for begin in set(begins)}
     distinct = set(named)
-    if any(each[:1] != _NAME_TAG for each in distinct):
-        named = [each if each[:1] == _NAME_TAG else _NO_NAME + each for each in named]
+    if any(each[:1] != NAME_TAG for each in distinct):
+        named = [each if each[:1] == NAME_TAG else _NO_NAME + each for each in named]
         distinct = set(named)
     names_and_kinds = {each: _name_and_kind(each) for each in distinct}
     names, kinds = zip(*map(names_and_kinds.__getitem__, named), strict=True)

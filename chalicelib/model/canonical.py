@@ -27,18 +27,20 @@ _span_prefixes = Prefixes(2)
 
 
 def canonical_of(payload: bytes) -> bytes:
-    """TracesData bytes in canonical form; resources and scopes without spans, or that say nothing, are left out.
+    """TracesData bytes in canonical form.
 
     Raises DecodeError for what is no TracesData, or is nested more deeply than parsers go.
     """
-    data = TracesData.FromString(payload)
-    _leave_out_what_is_empty(data)
-    canonical: bytes = data.SerializeToString(deterministic=True)
+    canonical: bytes = TracesData.FromString(payload).SerializeToString(deterministic=True)
     return canonical
 
 
-def _leave_out_what_is_empty(data: TracesData) -> None:
-    """Some write `"resource":{}` or a scope without spans, others nothing: it says the same."""
+def without_empty_groups(payload: bytes) -> bytes:
+    """TracesData bytes in canonical form, without resources and scopes that have no spans or say nothing.
+
+    Some write `"resource":{}` or a scope without spans, and others nothing. Raises as `canonical_of` does.
+    """
+    data = TracesData.FromString(payload)
     groups = data.resource_spans
     for place in range(len(groups) - 1, -1, -1):
         resource_spans = groups[place]
@@ -52,6 +54,8 @@ def _leave_out_what_is_empty(data: TracesData) -> None:
             _clear_if_empty(resource_spans, "resource")
         else:
             del groups[place]
+    canonical: bytes = data.SerializeToString(deterministic=True)
+    return canonical
 
 
 def _clear_if_empty(message: Message, name: str) -> None:

@@ -20,7 +20,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span, TracesData
 from chalicelib import config
 from chalicelib.errors import InvalidPayload, PayloadTooLarge
 from chalicelib.model import shadow_pb2 as shadow
-from chalicelib.model.canonical import canonical_of
+from chalicelib.model.canonical import canonical_of, without_empty_groups
 from chalicelib.model.ids import SPAN_ID_BYTES, TRACE_ID_BYTES, ZERO_SPAN_ID, ZERO_TRACE_ID
 from chalicelib.model.links import drop_bad_links
 from chalicelib.model.span import head_of
@@ -40,7 +40,7 @@ Proto = TypeVar("Proto", bound=Message)
 
 class Normalised(NamedTuple):
     payload: bytes
-    """TracesData bytes that every reader can parse; b"" for no spans."""
+    """TracesData bytes in canonical form, which every reader can parse; b"" for no spans."""
     span_count: int
     rejected: Counter[str]
     """Reason → spans rejected for it."""
@@ -62,17 +62,23 @@ def payload_from_protobuf(body: bytes) -> Normalised:
         return _salvaged(body)
     if payload != body:
         groups = list(_groups(payload))
+    if any(group.has_empty for group in groups):
+        payload = without_empty_groups(payload)
+        groups = list(_groups(payload))
     if not all(map(_is_sound, groups)):
         return _salvaged(payload)
-    return Normalised(payload, sum(len(group.raws) for group in groups), Counter())
+    span_count = sum(len(group.raws) for group in groups)
+    return Normalised(payload if span_count else b"", span_count, Counter())
 
 
 class _Group(NamedTuple):
-    """The spans of a ScopeSpans."""
+    """The spans of a ScopeSpans; or none, of a ResourceSpans without any."""
 
     shared_bytes: int
     """Of their resource and scope."""
     raws: Sequence[bytes]
+    has_empty: bool
+    """Whether it has no spans, or a resource or scope that says nothing."""
 
 
 def _groups(body: bytes) -> Iterator[_Group]:
@@ -80,15 +86,22 @@ def _groups(body: bytes) -> Iterator[_Group]:
     groups = 0
     for raw_resource_spans in _shadow(shadow.TracesData, body).resource_spans:
         resource_spans = _shadow(shadow.ResourceSpans, raw_resource_spans)
-        resource_bytes = sum(map(len, resource_spans.resource))
-        groups += 1 + len(resource_spans.scope_spans)
+        resource, scopes = resource_spans.resource[:], resource_spans.scope_spans[:]
+        groups += 1 + len(scopes)
         if groups > config.GROUPS_PER_REQUEST_MAX:
             raise PayloadTooLarge(
                 f"the request has more than {config.GROUPS_PER_REQUEST_MAX} resources and scopes: send smaller batches"
             )
-        for raw_scope_spans in resource_spans.scope_spans:
+        resource_bytes = sum(map(len, resource))
+        says_nothing = not scopes or (not resource_bytes and bool(resource))
+        if not scopes:
+            yield _Group(resource_bytes, (), says_nothing)
+        for raw_scope_spans in scopes:
             scope_spans = _shadow(shadow.ScopeSpans, raw_scope_spans)
-            yield _Group(resource_bytes + sum(map(len, scope_spans.scope)), scope_spans.spans[:])
+            raws, scope = scope_spans.spans[:], scope_spans.scope[:]
+            scope_bytes = sum(map(len, scope))
+            has_empty = says_nothing or not raws or (not scope_bytes and bool(scope))
+            yield _Group(resource_bytes + scope_bytes, raws, has_empty)
 
 
 def _is_sound(group: _Group) -> bool:
@@ -161,7 +174,7 @@ def _salvaged(body: bytes) -> Normalised:
     """The good spans of a request with bad ones, or with spans that need a closer look."""
     salvage = _Salvage()
     kept = list(map(salvage.resource_spans, _shadow(shadow.TracesData, body).resource_spans))
-    payload = canonical_of(b"".join(kept))
+    payload = without_empty_groups(b"".join(kept))
     return Normalised(payload, salvage.span_count, salvage.rejected, salvage.warnings)
 
 

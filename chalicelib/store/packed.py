@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chalicelib.model.beginning import (
     END_TAG,
     KIND_TAG,
+    NAME_TAG,
     PARENT,
     START_TAG,
     TIMES,
@@ -251,7 +252,8 @@ def _scope_spans(content: bytes, rows: _Rows) -> bytes:
             continue
         name = text[1] + 2 if text.startswith(TRACE_STATE_TAG) else 0
         # An empty name is in the text, not in the span.
-        named = name if text[name + 1] else name + 2
+        is_unnamed = text[name + 1] == 0 and text[name] == NAME_TAG[0]
+        named = name + 2 if is_unnamed else name
         place = name + text[name + 1] + 2
         if text[place : place + 1] == KIND_TAG:
             place += 2

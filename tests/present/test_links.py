@@ -18,7 +18,7 @@ from tests.payloads import Made, payload, span_id, trace_id
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from chalicelib.model.span import Span
+    from chalicelib.model.span import Scope, Span
 
 GOOD = (trace_id(7), span_id(8))
 BAD = [(b"", b""), (b"\x01", b"\x02"), (bytes(16), bytes(8)), (trace_id(7), bytes(8))]
@@ -35,7 +35,7 @@ def stored(links: Sequence[tuple[bytes, bytes]], dropped: int) -> list[Span]:
 
 
 def columns(spans: Sequence[Span]) -> Any:
-    of_scope = [(spans[0].scope, [span.raw for span in spans])]
+    of_scope: list[tuple[Scope, Sequence[bytes]]] = [(spans[0].scope, [span.raw for span in spans])]
     return columns_json(Page(trace_id(1), [ChunkOfSpans("", of_scope)], None))
 
 
