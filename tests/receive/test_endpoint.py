@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 import tracemalloc
 import zlib
 from random import Random
@@ -19,6 +20,7 @@ from chalicelib import config
 from chalicelib.errors import StoreThrottled
 from chalicelib.model.batch import spans_of
 from chalicelib.model.span import Scopes
+from chalicelib.model.wire import field
 from chalicelib.queue.message import payload_of
 from chalicelib.receive.endpoint import receive_traces, refuse_signal
 from tests.encodings import anyhow
@@ -225,6 +227,30 @@ def test_bad_links_are_dropped_from_their_spans(as_sent, others) -> None:
     assert sent.payloads == [expected.SerializeToString(deterministic=True)]
 
 
+def test_bad_links_beside_odd_fields() -> None:
+    """A kind that is written as bytes, which is no field of a span, and a damaged one at that, costs no link more."""
+    good = (trace_id(7), b"\x07" * 8)
+    data = TracesData.FromString(with_links((b"", b""), good))
+    data.resource_spans[0].scope_spans[0].spans[0].MergeFromString(b"2\x01\x80")
+    answer, sent = post(data.SerializeToString())
+    assert partial(answer)[1].startswith("1 links dropped")
+    (stored,) = map(TracesData.FromString, sent.payloads)
+    (link,) = stored.resource_spans[0].scope_spans[0].spans[0].links
+    assert (link.trace_id, link.span_id, link.trace_state) == (*good, "a=b")
+
+
+def test_millions_of_bad_links_cost_little() -> None:
+    """Two bytes of link take a fraction of a microsecond, as many as a request can have."""
+    ids = field(1, trace_id(1)) + field(2, b"\x01" * 8)
+    span = field(2, ids + b"\x6a\x00" * 190_000)
+    body = field(1, field(2, span * (config.UNCOMPRESSED_BYTES_MAX // len(span))))
+    packed = gzip.compress(body)
+    before = time.process_time()
+    answer, _ = post(packed)
+    assert time.process_time() - before < 10
+    assert "links dropped" in partial(answer)[1]
+
+
 def test_good_links_are_no_warning() -> None:
     """Links as they should be change nothing."""
     body = with_links(*[(trace_id(each), b"\x07" * 8) for each in (1, 2, 3)])
@@ -260,12 +286,12 @@ def test_as_many_dropped_links_as_can_be_counted() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 8, 15, 17, 32])
-@pytest.mark.parametrize("field", ["trace_id", "span_id", "parent_span_id"])
-def test_ids_of_wrong_length_are_rejected_alone(field, size) -> None:
+@pytest.mark.parametrize("name", ["trace_id", "span_id", "parent_span_id"])
+def test_ids_of_wrong_length_are_rejected_alone(name, size) -> None:
     """Ids of every wrong length reject their span only; an empty parent id is no fault."""
-    good_sizes = {"trace_id": {16}, "span_id": {8}, "parent_span_id": {0, 8}}[field]
+    good_sizes = {"trace_id": {16}, "span_id": {8}, "parent_span_id": {0, 8}}[name]
     data = TracesData.FromString(payload([Made(1, 1), Made(1, 2, parent=1)]))
-    setattr(data.resource_spans[0].scope_spans[0].spans[1], field, b"\x01" * size)
+    setattr(data.resource_spans[0].scope_spans[0].spans[1], name, b"\x01" * size)
     answer, sent = post(data.SerializeToString())
     if size in good_sizes:
         assert answer.body == b""
@@ -274,7 +300,7 @@ def test_ids_of_wrong_length_are_rejected_alone(field, size) -> None:
         rejected, reason = partial(answer)
         assert rejected == 1
         assert sent.span_ids == {1}
-        assert field in reason
+        assert name in reason
 
 
 def test_all_spans_bad_is_still_a_partial_success() -> None:

@@ -28,6 +28,7 @@ from chalicelib.store.chunk import traces_data_of
 from chalicelib.store.consume import Consumer
 from chalicelib.store.traces import StoredChunk, distinct_spans
 from tests.encodings import anyhow
+from tests.fuzz.decoders import NORMALISERS, corpus_of
 from tests.memory_store import MemoryStore
 from tests.model.spans import made_spans
 from tests.payloads import (
@@ -48,6 +49,7 @@ from tests.store.records import DeadLetterList, message_of_payload, record_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from chalicelib.model.http import Answer
     from chalicelib.model.span import Span
     from chalicelib.queue.message import Message
 
@@ -85,9 +87,13 @@ EDGES = {
 }
 
 
-def received(body: bytes) -> list[Message]:
+def sent(body: bytes) -> tuple[Answer, list[Message]]:
     messages: list[Message] = []
-    answer = receive_traces(PROTOBUF, body, NOW, messages.extend)
+    return receive_traces(PROTOBUF, body, NOW, messages.extend), messages
+
+
+def received(body: bytes) -> list[Message]:
+    answer, messages = sent(body)
     assert (answer.status, answer.body) == (200, b"")
     return messages
 
@@ -128,6 +134,16 @@ def test_any_encoding(made, seed):
     assert messages == others
     assert payload_of(config.TENANT, others[0], config.MESSAGE_PAYLOAD_BYTES_MAX) == body
     assert consumed(messages).items == consumed(others).items
+
+
+@pytest.mark.parametrize("spell", [as_collector_writes, as_dotnet_writes])
+@pytest.mark.parametrize("name", NORMALISERS)
+def test_every_door(spell, name):
+    """What each door makes of what real clients sent is the same message, if another sender writes it."""
+    for body in corpus_of(name):
+        payload = NORMALISERS[name](body).payload
+        assert sent(spell(payload)) == sent(payload)
+        assert payload_from_protobuf(spell(payload)).payload == payload
 
 
 @settings(deadline=None, max_examples=60)
