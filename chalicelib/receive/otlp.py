@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _REASONS_TOLD_MAX = 5
-_LINKS_DROPPED = (
-    f"links dropped, their spans stored: a link's trace_id must be {TRACE_ID_BYTES} bytes and its "
-    f"span_id {SPAN_ID_BYTES}, neither all zero"
+_LINK_FAULT = (
+    f"a link's trace_id must be {TRACE_ID_BYTES} bytes and its span_id {SPAN_ID_BYTES}, "
+    "neither all zero; their spans are accepted"
 )
 
 Proto = TypeVar("Proto", bound=Message)
@@ -54,7 +54,7 @@ def payload_from_protobuf(body: bytes) -> Normalised:
     Raises InvalidPayload if the bytes are no such message at all, PayloadTooLarge for too many spans or groups.
     """
     groups = list(_groups(body))
-    _check_span_count(sum(len(group.raws) for group in groups))
+    check_span_count(sum(len(group.raws) for group in groups))
     try:
         # Parsed whole, so that every reader can; and looked at by groups, without an object for each span.
         payload = canonical_of(body)
@@ -154,7 +154,8 @@ def _fault(span: Span, shared_bytes: int) -> str | None:
     return None
 
 
-def _check_span_count(span_count: int) -> None:
+def check_span_count(span_count: int) -> None:
+    """Raises PayloadTooLarge."""
     if span_count > config.SPANS_PER_REQUEST_MAX:
         raise PayloadTooLarge(
             f"the request has {span_count} spans, the limit is {config.SPANS_PER_REQUEST_MAX}: send smaller batches"
@@ -188,7 +189,9 @@ class _Salvage:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        return (f"{self._dropped_links} {_LINKS_DROPPED}",) if self._dropped_links else ()
+        return (
+            (f"links dropped: {self._dropped_links}; {_LINK_FAULT}",) if self._dropped_links else ()
+        )
 
     def resource_spans(self, raw: bytes) -> bytes:
         """The field of TracesData; empty if its resource is no valid message."""

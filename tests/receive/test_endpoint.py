@@ -220,7 +220,7 @@ def test_bad_links_are_dropped_from_their_spans(as_sent, others) -> None:
     answer, sent = post(as_sent(body + (payload(others) if others else b"")))
     rejected, message = partial(answer)
     assert rejected == len(others)
-    assert "10 links dropped" in message
+    assert "links dropped: 10" in message
     assert ("rejected: trace_id" in message) == bool(others)
     expected = TracesData.FromString(with_links(good, good))
     expected.resource_spans[0].scope_spans[0].spans[0].dropped_links_count = len(bad)
@@ -233,7 +233,7 @@ def test_bad_links_beside_odd_fields() -> None:
     data = TracesData.FromString(with_links((b"", b""), good))
     data.resource_spans[0].scope_spans[0].spans[0].MergeFromString(b"2\x01\x80")
     answer, sent = post(data.SerializeToString())
-    assert partial(answer)[1].startswith("1 links dropped")
+    assert partial(answer)[1].startswith("links dropped: 1;")
     (stored,) = map(TracesData.FromString, sent.payloads)
     (link,) = stored.resource_spans[0].scope_spans[0].spans[0].links
     assert (link.trace_id, link.span_id, link.trace_state) == (*good, "a=b")
@@ -272,7 +272,7 @@ def test_bad_links_in_json() -> None:
     answer, sent = post(json.dumps(document).encode(), JSON)
     success = json.loads(answer.body)["partialSuccess"]
     assert success["rejectedSpans"] == "0"
-    assert success["errorMessage"].startswith("5 links dropped")
+    assert success["errorMessage"].startswith("links dropped: 5;")
     assert sent.span_ids == {1, 2}
 
 
