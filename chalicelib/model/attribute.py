@@ -128,7 +128,7 @@ def key_of(raw: bytes) -> bytes:
         content = tag + 2
         if content < size and raw[tag] == 0x12:
             length = raw[tag + 1]
-            if length > 127:
+            if length > 127 >= raw[content]:
                 length += (raw[content] << 7) - 128
                 content += 1
             if length == size - content:
