@@ -117,6 +117,25 @@ def key_and_text(raw: bytes) -> tuple[bytes, bytes]:
     return attribute.key.encode(), string_form(attribute.value).encode()
 
 
+def key_of(raw: bytes) -> bytes:
+    """The key, in UTF-8, of one KeyValue's wire bytes.
+
+    It is cut out of the bytes where it comes first, in less than 128, and one value of less than 16 KB is all the rest.
+    """
+    size = len(raw)
+    if size > 4 and raw[0] == 0x0A and raw[1] < 128:
+        tag = raw[1] + 2
+        content = tag + 2
+        if content < size and raw[tag] == 0x12:
+            length = raw[tag + 1]
+            if length > 127 >= raw[content]:
+                length += (raw[content] << 7) - 128
+                content += 1
+            if length == size - content:
+                return raw[2:tag]
+    return KeyValue.FromString(raw).key.encode()
+
+
 def attribute_hash(key: bytes, text: bytes) -> int:
     """16 bits: a search row with 100 attributes lets a foreign one pass once in 650 times; the spans decide."""
     return crc32(text, crc32(key + b"\0")) & 0xFFFF
@@ -157,9 +176,7 @@ class WantedAttributes(dict[bytes, bytes | None]):
     def __missing__(self, raw: bytes) -> bytes | None:
         if len(self) >= _CACHED_HASHES_MAX:
             self.clear()
-        # Looks only where every SDK writes the key: right after tag and length.
-        is_wanted = len(raw) > 1 and raw[2 : 2 + raw[1]] in self._wanted_keys
-        found = self[raw] = raw if is_wanted else None
+        found = self[raw] = raw if key_of(raw) in self._wanted_keys else None
         return found
 
     def among(self, attributes: Iterable[bytes]) -> tuple[bytes, ...]:

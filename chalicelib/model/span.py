@@ -12,6 +12,7 @@ from itertools import starmap
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.attribute import texts_of
+from chalicelib.model.links import are_link_ids
 from chalicelib.model.names import key_name
 from chalicelib.model.shadow_pb2 import Event as ShadowEvent
 from chalicelib.model.shadow_pb2 import Link as ShadowLink
@@ -103,7 +104,7 @@ def links_in(raw_links: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
     return [
         (link.trace_id, link.span_id)
         for link in parsed
-        if len(link.trace_id) == 16 and len(link.span_id) == 8
+        if are_link_ids(link.trace_id, link.span_id)
     ]
 
 

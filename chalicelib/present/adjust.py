@@ -1,6 +1,6 @@
 """What Jaeger's query service mends when a trace is read, unless it is asked for as stored.
 
-    spans as JSON ──sort_collections──▶ ──distinct──▶ (clocks) ──drop_empty_references, mend──▶ spans as they are shown
+    spans as JSON ──sort_collections──▶ ──distinct──▶ (clocks) ──mend──▶ spans as they are shown
 
 In place, each with a warning on its span where something is lost. That ids are shared is mended before, in `jaeger.py`.
 Source: jaeger, cmd/jaeger/internal/extension/jaegerquery/internal/adjuster.
@@ -27,7 +27,6 @@ _LIBRARY_KEYS = frozenset(
     ]
 )
 MENDED_KEYS = ADDRESS_KEYS | _LIBRARY_KEYS
-_NO_TRACE = "0" * 16
 _key_of = itemgetter("key")
 
 
@@ -101,13 +100,3 @@ def _move_library(span: Json, process: Json) -> None:
         elif tag not in process["tags"]:
             process["tags"] = sorted([*process["tags"], tag], key=_key_of)
     span["tags"] = kept
-
-
-def drop_empty_references(spans: Sequence[Json]) -> None:
-    """Those to no trace."""
-    for span in spans:
-        references = span["references"]
-        if len(references) > 1 or (references and references[0]["traceID"] == _NO_TRACE):
-            kept = [each for each in references if each["traceID"] != _NO_TRACE]
-            span["references"] = kept
-            warn(span, *["Invalid span link removed"] * (len(references) - len(kept)))

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
-from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from chalicelib.model.attribute import plain_value
 from chalicelib.model.span import CLIENT, KIND_NAMES, SERVER, STATUS_ERROR, UNSPECIFIED
@@ -23,15 +22,17 @@ from chalicelib.present.adjust import (
     ADDRESS_KEYS,
     MENDED_KEYS,
     distinct,
-    drop_empty_references,
     mend,
     sort_collections,
     warn,
 )
+from chalicelib.present.message import message_of
 from chalicelib.present.skew import Timed, host_of, skews
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
     from chalicelib.model.edges import CallCounts
     from chalicelib.model.span import Scope, Span
@@ -80,7 +81,6 @@ def trace_json(spans: Sequence[Span], *, is_raw: bool = False, skew_max_nano: in
         kept = distinct(found)
         spans, found = [spans[place] for place in kept], [found[place] for place in kept]
         _set_clocks(spans, found, skew_max_nano)
-        drop_empty_references(found)
         if writer.must_be_mended:
             mend(found, writer.processes)
     trace_id = _trace_id(spans[0].trace_id)
@@ -154,7 +154,7 @@ class _Writer:
         return [self._span(span, trace_id, shared) for span in spans]
 
     def _span(self, stored: Span, trace_id: str, shared: Mapping[tuple[bytes, int], bytes]) -> Json:
-        span = SpanMessage.FromString(stored.raw)
+        span = message_of(stored)
         own_id = shared.get((stored.span_id, stored.kind)) if shared else None
         parent = stored.span_id if own_id else _parent(stored, shared)
         scope_tags = self._scope_tags.get(stored.scope.scope_head)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
-from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
+
+from chalicelib.present.message import message_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         InstrumentationScope,
     )
     from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
     from chalicelib.model.span import Span
 
@@ -99,7 +101,7 @@ class _Attributes(dict[bytes, Json]):
 
 
 def _span(stored: Span, attributes: _Attributes) -> Json:
-    span = SpanMessage.FromString(stored.raw)
+    span = message_of(stored)
     found: Json = {"traceId": span.trace_id.hex(), "spanId": span.span_id.hex()}
     return _with(
         found,

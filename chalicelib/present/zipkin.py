@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
-from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from chalicelib.model import zipkin as model
 from chalicelib.model.attribute import key_and_text, string_form
 from chalicelib.model.peers import peer_of
 from chalicelib.model.span import CALLER_KINDS, INTERNAL, KIND_NAMES, STATUS_ERROR
+from chalicelib.present.message import message_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
     from chalicelib.model.edges import CallCounts
     from chalicelib.model.span import Scope, Span
@@ -59,7 +60,7 @@ class _Writer:
     def span(self, span: Span) -> Json:
         shared = self._shared.get(span.scope) or self._of_scope(span.scope)
         texts = [self._text(raw) for raw in span.attributes]
-        message = SpanMessage.FromString(span.raw)
+        message = message_of(span)
         found: Json = {"traceId": trace_id_text(span.trace_id)}
         if span.parent_span_id:
             found["parentId"] = span.parent_span_id.hex()

@@ -125,10 +125,11 @@ def _http_status(error: InvalidPayload) -> int:
 def _success(encoding: Encoding, normalised: Normalised) -> Answer:
     from chalicelib.receive.otlp import told
 
-    rejected = normalised.rejected.total()
-    if not rejected:
+    message = told(normalised)
+    if not message:
         return _answer(encoding, 200, b"{}" if encoding is Encoding.JSON else b"")
-    return _partial_success(encoding, rejected, told(normalised.rejected), "traces")
+    # With nothing rejected it is a warning, as OTLP has it.
+    return _partial_success(encoding, normalised.rejected.total(), message, "traces")
 
 
 def _partial_success(encoding: Encoding, rejected: int, message: str, signal: str) -> Answer:

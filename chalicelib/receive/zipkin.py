@@ -24,7 +24,7 @@ from chalicelib.model import zipkin as model
 from chalicelib.model import zipkin_spans_pb2 as proto
 from chalicelib.model.span import CLIENT, CONSUMER, PRODUCER, SERVER, STATUS_ERROR
 from chalicelib.model.wire import Prefixes, field, varint
-from chalicelib.receive.otlp import Normalised
+from chalicelib.receive.otlp import Normalised, payload_from_protobuf
 from chalicelib.receive.zipkin_fields import (
     TIME_MICRO_MAX,
     ZERO_ID,
@@ -154,7 +154,8 @@ def payload_of(spans: Sequence[Any], form: str, rejected: Counter[str] | None = 
     writer.add_untimed(spans)
     if writer.rejected and not writer.span_count:
         raise InvalidPayload(f"{next(iter(writer.rejected))} reading List<Span> from {form}")
-    return Normalised(writer.payload(), writer.span_count, writer.rejected)
+    normalised = payload_from_protobuf(writer.payload())
+    return normalised._replace(rejected=writer.rejected + normalised.rejected)
 
 
 def check_span_count(span_count: int) -> None:
@@ -246,15 +247,15 @@ class _Writer:
             raise Fault(f"Missing :{missing}")
         own_id = span_id_of(span_id, "id")
         parts = [self._ids.get(trace_id) or self._trace_id(trace_id), b"\x12\x08", own_id]
+        tags = get("tags") or _NO_TAGS
+        if model.TRACE_STATE in tags:
+            parts.append(field(3, text_of(tags[model.TRACE_STATE]).encode()))
         parent = get("parentId")
         if parent is not None:
             parent_id = span_id_of(parent, "parentId")
             # As Zipkin does: a span is not its own parent.
             if parent_id not in (own_id, ZERO_ID):
                 parts += (b"\x22\x08", parent_id)
-        tags = get("tags") or _NO_TAGS
-        if model.TRACE_STATE in tags:
-            parts.append(field(3, text_of(tags[model.TRACE_STATE]).encode()))
         parts += (
             self._names.get(get("name")) or self._name(get("name")),
             _KIND_FIELDS[kind],

@@ -80,7 +80,11 @@ def full_traces_data() -> TracesData:
     event = span.events.add(time_unix_nano=1, name="event", dropped_attributes_count=8)
     event.attributes.add(key="e").value.bool_value = False
     link = span.links.add(
-        trace_id=bytes(16), span_id=bytes(8), trace_state="c=d", dropped_attributes_count=9, flags=1
+        trace_id=bytes(range(16)),
+        span_id=bytes(range(8)),
+        trace_state="c=d",
+        dropped_attributes_count=9,
+        flags=1,
     )
     link.attributes.add(key="l").value.double_value = 0.1
     return data
