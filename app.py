@@ -17,9 +17,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from chalice.app import Chalice, CORSConfig, Response
+from chalice.app import Chalice, Response
 
-from chalicelib import config, errors, wiring
+from chalicelib import config, cross_origin, errors, wiring
 from chalicelib.access import Decision, presented_in
 from chalicelib.collector import collector_paused
 from chalicelib.model.http import JAEGER_ROUTES, ZIPKIN_CONFIG_PATHS, ZIPKIN_ROUTES
@@ -95,11 +95,8 @@ app.register_blueprint(consumer)
 app.register_blueprint(schedules)
 
 _ANY_TYPE = ["*/*"]
-_CORS = CORSConfig(
-    allow_origin="*",
-    allow_headers=["Accept", "Content-Type", "Content-Encoding", "Authorization", "X-Api-Key"],
-    max_age=600,
-)
+_SCOPES: dict[str, dict[str, Scope | None]] = {}
+"""Path → method → what a token for it must be good for; None: it is for everyone."""
 
 
 _View = Callable[..., Response]
@@ -110,22 +107,82 @@ def _route(
 ) -> Callable[[_View], _View]:
     """A route for who has a token of this scope; for everyone if it is None.
 
-    Who is refused is told so in plain text, or in OTLP's or the native API's words.
+    Who is refused is told so in plain text, or in OTLP's or the native API's words. What a page of another origin may
+    do is decided here for every route: spans may be sent from anywhere, everything else is for Clew's own pages.
     """
 
     def register(view: _View) -> _View:
         @wraps(view)
         def guarded(**path_parameters: str) -> Response:
             refused = _refused(scope, in_plain_text=in_plain_text) if scope else None
-            return refused or view(**path_parameters)
+            return _for_browsers(refused or view(**path_parameters), scope)
 
-        app.route(path, methods=list(methods), content_types=_ANY_TYPE, cors=_CORS)(guarded)
+        if path not in _SCOPES:
+            # API Gateway's own answers to preflights are constant, and so could not name an origin.
+            app.route(path, methods=["OPTIONS"], content_types=_ANY_TYPE)(_preflight)
+        _SCOPES.setdefault(path, {}).update(dict.fromkeys(methods, scope))
+        app.route(path, methods=list(methods), content_types=_ANY_TYPE)(guarded)
         return guarded
 
     return register
 
 
+def _is_for_every_page(scope: Scope | None, method: str) -> bool:
+    return scope is Scope.INGEST and method == "POST"
+
+
+def _for_browsers(response: Response, scope: Scope | None) -> Response:
+    """The same response, which says whether a page of another origin may read it."""
+    for_everyone = _is_for_every_page(scope, _request().method)
+    said = cross_origin.cors_headers(_headers(), config.UI_ORIGINS, for_everyone=for_everyone)
+    if vary := said.pop("Vary", ""):
+        own = str(response.headers.get("Vary", ""))
+        response.headers["Vary"] = f"{own}, {vary}" if own else vary
+    if not for_everyone:
+        # Nor may another page have it as a picture or a script.
+        said["Cross-Origin-Resource-Policy"] = "same-origin"
+    response.headers.update(said)
+    return response
+
+
+def _preflight(**_: str) -> Response:
+    """What a browser asks before it sends what a page of another origin wants sent."""
+    scopes = _SCOPES[_request().context["resourcePath"]]
+    method = _headers().get("access-control-request-method", "")
+    headers = cross_origin.preflight_headers(
+        _headers(),
+        config.UI_ORIGINS,
+        scopes,
+        for_everyone=_is_for_every_page(scopes.get(method), method),
+    )
+    return Response(b"", dict(headers), HTTPStatus.NO_CONTENT)
+
+
 def _refused(scope: Scope, *, in_plain_text: bool) -> Response | None:
+    """What is answered to a request that may not; None to one that may."""
+    if message := _foreign(scope):
+        return _refusal(scope, in_plain_text, 403, "forbidden", message)
+    if refused := _refused_for_its_token(scope, in_plain_text=in_plain_text):
+        return refused
+    if scope is Scope.CONFIGURE and not cross_origin.needed_a_preflight(_headers()):
+        message = "what changes something needs a header that no form can send: `X-Clew-Request: 1`"
+        return _refusal(scope, in_plain_text, 403, "forbidden", message)
+    return None
+
+
+def _foreign(scope: Scope) -> str:
+    """Why a page of another origin may not do this; nothing if it may, or if it is none."""
+    request, headers = _request(), _headers()
+    if _is_for_every_page(scope, request.method):
+        return ""
+    if not cross_origin.is_foreign(headers, config.UI_ORIGINS):
+        return ""
+    if scope is not Scope.CONFIGURE and cross_origin.is_link(request.method, headers):
+        return ""
+    return "pages of other origins may only send spans here: CLEW_UI_ORIGINS names those that may do more"
+
+
+def _refused_for_its_token(scope: Scope, *, in_plain_text: bool) -> Response | None:
     """What is answered to a request without a token of this scope; None if it has one, or none is wanted."""
     try:
         access = wiring.access()

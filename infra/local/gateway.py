@@ -18,6 +18,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from chalicelib.cross_origin import cors_headers
 from infra.local.functions import REQUEST_BYTES_MAX, context_of
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ class Answer(NamedTuple):
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    is_own: bool = False
+    """Whether the gateway says it, and no function: there is nothing in it that not every page may read."""
 
 
 class InvalidResponse(Exception):
@@ -130,6 +133,14 @@ class Gateway:
 
     def answer(self, request: Request) -> Answer:
         """What API Gateway would answer; never raises."""
+        answer = self._answer(request)
+        if not answer.is_own:
+            return answer
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        cors = cors_headers(headers, (), for_everyone=True)
+        return answer._replace(headers=[*answer.headers, *cors.items()])
+
+    def _answer(self, request: Request) -> Answer:
         is_below = f"{request.path}/".startswith(f"{self._base}/")
         path = request.path.removeprefix(self._base) or "/"
         matched = self._routes.match(path) if is_below else None
@@ -139,8 +150,6 @@ class Gateway:
         methods = self._methods[resource]
         # API Gateway would refuse HEAD; being asked by it is usual where there is no gateway.
         method = "GET" if request.method == "HEAD" and "HEAD" not in methods else request.method
-        if method == "OPTIONS" and method not in methods and (cors := self._cors(resource)):
-            return Answer(200, cors, b"")
         if method not in methods:
             allowed = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
             message = f"{request.method} is not possible here; {allowed} is"
@@ -157,17 +166,6 @@ class Gateway:
         except Exception:
             _logger.exception("%s %s failed", event["httpMethod"], event["path"])
             return _gateway_message(502, "Internal server error")
-
-    def _cors(self, resource: str) -> list[tuple[str, str]]:
-        """The headers of a preflight's answer, as Chalice deploys them; none if no method allows CORS."""
-        entries = [entry for entry in self._app.routes[resource].values() if entry.cors]
-        if not entries:
-            return []
-        methods = ",".join([*(entry.method for entry in entries), "OPTIONS"])
-        return [
-            ("Access-Control-Allow-Methods", methods),
-            *entries[0].cors.get_access_control_headers().items(),
-        ]
 
 
 def request_from_environ(environ: WSGIEnvironment) -> Request:
@@ -298,9 +296,10 @@ class _PerThread:
 def _error(status: int, code: str, message: str, headers: Iterable[tuple[str, str]] = ()) -> Answer:
     """In the form of Clew's own errors: what GatewayResponses make of it where it is deployed."""
     body = {"error": {"code": code, "message": message, "parameter": None}}
-    return Answer(status, [*_OWN_HEADERS, *headers], json.dumps(body).encode())
+    return Answer(status, [*_OWN_HEADERS, *headers], json.dumps(body).encode(), is_own=True)
 
 
 def _gateway_message(status: int, message: str) -> Answer:
     """In API Gateway's own form."""
-    return Answer(status, [*_OWN_HEADERS], json.dumps({"message": message}).encode())
+    body = json.dumps({"message": message}).encode()
+    return Answer(status, [*_OWN_HEADERS], body, is_own=True)

@@ -14,8 +14,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -35,6 +33,7 @@ from tests.e2e.shop import (
     http,
     minutes_ago,
     trace_id_of,
+    wait_until,
 )
 
 if TYPE_CHECKING:
@@ -160,13 +159,6 @@ def _free_port() -> int:
 def _is_listening(port: int) -> bool:
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
-
-
-def wait_until(is_so: Callable[[], bool], seconds: float) -> None:
-    ends, pause = time.monotonic() + seconds, threading.Event()
-    while not is_so():
-        assert time.monotonic() < ends, f"not within {seconds:g} s"
-        pause.wait(0.2)
 
 
 @pytest.fixture(scope="module", autouse=True)
