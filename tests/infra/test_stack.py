@@ -137,7 +137,8 @@ class TestPolicies:
             assert statement["Effect"] == "Allow"
             for resource in statement["Resource"]:
                 name = resource.split(":", 5)[5]
-                assert resource.split(":")[:5] == ["arn", "aws", resource.split(":")[2], "*", "*"]
+                # Any partition: there are others in China and for governments.
+                assert resource.split(":")[:5] == ["arn", "*", resource.split(":")[2], "*", "*"]
                 assert f"clew-{stage}" in name
                 assert "*" not in name.removesuffix(":*")
 
@@ -152,50 +153,6 @@ class TestPolicies:
             for a in actions
             if a.startswith(("dynamodb:Create", "sqs:Create", "dynamodb:DeleteT"))
         ]
-
-    @pytest.mark.parametrize("stage", CONFIG["stages"])
-    def test_api(self, stage):
-        """The API puts spans into the queue and reads; it writes no table, and takes nothing but dead letters."""
-        can = allowed(stage, "api_handler")
-        read = {"BatchGetItem", "GetItem", "Query"}
-        tables = {f"table/clew-{stage}-{name}" for name in ("spans", "index", "statistics")}
-        expected = {(f"dynamodb:{action}", table) for action in read for table in tables}
-        expected |= {
-            (f"sqs:{action}", f"clew-{stage}-spans") for action in ("SendMessage", "GetQueueUrl")
-        }
-        # SQS moves dead letters in the name of who asks it to, who must be allowed to receive and delete them.
-        # Source: Amazon SQS Developer Guide, "Configuring queue permissions for dead-letter queue redrive".
-        move = {"StartMessageMoveTask", "ListMessageMoveTasks", "ReceiveMessage", "DeleteMessage"}
-        look = {"GetQueueUrl", "GetQueueAttributes"}
-        expected |= {(f"sqs:{action}", f"clew-{stage}-dead-letters") for action in move | look}
-        assert {pair for pair in can if not pair[0].startswith("logs:")} == expected
-
-    @pytest.mark.parametrize("stage", CONFIG["stages"])
-    def test_consumer(self, stage):
-        """The consumer takes from the span queue, buries in the dead-letter queue, and writes all three tables."""
-        can = allowed(stage, "consume")
-        queue, dead = f"clew-{stage}-spans", f"clew-{stage}-dead-letters"
-        assert {action for action, resource in can if resource == queue} == {
-            "sqs:ReceiveMessage",
-            "sqs:DeleteMessage",
-            "sqs:GetQueueAttributes",
-        }
-        assert {action for action, resource in can if resource == dead} == {
-            "sqs:SendMessage",
-            "sqs:GetQueueUrl",
-        }
-        for action in ("PutItem", "UpdateItem", "DeleteItem", "ConditionCheckItem", "Query"):
-            assert (f"dynamodb:{action}", f"table/clew-{stage}-statistics") in can
-        for name in ("spans", "index"):
-            assert ("dynamodb:BatchWriteItem", f"table/clew-{stage}-{name}") in can
-
-    @pytest.mark.parametrize("stage", CONFIG["stages"])
-    def test_summarise(self, stage):
-        """The schedule writes statistics, reads spans, and touches neither index nor queues."""
-        resources = {r for a, r in allowed(stage, "summarise") if not a.startswith("logs:")}
-        assert resources == {f"table/clew-{stage}-statistics", f"table/clew-{stage}-spans"}
-        on_spans = {a for a, r in allowed(stage, "summarise") if r.endswith("-spans")}
-        assert on_spans == {"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query"}
 
 
 def test_make_help():
