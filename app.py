@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import wraps
 from http import HTTPStatus
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
 from chalice.app import Chalice, Response
@@ -114,8 +114,12 @@ def _route(
     def register(view: _View) -> _View:
         @wraps(view)
         def guarded(**path_parameters: str) -> Response:
-            refused = _refused(scope, in_plain_text=in_plain_text) if scope else None
-            return _for_browsers(refused or view(**path_parameters), scope)
+            if scope and (refused := _refused(scope)):
+                return _for_browsers(_told(refused, scope, in_plain_text=in_plain_text), scope)
+            response = view(**path_parameters)
+            if scope is Scope.CONFIGURE and response.status_code < HTTPStatus.BAD_REQUEST:
+                _tell("done")
+            return _for_browsers(response, scope)
 
         if path not in _SCOPES:
             # API Gateway's own answers to preflights are constant, and so could not name an origin.
@@ -158,51 +162,81 @@ def _preflight(**_: str) -> Response:
     return Response(b"", dict(headers), HTTPStatus.NO_CONTENT)
 
 
-def _refused(scope: Scope, *, in_plain_text: bool) -> Response | None:
-    """What is answered to a request that may not; None to one that may."""
-    if message := _foreign(scope):
-        return _refusal(scope, in_plain_text, 403, "forbidden", message)
-    if refused := _refused_for_its_token(scope, in_plain_text=in_plain_text):
+class _Refused(NamedTuple):
+    """Why a request may not."""
+
+    status: int
+    code: str
+    message: str
+    why: str = ""
+    """For the log: in words of ours alone. Empty: there is nobody to tell of."""
+
+
+def _refused(scope: Scope) -> _Refused | None:
+    """Why this request may not; None if it may."""
+    if refused := _foreign(scope) or _refused_for_its_token(scope):
         return refused
     if scope is Scope.CONFIGURE and not cross_origin.needed_a_preflight(_headers()):
         message = "what changes something needs a header that no form can send: `X-Clew-Request: 1`"
-        return _refusal(scope, in_plain_text, 403, "forbidden", message)
+        return _Refused(403, "forbidden", message, "no header that needs a preflight")
     return None
 
 
-def _foreign(scope: Scope) -> str:
-    """Why a page of another origin may not do this; nothing if it may, or if it is none."""
+def _foreign(scope: Scope) -> _Refused | None:
+    """Pages of other origins may send, and lead somebody here by a link."""
     request, headers = _request(), _headers()
     if _is_for_every_page(scope, request.method):
-        return ""
+        return None
     if not cross_origin.is_foreign(headers, config.UI_ORIGINS):
-        return ""
+        return None
     if scope is not Scope.CONFIGURE and cross_origin.is_link(request.method, headers):
-        return ""
-    return "pages of other origins may only send spans here: CLEW_UI_ORIGINS names those that may do more"
+        return None
+    message = "pages of other origins may only send spans here: CLEW_UI_ORIGINS names those that may do more"
+    return _Refused(403, "forbidden", message, "a page of another origin")
 
 
-def _refused_for_its_token(scope: Scope, *, in_plain_text: bool) -> Response | None:
-    """What is answered to a request without a token of this scope; None if it has one, or none is wanted."""
+def _refused_for_its_token(scope: Scope) -> _Refused | None:
+    """Unless it shows a token of this scope, or none is wanted."""
     try:
         access = wiring.access()
         decision = access.decide(presented_in(_headers()), scope) if access else Decision.GRANTED
     except Exception as error:
         # Never a 401, and never a 500: on either a sender would drop spans that it may well be allowed to send.
         _logger.warning("no telling who asks: %s", error)
-        message = "tokens cannot be checked now: try again"
-        return _refusal(scope, in_plain_text, 503, "unavailable", message)
-    if decision is Decision.GRANTED:
-        return None
-    if decision is Decision.FORBIDDEN:
-        message = f"this token is not for this: use one with the scope {scope.value!r}"
-        return _refusal(scope, in_plain_text, 403, "forbidden", message)
-    message = "a token is needed, as `Authorization: Bearer TOKEN` or `x-api-key: TOKEN`"
+        return _Refused(503, "unavailable", "tokens cannot be checked now: try again")
+    match decision:
+        case Decision.GRANTED:
+            return None
+        case Decision.FORBIDDEN:
+            message = f"this token is not for this: use one with the scope {scope.value!r}"
+            return _Refused(403, "forbidden", message, f"no token of the scope {scope.value}")
+        case Decision.EXPIRED:
+            return _Refused(401, "unauthorized", "this token has expired", "an expired token")
     if presented_in(_headers()):
         message = "this token is not known here, or was revoked"
-    response = _refusal(scope, in_plain_text, 401, "unauthorized", message)
-    response.headers["WWW-Authenticate"] = "Bearer"
+        return _Refused(401, "unauthorized", message, "an unknown token")
+    message = "a token is needed, as `Authorization: Bearer TOKEN` or `x-api-key: TOKEN`"
+    return _Refused(401, "unauthorized", message, "no token")
+
+
+def _told(refused: _Refused, scope: Scope, *, in_plain_text: bool) -> Response:
+    """What is answered to who may not; it is told to who runs this, too."""
+    if refused.why:
+        _tell("refused", f"{refused.status} {refused.why}")
+    response = _refusal(scope, in_plain_text, refused.status, refused.code, refused.message)
+    if refused.status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def _tell(kind: str, why: str = "") -> None:
+    from chalicelib.audit import AUDIT, Event
+
+    request, access = _request(), wiring.access()
+    route = f"{request.method} {request.context['resourcePath']}"
+    token_ids = access.ids_of(presented_in(_headers())) if access else []
+    source_ip = str((request.context.get("identity") or {}).get("sourceIp", ""))
+    AUDIT.tell(Event(kind, route, why, token_ids, source_ip))
 
 
 def _refusal(scope: Scope, in_plain_text: bool, status: int, code: str, message: str) -> Response:
