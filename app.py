@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -63,6 +64,9 @@ _SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 """Of every answer; the web UI, which runs, has a Content-Security-Policy of its own."""
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    # Behind API Gateway, which speaks nothing but HTTPS; a laptop speaks none.
+    _SECURITY_HEADERS["Strict-Transport-Security"] = "max-age=31536000"
 
 
 def _as_text(response: dict[str, Any]) -> dict[str, Any]:
@@ -663,6 +667,8 @@ def get_openapi() -> Response:
 
 @_route("/health", "GET", "HEAD", scope=None)
 def get_health() -> Response:
+    if silent := wiring.health().silent():
+        return _query_error(503, "unavailable", f"{' and '.join(silent)} cannot be asked now")
     return _query(lambda: {"status": "ok"})
 
 

@@ -568,8 +568,11 @@ def document() -> Json:
             "/health": {
                 "get": {
                     **_FOR_EVERYONE,
-                    "summary": "Whether this function answers.",
-                    "responses": {"200": _json("It does.", "Health")},
+                    "summary": "Whether this function, the queue and a table answer.",
+                    "responses": {
+                        "200": _json("They do.", "Health"),
+                        "503": _json("One does not; ask again, after Retry-After.", "Error"),
+                    },
                 }
             },
             "/": {

@@ -62,6 +62,24 @@ class TestTemplate:
         assert spans["QueueArn"].endswith(":clew-test-spans")
         assert dead["QueueArn"].endswith(":clew-test-dead-letters")
 
+    def test_over_tls_alone(self, outputs):
+        """Neither queue gives or takes anything over a connection that is not encrypted, whoever asks."""
+        for name in ("SpanQueueUrl", "DeadLetterQueueUrl"):
+            got = client("sqs").get_queue_attributes(
+                QueueUrl=outputs[name], AttributeNames=["Policy", "QueueArn"]
+            )["Attributes"]
+            (statement,) = json.loads(got["Policy"])["Statement"]
+            assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+            assert statement["Action"] == "sqs:*"
+            assert got["QueueArn"] in statement["Resource"]
+            assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+    def test_tags(self, outputs):
+        """Everything in a stack is found by tags, which CloudFormation passes on."""
+        (found,) = client("cloudformation").describe_stacks(StackName="clew-test")["Stacks"]
+        tags = {tag["Key"]: tag["Value"] for tag in found["Tags"]}
+        assert tags == {"application": "clew", "clew-prefix": "clew-test"}
+
     def test_again(self, outputs):
         """Applying a template that is there already changes nothing."""
         assert stack.apply(client("cloudformation"), "clew-test") == outputs
@@ -71,6 +89,7 @@ class TestTemplate:
         template = stack.TEMPLATE.read_text(encoding="utf-8")
         assert template.count("Type: AWS::DynamoDB::Table") == 3
         for line in (
+            "DeletionProtectionEnabled: true",
             "DeletionPolicy: Retain",
             "UpdateReplacePolicy: Retain",
             "TimeToLiveSpecification: {AttributeName: x, Enabled: true}",
@@ -96,6 +115,7 @@ class TestChalice:
         assert settings["api_gateway_stage"] == "clew"
         assert settings["api_gateway_endpoint_type"] == "REGIONAL"
         assert settings["autogen_policy"] is False
+        assert settings["tags"] == stack.tags_of(f"clew-{stage}")
         # The most there is: API Gateway would compress what is compressed already.
         assert settings["minimum_compression_size"] == 10_485_760
 
