@@ -163,7 +163,7 @@ def _preflight(**_: str) -> Response:
         scopes,
         for_everyone=_is_for_every_page(scopes.get(method), method),
     )
-    return Response(b"", dict(headers), HTTPStatus.NO_CONTENT)
+    return Response(b"", dict(headers))
 
 
 class _Refused(NamedTuple):
