@@ -116,10 +116,15 @@ def _route(
     """
 
     def register(view: _View) -> _View:
+        def refused() -> Response | None:
+            if scope is None or (why := _refused(scope)) is None:
+                return None
+            return _for_browsers(_told(why, scope, in_plain_text=in_plain_text), scope)
+
         @wraps(view)
         def guarded(**path_parameters: str) -> Response:
-            if scope and (refused := _refused(scope)):
-                return _for_browsers(_told(refused, scope, in_plain_text=in_plain_text), scope)
+            if response := refused():
+                return response
             response = view(**path_parameters)
             if scope is Scope.CONFIGURE and response.status_code < HTTPStatus.BAD_REQUEST:
                 _tell("done")

@@ -67,8 +67,6 @@ class Answer(NamedTuple):
     status: int
     headers: list[tuple[str, str]]
     body: bytes
-    is_own: bool = False
-    """Whether the gateway says it, and no function: there is nothing in it that not every page may read."""
 
 
 class InvalidResponse(Exception):
@@ -133,19 +131,12 @@ class Gateway:
 
     def answer(self, request: Request) -> Answer:
         """What API Gateway would answer; never raises."""
-        answer = self._answer(request)
-        if not answer.is_own:
-            return answer
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        cors = cors_headers(headers, (), for_everyone=True)
-        return answer._replace(headers=[*answer.headers, *cors.items()])
-
-    def _answer(self, request: Request) -> Answer:
         is_below = f"{request.path}/".startswith(f"{self._base}/")
         path = request.path.removeprefix(self._base) or "/"
         matched = self._routes.match(path) if is_below else None
         if matched is None:
-            return _error(404, "not_found", f"there is nothing at {request.path}")
+            answer = _error(404, "not_found", f"there is nothing at {request.path}")
+            return readable_by_every_page(answer, request.headers)
         resource, path_parameters = matched
         methods = self._methods[resource]
         # API Gateway would refuse HEAD; being asked by it is usual where there is no gateway.
@@ -153,9 +144,11 @@ class Gateway:
         if method not in methods:
             allowed = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
             message = f"{request.method} is not possible here; {allowed} is"
-            return _error(405, "method_not_allowed", message, [("Allow", allowed)])
+            answer = _error(405, "method_not_allowed", message, [("Allow", allowed)])
+            return readable_by_every_page(answer, request.headers)
         if len(request.body) > BODY_BYTES_MAX:
-            return _gateway_message(413, "Request Too Long")
+            answer = _gateway_message(413, "Request Too Long")
+            return readable_by_every_page(answer, request.headers)
         request = request._replace(method=method, path=path)
         event = event_from_request(request, resource, path_parameters, self._base)
         return self._invoke(event)
@@ -165,7 +158,8 @@ class Gateway:
             return answer_from_response(self._app(event, context_of("api_handler")))
         except Exception:
             _logger.exception("%s %s failed", event["httpMethod"], event["path"])
-            return _gateway_message(502, "Internal server error")
+            answer = _gateway_message(502, "Internal server error")
+            return readable_by_every_page(answer, event["headers"])
 
 
 def request_from_environ(environ: WSGIEnvironment) -> Request:
@@ -293,13 +287,19 @@ class _PerThread:
         self._values.value = value
 
 
+def readable_by_every_page(answer: Answer, request_headers: Mapping[str, str]) -> Answer:
+    """The same answer of the gateway's own, which a page of any origin may read: it says nothing of anybody's spans."""
+    headers = {name.lower(): value for name, value in request_headers.items()}
+    cors = cors_headers(headers, (), for_everyone=True)
+    return answer._replace(headers=[*answer.headers, *cors.items()])
+
+
 def _error(status: int, code: str, message: str, headers: Iterable[tuple[str, str]] = ()) -> Answer:
     """In the form of Clew's own errors: what GatewayResponses make of it where it is deployed."""
     body = {"error": {"code": code, "message": message, "parameter": None}}
-    return Answer(status, [*_OWN_HEADERS, *headers], json.dumps(body).encode(), is_own=True)
+    return Answer(status, [*_OWN_HEADERS, *headers], json.dumps(body).encode())
 
 
 def _gateway_message(status: int, message: str) -> Answer:
     """In API Gateway's own form."""
-    body = json.dumps({"message": message}).encode()
-    return Answer(status, [*_OWN_HEADERS], body, is_own=True)
+    return Answer(status, [*_OWN_HEADERS], json.dumps({"message": message}).encode())
