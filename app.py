@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from http import HTTPStatus
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
-from chalice.app import Chalice, CORSConfig, Response
+from chalice.app import Chalice, Response
 
-from chalicelib import config, errors, wiring
+from chalicelib import config, cross_origin, errors, wiring
 from chalicelib.access import Decision, presented_in
 from chalicelib.collector import collector_paused
 from chalicelib.model.http import JAEGER_ROUTES, ZIPKIN_CONFIG_PATHS, ZIPKIN_ROUTES
@@ -63,6 +64,9 @@ _SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 """Of every answer; the web UI, which runs, has a Content-Security-Policy of its own."""
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    # Behind API Gateway, which speaks nothing but HTTPS; a laptop speaks none.
+    _SECURITY_HEADERS["Strict-Transport-Security"] = "max-age=31536000"
 
 
 def _as_text(response: dict[str, Any]) -> dict[str, Any]:
@@ -95,11 +99,8 @@ app.register_blueprint(consumer)
 app.register_blueprint(schedules)
 
 _ANY_TYPE = ["*/*"]
-_CORS = CORSConfig(
-    allow_origin="*",
-    allow_headers=["Accept", "Content-Type", "Content-Encoding", "Authorization", "X-Api-Key"],
-    max_age=600,
-)
+_SCOPES: dict[str, dict[str, Scope | None]] = {}
+"""Path → method → what a token for it must be good for; None: it is for everyone."""
 
 
 _View = Callable[..., Response]
@@ -110,42 +111,141 @@ def _route(
 ) -> Callable[[_View], _View]:
     """A route for who has a token of this scope; for everyone if it is None.
 
-    Who is refused is told so in plain text, or in OTLP's or the native API's words.
+    Who is refused is told so in plain text, or in OTLP's or the native API's words. What a page of another origin may
+    do is decided here for every route: spans may be sent from anywhere, everything else is for Clew's own pages.
     """
 
     def register(view: _View) -> _View:
+        def refused() -> Response | None:
+            if scope is None or (why := _refused(scope)) is None:
+                return None
+            return _for_browsers(_told(why, scope, in_plain_text=in_plain_text), scope)
+
         @wraps(view)
         def guarded(**path_parameters: str) -> Response:
-            refused = _refused(scope, in_plain_text=in_plain_text) if scope else None
-            return refused or view(**path_parameters)
+            if response := refused():
+                return response
+            response = view(**path_parameters)
+            if scope is Scope.CONFIGURE and response.status_code < HTTPStatus.BAD_REQUEST:
+                _tell("done")
+            return _for_browsers(response, scope)
 
-        app.route(path, methods=list(methods), content_types=_ANY_TYPE, cors=_CORS)(guarded)
+        if path not in _SCOPES:
+            # API Gateway's own answers to preflights are constant, and so could not name an origin.
+            app.route(path, methods=["OPTIONS"], content_types=_ANY_TYPE)(_preflight)
+        _SCOPES.setdefault(path, {}).update(dict.fromkeys(methods, scope))
+        app.route(path, methods=list(methods), content_types=_ANY_TYPE)(guarded)
         return guarded
 
     return register
 
 
-def _refused(scope: Scope, *, in_plain_text: bool) -> Response | None:
-    """What is answered to a request without a token of this scope; None if it has one, or none is wanted."""
+def _is_for_every_page(scope: Scope | None, method: str) -> bool:
+    return scope is Scope.INGEST and method == "POST"
+
+
+def _for_browsers(response: Response, scope: Scope | None) -> Response:
+    """The same response, which says whether a page of another origin may read it."""
+    for_everyone = _is_for_every_page(scope, _request().method)
+    said = cross_origin.cors_headers(_headers(), config.UI_ORIGINS, for_everyone=for_everyone)
+    if vary := said.pop("Vary", ""):
+        own = str(response.headers.get("Vary", ""))
+        response.headers["Vary"] = f"{own}, {vary}" if own else vary
+    if not for_everyone:
+        # Nor may another page have it as a picture or a script.
+        said["Cross-Origin-Resource-Policy"] = "same-origin"
+    response.headers.update(said)
+    return response
+
+
+def _preflight(**_: str) -> Response:
+    """What a browser asks before it sends what a page of another origin wants sent."""
+    scopes = _SCOPES[_request().context["resourcePath"]]
+    method = _headers().get("access-control-request-method", "")
+    headers = cross_origin.preflight_headers(
+        _headers(),
+        config.UI_ORIGINS,
+        scopes,
+        for_everyone=_is_for_every_page(scopes.get(method), method),
+    )
+    return Response(b"", dict(headers))
+
+
+class _Refused(NamedTuple):
+    """Why a request may not."""
+
+    status: int
+    code: str
+    message: str
+    why: str = ""
+    """For the log: in words of ours alone. Empty: there is nobody to tell of."""
+
+
+def _refused(scope: Scope) -> _Refused | None:
+    """Why this request may not; None if it may."""
+    if refused := _foreign(scope) or _refused_for_its_token(scope):
+        return refused
+    if scope is Scope.CONFIGURE and not cross_origin.needed_a_preflight(_headers()):
+        message = "what changes something needs a header that no form can send: `X-Clew-Request: 1`"
+        return _Refused(403, "forbidden", message, "no header that needs a preflight")
+    return None
+
+
+def _foreign(scope: Scope) -> _Refused | None:
+    """Pages of other origins may send, and lead somebody here by a link."""
+    request, headers = _request(), _headers()
+    if _is_for_every_page(scope, request.method):
+        return None
+    if not cross_origin.is_foreign(headers, config.UI_ORIGINS):
+        return None
+    if scope is not Scope.CONFIGURE and cross_origin.is_link(request.method, headers):
+        return None
+    message = "pages of other origins may only send spans here: CLEW_UI_ORIGINS names those that may do more"
+    return _Refused(403, "forbidden", message, "a page of another origin")
+
+
+def _refused_for_its_token(scope: Scope) -> _Refused | None:
+    """Unless it shows a token of this scope, or none is wanted."""
     try:
         access = wiring.access()
         decision = access.decide(presented_in(_headers()), scope) if access else Decision.GRANTED
     except Exception as error:
         # Never a 401, and never a 500: on either a sender would drop spans that it may well be allowed to send.
         _logger.warning("no telling who asks: %s", error)
-        message = "tokens cannot be checked now: try again"
-        return _refusal(scope, in_plain_text, 503, "unavailable", message)
-    if decision is Decision.GRANTED:
-        return None
-    if decision is Decision.FORBIDDEN:
-        message = f"this token is not for this: use one with the scope {scope.value!r}"
-        return _refusal(scope, in_plain_text, 403, "forbidden", message)
-    message = "a token is needed, as `Authorization: Bearer TOKEN` or `x-api-key: TOKEN`"
+        return _Refused(503, "unavailable", "tokens cannot be checked now: try again")
+    match decision:
+        case Decision.GRANTED:
+            return None
+        case Decision.FORBIDDEN:
+            message = f"this token is not for this: use one with the scope {scope.value!r}"
+            return _Refused(403, "forbidden", message, f"no token of the scope {scope.value}")
+        case Decision.EXPIRED:
+            return _Refused(401, "unauthorized", "this token has expired", "an expired token")
     if presented_in(_headers()):
         message = "this token is not known here, or was revoked"
-    response = _refusal(scope, in_plain_text, 401, "unauthorized", message)
-    response.headers["WWW-Authenticate"] = "Bearer"
+        return _Refused(401, "unauthorized", message, "an unknown token")
+    message = "a token is needed, as `Authorization: Bearer TOKEN` or `x-api-key: TOKEN`"
+    return _Refused(401, "unauthorized", message, "no token")
+
+
+def _told(refused: _Refused, scope: Scope, *, in_plain_text: bool) -> Response:
+    """What is answered to who may not; it is told to who runs this, too."""
+    if refused.why:
+        _tell("refused", f"{refused.status} {refused.why}")
+    response = _refusal(scope, in_plain_text, refused.status, refused.code, refused.message)
+    if refused.status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def _tell(kind: str, why: str = "") -> None:
+    from chalicelib.audit import AUDIT, Event
+
+    request, access = _request(), wiring.access()
+    route = f"{request.method} {request.context['resourcePath']}"
+    token_ids = access.ids_of(presented_in(_headers())) if access else []
+    source_ip = str((request.context.get("identity") or {}).get("sourceIp", ""))
+    AUDIT.tell(Event(kind, route, why, token_ids, source_ip))
 
 
 def _refusal(scope: Scope, in_plain_text: bool, status: int, code: str, message: str) -> Response:
@@ -572,6 +672,8 @@ def get_openapi() -> Response:
 
 @_route("/health", "GET", "HEAD", scope=None)
 def get_health() -> Response:
+    if silent := wiring.health().silent():
+        return _query_error(503, "unavailable", f"{' and '.join(silent)} cannot be asked now")
     return _query(lambda: {"status": "ok"})
 
 

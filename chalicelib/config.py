@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from chalicelib.cross_origin import origins_in
+
 
 def _integer(name: str, default: int) -> int:
     return int(os.environ.get(name, default))
@@ -25,6 +27,8 @@ TENANT = os.environ.get("CLEW_TENANT", "default")
 
 ACCESS_OPEN = os.environ.get("CLEW_ACCESS", "tokens") == "open"
 """Whether everyone may send and ask. Whatever else is said, tokens are wanted: a slip of the pen opens nothing."""
+UI_ORIGINS = origins_in(os.environ.get("CLEW_UI_ORIGINS", ""))
+"""Origins, such as `https://ui.example.com`, whose pages may ask and change things as Clew's own may."""
 
 # What one request may bring.
 BODY_BYTES_MAX = _integer("CLEW_BODY_BYTES_MAX", 4_500_000)

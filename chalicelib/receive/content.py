@@ -36,6 +36,8 @@ def media_type_of(headers: Mapping[str, str]) -> str:
 def encoding_of(headers: Mapping[str, str], body: bytes) -> Encoding:
     """The encoding of a request. Without a Content-Type, a body that begins with `{` is JSON.
 
+    text/plain is what `navigator.sendBeacon` says of a string: what begins as JSON does is taken for that.
+
     Raises UnsupportedMedia for a Content-Type that OTLP/HTTP does not have.
     """
     media_type = media_type_of(headers)
@@ -44,6 +46,8 @@ def encoding_of(headers: Mapping[str, str], body: bytes) -> Encoding:
     if media_type in ("application/x-protobuf", "application/protobuf"):
         return Encoding.PROTOBUF
     if media_type == "application/json":
+        return Encoding.JSON
+    if media_type == "text/plain" and body.lstrip()[:1] == b"{":
         return Encoding.JSON
     raise UnsupportedMedia(
         f"Content-Type {media_type[:100]!r} is not supported: send application/x-protobuf or application/json"

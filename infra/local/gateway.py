@@ -18,6 +18,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from chalicelib.cross_origin import cors_headers
 from infra.local.functions import REQUEST_BYTES_MAX, context_of
 
 if TYPE_CHECKING:
@@ -134,19 +135,20 @@ class Gateway:
         path = request.path.removeprefix(self._base) or "/"
         matched = self._routes.match(path) if is_below else None
         if matched is None:
-            return _error(404, "not_found", f"there is nothing at {request.path}")
+            answer = _error(404, "not_found", f"there is nothing at {request.path}")
+            return readable_by_every_page(answer, request.headers)
         resource, path_parameters = matched
         methods = self._methods[resource]
         # API Gateway would refuse HEAD; being asked by it is usual where there is no gateway.
         method = "GET" if request.method == "HEAD" and "HEAD" not in methods else request.method
-        if method == "OPTIONS" and method not in methods and (cors := self._cors(resource)):
-            return Answer(200, cors, b"")
         if method not in methods:
             allowed = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
             message = f"{request.method} is not possible here; {allowed} is"
-            return _error(405, "method_not_allowed", message, [("Allow", allowed)])
+            answer = _error(405, "method_not_allowed", message, [("Allow", allowed)])
+            return readable_by_every_page(answer, request.headers)
         if len(request.body) > BODY_BYTES_MAX:
-            return _gateway_message(413, "Request Too Long")
+            answer = _gateway_message(413, "Request Too Long")
+            return readable_by_every_page(answer, request.headers)
         request = request._replace(method=method, path=path)
         event = event_from_request(request, resource, path_parameters, self._base)
         return self._invoke(event)
@@ -156,18 +158,8 @@ class Gateway:
             return answer_from_response(self._app(event, context_of("api_handler")))
         except Exception:
             _logger.exception("%s %s failed", event["httpMethod"], event["path"])
-            return _gateway_message(502, "Internal server error")
-
-    def _cors(self, resource: str) -> list[tuple[str, str]]:
-        """The headers of a preflight's answer, as Chalice deploys them; none if no method allows CORS."""
-        entries = [entry for entry in self._app.routes[resource].values() if entry.cors]
-        if not entries:
-            return []
-        methods = ",".join([*(entry.method for entry in entries), "OPTIONS"])
-        return [
-            ("Access-Control-Allow-Methods", methods),
-            *entries[0].cors.get_access_control_headers().items(),
-        ]
+            answer = _gateway_message(502, "Internal server error")
+            return readable_by_every_page(answer, event["headers"])
 
 
 def request_from_environ(environ: WSGIEnvironment) -> Request:
@@ -293,6 +285,13 @@ class _PerThread:
 
     def __set__(self, instance: Any, value: Any) -> None:
         self._values.value = value
+
+
+def readable_by_every_page(answer: Answer, request_headers: Mapping[str, str]) -> Answer:
+    """The same answer of the gateway's own, which a page of any origin may read: it says nothing of anybody's spans."""
+    headers = {name.lower(): value for name, value in request_headers.items()}
+    cors = cors_headers(headers, (), for_everyone=True)
+    return answer._replace(headers=[*answer.headers, *cors.items()])
 
 
 def _error(status: int, code: str, message: str, headers: Iterable[tuple[str, str]] = ()) -> Answer:

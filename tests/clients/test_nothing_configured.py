@@ -40,7 +40,7 @@ def test_remote_sampler(stack):
     """A client that asks for its sampler is told what somebody has put at /v1/sampling."""
     document = {"service_strategies": [{"service": "my-service", "param": 0.25}]}
     body = json.dumps(document).encode()
-    assert http(f"{stack.url}/v1/sampling", "PUT", body).status == 200
+    assert http(f"{stack.url}/v1/sampling", "PUT", body, {"X-Clew-Request": "1"}).status == 200
     program = Path(__file__).with_name("sampler_program.py")
     port = stack.url.rpartition(":")[2]
     done = subprocess.run([PYTHON, program, port], capture_output=True, text=True, timeout=60)
