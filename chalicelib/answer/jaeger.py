@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _STEP_MILLISECONDS_MIN = 60_000
+_REASONS_TOLD_MAX = 20
+"""Of spans that an uploaded file has in vain."""
 Found = TypeVar("Found")
 
 
@@ -170,13 +172,22 @@ def get_dependencies(asked: Asked) -> Any:
 
 
 def post_transform(asked: Asked) -> Any:
-    """OTLP/JSON, whatever its content type says, as Jaeger's traces."""
+    """OTLP/JSON of whatever content type as Jaeger's traces; `errors` tells which spans are left out, and why."""
     from chalicelib.receive.otlp import payload_from_json
 
+    normalised = payload_from_json(asked.body)
     traces: dict[bytes, list[Span]] = {}
-    for span in spans_of(payload_from_json(asked.body).payload, Scopes()):
+    for span in spans_of(normalised.payload, Scopes()):
         traces.setdefault(span.trace_id, []).append(span)
-    return present.envelope([present.trace_json(spans, is_raw=True) for spans in traces.values()])
+    errors = [
+        {"code": 400, "msg": f"spans left out: {count}: {reason}"}
+        for reason, count in normalised.rejected.most_common(_REASONS_TOLD_MAX)
+    ]
+    more = len(normalised.rejected) - len(errors)
+    if more > 0:
+        errors.append({"code": 400, "msg": f"spans were left out for {more} other reasons"})
+    found = [present.trace_json(spans, is_raw=True) for spans in traces.values()]
+    return present.envelope(found, errors)
 
 
 def get_latencies(asked: Asked) -> Any:

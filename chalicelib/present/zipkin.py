@@ -47,6 +47,9 @@ class _Shared(NamedTuple):
     is_zipkin: bool
     local_endpoint: Json
     tags: dict[str, str]
+    """Of the resource."""
+    scope_tags: dict[str, str]
+    """What tells of the scope's fields."""
 
 
 class _Writer:
@@ -83,7 +86,7 @@ class _Writer:
             remote = _remote(span, tags)
             annotations = [(event.time_unix_nano, _event_text(event)) for event in message.events]
             own = {model.DEBUG: tags.pop(_JAEGER_DEBUG)} if _JAEGER_DEBUG in tags else {}
-            tags = {**shared.tags, **tags, **_told_tags(span, message)}
+            tags = {**shared.tags, **tags, **shared.scope_tags, **_told_tags(span, message)}
             if not span.is_error:
                 # It would be one for Zipkin, of whatever value.
                 tags.pop("error", None)
@@ -113,10 +116,10 @@ class _Writer:
         if not is_zipkin:
             of_resource[model.SERVICE_NAME] = scope.service
         local = _endpoint(of_resource, model.SERVICE_NAME, model.LOCAL_KEYS)
-        tags = {**of_resource, **{key: name for key, name in names.items() if name}}
         for key in (model.SERVICE_NAME, *model.LOCAL_KEYS):
-            tags.pop(key, None)
-        found = self._shared[scope] = _Shared(is_zipkin, local, tags)
+            of_resource.pop(key, None)
+        scope_tags = {key: name for key, name in names.items() if name}
+        found = self._shared[scope] = _Shared(is_zipkin, local, of_resource, scope_tags)
         return found
 
 
