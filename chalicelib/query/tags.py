@@ -1,4 +1,4 @@
-"""Jaeger's tags: a search looks for them on a span, its resource and its events, and all of them on one span.
+"""Jaeger's tags: a search looks for them on a span, its resource, scope, events and links; all of them on one span.
 
 A tag of which OpenTelemetry has a field (status, scope, trace state) is looked for there too: it is shown as a tag.
 Source: jaeger, internal/storage/v2/memory/tenant.go (validSpan).
@@ -12,7 +12,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from chalicelib.model.attribute import EVENT_KEY, attribute_hash, key_and_text
-from chalicelib.model.span import STATUS_OK
+from chalicelib.model.span import STATUS_OK, link_attributes_in
 from chalicelib.query.search import Conditions, has_hash
 
 if TYPE_CHECKING:
@@ -66,10 +66,13 @@ class TagConditions:
 
     def _has_tags(self, span: Span) -> bool:
         # What is cheap to see comes first.
-        attributes = (*span.attributes, *span.scope.resource_attributes)
+        scope = span.scope
+        attributes = (*span.attributes, *scope.resource_attributes, *scope.attributes)
         left = self._pairs.difference(map(key_and_text, attributes))
         if left:
             left.difference_update(_event_pairs(span))
+        if left and span.raw_links:
+            left.difference_update(map(key_and_text, link_attributes_in(span.raw_links)))
         if not left or not left.issubset(self._may_be_fields):
             return not left
         return left.issubset(_fields(span))
@@ -87,8 +90,8 @@ def _wanted(tag: Tag) -> _Wanted:
 
 
 def _may_be_in(row: SearchRow, wanted: _Wanted, *, only_longest: bool) -> bool:
-    # Older rows know of no events, and none knows of fields but of errors.
-    if not row.has_event_hashes or has_hash(row, wanted.hash, only_longest=only_longest):
+    # Older rows know not of all, and none knows of fields but of errors.
+    if not row.has_all_hashes or has_hash(row, wanted.hash, only_longest=only_longest):
         return True
     has_error = row.longest_has_error if only_longest else row.has_error
     return wanted.may_be_field and (has_error or wanted.pair not in _ERROR_PAIRS)
