@@ -15,6 +15,7 @@ from chalicelib.collector import collector_paused
 from chalicelib.errors import InvalidPayload, InvalidQuery, NotFound, StoreThrottled
 from chalicelib.model.batch import spans_of
 from chalicelib.model.measure import Measure, quantile_nano
+from chalicelib.model.names import key_name
 from chalicelib.model.span import KIND_NAMES, UNSPECIFIED, Scopes
 from chalicelib.present import jaeger as present
 from chalicelib.present.otlp_json import traces_data_json
@@ -161,7 +162,7 @@ def _call_counts(asked: Asked, within: Range) -> list[tuple[str, str, int]]:
 
 def get_dependencies(asked: Asked) -> Any:
     within = query.dependencies_range(asked.parameters, asked.now_nano)
-    service = asked.first("service")
+    service = key_name(asked.first("service"))
     return present.envelope(
         [
             {"parent": parent, "child": child, "callCount": calls}

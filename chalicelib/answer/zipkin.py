@@ -65,7 +65,7 @@ class _Wanted:
             return False
         ordered = sorted(spans, key=lambda span: (span.start_time_unix_nano, span.span_id))
         trace = present.trace_json(ordered)
-        is_met = self._question.asks_for(trace)
+        is_met = self._question.asks_for(trace, ordered)
         if is_met:
             self.found[spans[0].trace_id] = trace
         return is_met
@@ -144,19 +144,19 @@ def get_services(asked: Asked) -> _Found:
 
 
 def get_span_names(asked: Asked) -> _Found:
-    wanted = query.required(asked.parameters, "serviceName").lower()
+    wanted = query.spellings(query.required(asked.parameters, "serviceName"))
     names: list[str] = []
     for service in _services(asked):
-        if service.lower() == wanted:
+        if service.lower() in wanted:
             found = span_names(asked.store, service, _kept(asked), asked.now_unix_seconds)
             names += [name for name, _ in found]
     return _names(names)
 
 
 def get_remote_services(asked: Asked) -> _Found:
-    wanted = query.required(asked.parameters, "serviceName").lower()
+    wanted = query.spellings(query.required(asked.parameters, "serviceName"))
     counts = _call_counts(asked, _kept(asked))
-    return _names(callee for caller, callee, _ in counts if caller.lower() == wanted)
+    return _names(callee for caller, callee, _ in counts if caller.lower() in wanted)
 
 
 def get_dependencies(asked: Asked) -> _Found:

@@ -67,11 +67,11 @@ class _Writer:
         if span.parent_span_id:
             found["parentId"] = span.parent_span_id.hex()
         found["id"] = span.span_id.hex()
-        if kind := _KINDS[span.kind]:
+        own, tags = _split(texts) if shared.is_zipkin else ({}, dict(texts))
+        if (kind := _KINDS[span.kind]) and model.NO_KIND not in own:
             found["kind"] = kind
         if span.name:
             found["name"] = span.name.lower()
-        own, tags = _split(texts) if shared.is_zipkin else ({}, dict(texts))
         if span.start_time_unix_nano and model.NO_TIMESTAMP not in own:
             found["timestamp"] = span.start_time_unix_nano // _MICRO_NANO
         if span.duration_nano:

@@ -32,7 +32,8 @@ _UNIX_SECONDS = re.compile(r"\d{1,11}(\.\d{1,9})?", re.ASCII)
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
-_TEXT_CHARACTERS_MAX = 1_024
+_TEXT_CHARACTERS_MAX = 8_192
+"""API Gateway takes 10,240 bytes of request line and headers: what is asked for as it was sent must fit."""
 _ATTRIBUTES_MAX = 20
 
 
