@@ -11,12 +11,11 @@ import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
-from chalicelib.model.attribute import plain_value
+from chalicelib.model.attribute import double_text, plain_value, string_form
 from chalicelib.model.span import CLIENT, KIND_NAMES, SERVER, STATUS_ERROR, UNSPECIFIED
 from chalicelib.model.zipkin import SCOPE_NAME as ZIPKIN_SCOPE_NAME
 from chalicelib.present.adjust import (
@@ -295,8 +294,7 @@ def _tag(attribute: KeyValue) -> Json:
     plain = plain_value(attribute.value)
     kind = _TYPES.get(type(plain))
     if kind is None:
-        text = plain if isinstance(plain, str) else "" if plain is None else _json_text(plain)
-        return _text_tag(attribute.key, text)
+        return _text_tag(attribute.key, string_form(attribute.value))
     return {"key": attribute.key, "type": kind, "value": _tag_value(plain)}
 
 
@@ -304,13 +302,9 @@ def _tag_value(plain: Any) -> Any:
     if isinstance(plain, bytes):
         return base64.b64encode(plain).decode()
     if isinstance(plain, float) and not math.isfinite(plain):
-        return str(plain)
+        return double_text(plain)
     is_unsafe = type(plain) is int and abs(plain) > _SAFE_INTEGER_MAX
     return str(plain) if is_unsafe else plain
-
-
-def _json_text(plain: Any) -> str:
-    return orjson.dumps(plain, default=lambda value: base64.b64encode(value).decode()).decode()
 
 
 def summary_json(summary: Summary, spans: Sequence[Span]) -> Json:

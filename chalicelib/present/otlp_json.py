@@ -14,6 +14,8 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
+from chalicelib.model.attribute import double_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -183,8 +185,4 @@ def _value(value: AnyValue) -> Json:
 
 
 def _double(value: float) -> float | str:
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    return value
+    return value if math.isfinite(value) else double_text(value)

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib import config
 from chalicelib.errors import InvalidQuery
-from chalicelib.model.attribute import attribute_hash
 from chalicelib.model.ids import trace_id_from_text
 from chalicelib.model.names import key_name, may_stand_for_others, statistics_name
 from chalicelib.query.parameters import TIME_NANO_MAX, Range, Search
-from chalicelib.query.search import has_hash
+from chalicelib.query.search import WantedAttribute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -85,12 +83,11 @@ class Question(NamedTuple):
 
         `told_tags` begin the keys of tags that are no attributes.
         """
-        hashes = [
-            attribute_hash(key.encode(), value.encode())
+        conditions: list[RowCondition] = [
+            WantedAttribute.of(key, value).may_be_in
             for key, value in self.terms.items()
             if value and not key.startswith(told_tags)
         ]
-        conditions: list[RowCondition] = [partial(has_hash, wanted=each) for each in hashes]
         if self.min_duration is not None:
             conditions.append(self._may_have_duration)
         if self.span_name:
@@ -133,7 +130,11 @@ class Question(NamedTuple):
         spans = [span for span, _ in of_service]
         return (
             bool(spans)
-            and all(any(_has(span, *term) for span in spans) for term in self.terms.items())
+            and all(
+                any(_has(span, *term) for span in spans)
+                or _have_double([of_span for _, of_span in of_service], *term)
+                for term in self.terms.items()
+            )
             and (
                 not self.span_name
                 or any(
@@ -217,6 +218,13 @@ def _has(span: Mapping[str, Any], key: str, value: str) -> bool:
     if value:
         return bool(tags.get(key) == value)
     return key in tags or any(each["value"] == key for each in span.get("annotations", ()))
+
+
+def _have_double(spans: Iterable[Span], key: str, value: str) -> bool:
+    wanted = WantedAttribute.of(key, value)
+    return wanted.double is not None and any(
+        wanted.is_double_of((*span.attributes, *span.scope.resource_attributes)) for span in spans
+    )
 
 
 def question_of(parameters: Parameters, now_nano: int) -> Question:
