@@ -21,7 +21,7 @@ from chalicelib.present import jaeger as present
 from chalicelib.present.otlp_json import traces_data_json
 from chalicelib.present.respond import json_answer, warned
 from chalicelib.query import jaeger as query
-from chalicelib.query.parameters import Range, checked_text
+from chalicelib.query.parameters import Range, checked_text, listed_range
 from chalicelib.query.read_ahead import THREADS
 from chalicelib.query.search import Searcher, search_warnings
 from chalicelib.query.services import hours_of_services
@@ -53,17 +53,15 @@ class _Warned(NamedTuple):
     warnings: list[str]
 
 
-def _kept(asked: Asked) -> Range:
-    return Range(asked.now_nano - config.RETENTION_SECONDS * 10**9, asked.now_nano + 1)
-
-
 def _services(asked: Asked) -> list[str]:
-    return sorted(hours_of_services(asked.store, _kept(asked), asked.now_unix_seconds))
+    return sorted(
+        hours_of_services(asked.store, listed_range(asked.now_nano), asked.now_unix_seconds)
+    )
 
 
 def _operations(asked: Asked, service: str) -> list[tuple[str, int]]:
     name = checked_text(service, "service")
-    return span_names(asked.store, name, _kept(asked), asked.now_unix_seconds)
+    return span_names(asked.store, name, listed_range(asked.now_nano), asked.now_unix_seconds)
 
 
 def _named_operations(asked: Asked) -> list[dict[str, str]]:

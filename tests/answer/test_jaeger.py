@@ -14,18 +14,22 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status, TracesData
 
 from chalicelib.answer.asked import Asked
 from chalicelib.answer.jaeger import ANSWERS
+from chalicelib.answer.zipkin import ANSWERS as ZIPKIN
 from chalicelib.errors import StoreThrottled
 from chalicelib.model.batch import spans_of
 from chalicelib.model.http import JAEGER_ROUTES
 from chalicelib.model.span import Scopes
 from chalicelib.present.jaeger import trace_json
 from chalicelib.present.otlp_json import traces_data_json
+from chalicelib.query.parameters import Parameters
+from chalicelib.query.services import hours_of_services
+from chalicelib.query.statistics import span_names
 from chalicelib.query.trace import trace_by_id
 from chalicelib.receive.jaeger import payload_from_call
 from chalicelib.receive.zipkin import payload_from_json as zipkin_payload
 from tests.memory_store import MemoryStore
 from tests.payloads import CLIENT, MILLI, NOON_NANO, NOON_UNIX_SECONDS, SERVER, Made, trace_id
-from tests.query.committed import put, put_payload
+from tests.query.committed import fold, put, put_payload
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "jaeger" / "python-client-4.8-compact.bin"
 MICRO = 1_000
@@ -329,6 +333,38 @@ def test_a_link_to_the_parent_says_how_it_is_referred_to():
             }
         ],
     ]
+
+
+@pytest.mark.parametrize("ahead_seconds", [1_800, 7_200, 14 * 3_600, 86_000])
+def test_a_service_whose_clock_is_ahead_is_listed(ahead_seconds):
+    """Lists of names hold what clocks up to a day ahead have sent, in every dialect, folded or not."""
+    now = NOON_UNIX_SECONDS
+    ahead = Made(
+        *(1, 1, "ahead", 0, "GET /", CLIENT, NOON_NANO + ahead_seconds * 10**9, MILLI),
+        attributes=(("peer.service", "db"),),
+    )
+    store = MemoryStore()
+    put(store, [ahead])
+    for _ in range(2):
+        assert data(store, "GET /api/services") == ["ahead"]
+        assert data(store, "GET /api/services/{service}/operations", {"service": "ahead"}) == [
+            "GET /"
+        ]
+        named: list[tuple[str, dict[str, Any]]] = [
+            ("services", {}),
+            *((route, {"serviceName": "ahead"}) for route in ("spans", "remoteServices")),
+        ]
+        of_zipkin = {
+            route: orjson.loads(ZIPKIN[f"GET /api/v2/{route}"](asked(store, **names)).body)
+            for route, names in named
+        }
+        assert of_zipkin == {"services": ["ahead"], "spans": ["get /"], "remoteServices": ["db"]}
+        listed = Parameters({}, ("start", "end")).listed_range(NOON_NANO)
+        assert list(hours_of_services(store, listed, now)) == ["ahead"]
+        assert span_names(store, "ahead", listed, now) == [("GET /", CLIENT)]
+        asked_for = Parameters({"end": [str(now)]}, ("start", "end")).listed_range(NOON_NANO)
+        assert not hours_of_services(store, asked_for, now) or ahead_seconds < 3_600
+        fold(store)
 
 
 def test_round_trip_of_thrift():
