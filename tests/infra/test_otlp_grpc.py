@@ -367,4 +367,5 @@ class TestStop:
             assert ask(b"", timeout=30) == b"done"
             began = time.monotonic()
             otlp_grpc.stop(30)
-            assert time.monotonic() - began < 2
+            # Held up, it would take all of the 30 s.
+            assert time.monotonic() - began < 20
