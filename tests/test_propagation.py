@@ -224,6 +224,20 @@ def test_http_by_each_format(program, serve, name):
     assert_call(run.spans(), CLIENT, SERVER)
 
 
+def test_a_span_that_ends_after_its_answer_is_read(program, serve):
+    """What the caller has read may be ahead of the server: its span is waited for, however late it ends."""
+    run = program("http")
+    goes_on = threading.Event()
+
+    def end_headers(request: Any) -> None:
+        run.Stock.end_headers(request)
+        assert goes_on.wait(60)
+
+    run.buy(serve(type("Stock", (run.Stock,), {"end_headers": end_headers})))
+    threading.Timer(0.2, goes_on.set).start()
+    assert_call(run.spans(), CLIENT, SERVER)
+
+
 @pytest.mark.parametrize("name", OLD_FORMATS)
 def test_an_old_caller(program, serve, name):
     """A service that accepts all goes on with the trace of a caller that knows one format."""
