@@ -519,9 +519,8 @@ def get_services() -> Response:
     from chalicelib.query.services import hours_of_services
 
     def ask() -> Any:
-        parameters = Parameters(_parameters(), ("start", "end"))
         now = time.time_ns()
-        asked = parameters.time_range(now, config.RETENTION_SECONDS * 10**9)
+        asked = Parameters(_parameters(), ("start", "end")).listed_range(now)
         return services_json(list(hours_of_services(wiring.store(), asked, now // 10**9)))
 
     return _query(ask)
@@ -535,8 +534,7 @@ def get_span_names(service: str) -> Response:
 
     def ask() -> Any:
         now = time.time_ns()
-        parameters = Parameters(_parameters(), ("start", "end"))
-        asked = parameters.time_range(now, config.RETENTION_SECONDS * 10**9)
+        asked = Parameters(_parameters(), ("start", "end")).listed_range(now)
         name = checked_text(unquote(service), "service")
         return span_names_json(span_names(wiring.store(), name, asked, now // 10**9))
 

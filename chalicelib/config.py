@@ -59,6 +59,9 @@ GROUP_SPANS_MAX = _integer("CLEW_GROUP_SPANS_MAX", 10_000)
 """Larger groups leave the CPU's cache and cost more a span."""
 RETENTION_SECONDS = _integer("CLEW_RETENTION_SECONDS", 14 * 86_400)
 """Chunks and search blocks, from their arrival."""
+CLOCK_AHEAD_SECONDS = 86_400
+"""Lists of names reach so far past now: a clock that shows another zone's time, or is not set, is of use all the same,
+and what is later than a day ahead is a mistake that nobody looks for."""
 MARKER_RETENTION_SECONDS = 90 * 86_400
 """Longer than a message can live in both queues (4 + 14 days), with weeks to redrive it by hand."""
 SHARDS = _integer("CLEW_SHARDS", 1)

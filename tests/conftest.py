@@ -8,8 +8,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import policies
+
+# How long an example takes says how busy the machine is: where a bound of time is the rule, its test says so itself.
+settings.register_profile("clew", deadline=None)
+settings.load_profile("clew")
 
 # powertools would write its metrics between the tests' dots.
 os.environ.setdefault("CLEW_TELEMETRY", "0")

@@ -15,7 +15,7 @@ from chalicelib.present import zipkin as present
 from chalicelib.present.respond import json_answer, warned
 from chalicelib.query import zipkin as query
 from chalicelib.query.edges import call_counts
-from chalicelib.query.parameters import Range
+from chalicelib.query.parameters import listed_range
 from chalicelib.query.read_ahead import THREADS, ReadAhead
 from chalicelib.query.search import Searcher, search_warnings
 from chalicelib.query.services import hours_of_services
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from chalicelib.model.edges import CallCounts
     from chalicelib.model.http import Answer
     from chalicelib.model.span import Span
+    from chalicelib.query.parameters import Range
     from chalicelib.store.search_row import SearchRow
 
 _logger = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class _Wanted:
             return False
         ordered = sorted(spans, key=lambda span: (span.start_time_unix_nano, span.span_id))
         trace = present.trace_json(ordered)
-        is_met = self._question.asks_for(trace)
+        is_met = self._question.asks_for(trace, ordered)
         if is_met:
             self.found[spans[0].trace_id] = trace
         return is_met
@@ -125,13 +126,11 @@ def _spans(asked: Asked, trace_id: bytes) -> list[Span]:
         return []
 
 
-def _kept(asked: Asked) -> Range:
-    return Range(asked.now_nano - config.RETENTION_SECONDS * 10**9, asked.now_nano + 1)
-
-
 def _services(asked: Asked) -> list[str]:
     """As they are listed elsewhere: in whatever case."""
-    return list(hours_of_services(asked.store, _kept(asked), asked.now_unix_seconds))
+    return list(
+        hours_of_services(asked.store, listed_range(asked.now_nano), asked.now_unix_seconds)
+    )
 
 
 def _names(found: Iterable[str]) -> _Found:
@@ -144,19 +143,21 @@ def get_services(asked: Asked) -> _Found:
 
 
 def get_span_names(asked: Asked) -> _Found:
-    wanted = query.required(asked.parameters, "serviceName").lower()
+    wanted = query.spellings(query.required(asked.parameters, "serviceName"))
     names: list[str] = []
     for service in _services(asked):
-        if service.lower() == wanted:
-            found = span_names(asked.store, service, _kept(asked), asked.now_unix_seconds)
+        if service.lower() in wanted:
+            found = span_names(
+                asked.store, service, listed_range(asked.now_nano), asked.now_unix_seconds
+            )
             names += [name for name, _ in found]
     return _names(names)
 
 
 def get_remote_services(asked: Asked) -> _Found:
-    wanted = query.required(asked.parameters, "serviceName").lower()
-    counts = _call_counts(asked, _kept(asked))
-    return _names(callee for caller, callee, _ in counts if caller.lower() == wanted)
+    wanted = query.spellings(query.required(asked.parameters, "serviceName"))
+    counts = _call_counts(asked, listed_range(asked.now_nano))
+    return _names(callee for caller, callee, _ in counts if caller.lower() in wanted)
 
 
 def get_dependencies(asked: Asked) -> _Found:

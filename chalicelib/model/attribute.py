@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -26,6 +27,12 @@ _CACHED_HASHES_MAX = 200_000
 """About 40 MB of keys at 100 bytes an attribute; then the cache starts anew."""
 _CACHED_BYTES_MAX = 1_024
 """Longer ones (statements, stack traces) are rarely the same, and would fill the memory of a function."""
+
+_DOUBLE = re.compile(
+    r"[+-]?(?:inf|infinity|nan|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)", re.ASCII | re.IGNORECASE
+)
+_DOUBLE_CHARACTERS_MAX = 400
+"""The largest double has 309 digits."""
 
 
 def plain_value(value: AnyValue) -> Any:
@@ -67,13 +74,13 @@ def _scalar_text(plain: object) -> str | None:
     if isinstance(plain, int):
         return str(plain)
     if isinstance(plain, float):
-        return _double_text(plain)
+        return double_text(plain)
     if isinstance(plain, bytes):
         return base64.b64encode(plain).decode()
     return None
 
 
-def _double_text(value: float) -> str:
+def double_text(value: float) -> str:
     """As protobuf's JSON writes it; a whole number without its `.0`, as people type it."""
     if math.isnan(value):
         return "NaN"
@@ -82,13 +89,35 @@ def _double_text(value: float) -> str:
     return repr(value).removesuffix(".0")
 
 
+def double_spelling(text: str) -> str | None:
+    """The string form of the double that this text spells in another way (`nan`, `+Inf`, `1e16`); None for any other.
+
+    A search for such a text asks for that double, too. Texts and integers are found by their own form alone.
+    """
+    if len(text) > _DOUBLE_CHARACTERS_MAX or not _DOUBLE.fullmatch(text):
+        return None
+    value = float(text)
+    # Digits that only no double can hold are not an infinity.
+    is_too_large = math.isinf(value) and text[-1].isdecimal()
+    form = double_text(value)
+    return None if is_too_large or form == text else form
+
+
+def has_double(attributes: Iterable[bytes], key: bytes, text: bytes) -> bool:
+    """Whether one of these attributes (KeyValue wire bytes) is a double of this key and string form."""
+    return any(
+        key_and_text(raw) == (key, text) and KeyValue.FromString(raw).value.HasField("double_value")
+        for raw in attributes
+    )
+
+
 def _json_value(plain: Any) -> Any:
     if isinstance(plain, list):
         return [_json_value(item) for item in plain]
     if isinstance(plain, dict):
         return {key: _json_value(item) for key, item in plain.items()}
     if isinstance(plain, float) and not math.isfinite(plain):
-        return _double_text(plain)
+        return double_text(plain)
     if isinstance(plain, bytes):
         return _scalar_text(plain)
     if isinstance(plain, int) and not isinstance(plain, bool):

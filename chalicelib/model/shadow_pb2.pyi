@@ -28,6 +28,12 @@ class Resource(_message.Message):
     attributes: _containers.RepeatedScalarFieldContainer[bytes]
     def __init__(self, attributes: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
+class Scope(_message.Message):
+    __slots__ = ("attributes",)
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    attributes: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, attributes: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
 class ScopeSpans(_message.Message):
     __slots__ = ("scope", "spans", "schema_url")
     SCOPE_FIELD_NUMBER: _ClassVar[int]
@@ -149,9 +155,11 @@ class Event(_message.Message):
     def __init__(self, time_unix_nano: _Optional[int] = ..., name: _Optional[str] = ..., attributes: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class Link(_message.Message):
-    __slots__ = ("trace_id", "span_id")
+    __slots__ = ("trace_id", "span_id", "attributes")
     TRACE_ID_FIELD_NUMBER: _ClassVar[int]
     SPAN_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
     trace_id: bytes
     span_id: bytes
-    def __init__(self, trace_id: _Optional[bytes] = ..., span_id: _Optional[bytes] = ...) -> None: ...
+    attributes: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, trace_id: _Optional[bytes] = ..., span_id: _Optional[bytes] = ..., attributes: _Optional[_Iterable[bytes]] = ...) -> None: ...

@@ -22,6 +22,7 @@ from chalicelib.model.shadow_pb2 import (
     ScopeSpans,
     TracesData,
 )
+from chalicelib.model.shadow_pb2 import Scope as ShadowScope
 from chalicelib.model.wire import Prefixes, field
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class Scope(NamedTuple):
     """The fields of ResourceSpans other than scope_spans, encoded."""
     scope_head: bytes
     """The fields of ScopeSpans other than spans, encoded."""
+    attributes: frozenset[bytes]
+    """The scope's own, KeyValue wire bytes."""
 
 
 class Span(NamedTuple):
@@ -108,6 +111,12 @@ def links_in(raw_links: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
     ]
 
 
+def link_attributes_in(raw_links: Sequence[bytes]) -> Iterator[bytes]:
+    """Attributes, as KeyValue wire bytes, of the first links, from their wire bytes."""
+    for raw in raw_links[:_LINKS_PER_SPAN_MAX]:
+        yield from ShadowLink.FromString(raw).attributes
+
+
 class Scopes:
     """Interns scopes, so that spans of one resource that came in several messages meet again."""
 
@@ -118,11 +127,13 @@ class Scopes:
     def scope_of(self, resource_head: bytes, resource: bytes, scope_head: bytes) -> Scope:
         found = self._scopes.get((resource_head, scope_head))
         if found is None:
+            of_scope = ShadowScope.FromString(b"".join(ScopeSpans.FromString(scope_head).scope))
             if resource_head not in self._resources:
                 attributes = ShadowResource.FromString(resource).attributes
                 self._resources[resource_head] = service_of(attributes), frozenset(attributes)
             service, attributes_set = self._resources[resource_head]
-            found = Scope(service, key_name(service), attributes_set, resource_head, scope_head)
+            heads = resource_head, scope_head, frozenset(of_scope.attributes)
+            found = Scope(service, key_name(service), attributes_set, *heads)
             self._scopes[resource_head, scope_head] = found
         return found
 

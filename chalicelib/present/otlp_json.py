@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 
+from chalicelib.model.attribute import double_text
 from chalicelib.present.message import message_of
 
 if TYPE_CHECKING:
@@ -185,8 +186,4 @@ def _value(value: AnyValue) -> Json:
 
 
 def _double(value: float) -> float | str:
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    return value
+    return value if math.isfinite(value) else double_text(value)

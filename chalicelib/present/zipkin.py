@@ -48,6 +48,9 @@ class _Shared(NamedTuple):
     is_zipkin: bool
     local_endpoint: Json
     tags: dict[str, str]
+    """Of the resource."""
+    scope_tags: dict[str, str]
+    """What tells of the scope's fields."""
 
 
 class _Writer:
@@ -65,11 +68,11 @@ class _Writer:
         if span.parent_span_id:
             found["parentId"] = span.parent_span_id.hex()
         found["id"] = span.span_id.hex()
-        if kind := _KINDS[span.kind]:
+        own, tags = _split(texts) if shared.is_zipkin else ({}, dict(texts))
+        if (kind := _KINDS[span.kind]) and model.NO_KIND not in own:
             found["kind"] = kind
         if span.name:
             found["name"] = span.name.lower()
-        own, tags = _split(texts) if shared.is_zipkin else ({}, dict(texts))
         if span.start_time_unix_nano and model.NO_TIMESTAMP not in own:
             found["timestamp"] = span.start_time_unix_nano // _MICRO_NANO
         if span.duration_nano:
@@ -84,7 +87,7 @@ class _Writer:
             remote = _remote(span, tags)
             annotations = [(event.time_unix_nano, _event_text(event)) for event in message.events]
             own = {model.DEBUG: tags.pop(_JAEGER_DEBUG)} if _JAEGER_DEBUG in tags else {}
-            tags = {**shared.tags, **tags, **_told_tags(span, message)}
+            tags = {**shared.tags, **tags, **shared.scope_tags, **_told_tags(span, message)}
             if not span.is_error:
                 # It would be one for Zipkin, of whatever value.
                 tags.pop("error", None)
@@ -114,10 +117,10 @@ class _Writer:
         if not is_zipkin:
             of_resource[model.SERVICE_NAME] = scope.service
         local = _endpoint(of_resource, model.SERVICE_NAME, model.LOCAL_KEYS)
-        tags = {**of_resource, **{key: name for key, name in names.items() if name}}
         for key in (model.SERVICE_NAME, *model.LOCAL_KEYS):
-            tags.pop(key, None)
-        found = self._shared[scope] = _Shared(is_zipkin, local, tags)
+            of_resource.pop(key, None)
+        scope_tags = {key: name for key, name in names.items() if name}
+        found = self._shared[scope] = _Shared(is_zipkin, local, of_resource, scope_tags)
         return found
 
 

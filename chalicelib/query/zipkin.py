@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib import config
 from chalicelib.errors import InvalidQuery
-from chalicelib.model.attribute import attribute_hash
 from chalicelib.model.ids import trace_id_from_text
-from chalicelib.model.names import is_named
+from chalicelib.model.names import key_name, may_stand_for_others, statistics_name
 from chalicelib.query.parameters import TIME_NANO_MAX, Range, Search
-from chalicelib.query.search import has_hash
+from chalicelib.query.search import WantedAttribute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from chalicelib.model.span import Span
     from chalicelib.store.search_row import SearchRow
 
     Parameters = Mapping[str, Sequence[str]]
@@ -47,12 +46,16 @@ RowCondition = Callable[["SearchRow"], bool]
 _HAS_ERROR: RowCondition = attrgetter("has_error")
 
 
-class Question(NamedTuple):
-    """What is asked for; "" and None ask for nothing."""
+Spellings = frozenset[str]
+"""Of a name that is asked for, lower-cased: as it is, and as a list has it where it is long; none ask for nothing."""
 
-    service: str
-    remote_service: str
-    span_name: str
+
+class Question(NamedTuple):
+    """What is asked for; None asks for nothing."""
+
+    service: Spellings
+    remote_service: Spellings
+    span_name: Spellings
     terms: dict[str, str]
     """Tag key → value, or key of a tag or value of an annotation → ""."""
     min_duration: int | None
@@ -80,12 +83,11 @@ class Question(NamedTuple):
 
         `told_tags` begin the keys of tags that are no attributes.
         """
-        hashes = [
-            attribute_hash(key.encode(), value.encode())
+        conditions: list[RowCondition] = [
+            WantedAttribute.of(key, value).may_be_in
             for key, value in self.terms.items()
             if value and not key.startswith(told_tags)
         ]
-        conditions: list[RowCondition] = [partial(has_hash, wanted=each) for each in hashes]
         if self.min_duration is not None:
             conditions.append(self._may_have_duration)
         if self.span_name:
@@ -95,8 +97,9 @@ class Question(NamedTuple):
         return conditions
 
     def _may_have_name(self, row: SearchRow) -> bool:
+        wanted = self.span_name
         return any(
-            _may_be(name, self.span_name) or is_named(name.lower(), self.span_name)
+            _may_be(name, wanted) or not wanted.isdisjoint(_listed_as(name, wanted))
             for name in row.span_names
         )
 
@@ -113,25 +116,38 @@ class Question(NamedTuple):
         first, last = self.first_timestamp, self.last_timestamp
         return any(first <= start // _MICRO_NANO <= last for start in starts_unix_nano)
 
-    def asks_for(self, trace: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether a trace, as Zipkin's JSON has it, is asked for."""
+    def asks_for(self, trace: Sequence[Mapping[str, Any]], stored: Sequence[Span]) -> bool:
+        """Whether a trace, as Zipkin's JSON has it, is asked for. `stored` are the same spans."""
         if not max(1, self.first_timestamp) <= _timestamp(trace) <= self.last_timestamp:
             return False
-        spans = [
-            span
-            for span in trace
-            if self.service in ("", span.get("localEndpoint", {}).get("serviceName"))
+        of_service = [
+            (span, of_span)
+            for span, of_span in zip(trace, stored, strict=True)
+            if not self.service
+            or _name_of(span, "localEndpoint") in self.service
+            or of_span.scope.service_key.lower() in self.service
         ]
+        spans = [span for span, _ in of_service]
         return (
             bool(spans)
-            and all(any(_has(span, *term) for span in spans) for term in self.terms.items())
-            and any(
-                self.span_name in ("", name) or is_named(name, self.span_name)
-                for name in (span.get("name", "") for span in spans)
+            and all(
+                any(_has(span, *term) for span in spans)
+                or _have_double([of_span for _, of_span in of_service], *term)
+                for term in self.terms.items()
             )
-            and any(
-                self.remote_service in ("", span.get("remoteEndpoint", {}).get("serviceName"))
-                for span in spans
+            and (
+                not self.span_name
+                or any(
+                    not self.span_name.isdisjoint(_listed_as(of_span.name, self.span_name))
+                    for _, of_span in of_service
+                )
+            )
+            and (
+                not self.remote_service
+                or any(
+                    not self.remote_service.isdisjoint({name, key_name(name).lower()})
+                    for name in (_name_of(span, "remoteEndpoint") for span in spans)
+                )
             )
             and any(self._has_duration(span.get("duration", 0)) for span in spans)
         )
@@ -166,8 +182,28 @@ class Candidates:
         return True
 
 
-def _may_be(indexed: str, wanted: str) -> bool:
-    return len(indexed) > _SHORT_NAME_CHARACTERS or indexed.lower() == wanted
+def spellings(name: str) -> Spellings:
+    """What a name that is asked for may be listed as; none of no name."""
+    lower = name.lower()
+    return frozenset({lower, key_name(name).lower(), key_name(lower)}) if name else frozenset()
+
+
+def _listed_as(name: str, wanted: Spellings) -> set[str]:
+    """A span's name as it is sent, and as it is listed."""
+    found = {name.lower(), key_name(name).lower()}
+    # Short names show no id of others.
+    return (
+        found | {statistics_name(name).lower()} if any(map(may_stand_for_others, wanted)) else found
+    )
+
+
+def _name_of(span: Mapping[str, Any], endpoint: str) -> str:
+    name: str = span.get(endpoint, {}).get("serviceName", "")
+    return name
+
+
+def _may_be(indexed: str, wanted: Spellings) -> bool:
+    return len(indexed) > _SHORT_NAME_CHARACTERS or indexed.lower() in wanted
 
 
 def _timestamp(trace: Sequence[Mapping[str, Any]]) -> int:
@@ -184,6 +220,13 @@ def _has(span: Mapping[str, Any], key: str, value: str) -> bool:
     return key in tags or any(each["value"] == key for each in span.get("annotations", ()))
 
 
+def _have_double(spans: Iterable[Span], key: str, value: str) -> bool:
+    wanted = WantedAttribute.of(key, value)
+    return wanted.double is not None and any(
+        wanted.is_double_of((*span.attributes, *span.scope.resource_attributes)) for span in spans
+    )
+
+
 def question_of(parameters: Parameters, now_nano: int) -> Question:
     """Of `GET /api/v2/traces`. Raises InvalidQuery in Zipkin's words."""
     end = _long(parameters, "endTs", now_nano // _MILLI_NANO)
@@ -192,11 +235,11 @@ def question_of(parameters: Parameters, now_nano: int) -> Question:
     for name, value in (("endTs", end), ("limit", limit), ("lookback", lookback)):
         if value <= 0:
             raise InvalidQuery(f"{name} <= 0", name)
-    span_name = first(parameters, "spanName").lower()
+    span_name = first(parameters, "spanName")
     return Question(
-        first(parameters, "serviceName").lower(),
-        first(parameters, "remoteServiceName").lower(),
-        "" if span_name == "all" else span_name,
+        spellings(first(parameters, "serviceName")),
+        spellings(first(parameters, "remoteServiceName")),
+        spellings("" if span_name.lower() == "all" else span_name),
         terms_of(first(parameters, "annotationQuery")),
         *_durations(parameters),
         max(0, end - lookback) * _MICRO_NANO,

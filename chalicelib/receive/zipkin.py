@@ -4,7 +4,8 @@
     proto3 ──ListOfSpans──────▶ dicts ──┤
     v1 (JSON, Thrift) ─zipkin_v1▶ dicts ──┴──payload_of──▶ Normalised(payload, span_count, rejected)
 
-What OpenTelemetry has no field for is kept as `model/zipkin.py` says. A bad span is rejected alone, in the words of
+What OpenTelemetry has no field for is kept as `model/zipkin.py` says. A span without a kind that names both endpoints
+is a client's, as Zipkin's DependencyLinker takes it. A bad span is rejected alone, in the words of
 Zipkin; a request without a good one is refused with the words of its first. Source: openzipkin/zipkin,
 internal/V2SpanReader.java, internal/Proto3ZipkinFields.java.
 """
@@ -256,14 +257,17 @@ class _Writer:
             # As Zipkin does: a span is not its own parent.
             if parent_id not in (own_id, ZERO_ID):
                 parts += (b"\x22\x08", parent_id)
+        is_kindless_client = kind is None and _names_both(span)
         parts += (
             self._names.get(get("name")) or self._name(get("name")),
-            _KIND_FIELDS[kind],
+            _KIND_FIELDS["CLIENT" if is_kindless_client else kind],
             _times(_START_TAG, start * _MICRO_NANO, _END_TAG, end * _MICRO_NANO),
         )
         parts += self._own_attributes(span, is_shared=kind != "CLIENT" and flag_of(get("shared")))
         if not is_timed:
             parts.append(_NO_TIMESTAMP)
+        if is_kindless_client:
+            parts.append(_NO_KIND)
         if not model.OWN_KEYS.isdisjoint(tags):
             parts.append(_TAGS_FOLLOW)
         known = self._tags
@@ -329,6 +333,12 @@ class _Writer:
         return _text_attribute(key, text_of(value))
 
 
+def _names_both(span: Json) -> bool:
+    """Whether both endpoints have a name."""
+    ends = span.get("localEndpoint"), span.get("remoteEndpoint")
+    return all(end and end.get("serviceName") for end in ends)
+
+
 def _annotation_times(span: Json) -> Iterator[int]:
     for each in span.get("annotations") or ():
         yield time_of(each.get("timestamp"))
@@ -354,6 +364,7 @@ _TRUE = b"\x10\x01"
 _DEBUG = _attribute(model.DEBUG, _TRUE)
 _SHARED = field(9, model.SHARED_ATTRIBUTE)
 _NO_TIMESTAMP = _attribute(model.NO_TIMESTAMP, _TRUE)
+_NO_KIND = _attribute(model.NO_KIND, _TRUE)
 _TAGS_FOLLOW = _attribute(model.TAGS, _TRUE)
 
 

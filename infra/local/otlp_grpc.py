@@ -1,16 +1,18 @@
-"""OTLP/gRPC: TraceService/Export on a port of its own, each call a POST /v1/traces to the gateway.
+"""OTLP/gRPC: the Export of each signal on a port of its own, each call a POST to the gateway.
 
     call ──bytes──▶ Request ──gateway──▶ Answer ──▶ ExportTraceServiceResponse, or a gRPC status
 
 So there is one receive path, one check of tokens and one limit for both protocols. grpcio uncompresses what comes, and
-makes no more of it than MESSAGE_BYTES_MAX. Clew keeps traces only: the services of metrics and logs are UNIMPLEMENTED,
-after which a client is not to try again.
+makes no more of it than MESSAGE_BYTES_MAX; it knows gzip and deflate, and ends a call with another `grpc-encoding` by
+INTERNAL before anybody here sees it. Clew keeps traces only: metrics and logs are answered as by OTLP/HTTP, so that a
+program that sends all three logs no error at each export.
 Source: opentelemetry-proto, docs/specification.md, "OTLP/gRPC"; google.rpc.Code, RetryInfo.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -31,10 +33,12 @@ THREADS = 4
 MESSAGE_BYTES_MAX = BODY_BYTES_MAX
 """Uncompressed. The receive path's own limit is lower, so that its answer is the usual one."""
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-_OTHER_SIGNALS = {
-    "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": "metrics",
-    "/opentelemetry.proto.collector.logs.v1.LogsService/Export": "logs",
+_PATHS = {
+    EXPORT: "/v1/traces",
+    "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": "/v1/metrics",
+    "/opentelemetry.proto.collector.logs.v1.LogsService/Export": "/v1/logs",
 }
+"""Where the same request goes by OTLP/HTTP."""
 _PROTOBUF = "application/x-protobuf"
 _TOKEN_HEADERS = ("authorization", "x-api-key")
 _STATUS_METADATA = "grpc-status-details-bin"
@@ -97,20 +101,13 @@ class _Services(grpc.GenericRpcHandler):
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
     ) -> grpc.RpcMethodHandler[bytes, bytes] | None:
-        method = handler_call_details.method
-        if method == EXPORT:
-            return grpc.unary_unary_rpc_method_handler(self._export)
-        if signal := _OTHER_SIGNALS.get(method):
-            return grpc.unary_unary_rpc_method_handler(
-                lambda _, context: context.abort(
-                    grpc.StatusCode.UNIMPLEMENTED,
-                    f"Clew keeps traces only: these {signal} were not stored",
-                )
-            )
-        return None
+        path = _PATHS.get(handler_call_details.method)
+        if path is None:
+            return None
+        return grpc.unary_unary_rpc_method_handler(partial(self._export, path))
 
-    def _export(self, body: bytes, context: grpc.ServicerContext) -> bytes:
-        answer = self._answer(_request(body, context))
+    def _export(self, path: str, body: bytes, context: grpc.ServicerContext) -> bytes:
+        answer = self._answer(_request(path, body, context))
         if answer.status == HTTPStatus.OK:
             return answer.body
         status = status_from_answer(answer)
@@ -123,7 +120,7 @@ class _Services(grpc.GenericRpcHandler):
         return b""
 
 
-def _request(body: bytes, context: grpc.ServicerContext) -> Request:
+def _request(path: str, body: bytes, context: grpc.ServicerContext) -> Request:
     """The same request by OTLP/HTTP."""
     tokens = {
         name: value
@@ -133,7 +130,7 @@ def _request(body: bytes, context: grpc.ServicerContext) -> Request:
     headers = {"Content-Type": _PROTOBUF, "Accept": _PROTOBUF, **tokens}
     _, _, address = unquote(context.peer()).partition(":")
     source_ip = address.rpartition(":")[0].strip("[]")
-    return Request("POST", "/v1/traces", "", headers, body, source_ip)
+    return Request("POST", path, "", headers, body, source_ip)
 
 
 def status_from_answer(answer: Answer) -> Status:

@@ -115,7 +115,7 @@ def test_addresses():
     raw = read(made, is_raw=True)["processes"]["p1"]["tags"]
     assert raw == [{"key": "ip", "type": "int64", "value": -(2**31)}]
     (text,) = read(Made(1, 1, resource=(("ip", float("nan")),)))["processes"]["p1"]["tags"]
-    assert text["value"] == "nan"
+    assert text["value"] == "NaN"
 
 
 def test_library():
