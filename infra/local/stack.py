@@ -23,6 +23,7 @@ from infra.local.gateway import Gateway
 from infra.local.jaeger_agent import JaegerAgent
 from infra.local.journal import Journal, JournalledSender
 from infra.local.memory import give_back
+from infra.local.proven_now import ProvenNow
 from infra.local.sampling_file import SamplingFile
 from infra.local.schedule import Clock, Schedule, seconds_from_rate
 from infra.local.server import Server, listening_socket
@@ -171,8 +172,10 @@ class LocalStack:
 
     def _start(self) -> None:
         if self._data_dir is not None:
-            self._journal = Journal(self._data_dir, _oldest_unix_seconds())
+            self._journal = Journal(self._data_dir, int(time.time()))
             self._undo.append(self._journal.close)
+        known = None if self._journal is None else self._journal.newest_unix_seconds
+        self._now = ProvenNow(known)
         self._aws.start(config.PREFIX, self._parameters)
         self._undo.append(self._aws.stop)
         if self._token:
@@ -257,10 +260,11 @@ class LocalStack:
 
     def _forget_what_is_old(self, _: dict[str, Any]) -> None:
         """What DynamoDB does by itself, and what nobody does for a journal."""
-        self._aws.expire(int(time.time()))
+        now = self._now.unix_seconds()
+        self._aws.expire(now)
         give_back()
         if self._journal is not None and not self._replay.is_alive():
-            self._journal.forget(_oldest_unix_seconds())
+            self._journal.forget(now)
 
 
 def events_of(messages: Iterable[Message], source: Source) -> Iterator[dict[str, Any]]:
@@ -298,11 +302,6 @@ def _delivered(message: Message) -> dict[str, Any]:
 
 def _forget_seconds() -> int:
     return max(10, min(FORGET_SECONDS_MAX, config.RETENTION_SECONDS // 24))
-
-
-def _oldest_unix_seconds() -> int:
-    """What arrived before has expired."""
-    return int(time.time()) - config.RETENTION_SECONDS
 
 
 def schedules_of(app: Chalice) -> Iterator[Schedule]:

@@ -189,7 +189,7 @@ def test_torn_record(start, tmp_path):
     drained(again, {1})
     assert http_of(f"{again.url}/v1/traces", "POST", trace_of(2), PROTOBUF).status == 200
     _, errors = again.end(signal.SIGKILL)
-    assert f"the last {len(whole) // 2} bytes are no whole record; cut off" in errors
+    assert f"the last {len(whole) // 2} bytes are no whole record; set aside as" in errors
     last = start("data")
     drained(last, {1, 2})
     assert last.end(signal.SIGKILL)[1] == ""
