@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from infra.local.log import say_once_a_minute
 from infra.local.memory import share_one_heap
 from infra.local.server import PortTaken, datagram_socket, listening_socket
 
@@ -214,8 +215,9 @@ def main() -> int:
     sys.setswitchinterval(SWITCH_SECONDS)
     share_one_heap()
     # Until it runs there is nothing to end in order, and imports do not take an exception well.
-    signal.signal(signal.SIGINT, _end_at_once)
-    signal.signal(signal.SIGTERM, _end_at_once)
+    numbers = _ending_signals()
+    for number in numbers:
+        signal.signal(number, _end_at_once)
     try:
         settings = settings_from_environment(os.environ)
         ui = ui_folder(settings)
@@ -223,12 +225,20 @@ def main() -> int:
     except Refused as error:
         _say_aside(str(error))
         return 1
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in numbers:
         signal.signal(number, lambda *_: _end_at_once() if ended.is_set() else ended.set())
     print("\n".join(lines_for(settings, stack.url.replace("0.0.0.0", HOST), ui)), flush=True)
     ended.wait()
     stack.stop()
     return 0
+
+
+def _ending_signals() -> list[signal.Signals]:
+    """Those that end it in order; a terminal that is closed does, unless `nohup` has it ignored."""
+    asked = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        asked.append(signal.SIGHUP)
+    return asked
 
 
 def _started(settings: Settings, ui: UiFolder | None) -> LocalStack:
@@ -238,6 +248,7 @@ def _started(settings: Settings, ui: UiFolder | None) -> LocalStack:
     datagram_sockets = open_datagram_sockets(settings)
     otlp_grpc = open_otlp_grpc(settings)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="clew: %(message)s")
+    say_once_a_minute()
     for library in ("botocore", "urllib3", "waitress", "moto"):
         logging.getLogger(library).setLevel(logging.ERROR)
     # Metrics for CloudWatch, and log lines in JSON, are not for people.
