@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from chalice.app import Chalice, CORSConfig, Response
+from chalice.app import Chalice, CORSConfig, Request, Response
 
 from chalicelib import config, errors, wiring
 from chalicelib.access import Decision, presented_in
@@ -28,8 +28,6 @@ from chalicelib.store.function import consumer
 from chalicelib.summarise.function import schedules
 
 if TYPE_CHECKING:
-    from chalice.app import Request
-
     from chalicelib.answer.asked import Asked
     from chalicelib.model.http import Answer
     from chalicelib.receive.otlp import Normalised
@@ -54,7 +52,17 @@ class Clew(Chalice):
             response = super().__call__(event, context)
         else:
             response = _as_text(super().__call__(_accepting_all(event), context))
-        return {**response, "headers": {**_SECURITY_HEADERS, **response["headers"]}}
+        return _secured(response)
+
+    def refusal(self, event: Any, context: Any) -> dict[str, Any] | None:
+        """What a request is answered by its headers alone; None if it may send its body. `event` has none.
+
+        For who serves HTTP itself, and must not read what nobody may send: API Gateway reads all before it calls.
+        """
+        self.current_request = Request(event, context)
+        self.lambda_context = context
+        refused = _REFUSALS[event["resource"], event["httpMethod"]]()
+        return None if refused is None else _secured(refused.to_dict(self.api.binary_types))
 
 
 _SECURITY_HEADERS = {
@@ -63,6 +71,10 @@ _SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 """Of every answer; the web UI, which runs, has a Content-Security-Policy of its own."""
+
+
+def _secured(response: dict[str, Any]) -> dict[str, Any]:
+    return {**response, "headers": {**_SECURITY_HEADERS, **response["headers"]}}
 
 
 def _as_text(response: dict[str, Any]) -> dict[str, Any]:
@@ -103,6 +115,8 @@ _CORS = CORSConfig(
 
 
 _View = Callable[..., Response]
+_REFUSALS: dict[tuple[str, str], Callable[[], Response | None]] = {}
+"""Path and method → why a request may not, by its headers."""
 
 
 def _route(
@@ -114,10 +128,14 @@ def _route(
     """
 
     def register(view: _View) -> _View:
+        def refused() -> Response | None:
+            return _refused(scope, in_plain_text=in_plain_text) if scope else None
+
         @wraps(view)
         def guarded(**path_parameters: str) -> Response:
-            refused = _refused(scope, in_plain_text=in_plain_text) if scope else None
-            return refused or view(**path_parameters)
+            return refused() or view(**path_parameters)
+
+        _REFUSALS.update({(path, method): refused for method in methods})
 
         app.route(path, methods=list(methods), content_types=_ANY_TYPE, cors=_CORS)(guarded)
         return guarded
