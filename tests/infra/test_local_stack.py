@@ -137,6 +137,21 @@ def test_journal_is_compacted_while_it_runs(app, tmp_path, monkeypatch):
     assert app.consumed == [8]
 
 
+def test_old_by_the_clock_alone(app, tmp_path):
+    """What is older than the retention by the clock, but not by the newest record, is replayed and kept."""
+    old = int(time.time()) - config.RETENTION_SECONDS - 1_000
+    holder = Journal(tmp_path, old)
+    holder.append([Message(b"x" * 32, 4, old, b"frame")])
+    holder.close()
+    before = (tmp_path / "journal").read_bytes()
+    with LocalStack(app, data_dir=tmp_path) as running:
+        running.wait_until_stored()
+        running.summarise()
+        assert running._now.unix_seconds() < old + 1_000
+    assert app.consumed == [4]
+    assert (tmp_path / "journal").read_bytes() == before
+
+
 @pytest.mark.slow
 def test_long_replay(app, tmp_path):
     """A journal of many messages is replayed whole, in order of arrival."""
