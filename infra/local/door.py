@@ -96,12 +96,22 @@ class Judge(Protocol):
 class Task(WSGITask):  # type: ignore[misc]
     """A request whose answer gives way to senders, and ends with its asker."""
 
+    answering: Answering | None = None
+
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
-        if self.channel.kind is not Kind.SEND:
-            answering = Answering(self.channel.door.turns, self.channel.check_client_disconnected)
-            environ["clew.go_on"] = answering.go_on
+        if (kind := self.channel.kind) is not Kind.SEND:
+            turns, has_gone = self.channel.door.turns, self.channel.check_client_disconnected
+            self.answering = Answering(turns, has_gone, takes_turns=kind is not Kind.LIGHT)
+            environ["clew.go_on"] = self.answering.go_on
         return environ
+
+    def service(self) -> None:
+        try:
+            super().service()
+        finally:
+            if self.answering:
+                self.answering.end()
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]

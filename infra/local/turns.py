@@ -5,9 +5,10 @@
                          TRACE  one trace by its id
                          HEAVY  searches, statistics, edges: few at a time, the rest wait in a line, for a while
 
-Python runs one thread at a time, so one answer that is worked on halves what senders get. So an answer gives way at
-each look at its time (`Turns.give_way`): it waits while spans are being taken, though not for ever. Deployed, the same
-separation is one of functions.
+Python runs one thread at a time, so one answer that is worked on halves what senders get. So of the longer answers one
+is worked on at a time, and at each look at its time (`Answering.go_on`) it waits while spans are being taken, though
+not for ever, rests if some were taken a moment ago, and lets the next one work. Deployed, the same separation is one of
+functions.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ GIVE_WAY_SECONDS_MAX = 0.25
 """Of one wait."""
 SHARE = 8
 """How many times as long as it has worked an answer waits at most: it has a ninth of the time, whatever is sent."""
+RECENT_SECONDS = 1.0
+REST_SECONDS_MAX = 0.05
+"""While spans come now and then, an answer rests for as long as it has worked, up to this: half of the time is free."""
+TURN_SECONDS_MAX = 1.0
+"""How long an answer waits for another to let it work: some work long between two looks."""
 
 
 class Kind(Enum):
@@ -73,6 +79,8 @@ class Turns:
         self._changed = threading.Condition()
         self._senders = 0
         self._sent_at = -1_000.0
+        self._working: object = None
+        self._line: list[object] = []
 
     def sender_came(self) -> None:
         with self._changed:
@@ -94,15 +102,41 @@ class Turns:
 
     def give_way(self, worked_seconds: float) -> None:
         """Wait while spans are being taken, or were a moment ago; no longer than a share of what was worked."""
-        if not self._senders and self._clock() - self._sent_at > QUIET_SECONDS:
+        since_sent = self._clock() - self._sent_at
+        if not self._senders and since_sent > QUIET_SECONDS:
+            if since_sent < RECENT_SECONDS:
+                self._wait_while(lambda: True, min(worked_seconds, REST_SECONDS_MAX))
             return
-        ends = self._clock() + min(SHARE * worked_seconds, GIVE_WAY_SECONDS_MAX)
+        self._wait_while(self._is_sending, min(SHARE * worked_seconds, GIVE_WAY_SECONDS_MAX))
+
+    def _is_sending(self) -> bool:
+        return self._senders > 0 or self._clock() < self._sent_at + QUIET_SECONDS
+
+    def _wait_while(self, has_to: Callable[[], bool], seconds: float) -> None:
+        ends = self._clock() + seconds
         with self._changed:
-            while (now := self._clock()) < ends:
-                quiet_at = self._sent_at + QUIET_SECONDS
-                if not self._senders and now >= quiet_at:
-                    return
-                self._changed.wait((ends if self._senders else min(ends, quiet_at)) - now)
+            while has_to() and (left := ends - self._clock()) > 0:
+                self._changed.wait(left if self._senders else min(left, QUIET_SECONDS))
+
+    def take(self, answer: object) -> None:
+        """Let the answer work when those before it have: no two at once, unless one keeps the others for too long."""
+        with self._changed:
+            self._line.append(answer)
+            self._changed.wait_for(
+                lambda: self._working is None and self._line[0] is answer, TURN_SECONDS_MAX
+            )
+            self._line.remove(answer)
+            self._working = answer
+
+    def let_go(self, answer: object) -> None:
+        """Let another one work, if this one did."""
+        with self._changed:
+            if self._working is answer:
+                self._working = None
+                self._changed.notify_all()
+
+    def is_wanted_by_others(self) -> bool:
+        return bool(self._line)
 
 
 class Answering:
@@ -113,14 +147,29 @@ class Answering:
         turns: Turns,
         has_gone: Callable[[], bool],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        takes_turns: bool = False,
     ) -> None:
+        """`takes_turns`: whether it may be long, so that it is worked on when no other such answer is."""
         self._turns = turns
         self._has_gone = has_gone
         self._clock = clock
+        self._takes_turns = takes_turns
+        self._has_turn = False
         self._since = clock()
 
     def go_on(self) -> bool:
         """Give way; return whether there is still somebody who waits for the answer."""
         self._turns.give_way(self._clock() - self._since)
+        if self._takes_turns and not (self._has_turn and not self._turns.is_wanted_by_others()):
+            self.end()
+            self._turns.take(self)
+            self._has_turn = True
         self._since = self._clock()
         return not self._has_gone()
+
+    def end(self) -> None:
+        """It is worked on no more."""
+        if self._has_turn:
+            self._has_turn = False
+            self._turns.let_go(self)

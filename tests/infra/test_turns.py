@@ -8,9 +8,12 @@ from itertools import pairwise
 import pytest
 
 from app import app
+from infra.local import turns as turns_module
 from infra.local.turns import (
     GIVE_WAY_SECONDS_MAX,
     QUIET_SECONDS,
+    RECENT_SECONDS,
+    REST_SECONDS_MAX,
     SEND_PATHS,
     SHARE,
     Answering,
@@ -104,3 +107,54 @@ def test_answering():
     assert answering.go_on()
     gone[0] = True
     assert not answering.go_on()
+
+
+def test_rests_while_spans_come():
+    """In the second after a span an answer rests for as long as it has worked, within a bound; later not at all."""
+    clock = Steps(step=0.0005)
+    turns = Turns(clock)
+    with turns.sending():
+        pass
+    for later, worked, expected in ((QUIET_SECONDS, 0.01, 0.01), (0, 10, REST_SECONDS_MAX)):
+        clock.now += later
+        began = clock.now
+        turns.give_way(worked)
+        assert expected <= clock.now - began <= expected + 4 * clock.step
+    clock.now += RECENT_SECONDS
+    began = clock.now
+    turns.give_way(10)
+    assert clock.now - began <= 2 * clock.step
+
+
+class TestTurnsOfAnswers:
+    @staticmethod
+    def answering(turns):
+        return Answering(turns, lambda: False, takes_turns=True)
+
+    def test_one_at_a_time(self):
+        """Of two long answers one is worked on; at its next look, or its end, it is the other's turn."""
+        turns = Turns()
+        first, second = self.answering(turns), self.answering(turns)
+        assert first.go_on()
+        waiting = threading.Thread(target=second.go_on)
+        waiting.start()
+        while not turns.is_wanted_by_others():
+            assert waiting.is_alive()
+        assert (
+            first.go_on()
+        )  # it gives its turn away, and goes on when the other has had it for long
+        waiting.join(30)
+        assert not waiting.is_alive()
+        first.end()
+        second.end()
+        assert second.go_on()
+
+    def test_who_keeps_the_others_waiting(self, monkeypatch):
+        """One that works for long between two looks does not stop the others."""
+        monkeypatch.setattr(turns_module, "TURN_SECONDS_MAX", 0)
+        turns = Turns()
+        first, second = self.answering(turns), self.answering(turns)
+        assert first.go_on()
+        assert second.go_on()
+        first.end()
+        assert second.go_on()
