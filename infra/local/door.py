@@ -35,6 +35,8 @@ CONNECTIONS_MAX = 512
 """A laptop's SDKs, a browser and a Collector have a few dozen. One more closes the one that was idle for longest."""
 CONNECTIONS_OF_ADDRESS_MAX = 256
 """From another machine. This machine's programs all have the same address: for them the bound is that of all."""
+STRANGERS_MAX = 128
+"""Of these, such as have not had a whole request yet: each is looked at in every round of the server."""
 HEADER_SECONDS = 10.0
 """From a request's first byte, or from connecting, to the end of its headers."""
 IDLE_SECONDS = 120.0
@@ -248,7 +250,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]
                 self.will_close = True
             return
         self._empty = 0
-        self.has_asked = self.has_asked or not request.error
+        if not (request.error or self.has_asked):
+            self.has_asked = True
+            self.door.knows(self)
         self._is_cut_off = bool(request.error)
         self.requests.append(request)
         if len(self.requests) == 1:
@@ -307,6 +311,7 @@ class Door:
         self._run = run
         self._call_soon = call_soon
         self._channels: set[Channel] = set()
+        self._strangers: set[Channel] = set()
         self._of_address: dict[str, int] = {}
         self._waiting: deque[tuple[float, Channel, Parser]] = deque()
         self._reserved_bytes = 0
@@ -316,16 +321,24 @@ class Door:
         """Count a new connection; where that is one too many, close the one that can best be spared."""
         address = channel.address
         self._channels.add(channel)
+        self._strangers.add(channel)
         self._of_address[address] = self._of_address.get(address, 0) + 1
         is_near = address.startswith(_LOOPBACK)
         if not is_near and self._of_address[address] > CONNECTIONS_OF_ADDRESS_MAX:
             self.spare_one([one for one in self._channels if one.address == address])
         elif len(self._channels) > CONNECTIONS_MAX:
             self.spare_one(self._channels)
+        elif len(self._strangers) > STRANGERS_MAX:
+            self.spare_one(self._strangers)
+
+    def knows(self, channel: Channel) -> None:
+        """It has had a whole request."""
+        self._strangers.discard(channel)
 
     def left(self, channel: Channel) -> None:
         if channel in self._channels:
             self._channels.remove(channel)
+            self._strangers.discard(channel)
             self._of_address[channel.address] -= 1
             if not self._of_address[channel.address]:
                 del self._of_address[channel.address]

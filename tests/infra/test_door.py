@@ -256,9 +256,10 @@ class TestRoom:
 
 
 class TestConnections:
-    def test_the_oldest_idle_one_goes(self, port, monkeypatch):
+    @pytest.mark.parametrize(("bound", "number"), [("CONNECTIONS_MAX", 4), ("STRANGERS_MAX", 3)])
+    def test_the_oldest_idle_one_goes(self, port, monkeypatch, bound, number):
         """One more than there may be closes the one that never asked anything for longest, and no other."""
-        monkeypatch.setattr(door, "CONNECTIONS_MAX", 4)
+        monkeypatch.setattr(door, bound, number)
         with ExitStack() as clients:
             used = clients.enter_context(connected(port))
             used.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
