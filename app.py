@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
-from chalice.app import Chalice, Response
+from chalice.app import Chalice, Request, Response
 
 from chalicelib import config, cross_origin, errors, wiring
 from chalicelib.access import Decision, presented_in
@@ -29,8 +29,6 @@ from chalicelib.store.function import consumer
 from chalicelib.summarise.function import schedules
 
 if TYPE_CHECKING:
-    from chalice.app import Request
-
     from chalicelib.answer.asked import Asked
     from chalicelib.model.http import Answer
     from chalicelib.receive.otlp import Normalised
@@ -55,7 +53,17 @@ class Clew(Chalice):
             response = super().__call__(event, context)
         else:
             response = _as_text(super().__call__(_accepting_all(event), context))
-        return {**response, "headers": {**_SECURITY_HEADERS, **response["headers"]}}
+        return _secured(response)
+
+    def refusal(self, event: Any, context: Any) -> dict[str, Any] | None:
+        """What a request is answered by its headers alone; None if it may send its body. `event` has none.
+
+        For who serves HTTP itself, and must not read what nobody may send: API Gateway reads all before it calls.
+        """
+        self.current_request = Request(event, context)
+        self.lambda_context = context
+        refused = _REFUSALS[event["resource"], event["httpMethod"]]()
+        return None if refused is None else _secured(refused.to_dict(self.api.binary_types))
 
 
 _SECURITY_HEADERS = {
@@ -67,6 +75,10 @@ _SECURITY_HEADERS = {
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
     # Behind API Gateway, which speaks nothing but HTTPS; a laptop speaks none.
     _SECURITY_HEADERS["Strict-Transport-Security"] = "max-age=31536000"
+
+
+def _secured(response: dict[str, Any]) -> dict[str, Any]:
+    return {**response, "headers": {**_SECURITY_HEADERS, **response["headers"]}}
 
 
 def _as_text(response: dict[str, Any]) -> dict[str, Any]:
@@ -104,6 +116,8 @@ _SCOPES: dict[str, dict[str, Scope | None]] = {}
 
 
 _View = Callable[..., Response]
+_REFUSALS: dict[tuple[str, str], Callable[[], Response | None]] = {}
+"""Path and method → why a request may not, by its headers."""
 
 
 def _route(
@@ -130,9 +144,11 @@ def _route(
                 _tell("done")
             return _for_browsers(response, scope)
 
+        _REFUSALS.update({(path, method): refused for method in methods})
         if path not in _SCOPES:
             # API Gateway's own answers to preflights are constant, and so could not name an origin.
             app.route(path, methods=["OPTIONS"], content_types=_ANY_TYPE)(_preflight)
+            _REFUSALS[path, "OPTIONS"] = lambda: None
         _SCOPES.setdefault(path, {}).update(dict.fromkeys(methods, scope))
         app.route(path, methods=list(methods), content_types=_ANY_TYPE)(guarded)
         return guarded

@@ -22,7 +22,7 @@ from chalicelib.cross_origin import cors_headers
 from infra.local.functions import REQUEST_BYTES_MAX, context_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from chalice.app import Chalice
@@ -116,7 +116,7 @@ class Gateway:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         request = request_from_environ(environ)
-        answer = self.answer(request)
+        answer = self.answer(request, environ.get("clew.go_on"))
         status = HTTPStatus(answer.status)
         headers = list(answer.headers)
         # Of what has not changed, the length would be that of what the client has.
@@ -129,8 +129,25 @@ class Gateway:
         """Whether the application has a route for the path, by whatever method."""
         return self._routes.match(path) is not None
 
-    def answer(self, request: Request) -> Answer:
-        """What API Gateway would answer; never raises."""
+    def answer(self, request: Request, go_on: Callable[[], bool] | None = None) -> Answer:
+        """What API Gateway would answer; never raises. `go_on` is for the function's context."""
+        event = self._event(request)
+        return event if isinstance(event, Answer) else self._invoke(event, go_on)
+
+    def refusal(self, request: Request) -> Answer | None:
+        """What is answered by the headers alone, before there is a body; None if the body is wanted. Never raises."""
+        event = self._event(request)
+        if isinstance(event, Answer):
+            return event
+        try:
+            refused = getattr(self._app, "refusal", _wants_all)(event, context_of("api_handler"))
+            return None if refused is None else answer_from_response(refused)
+        except Exception:
+            _logger.exception("%s %s failed", event["httpMethod"], event["path"])
+            return _gateway_message(502, "Internal server error")
+
+    def _event(self, request: Request) -> Event | Answer:
+        """The event for the function; an answer where the gateway has one by itself."""
         is_below = f"{request.path}/".startswith(f"{self._base}/")
         path = request.path.removeprefix(self._base) or "/"
         matched = self._routes.match(path) if is_below else None
@@ -150,12 +167,11 @@ class Gateway:
             answer = _gateway_message(413, "Request Too Long")
             return readable_by_every_page(answer, request.headers)
         request = request._replace(method=method, path=path)
-        event = event_from_request(request, resource, path_parameters, self._base)
-        return self._invoke(event)
+        return event_from_request(request, resource, path_parameters, self._base)
 
-    def _invoke(self, event: Event) -> Answer:
+    def _invoke(self, event: Event, go_on: Callable[[], bool] | None) -> Answer:
         try:
-            return answer_from_response(self._app(event, context_of("api_handler")))
+            return answer_from_response(self._app(event, context_of("api_handler", go_on)))
         except Exception:
             _logger.exception("%s %s failed", event["httpMethod"], event["path"])
             answer = _gateway_message(502, "Internal server error")
@@ -267,6 +283,10 @@ def one_request_a_thread(app: Chalice) -> Chalice:
         own = {name: _PerThread(name) for name in ("current_request", "lambda_context")}
         app.__class__ = type(type(app).__name__, (type(app),), own)
     return app
+
+
+def _wants_all(_event: Event, _context: object) -> None:
+    """An application that refuses nothing by its headers alone."""
 
 
 class _PerThread:

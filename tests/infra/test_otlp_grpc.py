@@ -27,6 +27,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from chalicelib import config, wiring
 from chalicelib.errors import StoreThrottled
 from chalicelib.model.token import Scope
+from infra.local import otlp_grpc as otlp_grpc_module
 from infra.local.gateway import Answer
 from infra.local.otlp_grpc import EXPORT, MESSAGE_BYTES_MAX, OtlpGrpc, status_from_answer
 from infra.local.server import PortTaken
@@ -369,3 +370,37 @@ class TestStop:
             otlp_grpc.stop(30)
             # Held up, it would take all of the 30 s.
             assert time.monotonic() - began < 20
+
+
+class TestBounds:
+    """What a stranger, or a sender that sends nothing, can take from others."""
+
+    @staticmethod
+    def silent(channel, ends, metadata=()):
+        """A call whose message never comes."""
+
+        def nothing():
+            ends.wait(60)
+            yield from ()
+
+        return channel.stream_unary(EXPORT).future(nothing(), timeout=30, metadata=metadata)
+
+    def test_token_before_message(self, monkeypatch):
+        """Who shows no token is told so before a byte of the message has come."""
+        ends = threading.Event()
+        monkeypatch.setattr(config, "ACCESS_OPEN", False)
+        with running(token=SECRET) as (_, address), grpc.insecure_channel(address) as channel:
+            refused = self.silent(channel, ends)
+            assert refused.exception().code() is grpc.StatusCode.UNAUTHENTICATED
+            ends.set()
+
+    def test_silent_calls(self, monkeypatch):
+        """Calls that hold every thread and send nothing are ended, to be sent again; a good one waits no longer."""
+        monkeypatch.setattr(otlp_grpc_module, "CONTESTED_SECONDS_MAX", 0.0)
+        ends = threading.Event()
+        with running() as (_, address), grpc.insecure_channel(address) as channel:
+            calls = [self.silent(channel, ends) for _ in range(otlp_grpc_module.THREADS)]
+            assert ExportTraceServiceResponse.FromString(call(address, WHOLE)) is not None
+            codes = {each.exception().code() for each in calls}
+            assert codes == {grpc.StatusCode.CANCELLED}
+            ends.set()
