@@ -1,16 +1,17 @@
 """Redaction: a payload without its secrets, before anything keeps it.
 
-    payload ──each attribute and text once──▶ their words ──new ones with a secret's name?──▶ suspects ──rules──▶ found?
-                                                  no: the payload as it is ◀──┴──────────────────┴──▶ spans written anew
+    payload ──each attribute and text once──▶ new ones, folded ──a secret's name or look?──▶ suspects ──rules──▶ found?
+                                                   no: the payload as it is ◀──┴────────────────────┴──▶ written anew
 
-Words repeat, whatever the values are: nearly all were seen before and are known to be harmless. So a payload is looked
-at as a whole, by a few calls into compiled code, and closely only where a word, an @ or thirteen digits say that there
-may be something. What is a secret say `redaction_rules.py` (by key) and `redaction_text.py` (by value). The same
+Texts repeat, but for their digits and ids: nearly all were seen before and are known to be harmless. So a payload is
+looked at as a whole, by a few calls into compiled code, and closely only where a word, an @ or thirteen digits say that
+there may be something. What is a secret say `redaction_rules.py` (by key) and `redaction_text.py` (by value). The same
 payload and rules always give the same bytes.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from functools import cache
 from itertools import chain
@@ -29,6 +30,7 @@ from chalicelib.receive.redaction_rules import (
     BETWEEN,
     DIGITS_OF_A_CARD,
     HASH,
+    REDACTED,
     RedactionRulesError,
     folded,
     rules_from,
@@ -69,7 +71,7 @@ class Redaction:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._clean: set[bytes] = set()
-        self._clean_words: set[bytes] = set()
+        self._clean_folds: set[bytes] = set()
 
     def redacted(self, payload: bytes, bytes_max: int, counts: Counter[str]) -> bytes:
         """TracesData bytes without secrets, at most `bytes_max` if the payload is: the same object if it has none.
@@ -80,47 +82,41 @@ class Redaction:
         parts = set(_attributes_in(texts))
         parts.update(_named_in(texts))
         # The cheap test.
-        probes = self._probes_among(parts)
-        if not probes:
+        if self._are_clean(parts):
             return payload
         work = _Work(self._rules)
         new = parts.difference(self._clean)
-        looks_at_all = self._rules.looks_at_all
-        suspects = [each for each in new if looks_at_all or is_suspect(each, probes)]
+        suspects = [each for each in new if is_suspect(each, self._rules)]
         secret = {each for each in suspects if not work.is_clean(each)}
         self._remember(new.difference(secret))
         if not secret:
             return payload
         written = work.written(payload, secret)
         if len(written) > bytes_max:
-            work = _Work(self._rules, may_grow=False)
+            work = work.tight()
             written = work.written(payload, secret)
         counts.update(work.counts)
         return written
 
-    def _probes_among(self, parts: Iterable[bytes]) -> Sequence[bytes]:
-        """The probes that any of these has. Each word of all of them is tried once, until it is forgotten."""
-        fold = folded(BETWEEN.join(parts))
-        words = fold.split(BETWEEN)
-        new = set(words).difference(self._clean_words)
+    def _are_clean(self, parts: Iterable[bytes]) -> bool:
+        """Whether none of these can have a secret. Each is tried without its digits, once until it is forgotten."""
         if self._rules.looks_at_all:
-            return self._rules.probes
+            return False
+        folds = folded(BETWEEN.join(parts)).split(BETWEEN)
+        new = set(folds).difference(self._clean_folds)
         if not new:
-            return ()
+            return True
         together = BETWEEN.join(new)
-        probes = [probe for probe in self._rules.probes if probe in together]
-        if probes:
-            return probes
-        if DIGITS_OF_A_CARD in together or (b"@" in together and any(map(has_userinfo, new))):
-            # Found without letters.
-            return [_NO_PROBE]
-        self._remember_words(new)
-        return ()
-
-    def _remember_words(self, words: Iterable[bytes]) -> None:
-        if len(self._clean_words) > _CLEAN_MAX:
-            self._clean_words = set()
-        self._clean_words.update([word for word in words if len(word) <= _CLEAN_BYTES_MAX])
+        if (
+            any(probe in together for probe in self._rules.probes)
+            or DIGITS_OF_A_CARD in together
+            or (b"@" in together and any(map(has_userinfo, new)))
+        ):
+            return False
+        if len(self._clean_folds) > _CLEAN_MAX:
+            self._clean_folds = set()
+        self._clean_folds.update([fold for fold in new if len(fold) <= _CLEAN_BYTES_MAX])
+        return True
 
     def _remember(self, clean: Iterable[bytes]) -> None:
         if len(self._clean) > _CLEAN_MAX:
@@ -140,11 +136,16 @@ class _Decision(NamedTuple):
 class _Work:
     """One payload, written anew."""
 
-    def __init__(self, rules: Rules, *, may_grow: bool = True) -> None:
+    def __init__(self, rules: Rules, roomy: _Work | None = None) -> None:
+        """With `roomy` nothing becomes longer by its mask: what would is left out, as decided there otherwise."""
         self.counts: Counter[str] = Counter()
         self._rules = rules
-        self._may_grow = may_grow
+        self._roomy = roomy
         self._decisions: dict[bytes, _Decision] = {}
+
+    def tight(self) -> _Work:
+        """The same work without anything that becomes longer."""
+        return _Work(self._rules, self)
 
     def is_clean(self, each: bytes) -> bool:
         """Whether nothing is found in an attribute, or in a text with its mark."""
@@ -208,13 +209,15 @@ class _Work:
             self._rest_of_span(message, found)
         self._attributes(message, attributes, found)
         if not found.rules:
-            return raw
+            # What a later field of the same number hides is in the bytes all the same, but not in these.
+            whole = message.SerializeToString(deterministic=True)
+            return whole if len(whole) < len(raw) else raw
         silent = message.SerializeToString(deterministic=True)
         _tell(message, attributes, found)
         new = message.SerializeToString(deterministic=True)
-        if self._may_grow:
+        if self._roomy is None:
             if len(new) > len(raw) + _GROWTH_BYTES_MAX:
-                tight = _Work(self._rules, may_grow=False)
+                tight = self.tight()
                 new = tight._holder(type(message).FromString(raw), raw, attributes)
                 self.counts.update(tight.counts)
                 return new
@@ -257,17 +260,24 @@ class _Work:
     def _decided(self, each: bytes) -> _Decision:
         decision = self._decisions.get(each)
         if decision is None:
-            decide = self._decided_text if each.startswith(_TEXT_MARK) else self._decided_attribute
-            decision = self._decisions[each] = decide(each)
+            decision = self._decisions[each] = self._decide(each)
         return decision
+
+    def _decide(self, each: bytes) -> _Decision:
+        is_text = each.startswith(_TEXT_MARK)
+        if self._roomy is None:
+            return self._decided_text(each) if is_text else self._decided_attribute(each)
+        decision = self._roomy._decided(each)
+        size = len(each) - is_text
+        if decision.new is None or len(decision.new) <= size:
+            return decision
+        # A cut text might look as if it had a secret again; a cut mask does not.
+        return decision._replace(new=REDACTED.encode()[:size] if is_text else None)
 
     def _decided_text(self, marked: bytes) -> _Decision:
         found = Found()
-        old = marked[1:]
-        new = redacted_text(old.decode(), self._rules, found).encode()
-        if found.rules and not self._may_grow:
-            new = new[: len(old)].decode(errors="ignore").encode()
-        return _Decision(new, found.rules)
+        new = redacted_text(marked[1:].decode(), self._rules, found)
+        return _Decision(new.encode(), found.rules)
 
     def _decided_attribute(self, raw: bytes) -> _Decision:
         found = Found()
@@ -282,10 +292,7 @@ class _Work:
             return _Decision(raw, ())
         if found.is_dropped:
             return _Decision(None, found.rules)
-        new = attribute.SerializeToString(deterministic=True)
-        if not self._may_grow and len(new) > len(raw):
-            return _Decision(None, found.rules)
-        return _Decision(new, found.rules)
+        return _Decision(attribute.SerializeToString(deterministic=True), found.rules)
 
 
 def _tell(message: Any, number: int, found: Found) -> None:
@@ -361,6 +368,9 @@ def _look_into(value: AnyValue, rules: Rules, found: Found) -> None:
             _look_into_map(value.kvlist_value, rules, found)
 
 
+_OPTION = re.compile(r"--?[A-Za-z][\w.\-]{0,100}")
+
+
 def _look_into_array(values: Sequence[AnyValue], rules: Rules, found: Found) -> None:
     option: KeyMatch | None = None
     for value in values:
@@ -369,10 +379,9 @@ def _look_into_array(values: Sequence[AnyValue], rules: Rules, found: Found) -> 
             _close(value, option, rules, found)
             option = None
             continue
-        text = value.string_value
-        option = rules.of_key(text) if text.startswith("--") and "=" not in text else None
-        if option is None:
-            _look_into(value, rules, found)
+        if value.WhichOneof("value") == "string_value" and _OPTION.fullmatch(value.string_value):
+            option = rules.of_key(value.string_value)
+        _look_into(value, rules, found)
 
 
 def _look_into_map(members: KeyValueList, rules: Rules, found: Found) -> None:
@@ -432,8 +441,6 @@ def _attributes_in(texts: shadow.RequestTexts) -> Iterable[bytes]:
     return chain(spans.attributes[:], *columns)
 
 
-_NO_PROBE = b"\n"
-"""What is folded has none."""
 _TEXT_MARK = b"\xff"
 """Before a text, where texts and attributes are together: no attribute begins so."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -114,6 +115,9 @@ STEPS_WITHOUT_WORD_MAX = 64
 ALL_STEPS_MAX = 500
 """Of all patterns together: 16 MB of text that is made for them take some ten seconds."""
 _HASH_KEY_CHARACTERS_MIN = 16
+REDACTED = "REDACTED"
+"""The mask: what OpenTelemetry's semantic conventions write for credentials in `url.full`."""
+HASH_DIGITS = 16
 MASK, HASH, DROP = "mask", "hash", "drop"
 
 
@@ -165,7 +169,8 @@ class Rules:
         self.looks_at_all = b"" in probes
         """Whether a rule is for keys or texts that no word marks: then each new one is looked at closely."""
         self.probes = (*KEY_PROBES, *_VALUE_PROBES, *filter(None, probes))
-        self.key_probes = (*KEY_PROBES, *filter(None, probes))
+        self.probe = _any_of(self.probes)
+        self.key_probe = _any_of([*KEY_PROBES, *filter(None, probes)])
 
     def of_key(self, key: str) -> KeyMatch | None:
         """What is done with the value under this key. Remembered, for keys repeat."""
@@ -205,6 +210,10 @@ _VALUE_PROBES = (
     *(b"githubpat", b"xox", b"xapp", b"sklive", b"sktest", b"rklive", b"rktest", b"whsec"),
     *(b"glpat", b"aiza", b"skant", b"skproj", b"npm", b"gocspx"),
 )
+
+
+def _any_of(probes: Sequence[bytes]) -> re.Pattern[bytes]:
+    return re.compile(b"|".join(map(re.escape, probes)))
 
 
 def _letters_of(key: str) -> str:
@@ -347,6 +356,12 @@ def _own_pattern(name: str, action: str, text: Any) -> OwnPattern:
     except (re.error, RecursionError, OverflowError) as error:
         raise RedactionRulesError(f"{where} is no regular expression: {error}") from error
     _check(pattern.search("") is None, f"{where} must not match nothing at all")
+    masks = [REDACTED]
+    if action == HASH:
+        masks += [f"hmac:{digit * HASH_DIGITS}" for digit in "0af"]
+    _check(
+        not any(map(pattern.search, masks)), f"{where} finds what Clew writes in a secret's place"
+    )
     probe = max((_probe_of(run) for run in _literals_in(parsed)), key=len, default=b"")
     if len(probe) < 3:
         probe = b""
@@ -375,7 +390,7 @@ def _steps_and_ways(parsed: Any, where: str) -> tuple[int, int]:
     """Bounds of the work of matching at one place: steps, and ways to match that a failure later makes it try."""
     steps, ways = 0, 1
     items = list(parsed)
-    for (operation, argument), following in zip(items, [*items[1:], None], strict=True):
+    for (operation, argument), following in zip_longest(items, items[1:]):
         of_it, ways_of_it = _steps_and_ways_of(str(operation), argument, where)
         if ways_of_it > 1 and _ends_for_certain(str(operation), argument, following):
             of_it, ways_of_it = 2 * of_it, 1

@@ -20,23 +20,22 @@ from chalicelib.receive.redaction_rules import (
     DIGITS_OF_A_CARD,
     DROP,
     HASH,
+    HASH_DIGITS,
     MASK,
+    REDACTED,
     KeyMatch,
     folded,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from chalicelib.receive.redaction_rules import Rules
 
 _logger = logging.getLogger(__name__)
 
-REDACTED = "REDACTED"
-"""What OpenTelemetry's semantic conventions write for credentials in `url.full`."""
 FAULT = "fault"
 """The rule that is named where a rule failed, and the value was masked for that."""
-_HASH_DIGITS = 16
 _PASSES_MAX = 4
 _PAIRS_MAX = 40_000
 """Names with values that are looked at in one text; a text with more that has a secret's name is masked whole."""
@@ -44,7 +43,7 @@ _TEXT_CHARACTERS_MIN = 5
 """No shorter text has a secret that is known by its look: `pwd=x`."""
 _PLACEHOLDER = re.compile(
     r"\*+|\?|\$[0-9]{1,3}|%s|null|none|nil|undefined|true|false|\[?(?:redacted|filtered|masked)\]?"
-    rf"|hmac:[0-9a-f]{{{_HASH_DIGITS}}}",
+    rf"|hmac:[0-9a-f]{{{HASH_DIGITS}}}",
     re.IGNORECASE | re.ASCII,
 )
 
@@ -65,7 +64,7 @@ def replaced(secret: str, match: KeyMatch, rules: Rules, found: Found) -> str:
         found.is_dropped = True
     if match.action == HASH:
         digest = hmac.digest(rules.hash_key, secret.encode(errors="surrogatepass"), "sha256")
-        return f"hmac:{digest.hex()[:_HASH_DIGITS]}"
+        return f"hmac:{digest.hex()[:HASH_DIGITS]}"
     return REDACTED
 
 
@@ -79,13 +78,18 @@ def has_userinfo(fold: bytes) -> bool:
     return b"@" in fold and 0 <= fold.find(b"//") < fold.rfind(b"@")
 
 
-def is_suspect(content: bytes, probes: Iterable[bytes]) -> bool:
+def is_suspect(content: bytes, rules: Rules) -> bool:
     """Whether a text or an attribute (its bytes) may have a secret: one with a probe, or one that has no letters.
 
     False is certain.
     """
     fold = folded(content)
-    return any(probe in fold for probe in probes) or DIGITS_OF_A_CARD in fold or has_userinfo(fold)
+    return (
+        rules.looks_at_all
+        or rules.probe.search(fold) is not None
+        or DIGITS_OF_A_CARD in fold
+        or has_userinfo(fold)
+    )
 
 
 def tell_fault(error: Exception) -> None:
@@ -102,6 +106,8 @@ def redacted_text(text: str, rules: Rules, found: Found) -> str:
         return text
     try:
         for _ in range(_PASSES_MAX):
+            if not is_suspect(text.encode(errors="surrogateescape"), rules):
+                return text
             before, text = text, _pass(text, rules, found)
             if text == before:
                 return text
@@ -121,7 +127,7 @@ def _pass(text: str, rules: Rules, found: Found) -> str:
         text = _USERINFO.sub(partial(_userinfo, rules=rules, found=found), text)
     if b"privatekey" in fold and "private-key-block" not in rules.off:
         text = _PEM.sub(partial(_whole, rule="private-key-block", rules=rules, found=found), text)
-    if any(probe in fold for probe in rules.key_probes):
+    if rules.key_probe.search(fold):
         text = _values_of_names(text, fold, rules, found)
     for rule in _LOOKS:
         if rule.name not in rules.off and any(probe in fold for probe in rule.probes):
@@ -163,7 +169,9 @@ def _userinfo(matched: re.Match[str], rules: Rules, found: Found) -> str:
         return f"{slashes}{matched['user']}:{_masked(matched['odd'], rule, rules, found)}@"
     userinfo, _, host = matched["authority"].rpartition("@")
     user, colon, password = userinfo.partition(":")
-    if colon and password in _TOKEN_USER_PASSWORDS and len(user) >= _TOKEN_USER_CHARACTERS_MIN:
+    if colon and password in _TOKEN_USER_PASSWORDS:
+        if len(user) < _TOKEN_USER_CHARACTERS_MIN:
+            return matched[0]
         user = _masked(user, rule, rules, found)
     elif not is_placeholder(password):
         password = _masked(password, rule, rules, found)
@@ -237,7 +245,7 @@ def _pairs(
         if match is None:
             continue
         start, end, quote = _value_at(pair, match)
-        if end > start and not is_placeholder(text[start:end].strip()):
+        if end > start and not is_placeholder(text[start:end].strip(" \t)]}")):
             new = replaced(text[start:end], match, rules, found)
             parts += [text[done:start], f"{quote}{new}{quote}"]
             done = at = end
@@ -321,10 +329,14 @@ def _are_credentials(scheme: str, text: str) -> bool:
             return b":" in base64.b64decode(f"{text.rstrip('=.)]}')}===", altchars=b"-_")
         except (binascii.Error, ValueError):
             return False
+    if _NAMED.match(text):
+        # A name of its own, which is looked at as such.
+        return False
     word = text.rstrip(".:!?)]}=")
     return not word.isalpha() or (len(word) >= 8 and word.lower() not in _WORDS_AFTER_BEARER)
 
 
+_NAMED = re.compile(r"[A-Za-z_]{2,40}=[^=]")
 _DOTTED_JWT_CHARACTERS_MIN = 20
 
 
@@ -382,7 +394,7 @@ _LOOKS = (
 
 
 # Digits with a space or a hyphen between groups, before which there is no letter, point or other digit.
-_DIGITS = re.compile(r"(?<![A-Za-z0-9_])(?<![A-Za-z0-9][.\-])[0-9]++(?:[ \-][0-9]++)*+")
+_DIGITS = re.compile(r"(?<![A-Za-z0-9_])(?<![A-Za-z0-9][.\-])[0-9]{3,}+(?:[ \-][0-9]{3,}+)*+")
 _GOES_ON = re.compile(r"[A-Za-z_]|[.\-][A-Za-z0-9]")
 """What follows digits that are part of something longer."""
 _GROUP = re.compile(r"[0-9]+")
@@ -398,6 +410,8 @@ _ISSUERS = re.compile(
 )
 """Visa, Mastercard (two series), American Express, Diners, JCB, Discover and UnionPay, Maestro."""
 _CARD_DIGITS_MIN, _CARD_DIGITS_MAX = 13, 19
+_CARD_GROUPS_MAX = 5
+"""Cards are written as 4 4 4 4, 4 6 5, 4 4 4 4 3 and the like, or in one: no group has less than three digits."""
 
 
 def _cards(matched: re.Match[str], rules: Rules, found: Found) -> str:
@@ -420,9 +434,11 @@ def _cards(matched: re.Match[str], rules: Rules, found: Found) -> str:
 
 
 def _last_of_card(groups: list[re.Match[str]], first: int) -> int | None:
-    digits = ""
-    for place in range(first, min(first + _CARD_DIGITS_MAX, len(groups))):
-        digits += groups[place][0][: _CARD_DIGITS_MAX + 1]
+    """The last group of a card's number that begins with this one, if one does."""
+    digits = groups[first][0]
+    for place in range(first, min(first + _CARD_GROUPS_MAX, len(groups))):
+        if place > first:
+            digits += groups[place][0]
         if len(digits) > _CARD_DIGITS_MAX:
             return None
         if len(digits) >= _CARD_DIGITS_MIN and _ISSUERS.fullmatch(digits) and _passes_luhn(digits):
@@ -430,7 +446,13 @@ def _last_of_card(groups: list[re.Match[str]], first: int) -> int | None:
     return None
 
 
+_VALUE_OF_DIGIT = bytes.maketrans(b"0123456789", bytes(range(10)))
+_VALUE_OF_DOUBLED = bytes.maketrans(b"0123456789", bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)))
+
+
 def _passes_luhn(digits: str) -> bool:
     """The check digit's rule. Source: ISO/IEC 7812-1, annex B."""
-    total = sum(map(int, digits[-1::-2]))
-    return not (total + sum(sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])) % 10
+    backwards = digits[::-1].encode()
+    single, doubled = backwards[::2], backwards[1::2]
+    total = sum(single.translate(_VALUE_OF_DIGIT)) + sum(doubled.translate(_VALUE_OF_DOUBLED))
+    return not total % 10
