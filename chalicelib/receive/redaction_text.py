@@ -130,7 +130,7 @@ def _pass(text: str, rules: Rules, found: Found) -> str:
     if rules.key_probe.search(fold):
         text = _values_of_names(text, fold, rules, found)
     for rule in _LOOKS:
-        if rule.name not in rules.off and any(probe in fold for probe in rule.probes):
+        if rule.name not in rules.off and rule.probe.search(fold):
             text = rule.pattern.sub(
                 partial(rule.decide, rule=rule.name, rules=rules, found=found), text
             )
@@ -351,7 +351,8 @@ class _Look(NamedTuple):
     """Secrets that are known by what they look like."""
 
     name: str
-    probes: tuple[bytes, ...]
+    probe: re.Pattern[bytes]
+    """What a text must have, folded."""
     pattern: re.Pattern[str]
     decide: Callable[..., str] = _whole
 
@@ -359,24 +360,22 @@ class _Look(NamedTuple):
 _LOOKS = (
     _Look(
         "authorization-value",
-        (b"bearer", b"basic"),
+        re.compile(rb"bearer|basic"),
         re.compile(
             r"(bearer|basic)((?:\s|%20|\+){1,8}+)([^\s\"',;<>\\]++)", re.IGNORECASE | re.ASCII
         ),
         _credentials,
     ),
-    _Look("jwt", (b"eyj",), re.compile(r"eyJ[\w\-]*+(?:\.[\w\-]*+)*+", re.ASCII), _jwt),
+    _Look("jwt", re.compile(rb"eyj"), re.compile(r"eyJ[\w\-]*+(?:\.[\w\-]*+)*+", re.ASCII), _jwt),
     _Look(
         "aws-access-key",
-        (b"akia", b"asia", b"abia", b"acca"),
+        re.compile(rb"akia|asia|abia|acca"),
         re.compile(r"(?<![A-Z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Z0-9])"),
     ),
     _Look(
         "vendor-key",
-        (
-            *(b"ghp", b"gho", b"ghu", b"ghs", b"ghr", b"githubpat", b"xox", b"xapp"),
-            *(b"sklive", b"sktest", b"rklive", b"rktest", b"whsec", b"glpat", b"aiza"),
-            *(b"skant", b"skproj", b"npm", b"gocspx"),
+        re.compile(
+            rb"gh[pousr]|githubpat|xox|xapp|[sr]k(?:live|test)|whsec|glpat|aiza|sk(?:ant|proj)|npm|gocspx"
         ),
         re.compile(
             r"gh[pousr]_[A-Za-z0-9]{20,255}+"

@@ -175,8 +175,12 @@ def test_resources_and_scopes_say_so_themselves():
     resource_spans = left.resource_spans[0]
     scope_spans = resource_spans.scope_spans[0]
     told = [
-        {each.key: each.value.string_value for each in holder.attributes}.get(TOLD_KEY)
-        for holder in (resource_spans.resource, scope_spans.scope, *scope_spans.spans)
+        {each.key: each.value.string_value for each in attributes}.get(TOLD_KEY)
+        for attributes in (
+            resource_spans.resource.attributes,
+            scope_spans.scope.attributes,
+            *(span.attributes for span in scope_spans.spans),
+        )
     ]
     assert told == ["password 1", "password 3", None, "password 12"]
 
