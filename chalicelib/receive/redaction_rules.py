@@ -63,6 +63,7 @@ KEY_RULES = (
     KeyRule("session-id", ("sessionid", "sessid", "connectsid", "sessionkey")),
     KeyRule("card-number", ("cardnumber", "cardno", "ccnumber", "creditcard", "cvv", "cvc")),
 )
+_ENDINGS = tuple(ending for rule in KEY_RULES for ending in rule.endings)
 KEPT_KEYS = frozenset({"session.id", "session.previous_id", "mcp.session.id"})
 """OpenTelemetry's own names of sessions that are counted, not logged in by. Source: semantic conventions, session."""
 NEUTRAL_WORDS = frozenset(
@@ -199,6 +200,8 @@ class Rules:
             if any(_is_like(glob, lowered) for glob in own.globs):
                 return KeyMatch(own.name, own.action)
         letters = _letters_of(key)
+        if not letters.endswith(_ENDINGS):
+            return None
         for rule in KEY_RULES:
             if letters.endswith(rule.endings) and not letters.endswith(rule.kept):
                 return KeyMatch(rule.name, MASK) if rule.name not in self.off else None

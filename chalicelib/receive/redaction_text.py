@@ -268,8 +268,10 @@ def _before(pair: re.Match[str]) -> str:
 
 def _value_at(pair: re.Match[str], match: KeyMatch) -> tuple[int, int, str]:
     """Start and end of a pair's value, and the quote that must be put around what replaces it."""
-    text, at, groups = pair.string, pair.end(), pair.groupdict()
-    quote, sign = groups.get("quote") or "", groups.get("sign") or ""
+    text, at = pair.string, pair.end()
+    quote, sign = "", ""
+    if pair.re is _PAIR:
+        quote, sign = pair["quote"] or "", pair["sign"]
     if opening := _OPENING.match(text, at):
         return opening.end(), _end_of_quoted(text, opening.end(), opening[1]), ""
     if text[at : at + 1] in ("[", "{"):
