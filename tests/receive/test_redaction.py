@@ -19,8 +19,16 @@ from chalicelib import config
 from chalicelib.errors import InvalidPayload
 from chalicelib.model.wire import field
 from chalicelib.queue.message import digest_of, payload_of
-from chalicelib.receive.redaction import TOLD_KEY, Redaction, redaction_of_settings
-from chalicelib.receive.redaction_rules import Rules, rules_from
+from chalicelib.receive.endpoint import receive_traces
+from chalicelib.receive.otlp import payload_from_protobuf
+from chalicelib.receive.plain_endpoint import receive_plain
+from chalicelib.receive.redaction import (
+    TOLD_KEY,
+    Redaction,
+    redaction_of_settings,
+    rules_of_settings,
+)
+from chalicelib.receive.redaction_rules import RedactionRulesError, Rules, rules_from
 from chalicelib.receive.split import messages_of
 from tests.payloads import NOON_UNIX_SECONDS, span_id, trace_id
 from tests.receive.secrets import SECRETS
@@ -28,6 +36,7 @@ from tests.receive.secrets import SECRETS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from chalicelib.queue.message import Message
     from chalicelib.receive.redaction_rules import KeyMatch
 
 BYTES_MAX = config.MESSAGE_PAYLOAD_BYTES_MAX
@@ -350,6 +359,37 @@ def test_rules_in_a_file(settings, tmp_path):
     (message,) = messages_of(data_of(span).SerializeToString(), 1, "default", 1, counts)
     assert counts == {"secret": 1, "token": 1}
     assert b"password=y" in payload_of("default", message, BYTES_MAX)
+
+
+def test_rules_that_cannot_be_read(settings, tmp_path):
+    """With rules that cannot be used senders keep their spans: 503, and nothing goes into the queue."""
+    settings(str(tmp_path / "none.json"))
+    with pytest.raises(RedactionRulesError, match="neither a JSON object nor a file"):
+        rules_of_settings()
+    sent: list[Message] = []
+    body = data_of(span_of(1)).SerializeToString()
+    headers = {"content-type": "application/x-protobuf"}
+    assert receive_traces(headers, body, 1, sent.extend).status == 503
+    assert not sent
+
+
+def test_what_was_taken_out_is_told(settings):
+    """Both doors tell how many values were redacted, once they are in the queue; nothing is told of none."""
+    settings("")
+    told: list[int] = []
+    headers = {"content-type": "application/x-protobuf"}
+    for name in ("pwd=x token=y", "GET"):
+        body = data_of(span_of(1, name=name)).SerializeToString()
+        receive_traces(headers, body, 1, lambda _: None, tell_redacted=told.append)
+        receive_plain(
+            {},
+            body,
+            1,
+            {"*/*": payload_from_protobuf},
+            lambda _: None,
+            tell_redacted=told.append,
+        )
+    assert told == [2, 2]
 
 
 _PROGRAM = """
