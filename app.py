@@ -359,6 +359,7 @@ def post_traces() -> Response:
             now,
             lambda messages: wiring.sender().send(messages),
             _tell_rejected,
+            _tell_redacted,
         )
     )
 
@@ -367,6 +368,12 @@ def _tell_rejected(spans: int) -> None:
     from chalicelib.telemetry import emit
 
     emit("receive", {"spans_rejected": spans})
+
+
+def _tell_redacted(values: int) -> None:
+    from chalicelib.telemetry import emit
+
+    emit("receive", {"values_redacted": values})
 
 
 @_route("/api/traces", "POST", scope=Scope.INGEST, in_plain_text=True)
@@ -403,6 +410,7 @@ def _plain_spans(readers: dict[str, Callable[[bytes], Normalised]]) -> Response:
             readers,
             lambda messages: wiring.sender().send(messages),
             _tell_rejected,
+            _tell_redacted,
         )
     )
 

@@ -45,6 +45,14 @@ ATTRIBUTES_PER_SPAN_MAX = _integer("CLEW_ATTRIBUTES_PER_SPAN_MAX", 1_024)
 """Eight times what OpenTelemetry SDKs keep by default (128)."""
 RETRY_AFTER_SECONDS = _integer("CLEW_RETRY_AFTER_SECONDS", 5)
 
+# Redaction, before the queue.
+REDACTION = os.environ.get("CLEW_REDACTION", "on") != "off"
+"""Whatever else is said, secrets are taken out: a slip of the pen lets nothing through."""
+REDACTION_RULES = os.environ.get("CLEW_REDACTION_RULES", "")
+"""JSON, or the path of a file of it; checked by `receive/redaction_rules.py`."""
+REDACTION_KEY = os.environ.get("CLEW_REDACTION_KEY", "")
+"""Of the keyed hash."""
+
 # The queue.
 MESSAGE_PAYLOAD_BYTES_MAX = 1_000_000
 """Uncompressed. SQS takes 1 MiB a message and a batch; zstd never adds more than 0.4 %."""

@@ -281,11 +281,17 @@ def _started(settings: Settings, ui: UiFolder | None) -> LocalStack:
     # Imported once the port is ours: it takes most of the time that a start takes.
     from botocore.exceptions import BotoCoreError, ClientError
 
+    from chalicelib.receive.redaction import rules_of_settings
+    from chalicelib.receive.redaction_rules import RedactionRulesError
     from infra.local import fake_aws
     from infra.local.journal import JournalError
     from infra.local.sampling_file import SamplingFileError
     from infra.local.stack import LocalStack
 
+    try:
+        rules_of_settings()
+    except RedactionRulesError as error:
+        raise Refused(f"CLEW_REDACTION_RULES: {error}") from error
     aws = fake_aws.Endpoint() if settings.endpoint_url else fake_aws.Moto(takes_shortcuts=True)
     try:
         return LocalStack(
