@@ -35,6 +35,7 @@ class Made(NamedTuple):
     events: tuple[tuple[str, tuple[tuple[str, str | bool], ...]], ...] = ()
     """(Name, attributes); at the start."""
     trace_state: str = ""
+    flags: int = 0
 
 
 def trace_id(number: int) -> bytes:
@@ -71,6 +72,7 @@ def _add(spans: Any, made: Made) -> None:
         kind=made.kind,
         start_time_unix_nano=made.start,
         end_time_unix_nano=made.start + made.duration,
+        flags=made.flags,
     )
     if made.is_error:
         span.status.code = 2
