@@ -84,11 +84,11 @@ def targets(store: MemoryStore) -> dict[object, object]:
 
 
 def without_empty_edges(store: MemoryStore) -> dict[object, object]:
-    """The same, but of edges only those that have calls: what answers have."""
+    """Of every minute the edges that have calls: what answers have."""
     found: dict[object, object] = {}
     for key, value in targets(store).items():
         assert isinstance(key, tuple)
-        if key[0].startswith("e|"):
+        if key[0].startswith("e|") and key[1].startswith("m|"):
             assert isinstance(value, bytes)
             edges = edges_from(edges_in(value, pending=False))
             found[key] = {each: edge for each, edge in edges.edges.items() if edge.measure.calls}
