@@ -168,7 +168,7 @@ def parents_of(callee: Callee, stored: StoredSpans) -> list[Caller]:
     None where a client is there whose half is only late: it will come, or is found when the window has ended.
     """
     found = stored.callers_of(callee)
-    if any(span.kind in CALLER_KINDS and not _is_database_call(span) for span in found):
+    if any(map(_has_own_half, found)):
         return []
     return [
         parent_half(
@@ -183,9 +183,12 @@ def parents_of(callee: Callee, stored: StoredSpans) -> list[Caller]:
     ]
 
 
-def _is_database_call(span: Span) -> bool:
+def _has_own_half(span: Span) -> bool:
+    """Whether a span stands for a call of which it makes a half: a call to a database has none."""
+    if span.kind not in CALLER_KINDS:
+        return False
     peer = peer_of(span.attributes)
-    return peer is not None and peer.kind == EdgeKind.DATABASE
+    return peer is None or peer.kind != EdgeKind.DATABASE
 
 
 def edge_of(callee: Callee, stored: StoredSpans) -> tuple[int, Edges] | None:
@@ -196,8 +199,8 @@ def edge_of(callee: Callee, stored: StoredSpans) -> tuple[int, Edges] | None:
     parents = stored.callers_of(callee)
     if not parents:
         return None
-    parent = min(parents, key=lambda span: (span.kind not in CALLER_KINDS, span.raw))
-    stands_for_call = parent.kind in CALLER_KINDS
+    parent = min(parents, key=lambda span: (not _has_own_half(span), span.raw))
+    stands_for_call = _has_own_half(parent)
     bucket = bucket_of(parent.duration_nano) if stands_for_call else callee.bucket
     is_error = callee.is_error or (stands_for_call and parent.is_error)
     edges = Edges()
@@ -208,7 +211,7 @@ def edge_of(callee: Callee, stored: StoredSpans) -> tuple[int, Edges] | None:
 
 def _half_kind(span: Span) -> int:
     """The kind of a span's half, as a caller."""
-    if span.kind in CALLER_KINDS:
+    if _has_own_half(span):
         return EdgeKind.MESSAGING if span.kind == PRODUCER else EdgeKind.EXTERNAL
     return parent_kind(span.kind, span.parent_span_id)
 
