@@ -39,6 +39,7 @@ class Made(NamedTuple):
     """The scope's attributes."""
     link_attributes: tuple[tuple[str, str | bool], ...] = ()
     """Of each link."""
+    flags: int = 0
 
 
 def trace_id(number: int) -> bytes:
@@ -80,6 +81,7 @@ def _add(spans: Any, made: Made) -> None:
         kind=made.kind,
         start_time_unix_nano=made.start,
         end_time_unix_nano=made.start + made.duration,
+        flags=made.flags,
     )
     if made.is_error:
         span.status.code = 2

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib import config
 from chalicelib.collector import collector_paused
 from chalicelib.errors import InvalidQuery, NotFound, StoreThrottled
+from chalicelib.model.edges import EdgeKind
 from chalicelib.present import zipkin as present
 from chalicelib.present.respond import json_answer, warned
 from chalicelib.query import zipkin as query
@@ -157,7 +158,11 @@ def get_span_names(asked: Asked) -> _Found:
 def get_remote_services(asked: Asked) -> _Found:
     wanted = query.spellings(query.required(asked.parameters, "serviceName"))
     counts = _call_counts(asked, listed_range(asked.now_nano))
-    return _names(callee for caller, callee, _ in counts if caller.lower() in wanted)
+    return _names(
+        callee
+        for caller, callee, kind in counts
+        if caller.lower() in wanted and kind != EdgeKind.PARENT
+    )
 
 
 def get_dependencies(asked: Asked) -> _Found:

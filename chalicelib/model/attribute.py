@@ -196,17 +196,23 @@ class AttributeHashes(dict[bytes, int]):
 
 
 class WantedAttributes(dict[bytes, bytes | None]):
-    """KeyValue wire bytes → the same where the key is wanted, else None: remembered as the hashes are."""
+    """KeyValue wire bytes → what is `reduced` of them where the key is wanted, else None; remembered unless long."""
 
     def __init__(self, wanted_keys: frozenset[bytes]) -> None:
         super().__init__()
         self._wanted_keys = wanted_keys
 
     def __missing__(self, raw: bytes) -> bytes | None:
-        if len(self) >= _CACHED_HASHES_MAX:
-            self.clear()
-        found = self[raw] = raw if key_of(raw) in self._wanted_keys else None
+        found = self.reduced(raw) if key_of(raw) in self._wanted_keys else None
+        if len(raw) <= _CACHED_BYTES_MAX:
+            if len(self) >= _CACHED_HASHES_MAX:
+                self.clear()
+            self[raw] = found
         return found
+
+    def reduced(self, raw: bytes) -> bytes:
+        """What stands for a wanted attribute, as KeyValue wire bytes: itself."""
+        return raw
 
     def among(self, attributes: Iterable[bytes]) -> tuple[bytes, ...]:
         """Those whose key is wanted, in their order."""

@@ -108,11 +108,13 @@ class SpanBatch(NamedTuple):
     """Likewise."""
     cut: Cut | None
     """If all of them could be cut."""
+    flags: Sequence[int]
+    """No field of Span."""
 
     def spans(self) -> Iterator[Span]:
         count = len(self.raws)
         scopes = repeat(self.scope, count)
-        _, *columns, raws, attributes, events, links, _ = self
+        _, *columns, raws, attributes, events, links, _, _ = self
         events, links = events or [()] * count, links or [()] * count
         of_each = attributes.of_each()
         return map(_new_span, zip(*columns, scopes, raws, of_each, events, links, strict=True))
@@ -234,6 +236,7 @@ def _cut_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
         _lists(columns.events[:], count),
         _lists(columns.links[:], count),
         Cut(of.parents, list(chain.from_iterable(texts))),
+        flags,
     )
 
 
@@ -326,6 +329,7 @@ def _uncut_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
         [tuple(span.events) for span in parsed],
         [tuple(span.links) for span in parsed],
         None,
+        [span.flags for span in parsed],
     )
 
 

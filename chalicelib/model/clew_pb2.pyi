@@ -165,7 +165,7 @@ class Catalogue(_message.Message):
     def __init__(self, services: _Optional[_Iterable[_Union[Catalogue.Service, _Mapping]]] = ...) -> None: ...
 
 class FoldState(_message.Message):
-    __slots__ = ("version", "progress", "pending", "checked_sequence", "checked_traces", "dirty_hours", "dirty_days", "has_other_services")
+    __slots__ = ("version", "progress", "pending", "checked_sequence", "checked_traces", "dirty_hours", "dirty_days", "has_other_services", "looked_sequence", "looked_trace_id")
     class Progress(_message.Message):
         __slots__ = ("segment", "entries")
         SEGMENT_FIELD_NUMBER: _ClassVar[int]
@@ -190,6 +190,8 @@ class FoldState(_message.Message):
     DIRTY_HOURS_FIELD_NUMBER: _ClassVar[int]
     DIRTY_DAYS_FIELD_NUMBER: _ClassVar[int]
     HAS_OTHER_SERVICES_FIELD_NUMBER: _ClassVar[int]
+    LOOKED_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LOOKED_TRACE_ID_FIELD_NUMBER: _ClassVar[int]
     version: int
     progress: _containers.RepeatedCompositeFieldContainer[FoldState.Progress]
     pending: _containers.RepeatedCompositeFieldContainer[FoldState.Pending]
@@ -198,7 +200,9 @@ class FoldState(_message.Message):
     dirty_hours: _containers.RepeatedScalarFieldContainer[int]
     dirty_days: _containers.RepeatedScalarFieldContainer[int]
     has_other_services: bool
-    def __init__(self, version: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[FoldState.Progress, _Mapping]]] = ..., pending: _Optional[_Iterable[_Union[FoldState.Pending, _Mapping]]] = ..., checked_sequence: _Optional[int] = ..., checked_traces: _Optional[int] = ..., dirty_hours: _Optional[_Iterable[int]] = ..., dirty_days: _Optional[_Iterable[int]] = ..., has_other_services: _Optional[bool] = ...) -> None: ...
+    looked_sequence: int
+    looked_trace_id: bytes
+    def __init__(self, version: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[FoldState.Progress, _Mapping]]] = ..., pending: _Optional[_Iterable[_Union[FoldState.Pending, _Mapping]]] = ..., checked_sequence: _Optional[int] = ..., checked_traces: _Optional[int] = ..., dirty_hours: _Optional[_Iterable[int]] = ..., dirty_days: _Optional[_Iterable[int]] = ..., has_other_services: _Optional[bool] = ..., looked_sequence: _Optional[int] = ..., looked_trace_id: _Optional[bytes] = ...) -> None: ...
 
 class SearchBlock(_message.Message):
     __slots__ = ("names", "trace_ids", "first_start_time_unix_nano", "longest_duration_nano", "shortest_duration_nano", "errors", "service", "span_name_counts", "span_names", "attribute_hash_counts", "attribute_hashes", "has_event_hashes", "longest_span_names", "others_longest_steps", "common_hashes", "common_hash_name_counts", "common_hash_names", "has_scope_and_link_hashes")

@@ -38,8 +38,9 @@ NO_PARENT = bytes(8)
 UNKNOWN_SERVICE = "unknown_service"
 """OpenTelemetry's own fallback for a resource without `service.name`."""
 
-_FLAGS_REMOTE_KNOWN_AND_TRUE = 0x300
+_FLAGS_REMOTE = 0x300
 """Span.flags: bit 8 says that bit 9, the parent is remote, is known."""
+_FLAGS_LOCAL = 0x100
 _SERVICE_NAME = b"service.name"
 _span_prefixes = Prefixes(2)
 _LINKS_PER_SPAN_MAX = 128
@@ -168,7 +169,12 @@ def is_entry(kind: int, parent_span_id: bytes, flags: int) -> bool:
 
 def is_parent_remote(flags: int) -> bool:
     """Whether a span's flags say that its parent is known to be remote."""
-    return flags & _FLAGS_REMOTE_KNOWN_AND_TRUE == _FLAGS_REMOTE_KNOWN_AND_TRUE
+    return flags & _FLAGS_REMOTE == _FLAGS_REMOTE
+
+
+def is_parent_local(flags: int) -> bool:
+    """Whether a span's flags say that its parent is known to be of its own process."""
+    return flags & _FLAGS_REMOTE == _FLAGS_LOCAL
 
 
 def traces_data(spans: Iterable[Span]) -> bytes:

@@ -15,6 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
 
 from chalicelib.model import zipkin as model
 from chalicelib.model.attribute import key_and_text, string_form
+from chalicelib.model.edges import EdgeKind
 from chalicelib.model.peers import peer_of
 from chalicelib.model.span import CALLER_KINDS, INTERNAL, KIND_NAMES, STATUS_ERROR
 from chalicelib.present.message import message_of
@@ -234,9 +235,11 @@ def _annotations(found: Iterable[tuple[int, str]]) -> list[Json]:
 
 
 def links_json(counts: CallCounts) -> list[Json]:
-    """Dependency links of edges, of whatever kind, by lower-cased names."""
+    """Dependency links of edges, of all kinds that Zipkin's linker knows, by lower-cased names."""
     sums: dict[tuple[str, str], tuple[int, int]] = {}
-    for (caller, callee, _), (calls, errors) in counts.items():
+    for (caller, callee, kind), (calls, errors) in counts.items():
+        if kind == EdgeKind.PARENT:
+            continue
         pair = caller.lower(), callee.lower()
         before = sums.get(pair, (0, 0))
         sums[pair] = before[0] + calls, before[1] + errors
