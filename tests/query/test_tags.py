@@ -131,6 +131,7 @@ made_spans = st.builds(
     attributes=pairs,
     resource=pairs,
     events=st.lists(st.tuples(st.sampled_from(["x", "z"]), pairs), max_size=2).map(tuple),
+    flags=st.just(0),
 )
 
 
