@@ -9,10 +9,8 @@ bad one is counted with its reason. Source: opentelemetry-proto, docs/specificat
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-import orjson
-from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
@@ -47,7 +45,7 @@ def payload_from_protobuf(body: bytes) -> Normalised:
     """
     groups = list(_groups(body))
     span_count = sum(len(group.raws) for group in groups)
-    _check_span_count(span_count)
+    check_span_count(span_count)
     try:
         # Parsed whole, so that every reader can; and looked at by groups, without an object for each span.
         TracesData.FromString(body)
@@ -120,7 +118,8 @@ def _fault(span: Span) -> str | None:
     return None
 
 
-def _check_span_count(span_count: int) -> None:
+def check_span_count(span_count: int) -> None:
+    """Raises PayloadTooLarge."""
     if span_count > config.SPANS_PER_REQUEST_MAX:
         raise PayloadTooLarge(
             f"the request has {span_count} spans, the limit is {config.SPANS_PER_REQUEST_MAX}: send smaller batches"
@@ -159,7 +158,7 @@ def _salvaged(body: bytes) -> Normalised:
             parts.append(field(3, resource_spans.schema_url.encode()))
         if len(parts) > parts_before and span_count:
             kept.append(field(1, b"".join(parts)))
-    _check_span_count(span_count)
+    check_span_count(span_count)
     return Normalised(b"".join(kept) if span_count else b"", span_count, rejected)
 
 
@@ -205,98 +204,11 @@ def _scope_spans(scope_spans: shadow.ScopeSpans, spans: Sequence[bytes]) -> byte
 
 
 def payload_from_json(body: bytes) -> Normalised:
-    """Of an OTLP/JSON request: protobuf's JSON mapping, but for hexadecimal ids and integer enums.
+    """Of an OTLP/JSON request, as `otlp_json.payload_from_json` reads it and raises."""
+    # It costs a cold start, and most senders never need it.
+    from chalicelib.receive import otlp_json
 
-    Takes enum names too, as some senders write them. Raises as `payload_from_protobuf` does.
-    """
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidPayload(f"the body is not JSON: {error}") from error
-    rejected: Counter[str] = Counter()
-    data = TracesData()
-    groups = 0
-    for resource_json in _objects(document, "resourceSpans", "the body"):
-        resource_spans = data.resource_spans.add(schema_url=_text(resource_json, "schemaUrl"))
-        _parse_json(resource_json.get("resource") or {}, resource_spans.resource, "resource")
-        groups += 1
-        for scope_json in _objects(resource_json, "scopeSpans", "resourceSpans"):
-            scope_spans = resource_spans.scope_spans.add(schema_url=_text(scope_json, "schemaUrl"))
-            _parse_json(scope_json.get("scope") or {}, scope_spans.scope, "scope")
-            groups += 1
-            scope_spans.spans.extend(_spans_from_json(scope_json, rejected))
-        if groups > config.GROUPS_PER_REQUEST_MAX:
-            raise PayloadTooLarge(
-                f"the request has more than {config.GROUPS_PER_REQUEST_MAX} resources and scopes"
-            )
-    normalised = payload_from_protobuf(data.SerializeToString(deterministic=True))
-    return normalised._replace(rejected=normalised.rejected + rejected)
-
-
-def _objects(parent: Any, name: str, where: str) -> list[dict[str, Any]]:
-    if not isinstance(parent, dict):
-        raise InvalidPayload(f"{where} must be a JSON object")
-    children = parent.get(name)
-    if children is None:
-        return []
-    if not isinstance(children, list) or not all(isinstance(child, dict) for child in children):
-        raise InvalidPayload(f"{name} must be an array of objects")
-    return children
-
-
-def _text(parent: dict[str, Any], name: str) -> str:
-    text = parent.get(name) or ""
-    if not isinstance(text, str):
-        raise InvalidPayload(f"{name} must be a string")
-    return text
-
-
-def _parse_json(document: Any, message: Message, where: str) -> None:
-    try:
-        ParseDict(document, message, ignore_unknown_fields=True)
-    except (ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise InvalidPayload(f"{where}: {_first_line(error)}") from error
-
-
-def _spans_from_json(scope_json: dict[str, Any], rejected: Counter[str]) -> Iterator[Span]:
-    spans = scope_json.get("spans") or []
-    if not isinstance(spans, list):
-        raise InvalidPayload("spans must be an array of objects")
-    for span_json in spans:
-        if not isinstance(span_json, dict):
-            rejected["a span must be a JSON object"] += 1
-            continue
-        try:
-            yield _span_from_json(span_json)
-        except InvalidPayload as error:
-            rejected[str(error)] += 1
-
-
-def _span_from_json(span_json: dict[str, Any]) -> Span:
-    span = Span()
-    ids = {name: _hexadecimal(span_json, name) for name in ("traceId", "spanId", "parentSpanId")}
-    links = _objects(span_json, "links", "span")
-    link_ids = [(_hexadecimal(link, "traceId"), _hexadecimal(link, "spanId")) for link in links]
-    without_ids = {key: value for key, value in span_json.items() if key not in (*ids, "links")}
-    _parse_json(without_ids, span, "span")
-    span.trace_id, span.span_id, span.parent_span_id = ids.values()
-    for link, (trace_id, span_id) in zip(links, link_ids, strict=True):
-        added = span.links.add()
-        rest = {key: value for key, value in link.items() if key not in ("traceId", "spanId")}
-        _parse_json(rest, added, "link")
-        added.trace_id, added.span_id = trace_id, span_id
-    return span
-
-
-def _hexadecimal(parent: dict[str, Any], name: str) -> bytes:
-    try:
-        return bytes.fromhex(parent.get(name) or "")
-    except (ValueError, TypeError):
-        raise InvalidPayload(f"{name} must be hexadecimal digits") from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+    return otlp_json.payload_from_json(body)
 
 
 def told(rejected: Counter[str]) -> str:

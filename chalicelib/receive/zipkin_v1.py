@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from chalicelib.errors import InvalidPayload
 from chalicelib.receive.otlp import Normalised
 from chalicelib.receive.thrift import binary_list
-from chalicelib.receive.zipkin import Json, check_span_count, json_list, payload_of
+from chalicelib.receive.zipkin import (
+    Json,
+    Remembered,
+    check_span_count,
+    json_list,
+    payload_of,
+)
 from chalicelib.receive.zipkin_fields import (
     Endpoint,
     Fault,
@@ -25,7 +31,7 @@ from chalicelib.receive.zipkin_fields import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from chalicelib.receive.thrift import Fields
 
@@ -82,7 +88,7 @@ def payload_from_json(body: bytes) -> Normalised:
     )
     if is_second:
         raise InvalidPayload("Expected a JSON_V1 encoded list, but received: JSON_V2")
-    return _payload(spans, _span_from_json, _Endpoints(_endpoint), "json")
+    return _payload(_Converted(spans, _span_from_json, _Endpoints(_endpoint)), "json")
 
 
 _SECOND_KEYS = ("localEndpoint", "remoteEndpoint", "tags")
@@ -92,8 +98,10 @@ def payload_from_thrift(body: bytes) -> Normalised:
     """Of a list of spans in Thrift's binary protocol. Raises as `zipkin.payload_from_json` does."""
     if not body:
         return Normalised(b"", 0, Counter())
+    spans = binary_list(body)
+    check_span_count(len(spans))
     return _payload(
-        binary_list(body), _span_from_thrift, _Endpoints(_endpoint_from_thrift), "thrift"
+        _Converted(spans, _span_from_thrift, _Endpoints(_endpoint_from_thrift)), "thrift"
     )
 
 
@@ -102,7 +110,7 @@ class _Endpoints:
 
     def __init__(self, read: Callable[[Any], Endpoint | None]) -> None:
         self._read = read
-        self._known: dict[tuple[Any, ...], Endpoint | None] = {}
+        self._known: dict[tuple[Any, ...], Endpoint | None] = Remembered()
 
     def of(self, sent: Any) -> Endpoint | None:
         if not sent:
@@ -113,23 +121,34 @@ class _Endpoints:
         return self._known[key]
 
 
-def _payload(
-    spans: Sequence[Any],
-    read: Callable[[Any, int, _Endpoints], V1Span],
-    endpoints: _Endpoints,
-    form: str,
-) -> Normalised:
-    check_span_count(len(spans))
-    rejected: Counter[str] = Counter()
-    found: list[Json] = []
-    for place, span in enumerate(spans):
-        try:
-            found += converted(read(span, place, endpoints))
-        except Fault as fault:
-            rejected[str(fault)] += 1
-        except (AttributeError, TypeError, KeyError, ValueError, OverflowError):
-            rejected["Malformed"] += 1
-    return payload_of(found, form, rejected)
+class _Converted:
+    """The spans of the second model that spans of the first are made of, made anew at every turn."""
+
+    def __init__(
+        self,
+        spans: Iterable[Any],
+        read: Callable[[Any, int, _Endpoints], V1Span],
+        endpoints: _Endpoints,
+    ) -> None:
+        self._spans, self._read, self._endpoints = spans, read, endpoints
+        self.rejected: Counter[str] = Counter()
+        """Those that were left out at the last turn."""
+
+    def __iter__(self) -> Iterator[Json]:
+        self.rejected.clear()
+        for place, span in enumerate(self._spans):
+            try:
+                found = converted(self._read(span, place, self._endpoints))
+            except Fault as fault:
+                self.rejected[str(fault)] += 1
+            except (AttributeError, TypeError, KeyError, ValueError, OverflowError):
+                self.rejected["Malformed"] += 1
+            else:
+                yield from found
+
+
+def _payload(spans: _Converted, form: str) -> Normalised:
+    return payload_of(spans, form, spans.rejected)
 
 
 def _span_from_json(span: Json, place: int, endpoints: _Endpoints) -> V1Span:
