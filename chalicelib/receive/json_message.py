@@ -114,7 +114,9 @@ class _Message:
         if not depth:
             raise Fault("is nested too deeply")
         shape = tuple(document)
-        plan = self._plans.get(shape) or self._plan(shape)
+        plan = self._plans.get(shape)
+        if plan is None:
+            plan = self._plan(shape)
         parts = []
         values = 0
         name = ""
@@ -150,13 +152,14 @@ class _KeyValues:
 
     def content(self, document: Any, depth: int) -> bytes:
         """The wire bytes of the KeyValue. Raises Fault."""
-        try:
-            key, value = document["key"], document["value"]
-            ((kind, sent),) = value.items()
-            write = _SIMPLE_VALUES[kind]
-            if len(document) != 2 or type(key) is not str or sent is None:
-                return self._write(document, depth)
-        except (AttributeError, LookupError, TypeError, ValueError):
+        if type(document) is not dict or len(document) != 2:
+            return self._write(document, depth)
+        key, value = document.get("key"), document.get("value")
+        if type(key) is not str or type(value) is not dict or len(value) != 1:
+            return self._write(document, depth)
+        ((kind, sent),) = value.items()
+        write = _SIMPLE_VALUES.get(kind)
+        if write is None or sent is None:
             return self._write(document, depth)
         try:
             content = write(sent, depth)

@@ -41,16 +41,22 @@ def check_structure(body: bytes) -> None:
 
     Raises PayloadTooLarge for more than `JSON_STRUCTURE_MAX` commas, braces and brackets outside of strings.
     """
-    # Those in strings are counted apart only where it matters.
-    if sum(body.count(mark) for mark in _COUNTED) <= config.JSON_STRUCTURE_MAX:
-        return
+    if _has_more_marks(body, config.JSON_STRUCTURE_MAX):
+        raise PayloadTooLarge(
+            f"the body has more than {config.JSON_STRUCTURE_MAX} values: send smaller batches"
+        )
+
+
+def _has_more_marks(text: bytes, marks_max: int) -> bool:
+    """Whether more marks than that stand outside of strings; those in strings are told apart only if it matters."""
+    if sum(text.count(mark) for mark in _COUNTED) <= marks_max:
+        return False
     found = 0
-    for marks in _marks(body):
+    for marks in _marks(text):
         found += marks
-        if found > config.JSON_STRUCTURE_MAX:
-            raise PayloadTooLarge(
-                f"the body has more than {config.JSON_STRUCTURE_MAX} values: send smaller batches"
-            )
+        if found > marks_max:
+            return True
+    return False
 
 
 def _marks(body: bytes) -> Iterator[int]:
@@ -115,14 +121,18 @@ class Documents:
 def document_of(text: Raw) -> Any:
     """The value that a text is.
 
-    Raises InvalidPayload if the text is no JSON, too deep, or longer than `JSON_PART_BYTES_MAX`.
+    Raises InvalidPayload if the text is no JSON, too deep, longer than `JSON_PART_BYTES_MAX`, or has more values than
+    `JSON_PART_STRUCTURE_MAX`.
     """
     view = memoryview(text)
     if len(view) > config.JSON_PART_BYTES_MAX:
         raise InvalidPayload(
-            f"its JSON has {len(view)} bytes, the limit is {config.JSON_PART_BYTES_MAX}"
+            f"has {len(view)} bytes of JSON, the limit is {config.JSON_PART_BYTES_MAX}"
         )
+    marks_max = config.JSON_PART_STRUCTURE_MAX
+    if len(view) > marks_max and _has_more_marks(bytes(view), marks_max):
+        raise InvalidPayload(f"has more than {marks_max} values")
     try:
         return orjson.loads(view)
     except orjson.JSONDecodeError as error:
-        raise InvalidPayload("it is not valid JSON, not UTF-8, or nested too deeply") from error
+        raise InvalidPayload("is not valid JSON, not UTF-8, or nested too deeply") from error

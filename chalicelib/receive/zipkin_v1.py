@@ -74,8 +74,9 @@ class V1Span(NamedTuple):
     timestamp: int
     """µs; 0 for none."""
     duration: int
-    annotations: list[Annotation]
-    binary_annotations: list[BinaryAnnotation]
+    annotations: Iterable[Annotation]
+    """Gone through once, as `binary_annotations` are: a span that is refused for the first is not read on."""
+    binary_annotations: Iterable[BinaryAnnotation]
 
 
 def payload_from_json(body: bytes) -> Normalised:
@@ -152,13 +153,25 @@ def _payload(spans: _Converted, form: str) -> Normalised:
 
 
 def _span_from_json(span: Json, place: int, endpoints: _Endpoints) -> V1Span:
-    annotations = []
+    names = ("traceId", "id", "parentId", "name", "debug")
+    return V1Span(
+        {name: span.get(name) for name in names},
+        max(0, whole(span.get("timestamp") or 0)),
+        max(0, whole(span.get("duration") or 0)),
+        _annotations_from_json(span, place, endpoints),
+        _binary_from_json(span, place, endpoints),
+    )
+
+
+def _annotations_from_json(span: Json, place: int, endpoints: _Endpoints) -> Iterator[Annotation]:
     for nth, each in enumerate(span.get("annotations") or ()):
         time, value = each.get("timestamp"), each.get("value")
         if time is None or value is None:
             raise incomplete_annotation(each, place, nth)
-        annotations.append(Annotation(whole(time), str(value), endpoints.of(each.get("endpoint"))))
-    binary = []
+        yield Annotation(whole(time), str(value), endpoints.of(each.get("endpoint")))
+
+
+def _binary_from_json(span: Json, place: int, endpoints: _Endpoints) -> Iterator[BinaryAnnotation]:
     for each in span.get("binaryAnnotations") or ():
         key, value, endpoint = (
             each.get("key"),
@@ -170,15 +183,7 @@ def _span_from_json(span: Json, place: int, endpoints: _Endpoints) -> V1Span:
         # What is neither text nor an address, Zipkin leaves out.
         if isinstance(value, str) or (value is True and endpoint and key in _ADDRESSES):
             text = value if isinstance(value, str) else "true"
-            binary.append(BinaryAnnotation(str(key), text, endpoint))
-    names = ("traceId", "id", "parentId", "name", "debug")
-    return V1Span(
-        {name: span.get(name) for name in names},
-        max(0, whole(span.get("timestamp") or 0)),
-        max(0, whole(span.get("duration") or 0)),
-        annotations,
-        binary,
-    )
+            yield BinaryAnnotation(str(key), text, endpoint)
 
 
 def _endpoint(sent: Json) -> Endpoint | None:
@@ -201,12 +206,12 @@ def _span_from_thrift(span: Fields, _: int, endpoints: _Endpoints) -> V1Span:
         head,
         max(0, span.get(10) or 0),
         max(0, span.get(11) or 0),
-        [
+        (
             Annotation(each[1], _decoded(each[2]), endpoints.of(each.get(3)))
             for each in span.get(6) or ()
             if each.get(1) and 2 in each
-        ],
-        list(_binary_from_thrift(span.get(8) or (), endpoints)),
+        ),
+        _binary_from_thrift(span.get(8) or (), endpoints),
     )
 
 

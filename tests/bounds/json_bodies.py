@@ -250,7 +250,7 @@ ZIPKIN_V2_GOOD = {
         _BARE,
     ),
 }
-_AT = b'"endpoint":{"serviceName":"shop%d"}'
+_AT = b'"endpoint":{"serviceName":"shop"}'
 ZIPKIN_V1_GOOD = {
     "good: spans alone": spans_of(_ZIPKIN + b"}", _BARE),
     "good: annotations": spans_of(
