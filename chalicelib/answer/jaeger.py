@@ -173,6 +173,10 @@ def post_transform(asked: Asked) -> Any:
     """OTLP/JSON, whatever its content type says, as Jaeger's traces."""
     from chalicelib.receive.otlp import payload_from_json
 
+    if len(asked.body) > config.BODY_BYTES_MAX:
+        raise InvalidPayload(
+            f"the body has {len(asked.body)} bytes, the limit is {config.BODY_BYTES_MAX}"
+        )
     traces: dict[bytes, list[Span]] = {}
     for span in spans_of(payload_from_json(asked.body).payload, Scopes()):
         traces.setdefault(span.trace_id, []).append(span)

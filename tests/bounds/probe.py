@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 os.environ.setdefault("CLEW_TELEMETRY", "0")
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from chalicelib.model.http import Answer
 
-JSON, PROTOBUF, THRIFT = "application/json", "application/x-protobuf", "application/x-thrift"
+JSON, PROTOBUF = "application/json", "application/x-protobuf"
 PLAIN = {
     "zipkin-v2-json": ("zipkin", "payload_from_json"),
     "zipkin-v2-proto3": ("zipkin", "payload_from_proto"),
@@ -31,10 +31,10 @@ PLAIN = {
 }
 
 
-def _otlp(media_type: str, coding: str) -> Callable[[bytes], Answer]:
+def _otlp(media_type: str) -> Callable[[bytes], Answer]:
     from chalicelib.receive.endpoint import receive_traces
 
-    headers = {"content-type": media_type, "content-encoding": coding}
+    headers = {"content-type": media_type}
     return lambda body: receive_traces(headers, body, 0, lambda _: None)
 
 
@@ -48,16 +48,43 @@ def _plain(name: str) -> Callable[[bytes], Answer]:
     return lambda body: receive_plain({}, body, 0, readers, lambda _: None)
 
 
-def _asked(path: str) -> Callable[[bytes], Answer]:
+def _sampling() -> Callable[[bytes], Answer]:
+    """What `PUT /v1/sampling` does with a body, with a store of its own."""
+    from chalicelib.errors import InvalidPayload
+    from chalicelib.model.http import Answer
+    from chalicelib.model.sampling import document_from
+    from chalicelib.store.sampling import put_strategies
+    from tests.memory_store import MemoryStore
+
+    def replace(body: bytes) -> Answer:
+        try:
+            put_strategies(MemoryStore(), document_from(body))
+        except InvalidPayload as error:
+            return Answer(400, {}, str(error).encode())
+        return Answer(200, {}, b"")
+
+    return replace
+
+
+def _transform() -> Callable[[bytes], Answer]:
     from chalicelib.answer.asked import Asked
+    from chalicelib.answer.jaeger import ANSWERS
+    from tests.memory_store import MemoryStore
 
-    raise NotImplementedError(path, Asked)
+    def transform(body: bytes) -> Answer:
+        asked = Asked(MemoryStore(), {}, {}, {}, body, 0, lambda: True)
+        return ANSWERS["POST /api/transform"](asked)
+
+    return transform
 
 
-def route(name: str) -> Callable[[bytes], Any]:
+def route(name: str) -> Callable[[bytes], Answer]:
+    """What answers a body in that dialect."""
     if name.startswith("otlp-"):
-        return _otlp(JSON if name == "otlp-json" else PROTOBUF, "")
-    return _plain(name) if name in PLAIN else _asked(name)
+        return _otlp(JSON if name == "otlp-json" else PROTOBUF)
+    if name in PLAIN:
+        return _plain(name)
+    return {"sampling": _sampling, "transform": _transform}[name]()
 
 
 def _high_water_bytes() -> int:
