@@ -21,6 +21,7 @@ from chalicelib.errors import InvalidPayload, PayloadTooLarge
 from chalicelib.model import shadow_pb2 as shadow
 from chalicelib.model.ids import SPAN_ID_BYTES, TRACE_ID_BYTES, ZERO_SPAN_ID, ZERO_TRACE_ID
 from chalicelib.model.wire import field
+from chalicelib.receive.bounds import PART_BYTES, in_parts, rewritten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,8 +48,13 @@ def payload_from_protobuf(body: bytes) -> Normalised:
     span_count = sum(len(group.raws) for group in groups)
     check_span_count(span_count)
     try:
-        # Parsed whole, so that every reader can; and looked at by groups, without an object for each span.
-        TracesData.FromString(body)
+        # Parsed, so that every reader can; and looked at by groups, without an object for each span.
+        if len(body) <= PART_BYTES:
+            TracesData.FromString(body)
+        elif any(map(_is_too_large, groups)):
+            return _salvaged(body)
+        else:
+            rewritten(body)
     except DecodeError:
         return _salvaged(body)
     if not all(map(_is_sound, groups)):
@@ -57,7 +63,7 @@ def payload_from_protobuf(body: bytes) -> Normalised:
 
 
 class _Group(NamedTuple):
-    """The spans of a ScopeSpans."""
+    """The spans of a ScopeSpans, or as many of them as are looked at together."""
 
     shared_bytes: int
     """Of their resource and scope."""
@@ -77,7 +83,17 @@ def _groups(body: bytes) -> Iterator[_Group]:
             )
         for raw_scope_spans in resource_spans.scope_spans:
             scope_spans = _shadow(shadow.ScopeSpans, raw_scope_spans)
-            yield _Group(resource_bytes + sum(map(len, scope_spans.scope)), scope_spans.spans[:])
+            # Before an object is made of each.
+            check_span_count(len(scope_spans.spans))
+            shared_bytes = resource_bytes + sum(map(len, scope_spans.scope))
+            for part in in_parts(scope_spans.spans[:]):
+                yield _Group(shared_bytes, part)
+
+
+def _is_too_large(group: _Group) -> bool:
+    """Whether a span of the group is rejected whatever it says: it need not be parsed for that."""
+    largest = max(map(len, group.raws), default=0)
+    return group.shared_bytes + largest > config.SPAN_BYTES_MAX
 
 
 def _is_sound(group: _Group) -> bool:
@@ -144,7 +160,7 @@ def _salvaged(body: bytes) -> Normalised:
         resource_spans = _shadow(shadow.ResourceSpans, raw_resource_spans)
         resource = b"".join(resource_spans.resource)
         scopes = [_shadow(shadow.ScopeSpans, raw) for raw in resource_spans.scope_spans]
-        if not _parses(Resource, resource):
+        if len(resource) > config.SPAN_BYTES_MAX or not _parses(Resource, resource):
             rejected["its resource is not a valid message"] += sum(len(s.spans) for s in scopes)
             continue
         parts = [field(1, resource)] if resource_spans.resource else []
@@ -166,7 +182,7 @@ def _good_spans(
     scope_spans: shadow.ScopeSpans, resource_bytes: int, rejected: Counter[str]
 ) -> list[bytes]:
     scope = b"".join(scope_spans.scope)
-    if not _parses(InstrumentationScope, scope):
+    if len(scope) > config.SPAN_BYTES_MAX or not _parses(InstrumentationScope, scope):
         rejected["its scope is not a valid message"] += len(scope_spans.spans)
         return []
     good = []
