@@ -464,13 +464,9 @@ def get_sampling() -> Response:
 @_route("/v1/sampling", "PUT", scope=Scope.CONFIGURE)
 def put_sampling() -> Response:
     def replace() -> Any:
-        import orjson
+        from chalicelib.model.sampling import document_from
 
-        try:
-            document = orjson.loads(_body())
-        except orjson.JSONDecodeError as error:
-            raise errors.InvalidPayload(f"the body is not JSON: {error}") from error
-        return wiring.strategies().replace(document)
+        return wiring.strategies().replace(document_from(_body()))
 
     return _query(replace)
 

@@ -174,6 +174,10 @@ def post_transform(asked: Asked) -> Any:
     """OTLP/JSON of whatever content type as Jaeger's traces; `errors` tells which spans are left out, and why."""
     from chalicelib.receive.otlp import payload_from_json
 
+    if len(asked.body) > config.BODY_BYTES_MAX:
+        raise InvalidPayload(
+            f"the body has {len(asked.body)} bytes, the limit is {config.BODY_BYTES_MAX}"
+        )
     normalised = payload_from_json(asked.body)
     traces: dict[bytes, list[Span]] = {}
     for span in spans_of(normalised.payload, Scopes()):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from chalicelib.errors import InvalidPayload
 from chalicelib.model.span import CLIENT, CONSUMER, INTERNAL, PRODUCER, SERVER, STATUS_ERROR
 from chalicelib.model.wire import field, varint
-from chalicelib.receive.otlp import Normalised, payload_from_protobuf
+from chalicelib.receive.otlp import Normalised, check_span_count, payload_from_protobuf
 from chalicelib.receive.thrift import binary_struct, call
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def _payload(batch: Fields) -> Normalised:
     process, spans = batch.get(1), batch.get(2) or []
     if not isinstance(process, dict) or not isinstance(spans, list):
         raise InvalidPayload("the batch has no process, and so no service name")
+    check_span_count(len(spans))
     writer = _Writer()
     rejected: Counter[str] = Counter()
     by_scope: dict[bytes, list[bytes]] = defaultdict(list)

@@ -10,10 +10,8 @@ reason, a bad link is left out of its span. Source: opentelemetry-proto, docs/sp
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-import orjson
-from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import DecodeError, Message
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span, TracesData
 
@@ -25,6 +23,7 @@ from chalicelib.model.ids import SPAN_ID_BYTES, TRACE_ID_BYTES, ZERO_SPAN_ID, ZE
 from chalicelib.model.links import drop_bad_links
 from chalicelib.model.span import head_of
 from chalicelib.model.wire import field
+from chalicelib.receive.bounds import PART_BYTES, in_parts, rewritten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,6 +33,10 @@ _LINK_FAULT = (
     f"a link's trace_id must be {TRACE_ID_BYTES} bytes and its span_id {SPAN_ID_BYTES}, "
     "neither all zero; their spans are accepted"
 )
+
+_TOO_LARGE = f"a span with its resource may have {config.SPAN_BYTES_MAX} bytes"
+_SENT_BYTES_MAX = 4 * config.SPAN_BYTES_MAX
+"""What is longer than this as sent is not parsed: no sender's way of writing makes four bytes of one."""
 
 Proto = TypeVar("Proto", bound=Message)
 
@@ -55,15 +58,17 @@ def payload_from_protobuf(body: bytes) -> Normalised:
     """
     groups = list(_groups(body))
     check_span_count(sum(len(group.raws) for group in groups))
+    if len(body) > PART_BYTES and any(map(_is_too_large, groups)):
+        return _salvaged(body)
     try:
-        # Parsed whole, so that every reader can; and looked at by groups, without an object for each span.
-        payload = canonical_of(body)
+        # Parsed, so that every reader can; and looked at by groups, without an object for each span.
+        payload = canonical_of(body) if len(body) <= PART_BYTES else rewritten(body)
     except DecodeError:
         return _salvaged(body)
     if payload != body:
         groups = list(_groups(payload))
     if any(group.has_empty for group in groups):
-        payload = without_empty_groups(payload)
+        payload = _without_empty_groups(payload)
         groups = list(_groups(payload))
     if not all(map(_is_sound, groups)):
         return _salvaged(payload)
@@ -71,8 +76,12 @@ def payload_from_protobuf(body: bytes) -> Normalised:
     return Normalised(payload if span_count else b"", span_count, Counter())
 
 
+def _without_empty_groups(payload: bytes) -> bytes:
+    return without_empty_groups(payload) if len(payload) <= PART_BYTES else rewritten(payload)
+
+
 class _Group(NamedTuple):
-    """The spans of a ScopeSpans; or none, of a ResourceSpans without any."""
+    """The spans of a ScopeSpans, or as many as are looked at together; or none, of a ResourceSpans without any."""
 
     shared_bytes: int
     """Of their resource and scope."""
@@ -98,10 +107,20 @@ def _groups(body: bytes) -> Iterator[_Group]:
             yield _Group(resource_bytes, (), says_nothing)
         for raw_scope_spans in scopes:
             scope_spans = _shadow(shadow.ScopeSpans, raw_scope_spans)
-            raws, scope = scope_spans.spans[:], scope_spans.scope[:]
+            raws, scope = scope_spans.spans, scope_spans.scope[:]
+            # Before an object is made of each.
+            check_span_count(len(raws))
             scope_bytes = sum(map(len, scope))
             has_empty = says_nothing or not raws or (not scope_bytes and bool(scope))
-            yield _Group(resource_bytes + scope_bytes, raws, has_empty)
+            is_large = len(raw_scope_spans) > PART_BYTES
+            for part in in_parts(raws[:]) if is_large else (raws[:],):
+                yield _Group(resource_bytes + scope_bytes, part, has_empty)
+
+
+def _is_too_large(group: _Group) -> bool:
+    """Whether a span of the group may be rejected for its size: it is not to be parsed with many others."""
+    largest = max(map(len, group.raws), default=0)
+    return group.shared_bytes + largest > config.SPAN_BYTES_MAX
 
 
 def _is_sound(group: _Group) -> bool:
@@ -141,7 +160,7 @@ def _have_ids(columns: shadow.SpanColumns, count: int) -> bool:
 def _fault(span: Span, shared_bytes: int) -> str | None:
     """Why a span cannot be stored, as the sender is told; None if it can. `shared_bytes`: its resource and scope."""
     if shared_bytes + span.ByteSize() > config.SPAN_BYTES_MAX:
-        return f"a span with its resource may have {config.SPAN_BYTES_MAX} bytes"
+        return _TOO_LARGE
     trace_id, span_id, parent = span.trace_id, span.span_id, span.parent_span_id
     if len(trace_id) != TRACE_ID_BYTES or trace_id == ZERO_TRACE_ID:
         return f"trace_id must be {TRACE_ID_BYTES} bytes, not all zero"
@@ -175,7 +194,7 @@ def _salvaged(body: bytes) -> Normalised:
     """The good spans of a request with bad ones, or with spans that need a closer look."""
     salvage = _Salvage()
     kept = list(map(salvage.resource_spans, _shadow(shadow.TracesData, body).resource_spans))
-    payload = without_empty_groups(b"".join(kept))
+    payload = _without_empty_groups(b"".join(kept))
     return Normalised(payload, salvage.span_count, salvage.rejected, salvage.warnings)
 
 
@@ -199,6 +218,7 @@ class _Salvage:
         scopes = [_shadow(shadow.ScopeSpans, each) for each in sent.scope_spans]
         head = head_of(sent.resource, sent.schema_url)
         try:
+            _check_sent_bytes(head)
             (found,) = TracesData.FromString(field(1, head)).resource_spans
         except DecodeError:
             of_scopes = sum(len(each.spans) for each in scopes)
@@ -211,6 +231,7 @@ class _Salvage:
     def _scope_spans(self, sent: shadow.ScopeSpans, resource_bytes: int) -> bytes:
         head = head_of(sent.scope, sent.schema_url)
         try:
+            _check_sent_bytes(head)
             scope_bytes = _scope_spans(head).scope.ByteSize()
         except DecodeError:
             self.rejected["its scope is not a valid message"] += len(sent.spans)
@@ -220,6 +241,9 @@ class _Salvage:
 
     def _span(self, raw: bytes, shared_bytes: int) -> bytes:
         """The field of ScopeSpans; empty if the span is bad."""
+        if len(raw) > _SENT_BYTES_MAX:
+            self.rejected[_TOO_LARGE] += 1
+            return b""
         try:
             (span,) = _scope_spans(field(2, raw)).spans
         except DecodeError:
@@ -236,104 +260,23 @@ class _Salvage:
         return field(2, span.SerializeToString(deterministic=True) if dropped else raw)
 
 
+def _check_sent_bytes(head: bytes) -> None:
+    """Raises DecodeError for a resource or scope that is not worth parsing."""
+    if len(head) > _SENT_BYTES_MAX:
+        raise DecodeError("too large")
+
+
 def _scope_spans(content: bytes) -> ScopeSpans:
     """Parsed as deep as it is in a request: what is deeper no reader could parse. Raises DecodeError."""
     return TracesData.FromString(field(1, field(2, content))).resource_spans[0].scope_spans[0]
 
 
 def payload_from_json(body: bytes) -> Normalised:
-    """Of an OTLP/JSON request: protobuf's JSON mapping, but for hexadecimal ids and integer enums.
+    """Of an OTLP/JSON request, as `otlp_json.payload_from_json` reads it and raises."""
+    # It costs a cold start, and most senders never need it.
+    from chalicelib.receive import otlp_json
 
-    Takes enum names too, as some senders write them. Raises as `payload_from_protobuf` does.
-    """
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidPayload(f"the body is not JSON: {error}") from error
-    rejected: Counter[str] = Counter()
-    data = TracesData()
-    groups = 0
-    for resource_json in _objects(document, "resourceSpans", "the body"):
-        resource_spans = data.resource_spans.add(schema_url=_text(resource_json, "schemaUrl"))
-        _parse_json(resource_json.get("resource") or {}, resource_spans.resource, "resource")
-        groups += 1
-        for scope_json in _objects(resource_json, "scopeSpans", "resourceSpans"):
-            scope_spans = resource_spans.scope_spans.add(schema_url=_text(scope_json, "schemaUrl"))
-            _parse_json(scope_json.get("scope") or {}, scope_spans.scope, "scope")
-            groups += 1
-            scope_spans.spans.extend(_spans_from_json(scope_json, rejected))
-        if groups > config.GROUPS_PER_REQUEST_MAX:
-            raise PayloadTooLarge(
-                f"the request has more than {config.GROUPS_PER_REQUEST_MAX} resources and scopes"
-            )
-    normalised = payload_from_protobuf(data.SerializeToString(deterministic=True))
-    return normalised._replace(rejected=normalised.rejected + rejected)
-
-
-def _objects(parent: Any, name: str, where: str) -> list[dict[str, Any]]:
-    if not isinstance(parent, dict):
-        raise InvalidPayload(f"{where} must be a JSON object")
-    children = parent.get(name)
-    if children is None:
-        return []
-    if not isinstance(children, list) or not all(isinstance(child, dict) for child in children):
-        raise InvalidPayload(f"{name} must be an array of objects")
-    return children
-
-
-def _text(parent: dict[str, Any], name: str) -> str:
-    text = parent.get(name) or ""
-    if not isinstance(text, str):
-        raise InvalidPayload(f"{name} must be a string")
-    return text
-
-
-def _parse_json(document: Any, message: Message, where: str) -> None:
-    try:
-        ParseDict(document, message, ignore_unknown_fields=True)
-    except (ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise InvalidPayload(f"{where}: {_first_line(error)}") from error
-
-
-def _spans_from_json(scope_json: dict[str, Any], rejected: Counter[str]) -> Iterator[Span]:
-    spans = scope_json.get("spans") or []
-    if not isinstance(spans, list):
-        raise InvalidPayload("spans must be an array of objects")
-    for span_json in spans:
-        if not isinstance(span_json, dict):
-            rejected["a span must be a JSON object"] += 1
-            continue
-        try:
-            yield _span_from_json(span_json)
-        except InvalidPayload as error:
-            rejected[str(error)] += 1
-
-
-def _span_from_json(span_json: dict[str, Any]) -> Span:
-    span = Span()
-    ids = {name: _hexadecimal(span_json, name) for name in ("traceId", "spanId", "parentSpanId")}
-    links = _objects(span_json, "links", "span")
-    link_ids = [(_hexadecimal(link, "traceId"), _hexadecimal(link, "spanId")) for link in links]
-    without_ids = {key: value for key, value in span_json.items() if key not in (*ids, "links")}
-    _parse_json(without_ids, span, "span")
-    span.trace_id, span.span_id, span.parent_span_id = ids.values()
-    for link, (trace_id, span_id) in zip(links, link_ids, strict=True):
-        added = span.links.add()
-        rest = {key: value for key, value in link.items() if key not in ("traceId", "spanId")}
-        _parse_json(rest, added, "link")
-        added.trace_id, added.span_id = trace_id, span_id
-    return span
-
-
-def _hexadecimal(parent: dict[str, Any], name: str) -> bytes:
-    try:
-        return bytes.fromhex(parent.get(name) or "")
-    except (ValueError, TypeError):
-        raise InvalidPayload(f"{name} must be hexadecimal digits") from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]
+    return otlp_json.payload_from_json(body)
 
 
 def told(normalised: Normalised) -> str:

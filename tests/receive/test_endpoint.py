@@ -21,6 +21,7 @@ from chalicelib.errors import StoreThrottled
 from chalicelib.model.batch import spans_of
 from chalicelib.model.span import Scopes
 from chalicelib.model.wire import field
+from chalicelib.model.zstd import compress
 from chalicelib.queue.message import payload_of
 from chalicelib.receive.endpoint import receive_traces, refuse_signal
 from tests.encodings import anyhow
@@ -154,6 +155,38 @@ def test_deflate_in_both_forms(wbits) -> None:
     body = stream.compress(GOOD) + stream.flush()
     answer, sent = post(body, {**PROTOBUF, "content-encoding": "deflate"})
     assert (answer.status, sent.payloads) == (200, [GOOD])
+
+
+@pytest.mark.parametrize("wbits", [15, -15], ids=["zlib", "raw"])
+def test_zlib_is_deflate(wbits) -> None:
+    """The Collector's name for deflate is understood."""
+    stream = zlib.compressobj(wbits=wbits)
+    body = stream.compress(GOOD) + stream.flush()
+    answer, sent = post(body, {**PROTOBUF, "content-encoding": "zlib"})
+    assert (answer.status, sent.payloads) == (200, [GOOD])
+
+
+def test_zstd() -> None:
+    """One zstd frame is understood; a damaged one, a bomb, or one that wants a large window is refused."""
+    headers = {**PROTOBUF, "content-encoding": "zstd"}
+    answer, sent = post(compress(GOOD), headers)
+    assert (answer.status, sent.payloads) == (200, [GOOD])
+    assert post(compress(GOOD)[:-1], headers)[0].status == 400
+    assert post(compress(GOOD) + b"x", headers)[0].status == 400
+    assert post(compress(bytes(config.UNCOMPRESSED_BYTES_MAX + 1)), headers)[0].status == 413
+    # The window's size is in the second byte of a frame's header: 2^10 times 2^17.
+    wide = b"\x28\xb5\x2f\xfd\x00" + bytes((17 << 3,)) + b"\x01\x00\x00"
+    assert post(wide, headers)[0].status == 400
+
+
+def test_gzip_members_have_a_bound() -> None:
+    """A body in as many members as tools make of it is read; one in very many is refused, and says so."""
+    pieces = [GOOD[at : at + 1] for at in range(len(GOOD))]
+    answer, sent = post(b"".join(map(gzip.compress, pieces)))
+    assert (answer.status, sent.payloads) == (200, [GOOD])
+    answer, _ = post(gzip.compress(b"") * 2_000)
+    assert answer.status == 413
+    assert b"gzip members" in answer.body
 
 
 def test_same_bytes_again_make_the_same_digest() -> None:
