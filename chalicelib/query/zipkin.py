@@ -113,28 +113,33 @@ class Question(NamedTuple):
         first, last = self.first_timestamp, self.last_timestamp
         return any(first <= start // _MICRO_NANO <= last for start in starts_unix_nano)
 
-    def asks_for(self, trace: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether a trace, as Zipkin's JSON has it, is asked for."""
-        if not max(1, self.first_timestamp) <= _timestamp(trace) <= self.last_timestamp:
-            return False
-        spans = [
-            span
-            for span in trace
-            if self.service in ("", span.get("localEndpoint", {}).get("serviceName"))
-        ]
-        return (
-            bool(spans)
-            and all(any(_has(span, *term) for span in spans) for term in self.terms.items())
-            and any(
-                self.span_name in ("", name) or is_named(name, self.span_name)
-                for name in (span.get("name", "") for span in spans)
-            )
-            and any(
-                self.remote_service in ("", span.get("remoteEndpoint", {}).get("serviceName"))
-                for span in spans
-            )
-            and any(self._has_duration(span.get("duration", 0)) for span in spans)
+    def asks_for(self, trace: Iterable[Mapping[str, Any]]) -> bool:
+        """Whether a trace, as Zipkin's JSON has its spans, is asked for. Goes through it once."""
+        first_root = earliest = 0
+        terms = set(self.terms.items())
+        is_there = has_name = has_remote = has_duration = False
+        for span in trace:
+            if timestamp := span.get("timestamp", 0):
+                earliest = min(earliest or timestamp, timestamp)
+                if not first_root and "parentId" not in span:
+                    first_root = timestamp
+            if self.service not in ("", span.get("localEndpoint", {}).get("serviceName")):
+                continue
+            is_there = True
+            if terms:
+                terms = {term for term in terms if not _has(span, *term)}
+            has_name = has_name or self._has_name(span.get("name", ""))
+            remote = span.get("remoteEndpoint", {}).get("serviceName")
+            has_remote = has_remote or self.remote_service in ("", remote)
+            has_duration = has_duration or self._has_duration(span.get("duration", 0))
+        # A trace's time is its root's, else that of its earliest span; 0 if no span has one.
+        is_in_range = (
+            max(1, self.first_timestamp) <= (first_root or earliest) <= self.last_timestamp
         )
+        return is_in_range and is_there and not terms and has_name and has_remote and has_duration
+
+    def _has_name(self, name: str) -> bool:
+        return self.span_name in ("", name) or is_named(name, self.span_name)
 
     def _has_duration(self, duration: int) -> bool:
         low, high = self.min_duration, self.max_duration
@@ -168,13 +173,6 @@ class Candidates:
 
 def _may_be(indexed: str, wanted: str) -> bool:
     return len(indexed) > _SHORT_NAME_CHARACTERS or indexed.lower() == wanted
-
-
-def _timestamp(trace: Sequence[Mapping[str, Any]]) -> int:
-    """µs of the root, else of the earliest span; 0 if no span has a time."""
-    timed = [span for span in trace if span.get("timestamp")]
-    roots = [span["timestamp"] for span in timed if "parentId" not in span]
-    return roots[0] if roots else min((span["timestamp"] for span in timed), default=0)
 
 
 def _has(span: Mapping[str, Any], key: str, value: str) -> bool:
