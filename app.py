@@ -441,7 +441,7 @@ def _trace_as_otlp(store: ItemStore, trace_id_text: str) -> Any:
 
 
 def _trace_as_columns(store: ItemStore, trace_id_text: str) -> Any:
-    from chalicelib.present.columns import columns_json
+    from chalicelib.present.columns import streamed_columns
     from chalicelib.query.parameters import Parameters, trace_id_parameter
     from chalicelib.query.trace import trace_chunks, trace_page
 
@@ -455,7 +455,7 @@ def _trace_as_columns(store: ItemStore, trace_id_text: str) -> Any:
         page = trace_chunks(store, trace_id, now, chunk_keys, with_attributes=with_attributes)
     else:
         page = trace_page(store, trace_id, now, cursor, with_attributes=with_attributes)
-    return columns_json(page, with_attributes=with_attributes)
+    return streamed_columns(page, with_attributes=with_attributes)
 
 
 @_route("/v1/services", "GET", scope=Scope.READ)

@@ -135,5 +135,5 @@ class Budget:
 def _bound(what: str, spent: int, limit: int) -> None:
     if spent > limit:
         raise TooMuchAsked(
-            f"the answer needs more than {limit} {what}, which is the limit: ask for less"
+            f"the answer needs more than {limit} {what}, which is the limit: ask for less, or for a shorter time"
         )

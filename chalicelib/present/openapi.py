@@ -325,9 +325,12 @@ def _get(summary: str, schema: str, parameters: list[Json], **statuses: str) -> 
                 **{status.lstrip("_"): _json(text, "Error") for status, text in refused.items()},
                 "401": _json("A token is needed, or this one is not known.", "Error"),
                 "403": _json("The token has not the scope `read`.", "Error"),
-                "413": _json("The answer is larger than can be returned: ask for less.", "Error"),
+                "413": _json("The answer is too large, or too much work: ask for less.", "Error"),
                 "500": _json("A fault of Clew's: its log says more.", "Error"),
-                "503": _json("The store is busy: ask again, after Retry-After.", "Error"),
+                "503": _json(
+                    "The store is busy, or the time was over: ask again, after Retry-After.",
+                    "Error",
+                ),
             },
         }
     }

@@ -448,7 +448,7 @@ def search_warnings(result: Result[Any]) -> list[str]:
     if result.too_large:
         warnings.append(
             f"{result.too_large} traces are larger than a search looks at: "
-            f"of each, {config.TRACE_CONTENT_BYTES_SEARCHED_MAX} bytes or {config.TRACE_PARTS_MAX} distinct "
+            f"of each, {config.TRACE_CONTENT_BYTES_SEARCHED_MAX} bytes or {config.TRACE_PARTS_SEARCHED_MAX} distinct "
             "attributes, events and links were"
         )
     if result.has_unnamed:

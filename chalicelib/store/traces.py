@@ -125,7 +125,7 @@ class SearchedTrace(NamedTuple):
 
 def searched_trace(store: ItemStore, items: Iterable[Item], now_unix_seconds: int) -> SearchedTrace:
     """The trace of these items, which `begun` gives. Raises StoreError for damaged ones."""
-    room = Room(config.TRACE_CONTENT_BYTES_SEARCHED_MAX, config.TRACE_PARTS_MAX)
+    room = Room(config.TRACE_CONTENT_BYTES_SEARCHED_MAX, config.TRACE_PARTS_SEARCHED_MAX)
     chunks = chunks_in(store, items, now_unix_seconds)
     return SearchedTrace(distinct_spans(chunks, config.TRACE_SPANS_SEARCHED_MAX, room), room)
 
