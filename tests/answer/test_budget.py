@@ -307,7 +307,7 @@ def test_a_search_says_which_traces_are_too_large_for_it(store, monkeypatch):
 def test_an_answer_that_is_too_large_is_not_made():
     """The elements of an answer are made one by one, and no more of them once it is too large, gzipped or not."""
     for accepted in ({}, {"accept-encoding": "gzip"}):
-        made = []
+        made: list[int] = []
 
         def elements(made=made):
             for number in range(1_000_000):
