@@ -94,13 +94,13 @@ class Room:
     distinct attribute, an event or a link."""
 
     def __init__(self, content_bytes: int, parts: int) -> None:
-        self._content_bytes_max, self._parts_max = content_bytes, parts
+        self._content_bytes_max, self.parts_max = content_bytes, parts
         self.content_bytes = 0
         """Taken."""
         self.parts = 0
 
     def is_full(self) -> bool:
-        return self.content_bytes > self._content_bytes_max or self.parts > self._parts_max
+        return self.content_bytes > self._content_bytes_max or self.parts > self.parts_max
 
 
 class SearchedTrace(NamedTuple):
@@ -146,6 +146,7 @@ def distinct_spans(
     """
     room = room or Room(sys.maxsize, sys.maxsize)
     scopes = Scopes()
+    attributes = scopes.attributes
     found: dict[tuple[bytes, bytes, bytes], Span] = {}
     events_and_links = 0
     for chunk in chunks:
@@ -154,10 +155,12 @@ def distinct_spans(
             break
         for span in spans_of(chunk.content, scopes):
             found.setdefault((span.scope.resource_head, span.scope.scope_head, span.raw), span)
-            events_and_links += len(span.raw_events) + len(span.raw_links)
-            room.parts = len(scopes.attributes) + events_and_links
-            if room.is_full():
+            # Most have none of either. This runs for every span.
+            if span.raw_events or span.raw_links:
+                events_and_links += len(span.raw_events) + len(span.raw_links)
+            if len(attributes) + events_and_links > room.parts_max:
                 break
+        room.parts = len(attributes) + events_and_links
         if room.is_full() or len(found) >= spans_max:
             break
     return list(found.values())
