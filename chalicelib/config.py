@@ -118,14 +118,14 @@ TRACE_SPANS_MAX = 100_000
 """Of a trace that is answered whole: more would not fit an answer, nor a 512 MB Lambda. As columns it has pages."""
 TRACE_CONTENT_BYTES_MAX = 40_000_000
 """Of the same, 400 bytes for each: in memory spans take twice the bytes that they consist of."""
-TRACE_PARTS_MAX = 600_000
+TRACE_PARTS_MAX = 500_000
 """Of the same: distinct attributes, events and links, of 150 bytes each."""
 TRACE_SPANS_SEARCHED_MAX = 50_000
 """Of one trace, by a search or a look-up of a caller: a trace of a million must not end the function."""
 TRACE_CONTENT_BYTES_SEARCHED_MAX = 20_000_000
 """Likewise: 400 bytes for each of so many spans."""
 TRACE_PARTS_SEARCHED_MAX = 200_000
-"""Likewise: a third of what an answer holds, for both are in memory at once."""
+"""Likewise: less than what an answer holds, for both are in memory at once."""
 SEARCH_SPANS_MAX = 500_000
 """Of all traces that one search looks at: two seconds of CPU. 5,000 usual ones have a fifth."""
 SEARCH_ROWS_HELD_MAX = 100_000
