@@ -34,7 +34,7 @@ CHROMIUM_STAMP := $(VENV)/chromium/.installed
 MODEL := chalicelib/model
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo ui infra deploy undeploy check test faults fuzz simulate kills soak contract golden deploy-check screenshots lint bench bench-ui bench-journal bench-scale bench-compiled proto dictionary clean
+.PHONY: help run demo ui infra deploy undeploy check test faults fuzz bounds simulate kills soak contract golden deploy-check screenshots lint bench bench-ui bench-journal bench-scale bench-compiled proto dictionary clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ faults: $(DEV_STAMP) ## every fault at every call of AWS
 
 fuzz: $(DEV_STAMP) ## damaged input for every decoder (MINUTES=10)
 	@MINUTES=$(MINUTES) $(PY) -m tests.fuzz
+
+bounds: $(DEV_STAMP) ## what hostile bodies cost, for every decoder, in fresh processes
+	@BOUNDS=all $(PY) -m pytest tests/bounds
 
 simulate: $(DEV_STAMP) ## everything that can come between, in a simulation (MINUTES=10, SEED, REPLAY)
 	@MINUTES=$(MINUTES) $(PY) -m tests.simulator

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -16,12 +17,12 @@ from functools import wraps
 from http import HTTPStatus
 from importlib import import_module
 from threading import get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
-from chalice.app import Chalice, CORSConfig, Response
+from chalice.app import Chalice, Request, Response
 
-from chalicelib import config, errors, wiring
+from chalicelib import config, cross_origin, errors, wiring
 from chalicelib.access import Decision, presented_in
 from chalicelib.collector import collector_paused
 from chalicelib.model.http import JAEGER_ROUTES, ZIPKIN_CONFIG_PATHS, ZIPKIN_ROUTES
@@ -30,8 +31,6 @@ from chalicelib.store.function import consumer
 from chalicelib.summarise.function import schedules
 
 if TYPE_CHECKING:
-    from chalice.app import Request
-
     from chalicelib.answer.asked import Asked
     from chalicelib.budget import Budget
     from chalicelib.model.http import Answer
@@ -58,7 +57,17 @@ class Clew(Chalice):
             response = super().__call__(event, context)
         else:
             response = _as_text(super().__call__(_accepting_all(event), context))
-        return {**response, "headers": {**_SECURITY_HEADERS, **response["headers"]}}
+        return _secured(response)
+
+    def refusal(self, event: Any, context: Any) -> dict[str, Any] | None:
+        """What a request is answered by its headers alone; None if it may send its body. `event` has none.
+
+        For who serves HTTP itself, and must not read what nobody may send: API Gateway reads all before it calls.
+        """
+        self.current_request = Request(event, context)
+        self.lambda_context = context
+        refused = _REFUSALS[event["resource"], event["httpMethod"]]()
+        return None if refused is None else _secured(refused.to_dict(self.api.binary_types))
 
 
 _SECURITY_HEADERS = {
@@ -67,6 +76,13 @@ _SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
 """Of every answer; the web UI, which runs, has a Content-Security-Policy of its own."""
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    # Behind API Gateway, which speaks nothing but HTTPS; a laptop speaks none.
+    _SECURITY_HEADERS["Strict-Transport-Security"] = "max-age=31536000"
+
+
+def _secured(response: dict[str, Any]) -> dict[str, Any]:
+    return {**response, "headers": {**_SECURITY_HEADERS, **response["headers"]}}
 
 
 def _as_text(response: dict[str, Any]) -> dict[str, Any]:
@@ -99,14 +115,13 @@ app.register_blueprint(consumer)
 app.register_blueprint(schedules)
 
 _ANY_TYPE = ["*/*"]
-_CORS = CORSConfig(
-    allow_origin="*",
-    allow_headers=["Accept", "Content-Type", "Content-Encoding", "Authorization", "X-Api-Key"],
-    max_age=600,
-)
+_SCOPES: dict[str, dict[str, Scope | None]] = {}
+"""Path → method → what a token for it must be good for; None: it is for everyone."""
 
 
 _View = Callable[..., Response]
+_REFUSALS: dict[tuple[str, str], Callable[[], Response | None]] = {}
+"""Path and method → why a request may not, by its headers."""
 
 
 def _route(
@@ -114,42 +129,143 @@ def _route(
 ) -> Callable[[_View], _View]:
     """A route for who has a token of this scope; for everyone if it is None.
 
-    Who is refused is told so in plain text, or in OTLP's or the native API's words.
+    Who is refused is told so in plain text, or in OTLP's or the native API's words. What a page of another origin may
+    do is decided here for every route: spans may be sent from anywhere, everything else is for Clew's own pages.
     """
 
     def register(view: _View) -> _View:
+        def refused() -> Response | None:
+            if scope is None or (why := _refused(scope)) is None:
+                return None
+            return _for_browsers(_told(why, scope, in_plain_text=in_plain_text), scope)
+
         @wraps(view)
         def guarded(**path_parameters: str) -> Response:
-            refused = _refused(scope, in_plain_text=in_plain_text) if scope else None
-            return refused or view(**path_parameters)
+            if response := refused():
+                return response
+            response = view(**path_parameters)
+            if scope is Scope.CONFIGURE and response.status_code < HTTPStatus.BAD_REQUEST:
+                _tell("done")
+            return _for_browsers(response, scope)
 
-        app.route(path, methods=list(methods), content_types=_ANY_TYPE, cors=_CORS)(guarded)
+        _REFUSALS.update({(path, method): refused for method in methods})
+        if path not in _SCOPES:
+            # API Gateway's own answers to preflights are constant, and so could not name an origin.
+            app.route(path, methods=["OPTIONS"], content_types=_ANY_TYPE)(_preflight)
+            _REFUSALS[path, "OPTIONS"] = lambda: None
+        _SCOPES.setdefault(path, {}).update(dict.fromkeys(methods, scope))
+        app.route(path, methods=list(methods), content_types=_ANY_TYPE)(guarded)
         return guarded
 
     return register
 
 
-def _refused(scope: Scope, *, in_plain_text: bool) -> Response | None:
-    """What is answered to a request without a token of this scope; None if it has one, or none is wanted."""
+def _is_for_every_page(scope: Scope | None, method: str) -> bool:
+    return scope is Scope.INGEST and method == "POST"
+
+
+def _for_browsers(response: Response, scope: Scope | None) -> Response:
+    """The same response, which says whether a page of another origin may read it."""
+    for_everyone = _is_for_every_page(scope, _request().method)
+    said = cross_origin.cors_headers(_headers(), config.UI_ORIGINS, for_everyone=for_everyone)
+    if vary := said.pop("Vary", ""):
+        own = str(response.headers.get("Vary", ""))
+        response.headers["Vary"] = f"{own}, {vary}" if own else vary
+    if not for_everyone:
+        # Nor may another page have it as a picture or a script.
+        said["Cross-Origin-Resource-Policy"] = "same-origin"
+    response.headers.update(said)
+    return response
+
+
+def _preflight(**_: str) -> Response:
+    """What a browser asks before it sends what a page of another origin wants sent."""
+    scopes = _SCOPES[_request().context["resourcePath"]]
+    method = _headers().get("access-control-request-method", "")
+    headers = cross_origin.preflight_headers(
+        _headers(),
+        config.UI_ORIGINS,
+        scopes,
+        for_everyone=_is_for_every_page(scopes.get(method), method),
+    )
+    return Response(b"", dict(headers))
+
+
+class _Refused(NamedTuple):
+    """Why a request may not."""
+
+    status: int
+    code: str
+    message: str
+    why: str = ""
+    """For the log: in words of ours alone. Empty: there is nobody to tell of."""
+
+
+def _refused(scope: Scope) -> _Refused | None:
+    """Why this request may not; None if it may."""
+    if refused := _foreign(scope) or _refused_for_its_token(scope):
+        return refused
+    if scope is Scope.CONFIGURE and not cross_origin.needed_a_preflight(_headers()):
+        message = "what changes something needs a header that no form can send: `X-Clew-Request: 1`"
+        return _Refused(403, "forbidden", message, "no header that needs a preflight")
+    return None
+
+
+def _foreign(scope: Scope) -> _Refused | None:
+    """Pages of other origins may send, and lead somebody here by a link."""
+    request, headers = _request(), _headers()
+    if _is_for_every_page(scope, request.method):
+        return None
+    if not cross_origin.is_foreign(headers, config.UI_ORIGINS):
+        return None
+    if scope is not Scope.CONFIGURE and cross_origin.is_link(request.method, headers):
+        return None
+    message = "pages of other origins may only send spans here: CLEW_UI_ORIGINS names those that may do more"
+    return _Refused(403, "forbidden", message, "a page of another origin")
+
+
+def _refused_for_its_token(scope: Scope) -> _Refused | None:
+    """Unless it shows a token of this scope, or none is wanted."""
     try:
         access = wiring.access()
         decision = access.decide(presented_in(_headers()), scope) if access else Decision.GRANTED
     except Exception as error:
         # Never a 401, and never a 500: on either a sender would drop spans that it may well be allowed to send.
         _logger.warning("no telling who asks: %s", error)
-        message = "tokens cannot be checked now: try again"
-        return _refusal(scope, in_plain_text, 503, "unavailable", message)
-    if decision is Decision.GRANTED:
-        return None
-    if decision is Decision.FORBIDDEN:
-        message = f"this token is not for this: use one with the scope {scope.value!r}"
-        return _refusal(scope, in_plain_text, 403, "forbidden", message)
-    message = "a token is needed, as `Authorization: Bearer TOKEN` or `x-api-key: TOKEN`"
+        return _Refused(503, "unavailable", "tokens cannot be checked now: try again")
+    match decision:
+        case Decision.GRANTED:
+            return None
+        case Decision.FORBIDDEN:
+            message = f"this token is not for this: use one with the scope {scope.value!r}"
+            return _Refused(403, "forbidden", message, f"no token of the scope {scope.value}")
+        case Decision.EXPIRED:
+            return _Refused(401, "unauthorized", "this token has expired", "an expired token")
     if presented_in(_headers()):
         message = "this token is not known here, or was revoked"
-    response = _refusal(scope, in_plain_text, 401, "unauthorized", message)
-    response.headers["WWW-Authenticate"] = "Bearer"
+        return _Refused(401, "unauthorized", message, "an unknown token")
+    message = "a token is needed, as `Authorization: Bearer TOKEN` or `x-api-key: TOKEN`"
+    return _Refused(401, "unauthorized", message, "no token")
+
+
+def _told(refused: _Refused, scope: Scope, *, in_plain_text: bool) -> Response:
+    """What is answered to who may not; it is told to who runs this, too."""
+    if refused.why:
+        _tell("refused", f"{refused.status} {refused.why}")
+    response = _refusal(scope, in_plain_text, refused.status, refused.code, refused.message)
+    if refused.status == HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def _tell(kind: str, why: str = "") -> None:
+    from chalicelib.audit import AUDIT, Event
+
+    request, access = _request(), wiring.access()
+    route = f"{request.method} {request.context['resourcePath']}"
+    token_ids = access.ids_of(presented_in(_headers())) if access else []
+    source_ip = str((request.context.get("identity") or {}).get("sourceIp", ""))
+    AUDIT.tell(Event(kind, route, why, token_ids, source_ip))
 
 
 def _refusal(scope: Scope, in_plain_text: bool, status: int, code: str, message: str) -> Response:
@@ -218,7 +334,12 @@ def _time(seconds: float, cpu_seconds: float) -> Callable[[], bool]:
     thread, context = get_ident(), app.lambda_context
 
     def has_time() -> bool:
-        if time.monotonic() >= ends or (get_ident() == thread and time.thread_time() >= cpu_ends):
+        if time.monotonic() >= ends:
+            return False
+        if get_ident() != thread:
+            # Who reads ahead: what the function has left may be told once others had their turn, of whole answers.
+            return True
+        if time.thread_time() >= cpu_ends:
             return False
         left: float = context.get_remaining_time_in_millis() if context else sys.maxsize
         return left >= _LEFT_MILLISECONDS_MIN
@@ -230,8 +351,7 @@ def _budget() -> Budget:
     """What answering this request may take."""
     from chalicelib.budget import Budget
 
-    has_time = _time(config.ANSWER_SECONDS_MAX, config.ANSWER_CPU_SECONDS_MAX)
-    return Budget(has_time, between=getattr(app.lambda_context, "between", None))
+    return Budget(_time(config.ANSWER_SECONDS_MAX, config.ANSWER_CPU_SECONDS_MAX))
 
 
 def _query_store(
@@ -292,6 +412,7 @@ def post_traces() -> Response:
             now,
             lambda messages: wiring.sender().send(messages),
             _tell_rejected,
+            _tell_redacted,
         )
     )
 
@@ -300,6 +421,12 @@ def _tell_rejected(spans: int) -> None:
     from chalicelib.telemetry import emit
 
     emit("receive", {"spans_rejected": spans})
+
+
+def _tell_redacted(values: int) -> None:
+    from chalicelib.telemetry import emit
+
+    emit("receive", {"values_redacted": values})
 
 
 @_route("/api/traces", "POST", scope=Scope.INGEST, in_plain_text=True)
@@ -336,6 +463,7 @@ def _plain_spans(readers: dict[str, Callable[[bytes], Normalised]]) -> Response:
             readers,
             lambda messages: wiring.sender().send(messages),
             _tell_rejected,
+            _tell_redacted,
         )
     )
 
@@ -389,13 +517,9 @@ def get_sampling() -> Response:
 @_route("/v1/sampling", "PUT", scope=Scope.CONFIGURE)
 def put_sampling() -> Response:
     def replace() -> Any:
-        import orjson
+        from chalicelib.model.sampling import document_from
 
-        try:
-            document = orjson.loads(_body())
-        except orjson.JSONDecodeError as error:
-            raise errors.InvalidPayload(f"the body is not JSON: {error}") from error
-        return wiring.strategies().replace(document)
+        return wiring.strategies().replace(document_from(_body()))
 
     return _query(replace)
 
@@ -465,9 +589,8 @@ def get_services() -> Response:
     from chalicelib.query.services import services_between
 
     def ask(store: ItemStore) -> Any:
-        parameters = Parameters(_parameters(), ("start", "end"))
         now = time.time_ns()
-        asked = parameters.time_range(now, config.RETENTION_SECONDS * 10**9)
+        asked = Parameters(_parameters(), ("start", "end")).listed_range(now)
         return services_json(services_between(store, asked, now // 10**9))
 
     return _query_store(ask)
@@ -481,8 +604,7 @@ def get_span_names(service: str) -> Response:
 
     def ask(store: ItemStore) -> Any:
         now = time.time_ns()
-        parameters = Parameters(_parameters(), ("start", "end"))
-        asked = parameters.time_range(now, config.RETENTION_SECONDS * 10**9)
+        asked = Parameters(_parameters(), ("start", "end")).listed_range(now)
         name = checked_text(unquote(service), "service")
         return span_names_json(span_names(store, name, asked, now // 10**9))
 
@@ -614,6 +736,8 @@ def get_openapi() -> Response:
 
 @_route("/health", "GET", "HEAD", scope=None)
 def get_health() -> Response:
+    if silent := wiring.health().silent():
+        return _query_error(503, "unavailable", f"{' and '.join(silent)} cannot be asked now")
     return _query(lambda: {"status": "ok"})
 
 

@@ -58,6 +58,7 @@ def measure(parts: list[str], *, quick: bool) -> dict[str, Any]:
         spans = 1_024 if quick else processing.SPANS
         found["processing"] = [processing.measure(size, spans, runs) for size in sizes]
         found["varieties"] = processing.varieties(runs, spans)
+        found["forms"] = processing.forms(runs, spans)
         found["stages"] = processing.consume_stages(runs, spans)
         found["floors"] = processing.floors(runs, spans)
         found["calls"] = {
@@ -105,6 +106,7 @@ def pages(found: dict[str, Any]) -> dict[str, str]:
         made["processing"] = report.processing_table(rows)
         made["kinds"] = report.kinds_table(rows[-1])
         made["varieties"] = report.varieties_table(found["varieties"])
+        made["forms"] = report.forms_table(found["forms"])
         made["stages"] = report.micros_table("stage of consume", found["stages"])
         made["calls"] = report.calls_table(found["calls"])
         floors = found["floors"]

@@ -7,10 +7,9 @@ import hashlib
 import random
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
-
 from bench.cost import Machine
 from bench.counting import CountingStore, unplug, unplugged_store
+from bench.encodings import as_collector_writes, as_dotnet_writes
 from bench.load import START_NANO, Variety, requests, varied
 from bench.stages import consume_all, learned, receive, record_of
 from bench.timing import RUNS, cpu_seconds, cpu_seconds_of_all
@@ -18,6 +17,7 @@ from chalicelib import config
 from chalicelib.collector import collector_paused
 from chalicelib.model import zstd
 from chalicelib.model.batch import batches_of
+from chalicelib.model.canonical import canonical_of
 from chalicelib.model.shadow_pb2 import SpanColumns
 from chalicelib.model.span import Scopes, scopes_of
 from chalicelib.model.statistics import statistics_of
@@ -101,7 +101,25 @@ def varieties(runs: int = RUNS, spans: int = SPANS) -> dict[str, dict[str, float
 
 
 def _of_variety(variety: Variety, runs: int, spans: int) -> dict[str, float]:
-    bodies = varied(variety, 7, spans, 512)
+    return _of_bodies(varied(variety, 7, spans, 512), runs, spans)
+
+
+FORMS: dict[str, Callable[[bytes], bytes]] = {
+    "OpenTelemetry's SDKs": bytes,
+    "a Collector, from 0.133 on": as_collector_writes,
+    ".NET's exporter": as_dotnet_writes,
+}
+
+
+def forms(runs: int = RUNS, spans: int = SPANS) -> dict[str, dict[str, float]]:
+    """CPU and stored bytes a span of the usual load as others write it, at 512 spans a request."""
+    bodies = requests(7, spans, 512)
+    return {
+        name: _of_bodies(list(map(write, bodies)), runs, spans) for name, write in FORMS.items()
+    }
+
+
+def _of_bodies(bodies: Sequence[bytes], runs: int, spans: int) -> dict[str, float]:
     messages = [message for body in bodies for message in receive(body, NOW_UNIX_SECONDS)]
     counting = CountingStore()
     consume_all(messages, counting, NOW_NANO)
@@ -174,8 +192,8 @@ def floors(runs: int = RUNS, spans: int = SPANS) -> dict[str, float]:
     hash_of = dict.fromkeys(attributes, 1).__getitem__
     columns = list(zip(*[range(len(attributes))] * 8, strict=True))[:spans]
     works: dict[str, Callable[[], Any]] = {
-        "protobuf: requests, so that readers can rely on them": lambda: [
-            TracesData.FromString(body) for body in bodies
+        "protobuf: requests, so that all that follows can rely on their form": lambda: [
+            canonical_of(body) for body in bodies
         ],
         "protobuf: spans' own bytes": lambda: [
             list(raws) for body in bodies for _, raws in scopes_of(body, Scopes())

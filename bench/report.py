@@ -57,6 +57,37 @@ def kinds_table(row: dict[str, Any]) -> str:
     )
 
 
+FORM_CPU_MAX, FORM_BYTES_MAX = 1.10, 1.02
+"""Of what the first form takes."""
+
+
+def forms_table(rows: dict[str, dict[str, float]]) -> str:
+    """The first row is what the others are compared with."""
+    usual = next(iter(rows.values()))
+    usual_micros = usual["receive_micros"] + usual["consume_micros"]
+    return table(
+        (
+            *("written by", "bytes sent", "receive µs", "consume µs", "bytes stored"),
+            *(
+                f"CPU, to the first (target {FORM_CPU_MAX:.2f})",
+                f"bytes (target {FORM_BYTES_MAX:.2f})",
+            ),
+        ),
+        [
+            [
+                name,
+                f"{row['request_bytes']:.1f}",
+                f"{row['receive_micros']:.1f}",
+                f"{row['consume_micros']:.1f}",
+                f"{row['stored_bytes']:.1f}",
+                f"{(row['receive_micros'] + row['consume_micros']) / usual_micros:.2f}",
+                f"{row['stored_bytes'] / usual['stored_bytes']:.2f}",
+            ]
+            for name, row in rows.items()
+        ],
+    )
+
+
 def varieties_table(rows: dict[str, dict[str, float]]) -> str:
     head = ("load", "bytes sent", "receive µs", "consume µs", "fold µs", "bytes stored")
     return _figures_table(head, rows)

@@ -29,6 +29,8 @@ class Decision(Enum):
     GRANTED = "granted"
     UNKNOWN = "unknown"
     """No token, or one that is not ours: 401."""
+    EXPIRED = "expired"
+    """A token of ours whose time is over: 401."""
     FORBIDDEN = "forbidden"
     """A token of ours, for something else: 403."""
 
@@ -64,9 +66,11 @@ class Access:
         self,
         read_tokens: Callable[[], Sequence[Token]],
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._read_tokens = read_tokens
         self._clock = clock
+        self._wall_clock = wall_clock
         self._tokens: Sequence[Token] = ()
         self._read_at: float | None = None
         self._failed_at: float | None = None
@@ -88,6 +92,11 @@ class Access:
         if decision is not Decision.GRANTED and trouble is not None:
             raise trouble
         return decision
+
+    def ids_of(self, presented: Sequence[str]) -> list[str]:
+        """The ids of those of the presented tokens that are ours, as far as is known, for who tells what was done."""
+        digests = {digest_of(text) for text in presented}
+        return sorted(token.id for token in self._tokens if token.digest in digests)
 
     def _refresh(self, age_seconds_max: float) -> StoreError | None:
         """Read the tokens unless what is known is younger; return what went wrong."""
@@ -114,6 +123,10 @@ class Access:
             for digest in digests
             if hmac.compare_digest(token.digest, digest)
         ]
-        if any(scope in token.scopes for token in known):
+        now = self._wall_clock()
+        valid = [token for token in known if not token.has_expired(now)]
+        if any(scope in token.scopes for token in valid):
             return Decision.GRANTED
-        return Decision.FORBIDDEN if known else Decision.UNKNOWN
+        if valid:
+            return Decision.FORBIDDEN
+        return Decision.EXPIRED if known else Decision.UNKNOWN

@@ -2,7 +2,8 @@
 
 Whoever works for a question says what it spends, piece by piece; what is over ends it at once, by TooMuchAsked (less
 can be asked for) or OutOfTime. A budget only refuses: an answer that is within it is the same as without. Clock and
-asker are given: `has_time` is false once the time is over, or nobody waits for the answer any more.
+asker are given: `has_time` is false once the time is over, or nobody waits for the answer any more; whoever tells it
+may let others have their turn first.
 """
 
 from __future__ import annotations
@@ -60,12 +61,9 @@ class Budget:
         self,
         has_time: Callable[[], bool] = lambda: True,
         limits: Limits | None = None,
-        between: Callable[[], None] | None = None,
     ) -> None:
-        """`between` is called at each look at the clock: what is to have its turn between two pieces of this work."""
         self._has_time = has_time
         self._limits = limits or usual_limits()
-        self._between = between
         self._lock = Lock()
         self._unchecked = 0
         self.items = 0
@@ -77,8 +75,6 @@ class Budget:
     def check(self) -> None:
         """Raise OutOfTime if the time is over, or if whoever asked has gone."""
         self._unchecked = 0
-        if self._between:
-            self._between()
         if not self._has_time():
             raise OutOfTime(
                 "there was no time left for the whole answer: ask for less, or ask again"

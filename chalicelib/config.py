@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from chalicelib.cross_origin import origins_in
+
 
 def _integer(name: str, default: int) -> int:
     return int(os.environ.get(name, default))
@@ -25,6 +27,8 @@ TENANT = os.environ.get("CLEW_TENANT", "default")
 
 ACCESS_OPEN = os.environ.get("CLEW_ACCESS", "tokens") == "open"
 """Whether everyone may send and ask. Whatever else is said, tokens are wanted: a slip of the pen opens nothing."""
+UI_ORIGINS = origins_in(os.environ.get("CLEW_UI_ORIGINS", ""))
+"""Origins, such as `https://ui.example.com`, whose pages may ask and change things as Clew's own may."""
 
 # What one request may bring.
 BODY_BYTES_MAX = _integer("CLEW_BODY_BYTES_MAX", 4_500_000)
@@ -39,7 +43,21 @@ SPAN_BYTES_MAX = _integer("CLEW_SPAN_BYTES_MAX", 384_000)
 """A span with its resource and scope must fit one DynamoDB item (400 KB) even if nothing compresses."""
 ATTRIBUTES_PER_SPAN_MAX = _integer("CLEW_ATTRIBUTES_PER_SPAN_MAX", 1_024)
 """Eight times what OpenTelemetry SDKs keep by default (128)."""
+JSON_STRUCTURE_MAX = _integer("CLEW_JSON_STRUCTURE_MAX", 1_500_000)
+"""Commas, braces and brackets of a JSON body: one each eleven bytes of the longest. Attributes have one each 15."""
+JSON_PART_STRUCTURE_MAX = 2 * SPAN_BYTES_MAX
+"""Of the JSON of one span or resource, likewise: what is stored of a value has a byte at least, and more as a rule."""
+JSON_PART_BYTES_MAX = 20 * SPAN_BYTES_MAX
+"""Of the JSON of one span or resource, which is built at once: what is stored of it has a fraction of its bytes."""
 RETRY_AFTER_SECONDS = _integer("CLEW_RETRY_AFTER_SECONDS", 5)
+
+# Redaction, before the queue.
+REDACTION = os.environ.get("CLEW_REDACTION", "on") != "off"
+"""Whatever else is said, secrets are taken out: a slip of the pen lets nothing through."""
+REDACTION_RULES = os.environ.get("CLEW_REDACTION_RULES", "")
+"""JSON, or the path of a file of it; checked by `receive/redaction_rules.py`."""
+REDACTION_KEY = os.environ.get("CLEW_REDACTION_KEY", "")
+"""Of the keyed hash."""
 
 # The queue.
 MESSAGE_PAYLOAD_BYTES_MAX = 1_000_000
@@ -55,6 +73,9 @@ GROUP_SPANS_MAX = _integer("CLEW_GROUP_SPANS_MAX", 10_000)
 """Larger groups leave the CPU's cache and cost more a span."""
 RETENTION_SECONDS = _integer("CLEW_RETENTION_SECONDS", 14 * 86_400)
 """Chunks and search blocks, from their arrival."""
+CLOCK_AHEAD_SECONDS = 86_400
+"""Lists of names reach so far past now: a clock that shows another zone's time, or is not set, is of use all the same,
+and what is later than a day ahead is a mistake that nobody looks for."""
 MARKER_RETENTION_SECONDS = 90 * 86_400
 """Longer than a message can live in both queues (4 + 14 days), with weeks to redrive it by hand."""
 SHARDS = _integer("CLEW_SHARDS", 1)

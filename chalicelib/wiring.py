@@ -17,6 +17,7 @@ from chalicelib.signer import sign_with_it
 
 if TYPE_CHECKING:
     from chalicelib.access import Access
+    from chalicelib.health import Health
     from chalicelib.queue.sqs_redrive import DeadLetterQueue
     from chalicelib.store.dictionary import Dictionaries
     from chalicelib.store.dynamodb import DynamoStore
@@ -33,6 +34,10 @@ _CLIENT_CONFIG = Config(
     read_timeout=8,
     retries={"mode": "standard", "total_max_attempts": 3},
 )
+# Of /health: who asks it waits for two answers, and there is nothing that a second try would save.
+_PROBE_CONFIG = Config(
+    connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 1}
+)
 _replaced: dict[str, Any] = {}
 
 
@@ -47,6 +52,25 @@ def client(service: str) -> Any:
     created = _session().create_client(service, config=_CLIENT_CONFIG)
     sign_with_it(created)
     return created
+
+
+@cache
+def health() -> Health:
+    """Whether the span queue and a table answer."""
+    from chalicelib.health import Health
+    from chalicelib.store.dynamodb import DynamoStore
+
+    config_of_probes = _CLIENT_CONFIG.merge(_PROBE_CONFIG)
+    sqs: Any = _session().create_client("sqs", config=config_of_probes)
+    dynamodb: Any = _session().create_client("dynamodb", config=config_of_probes)
+    probed = DynamoStore(dynamodb)
+    return Health(
+        {
+            "the queue": lambda: sqs.get_queue_url(QueueName=config.SPAN_QUEUE),
+            # A partition that is empty: what it costs does not grow with what is stored.
+            "a table": lambda: list(probed.query(config.STATISTICS_TABLE, "health")),
+        }
+    )
 
 
 @cache
@@ -137,6 +161,7 @@ def forget() -> None:
     for kept in (
         _session,
         client,
+        health,
         queue_url,
         _sqs_sender,
         dead_letters,

@@ -1,8 +1,9 @@
 """A stage on AWS: brought up, settled where Chalice has no words for it, checked, and taken down.
 
-    up ──▶ chalice deploy ──▶ settle ──▶ check         undeploy: chalice delete, and the data only if told
+    up ──▶ chalice deploy ──▶ settle ──▶ guard ──▶ check     undeploy: chalice delete, and the data only if told
 
-`up` is the queue and the tables (stack.yaml), `settle` the gateway's own answers (merge.json). All may be run again.
+`up` is the queue and the tables (stack.yaml), `settle` the gateway's own answers (merge.json), `guard` what bounds the
+cost. All may be run again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -33,6 +36,7 @@ APPLICATION = "clew"
 """Chalice's `app_name`: its functions' names begin with it."""
 _TABLES = ("SpansTableArn", "IndexTableArn", "StatisticsTableArn")
 _HEALTH_TIMEOUT_SECONDS = 30.0
+_CHECKS_MAX, _CHECK_PAUSE_SECONDS = 12, 5.0
 
 
 def client(service: str) -> Any:
@@ -41,7 +45,11 @@ def client(service: str) -> Any:
 
 def up(stage: Stage) -> dict[str, str]:
     """Bring up, or bring up to date, queue and tables; return the stack's outputs."""
-    return stack.apply(cast("CloudFormationClient", client("cloudformation")), stage.prefix)
+    budget = {
+        "BudgetMonthlyUSD": str(stage.guards.budget_monthly_usd),
+        "BudgetEmail": stage.guards.budget_email,
+    }
+    return stack.apply(cast("CloudFormationClient", client("cloudformation")), stage.prefix, budget)
 
 
 def deploy(stage: Stage) -> str:
@@ -54,6 +62,7 @@ def deploy(stage: Stage) -> str:
     if api_id is None:
         raise Refused("chalice deploy has made no REST API")
     settle(stage, api_id)
+    guard(stage, api_id)
     url = base_url(stage, api_id)
     check(url)
     return url
@@ -105,6 +114,36 @@ def settle(stage: Stage, api_id: str) -> None:
     gateway.create_deployment(restApiId=api_id, stageName=stage.gateway_stage)
 
 
+def guard(stage: Stage, api_id: str) -> None:
+    """Bound how many requests a second are answered, and how long logs are kept: both cost money, whoever asks."""
+    guards = stage.guards
+    throttling = {
+        "rateLimit": guards.requests_per_second_max,
+        "burstLimit": guards.requests_burst_max,
+    }
+    client("apigateway").update_stage(
+        restApiId=api_id,
+        stageName=stage.gateway_stage,
+        patchOperations=[
+            {"op": "replace", "path": f"/*/*/throttling/{name}", "value": str(value)}
+            for name, value in throttling.items()
+        ],
+    )
+    # Not by Chalice's log_retention_in_days: the group that it makes for the API's function is not that function's.
+    logs = client("logs")
+    for group in log_groups(stage):
+        with suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_group(logGroupName=group)
+        logs.put_retention_policy(logGroupName=group, retentionInDays=guards.log_retention_days)
+
+
+def log_groups(stage: Stage) -> list[str]:
+    """Where the functions write their log."""
+    return [
+        f"/aws/lambda/{APPLICATION}-{stage.name}{end}" for end in ("", "-consume", "-summarise")
+    ]
+
+
 def gateway_responses() -> dict[str, Any]:
     """Kind of gateway response → what is to be answered, in OpenAPI's extension for API Gateway."""
     merged = json.loads(GATEWAY_RESPONSES.read_text(encoding="utf-8"))
@@ -122,8 +161,21 @@ def base_url(stage: Stage, api_id: str, environment: Mapping[str, str] = os.envi
     return f"https://{api_id}.execute-api.{region}.amazonaws.com/{stage.gateway_stage}"
 
 
-def check(url: str) -> None:
-    """Raises Refused unless a function of ours answers there."""
+def check(url: str, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Raises Refused unless a function of ours answers there, and says that it reaches its queue and its tables.
+
+    What a role may do is known to all of AWS only some seconds after it was said: it is tried for a minute.
+    """
+    for _ in range(_CHECKS_MAX):
+        try:
+            return _check_once(url)
+        except Refused as error:
+            refused = error
+        sleep(_CHECK_PAUSE_SECONDS)
+    raise refused
+
+
+def _check_once(url: str) -> None:
     address = urlsplit(url)
     is_emulator = (address.hostname or "").endswith(".localhost")
     # Not every resolver knows that whatever ends in .localhost is this machine (RFC 6761).
@@ -171,6 +223,8 @@ def _delete_data(stage: Stage, outputs: Mapping[str, str]) -> None:
     dynamodb = client("dynamodb")
     for name in _TABLES:
         table = outputs[name].rpartition("/")[2]
+        dynamodb.update_table(TableName=table, DeletionProtectionEnabled=False)
+        dynamodb.get_waiter("table_exists").wait(TableName=table)
         dynamodb.delete_table(TableName=table)
         dynamodb.get_waiter("table_not_exists").wait(TableName=table)
 

@@ -30,6 +30,8 @@ def apply(
             {"ParameterKey": key, "ParameterValue": value}
             for key, value in {"Prefix": prefix, **(parameters or {})}.items()
         ],
+        # CloudFormation passes them on to everything in the stack that can have any.
+        "Tags": [{"Key": key, "Value": value} for key, value in tags_of(prefix).items()],
     }
     if not exists(client, prefix):
         client.create_stack(**request)
@@ -37,6 +39,11 @@ def apply(
     elif _updated(client, request):
         client.get_waiter("stack_update_complete").wait(StackName=prefix)
     return outputs_of(client, prefix)
+
+
+def tags_of(prefix: str) -> dict[str, str]:
+    """By which a bill and a search tell what belongs to a Clew."""
+    return {"application": "clew", "clew-prefix": prefix}
 
 
 def outputs_of(client: CloudFormationClient, prefix: str) -> dict[str, str]:

@@ -13,12 +13,26 @@ class Refused(Exception):
     """What was asked for cannot be done; the message says why, and what to do."""
 
 
+class Guards(NamedTuple):
+    """What bounds the cost of a stage; `guards` of its block. Chalice has no words for it."""
+
+    requests_per_second_max: int = 500
+    """Of everybody together; more is answered 503. A Collector of a thousand spans a second needs one or two."""
+    requests_burst_max: int = 1_000
+    log_retention_days: int = 30
+    """One of those that CloudWatch Logs has, such as 1, 7, 30, 90, 365."""
+    budget_monthly_usd: int = 0
+    """Of the account; 0: there is no budget."""
+    budget_email: str = ""
+
+
 class Stage(NamedTuple):
     name: str
     prefix: str
     """CLEW_PREFIX of its functions: the first part of the name of every queue and table."""
     gateway_stage: str
     """The last part of its base URL."""
+    guards: Guards = Guards()
 
 
 def stage_named(name: str, project: Path = PROJECT) -> Stage:
@@ -31,7 +45,10 @@ def stage_named(name: str, project: Path = PROJECT) -> Stage:
         raise Refused(f"there is no stage {name!r} in .chalice/config.json, which has: {known}")
     configured = stages[name]
     prefix = configured["environment_variables"]["CLEW_PREFIX"]
-    return Stage(name, prefix, configured["api_gateway_stage"])
+    guards = configured.get("guards", {})
+    if unknown := set(guards) - set(Guards._fields):
+        raise Refused(f"stage {name} has guards that are none: {', '.join(sorted(unknown))}")
+    return Stage(name, prefix, configured["api_gateway_stage"], Guards(**guards))
 
 
 def deployed_api_id(stage: Stage, project: Path = PROJECT) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from chalicelib.store.items import ItemStore
 
+_LIFETIME = re.compile("([1-9][0-9]{0,5})([dhm])")
+_UNIT_SECONDS = {"d": 86_400, "h": 3_600, "m": 60}
 SCOPES = ",".join(scope.value for scope in Scope)
 
 
@@ -22,10 +25,11 @@ def add_commands(commands: Any) -> None:
     token = commands.add_parser("token", help="make, list and revoke access tokens")
     actions = token.add_subparsers(dest="action", required=True)
     new = actions.add_parser("new", help="make a token, and print it: it is shown this once")
-    new.add_argument(
-        "--scopes", default=SCOPES, help="of ingest and read, with commas (default: both)"
-    )
+    new.add_argument("--scopes", default=SCOPES, help=f"of {SCOPES} (default: all of them)")
     new.add_argument("--name", default="", help="whose it is, for the list")
+    new.add_argument(
+        "--expires", default="", help="after how long, such as 90d or 12h (default: never)"
+    )
     new.set_defaults(run=_new)
     actions.add_parser("list", help="the tokens there are, without their text").set_defaults(
         run=_list
@@ -35,12 +39,19 @@ def add_commands(commands: Any) -> None:
     revoke.set_defaults(run=_revoke)
 
 
-def make_token(store: ItemStore, scopes: Iterable[Scope], name: str, text: str = "") -> str:
+def make_token(
+    store: ItemStore,
+    scopes: Iterable[Scope],
+    name: str,
+    text: str = "",
+    lifetime_seconds: int | None = None,
+) -> str:
     """Keep a new token of these scopes and return its text, which nobody can read again."""
     from chalicelib.store.tokens import put_token
 
-    text = text or new_token_text()
-    put_token(store, Token(digest_of(text), frozenset(scopes), name, int(time.time())))
+    text, now = text or new_token_text(), int(time.time())
+    expires = None if lifetime_seconds is None else now + lifetime_seconds
+    put_token(store, Token(digest_of(text), frozenset(scopes), name, now, expires))
     return text
 
 
@@ -62,8 +73,20 @@ def scopes_in(words: str) -> list[Scope]:
         raise Refused(f"the scopes are {SCOPES}, not {words!r}") from None
 
 
+def lifetime_in(words: str) -> int | None:
+    """Seconds of a lifetime such as `90d`, `12h` or `30m`; None for nothing said. Raises Refused."""
+    if not words:
+        return None
+    if not (found := _LIFETIME.fullmatch(words)):
+        raise Refused(
+            f"--expires is a number of days, hours or minutes, such as 90d, not {words!r}"
+        )
+    return int(found[1]) * _UNIT_SECONDS[found[2]]
+
+
 def _new(store: ItemStore, arguments: argparse.Namespace) -> None:
-    print(make_token(store, scopes_in(arguments.scopes), arguments.name))
+    scopes, lifetime_seconds = scopes_in(arguments.scopes), lifetime_in(arguments.expires)
+    print(make_token(store, scopes, arguments.name, lifetime_seconds=lifetime_seconds))
 
 
 def _list(store: ItemStore, arguments: argparse.Namespace) -> None:
@@ -72,7 +95,15 @@ def _list(store: ItemStore, arguments: argparse.Namespace) -> None:
     for token in sorted(tokens_in(store), key=lambda token: token.made_unix_seconds):
         made = time.strftime("%Y-%m-%d %H:%M", time.gmtime(token.made_unix_seconds))
         scopes = ",".join(sorted(scope.value for scope in token.scopes))
-        print(f"{token.id}  {made} UTC  {scopes:11}  {token.name}".rstrip())
+        print(f"{token.id}  {made} UTC  {scopes:11}  {_expiry(token):20}  {token.name}".rstrip())
+
+
+def _expiry(token: Token) -> str:
+    if token.expires_unix_seconds is None:
+        return "does not expire"
+    if token.has_expired(time.time()):
+        return "has expired"
+    return time.strftime("until %Y-%m-%d %H:%M", time.gmtime(token.expires_unix_seconds))
 
 
 def _revoke(store: ItemStore, arguments: argparse.Namespace) -> None:

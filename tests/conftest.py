@@ -8,11 +8,19 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+from tests import policies
+
+# How long an example takes says how busy the machine is: where a bound of time is the rule, its test says so itself.
+settings.register_profile("clew", deadline=None)
+settings.load_profile("clew")
 
 # powertools would write its metrics between the tests' dots.
 os.environ.setdefault("CLEW_TELEMETRY", "0")
 # Tests of access ask for tokens themselves.
 os.environ.setdefault("CLEW_ACCESS", "open")
+policies.record_from_now_on()
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -23,6 +31,9 @@ def pytest_runtest_makereport(item, call):
     if report.skipped and not may_skip and os.environ.get("CI") == "true":
         report.outcome = "failed"
         report.longrepr = f"skipped where nothing may be: {report.longrepr}"
+    if refused := policies.RECORDER.take_refused():
+        report.outcome = "failed"
+        report.longrepr = f"no policy in .chalice allows: {refused}"
     # What was logged of hostile names may be no UTF-8, in which workers report.
     report.sections = [
         (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections

@@ -35,6 +35,11 @@ class Made(NamedTuple):
     events: tuple[tuple[str, tuple[tuple[str, str | bool], ...]], ...] = ()
     """(Name, attributes); at the start."""
     trace_state: str = ""
+    scope: tuple[tuple[str, str | bool], ...] = ()
+    """The scope's attributes."""
+    link_attributes: tuple[tuple[str, str | bool], ...] = ()
+    """Of each link."""
+    flags: int = 0
 
 
 def trace_id(number: int) -> bytes:
@@ -46,7 +51,7 @@ def span_id(number: int) -> bytes:
 
 
 def payload(spans: Iterable[Made]) -> bytes:
-    """TracesData bytes: one ResourceSpans a service and resource, one scope in each."""
+    """TracesData bytes: one ResourceSpans a service and resource, in it each scope."""
     data = TracesData()
     by_resource: dict[tuple[Any, ...], list[Made]] = defaultdict(list)
     for made in spans:
@@ -54,10 +59,15 @@ def payload(spans: Iterable[Made]) -> bytes:
     for (service, resource), of_resource in by_resource.items():
         resource_spans = data.resource_spans.add()
         set_attributes(resource_spans.resource.attributes, (("service.name", service), *resource))
-        scope_spans = resource_spans.scope_spans.add()
-        scope_spans.scope.name = "tests"
+        by_scope: dict[tuple[Any, ...], list[Made]] = defaultdict(list)
         for made in of_resource:
-            _add(scope_spans.spans, made)
+            by_scope[made.scope].append(made)
+        for scope, of_scope in by_scope.items():
+            scope_spans = resource_spans.scope_spans.add()
+            scope_spans.scope.name = "tests"
+            set_attributes(scope_spans.scope.attributes, scope)
+            for made in of_scope:
+                _add(scope_spans.spans, made)
     return data.SerializeToString(deterministic=True)
 
 
@@ -71,6 +81,7 @@ def _add(spans: Any, made: Made) -> None:
         kind=made.kind,
         start_time_unix_nano=made.start,
         end_time_unix_nano=made.start + made.duration,
+        flags=made.flags,
     )
     if made.is_error:
         span.status.code = 2
@@ -79,7 +90,8 @@ def _add(spans: Any, made: Made) -> None:
         event = span.events.add(name=name, time_unix_nano=made.start)
         set_attributes(event.attributes, attributes)
     for trace, linked in made.links:
-        span.links.add(trace_id=trace_id(trace), span_id=span_id(linked))
+        link = span.links.add(trace_id=trace_id(trace), span_id=span_id(linked))
+        set_attributes(link.attributes, made.link_attributes)
 
 
 def set_attributes(attributes: Any, values: Iterable[tuple[str, Any]]) -> None:

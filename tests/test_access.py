@@ -30,7 +30,8 @@ class Table:
         self.reads = 0
         self.now = 1_000.0
         self.broken = False
-        self.access = Access(self._read, lambda: self.now)
+        self.wall = 1_790_000_000.0
+        self.access = Access(self._read, lambda: self.now, lambda: self.wall)
 
     def _read(self) -> list[Token]:
         self.reads += 1
@@ -159,6 +160,46 @@ class TestDecision:
         assert table.reads == 3
 
 
+class TestExpiry:
+    def test_expired(self):
+        """A token is good until the second in which it expires, and from then on is told from an unknown one."""
+        table = Table(good=BOTH)
+        table.tokens = [table.tokens[0]._replace(expires_unix_seconds=1_790_000_010)]
+        table.wall = 1_790_000_009.9
+        assert table.asks("good") is Decision.GRANTED
+        table.wall = 1_790_000_010.0
+        assert table.asks("good") is Decision.EXPIRED
+        assert table.asks("stranger") is Decision.UNKNOWN
+
+    def test_beside_another(self):
+        """An expired token beside a good one takes nothing from it, and adds nothing to one of another scope."""
+        table = Table(old=BOTH, reader=frozenset({Scope.READ}))
+        table.tokens[0] = table.tokens[0]._replace(expires_unix_seconds=1)
+        assert table.asks("old", "reader") is Decision.GRANTED
+        assert table.asks("old", "reader", scope=Scope.INGEST) is Decision.FORBIDDEN
+
+    def test_what_was_kept_before(self):
+        """A token of before there was an expiry does not expire; one with an expiry is kept with it."""
+        store = MemoryStore()
+        old = Token(digest_of("old"), BOTH, "", 1)
+        new = old._replace(digest=digest_of("new"), expires_unix_seconds=1_790_000_000)
+        for token in (old, new):
+            put_token(store, token)
+        assert {frozenset(item) for item in store.items.values()} == {
+            frozenset("psanc"),
+            frozenset("psance"),
+        }
+        assert set(tokens_in(store)) == {old, new}
+        assert not old.has_expired(float("inf"))
+
+    def test_ids(self):
+        """Of what is shown, ours are told by their ids; nothing is told of a stranger's."""
+        table = Table(good=BOTH)
+        assert table.access.ids_of(["good"]) == []
+        table.asks("good")
+        assert table.access.ids_of(["good", "stranger"]) == [digest_of("good").hex()[:8]]
+
+
 class TestToken:
     def test_text(self):
         """A token's text is long, its own each time, and needs no escaping in a header or a URL."""
@@ -187,8 +228,8 @@ class TestToken:
         delete_token(store, tokens[0])
         assert tokens_in(store) == tokens[1:]
 
-    def test_no_expiry(self):
-        """Tokens have no expiry: DynamoDB deletes none of them by itself."""
+    def test_deleted_by_nobody(self):
+        """DynamoDB deletes no token by itself, not one that has expired either: its owner is told so."""
         store = MemoryStore()
-        put_token(store, Token(digest_of("a"), BOTH))
+        put_token(store, Token(digest_of("a"), BOTH, expires_unix_seconds=1))
         assert all("x" not in item for item in store.items.values())

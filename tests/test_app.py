@@ -383,7 +383,7 @@ class TestQueries:
         assert set(got.json["error"]) == {"code", "message", "parameter"}
         assert got.json["error"]["parameter"] == parameter
 
-    @pytest.mark.parametrize("service", ["x" * 1_025, "\ud800"])
+    @pytest.mark.parametrize("service", ["x" * 8_193, "\ud800"])
     def test_wrong_services(self, aws, service):
         """A service in a path that no service can be is refused as the parameter service."""
         parameters = {"service": service}
@@ -404,7 +404,6 @@ class TestQueries:
         assert got.status == 200
         assert got.headers["cache-control"] == "no-store"
         assert got.headers["x-content-type-options"] == "nosniff"
-        assert got.headers["access-control-allow-origin"] == "*"
 
     def test_without_accept(self, aws):
         """To a client that does not say what it accepts, text goes as text: no gateway need decode it."""
@@ -587,13 +586,12 @@ class TestZipkin:
         forget(logged)
 
     def test_answers(self, aws):
-        """A trace that came as OTLP, by the id in the path; what Zipkin's UI asks first; another page may ask."""
+        """A trace that came as OTLP, by the id in the path; and what Zipkin's UI asks first."""
         got = get("/api/v2/trace/{trace_id}", path_parameters={"trace_id": "1"})
         assert [span["name"] for span in got.json] == ["get /", "call", "get /cart"]
         assert get("/zipkin/config.json").json["queryLimit"] == 10
         got = get("/api/v2/trace/{trace_id}", path_parameters={"trace_id": "%C3%A4"})
         assert got.status == 400
-        assert got.headers["access-control-allow-origin"] == "*"
 
 
 OPEN = {"/", "/assets/{name}", "/health", "/openapi.json", "/config.json", "/zipkin/config.json"}
@@ -601,7 +599,7 @@ GUARDED = sorted(
     (resource, method)
     for resource, methods in app.routes.items()
     for method in methods
-    if resource not in OPEN
+    if resource not in OPEN and method != "OPTIONS"
 )
 SCOPE_OF_METHOD = {"POST": "ingest", "PUT": "configure"}
 # Senders ask these, and askers send this.
@@ -677,11 +675,10 @@ class TestAccess:
         assert "token" in told["message"]
 
     def test_an_asker_is_told(self):
-        """A refused asker gets a JSON error that a page of another origin can read, and no challenge for a password."""
+        """A refused asker gets a JSON error, and no challenge for a password."""
         got = get("/v1/services")
         assert got.json["error"]["code"] == "unauthorized"
         assert got.headers["www-authenticate"] == "Bearer"
-        assert got.headers["access-control-allow-origin"] == "*"
 
     def test_refused_before_anything_is_read(self):
         """A stranger's body is not unpacked: what would be a 400 is a 401."""
@@ -798,22 +795,6 @@ def test_a_browser_runs_nothing_of_any_answer(aws, method, resource, status, hea
     assert got.headers["referrer-policy"] == "no-referrer"
     policy = "default-src 'none'; frame-ancestors 'none'"
     assert got.headers["content-security-policy"] == policy
-
-
-def test_every_browser_may_send_and_ask():
-    """Every route under /v1 takes requests from pages of other origins, with the headers that exporters send."""
-    for resource, methods in app.routes.items():
-        for entry in methods.values():
-            if resource.startswith("/v1/"):
-                allowed = entry.cors.get_access_control_headers()["Access-Control-Allow-Headers"]
-                wanted = {
-                    "Content-Type",
-                    "Content-Encoding",
-                    "Authorization",
-                    "X-Api-Key",
-                    "Accept",
-                }
-                assert wanted <= set(allowed.split(","))
 
 
 def test_sibling_resources_name_their_parameter_alike():

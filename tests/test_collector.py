@@ -47,9 +47,9 @@ def seconds(duration: str) -> float:
 
 def exporters_to_clew() -> list[dict[str, Any]]:
     return [
-        each["exporters"]["otlphttp/clew"]
+        each["exporters"]["otlp_http/clew"]
         for each in configurations()
-        if "otlphttp/clew" in each["exporters"]
+        if "otlp_http/clew" in each["exporters"]
     ]
 
 

@@ -104,7 +104,13 @@ def names_looked_up(source: str) -> set[str]:
     }
 
 
-ROUTES = sorted((path, method) for path, methods in app.routes.items() for method in methods)
+ROUTES = sorted(
+    (path, method)
+    for path, methods in app.routes.items()
+    for method in methods
+    # Every path has it, for preflights.
+    if method != "OPTIONS"
+)
 SETTINGS = sorted(
     {name for path in [PROJECT / "app.py", *SOURCES] for name in settings_in(text_of(path))}
 )

@@ -46,8 +46,9 @@ class Seen(NamedTuple):
 class Program:
     """Blocks of the page as one program that sends to a running Clew."""
 
-    def __init__(self, stack: LocalStack, *names: str) -> None:
+    def __init__(self, stack: LocalStack, servers: Servers, *names: str) -> None:
         self.stack = stack
+        self._servers = servers
         self._names: dict[str, Any] = {"__name__": "program"}
         for name in ("setup", "formats", *names):
             exec(compile(BLOCKS[name].replace(BASE, stack.url), name, "exec"), self._names)
@@ -61,6 +62,7 @@ class Program:
 
     def spans(self) -> list[Seen]:
         """Everything that was sent, as Clew has it."""
+        self._servers.wait_until_idle()
         self._names["flush"]()
         self.stack.wait_until_stored()
         found = []
@@ -99,13 +101,13 @@ def stack():
 
 
 @pytest.fixture
-def program(stack):
+def program(stack, serve):
     """Makes a program of blocks; the formats that it set are unset afterwards."""
     before = propagate.get_global_textmap()
     made: list[Program] = []
 
     def make(*names: str) -> Program:
-        made.append(Program(stack, *names))
+        made.append(Program(stack, serve, *names))
         return made[-1]
 
     yield make
@@ -158,21 +160,59 @@ def assert_links(spans: list[Seen], count: int) -> None:
     assert sorted(consumer.links) == sorted((span.trace_id, span.span_id) for span in producers)
 
 
-@pytest.fixture
-def serve():
-    """Runs a handler of requests on a free port; yields how."""
-    servers: list[ThreadingHTTPServer] = []
+class Server(ThreadingHTTPServer):
+    """Knows when every request that came is done: its span ends after its answer is read."""
 
-    def start(handler: type[BaseHTTPRequestHandler]) -> str:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        servers.append(server)
+    def __init__(self, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        self._changed = threading.Condition()
+        self._running = 0
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._changed:
+            self._running += 1
+        super().process_request(request, client_address)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    def wait_until_idle(self) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: not self._running, timeout=60)
+
+
+class Servers:
+    """Runs handlers of requests, each on a free port."""
+
+    def __init__(self) -> None:
+        self._started: list[Server] = []
+
+    def __call__(self, handler: type[BaseHTTPRequestHandler]) -> str:
+        server = Server(handler)
+        self._started.append(server)
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         return f"http://127.0.0.1:{server.server_port}"
 
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    def wait_until_idle(self) -> None:
+        for server in self._started:
+            server.wait_until_idle()
+
+    def stop(self) -> None:
+        for server in self._started:
+            server.shutdown()
+            server.server_close()
+
+
+@pytest.fixture
+def serve():
+    servers = Servers()
+    yield servers
+    servers.stop()
 
 
 @pytest.mark.parametrize("name", ["tracecontext", *OLD_FORMATS])
@@ -181,6 +221,20 @@ def test_http_by_each_format(program, serve, name):
     run = program("http")
     propagate.set_global_textmap(run.FORMATS[name])
     run.buy(serve(run.Stock))
+    assert_call(run.spans(), CLIENT, SERVER)
+
+
+def test_a_span_that_ends_after_its_answer_is_read(program, serve):
+    """What the caller has read may be ahead of the server: its span is waited for, however late it ends."""
+    run = program("http")
+    goes_on = threading.Event()
+
+    def end_headers(request: Any) -> None:
+        run.Stock.end_headers(request)
+        assert goes_on.wait(60)
+
+    run.buy(serve(type("Stock", (run.Stock,), {"end_headers": end_headers})))
+    threading.Timer(0.2, goes_on.set).start()
     assert_call(run.spans(), CLIENT, SERVER)
 
 

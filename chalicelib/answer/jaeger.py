@@ -23,13 +23,14 @@ from chalicelib.errors import (
 )
 from chalicelib.model.batch import spans_of
 from chalicelib.model.measure import Measure, quantile_nano
+from chalicelib.model.names import key_name
 from chalicelib.model.span import KIND_NAMES, UNSPECIFIED, Scopes
 from chalicelib.present import jaeger as present
 from chalicelib.present.otlp_json import streamed_traces_data
 from chalicelib.present.respond import json_answer, streamed_answer, warned
 from chalicelib.present.stream import Object
 from chalicelib.query import jaeger as query
-from chalicelib.query.parameters import Range, checked_text
+from chalicelib.query.parameters import Range, checked_text, listed_range
 from chalicelib.query.search import Searcher, held_by_names, search_warnings
 from chalicelib.query.services import services_between
 from chalicelib.query.statistics import series_of, span_names, statistics
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 _STEP_MILLISECONDS_MIN = 60_000
+_REASONS_TOLD_MAX = 20
+"""Of spans that an uploaded file has in vain."""
 Found = TypeVar("Found")
 
 
@@ -61,17 +64,15 @@ class _Warned(NamedTuple):
     warnings: list[str]
 
 
-def _kept(asked: Asked) -> Range:
-    return Range(asked.now_nano - config.RETENTION_SECONDS * 10**9, asked.now_nano + 1)
-
-
 def _services(asked: Asked) -> list[str]:
-    return sorted(services_between(asked.store, _kept(asked), asked.now_unix_seconds))
+    return sorted(
+        services_between(asked.store, listed_range(asked.now_nano), asked.now_unix_seconds)
+    )
 
 
 def _operations(asked: Asked, service: str) -> list[tuple[str, int]]:
     name = checked_text(service, "service")
-    return span_names(asked.store, name, _kept(asked), asked.now_unix_seconds)
+    return span_names(asked.store, name, listed_range(asked.now_nano), asked.now_unix_seconds)
 
 
 def _named_operations(asked: Asked) -> list[dict[str, str]]:
@@ -173,7 +174,7 @@ def _call_counts(asked: Asked, within: Range) -> list[tuple[str, str, int]]:
 
 def get_dependencies(asked: Asked) -> Any:
     within = query.dependencies_range(asked.parameters, asked.now_nano)
-    service = asked.first("service")
+    service = key_name(asked.first("service"))
     return present.envelope(
         [
             {"parent": parent, "child": child, "callCount": calls}
@@ -184,13 +185,26 @@ def get_dependencies(asked: Asked) -> Any:
 
 
 def post_transform(asked: Asked) -> Any:
-    """OTLP/JSON, whatever its content type says, as Jaeger's traces."""
+    """OTLP/JSON of whatever content type as Jaeger's traces; `errors` tells which spans are left out, and why."""
     from chalicelib.receive.otlp import payload_from_json
 
+    if len(asked.body) > config.BODY_BYTES_MAX:
+        raise InvalidPayload(
+            f"the body has {len(asked.body)} bytes, the limit is {config.BODY_BYTES_MAX}"
+        )
+    normalised = payload_from_json(asked.body)
     traces: dict[bytes, list[Span]] = {}
-    for span in spans_of(payload_from_json(asked.body).payload, Scopes()):
+    for span in spans_of(normalised.payload, Scopes()):
         traces.setdefault(span.trace_id, []).append(span)
-    return present.streamed_envelope(_trace(spans, is_raw=True) for spans in traces.values())
+    errors = [
+        {"code": 400, "msg": f"spans left out: {count}: {reason}"}
+        for reason, count in normalised.rejected.most_common(_REASONS_TOLD_MAX)
+    ]
+    more = len(normalised.rejected) - len(errors)
+    if more > 0:
+        errors.append({"code": 400, "msg": f"spans were left out for {more} other reasons"})
+    found = (_trace(spans, is_raw=True) for spans in traces.values())
+    return present.streamed_envelope(found, errors)
 
 
 def get_latencies(asked: Asked) -> Any:

@@ -14,12 +14,13 @@ from chalicelib import config
 from chalicelib.budget import Held
 from chalicelib.collector import collector_paused
 from chalicelib.errors import InvalidQuery, NotFound, OutOfTime, StoreThrottled, TooMuchAsked
+from chalicelib.model.edges import EdgeKind
 from chalicelib.present import zipkin as present
 from chalicelib.present.respond import streamed_answer, warned
 from chalicelib.present.stream import Array
 from chalicelib.query import zipkin as query
 from chalicelib.query.edges import call_counts
-from chalicelib.query.parameters import Range
+from chalicelib.query.parameters import listed_range
 from chalicelib.query.search import Searcher, search_warnings
 from chalicelib.query.services import services_between
 from chalicelib.query.statistics import span_names
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from chalicelib.model.edges import CallCounts
     from chalicelib.model.http import Answer
     from chalicelib.model.span import Span
+    from chalicelib.query.parameters import Range
     from chalicelib.store.search_row import SearchRow
 
     Made = Callable[[present.Json], bytes | None]
@@ -76,7 +78,7 @@ class _Wanted:
             return False
         ordered = sorted(spans, key=lambda span: (span.start_time_unix_nano, span.span_id))
         self.found, self.made_bytes = [], 0
-        return self._question.asks_for(self._seen(present.spans_json(ordered)))
+        return self._question.asks_for(self._seen(present.spans_json(ordered)), ordered)
 
     def _seen(self, trace: Iterable[present.Json]) -> Iterator[present.Json]:
         for span in trace:
@@ -136,13 +138,9 @@ def get_trace_many(asked: Asked) -> _Found:
     return _Found(Array(Array(present.spans_json(spans)) for _, spans in found if spans))
 
 
-def _kept(asked: Asked) -> Range:
-    return Range(asked.now_nano - config.RETENTION_SECONDS * 10**9, asked.now_nano + 1)
-
-
 def _services(asked: Asked) -> list[str]:
     """As they are listed elsewhere: in whatever case."""
-    return list(services_between(asked.store, _kept(asked), asked.now_unix_seconds))
+    return list(services_between(asked.store, listed_range(asked.now_nano), asked.now_unix_seconds))
 
 
 def _names(found: Iterable[str]) -> _Found:
@@ -155,19 +153,25 @@ def get_services(asked: Asked) -> _Found:
 
 
 def get_span_names(asked: Asked) -> _Found:
-    wanted = query.required(asked.parameters, "serviceName").lower()
+    wanted = query.spellings(query.required(asked.parameters, "serviceName"))
     names: list[str] = []
     for service in _services(asked):
-        if service.lower() == wanted:
-            found = span_names(asked.store, service, _kept(asked), asked.now_unix_seconds)
+        if service.lower() in wanted:
+            found = span_names(
+                asked.store, service, listed_range(asked.now_nano), asked.now_unix_seconds
+            )
             names += [name for name, _ in found]
     return _names(names)
 
 
 def get_remote_services(asked: Asked) -> _Found:
-    wanted = query.required(asked.parameters, "serviceName").lower()
-    counts = _call_counts(asked, _kept(asked))
-    return _names(callee for caller, callee, _ in counts if caller.lower() == wanted)
+    wanted = query.spellings(query.required(asked.parameters, "serviceName"))
+    counts = _call_counts(asked, listed_range(asked.now_nano))
+    return _names(
+        callee
+        for caller, callee, kind in counts
+        if caller.lower() in wanted and kind != EdgeKind.PARENT
+    )
 
 
 def get_dependencies(asked: Asked) -> _Found:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
@@ -26,6 +27,12 @@ _CACHED_HASHES_MAX = 200_000
 """About 40 MB of keys at 100 bytes an attribute; then the cache starts anew."""
 _CACHED_BYTES_MAX = 1_024
 """Longer ones (statements, stack traces) are rarely the same, and would fill the memory of a function."""
+
+_DOUBLE = re.compile(
+    r"[+-]?(?:inf|infinity|nan|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)", re.ASCII | re.IGNORECASE
+)
+_DOUBLE_CHARACTERS_MAX = 400
+"""The largest double has 309 digits."""
 
 
 def plain_value(value: AnyValue) -> Any:
@@ -67,13 +74,13 @@ def _scalar_text(plain: object) -> str | None:
     if isinstance(plain, int):
         return str(plain)
     if isinstance(plain, float):
-        return _double_text(plain)
+        return double_text(plain)
     if isinstance(plain, bytes):
         return base64.b64encode(plain).decode()
     return None
 
 
-def _double_text(value: float) -> str:
+def double_text(value: float) -> str:
     """As protobuf's JSON writes it; a whole number without its `.0`, as people type it."""
     if math.isnan(value):
         return "NaN"
@@ -82,13 +89,35 @@ def _double_text(value: float) -> str:
     return repr(value).removesuffix(".0")
 
 
+def double_spelling(text: str) -> str | None:
+    """The string form of the double that this text spells in another way (`nan`, `+Inf`, `1e16`); None for any other.
+
+    A search for such a text asks for that double, too. Texts and integers are found by their own form alone.
+    """
+    if len(text) > _DOUBLE_CHARACTERS_MAX or not _DOUBLE.fullmatch(text):
+        return None
+    value = float(text)
+    # Digits that only no double can hold are not an infinity.
+    is_too_large = math.isinf(value) and text[-1].isdecimal()
+    form = double_text(value)
+    return None if is_too_large or form == text else form
+
+
+def has_double(attributes: Iterable[bytes], key: bytes, text: bytes) -> bool:
+    """Whether one of these attributes (KeyValue wire bytes) is a double of this key and string form."""
+    return any(
+        key_and_text(raw) == (key, text) and KeyValue.FromString(raw).value.HasField("double_value")
+        for raw in attributes
+    )
+
+
 def _json_value(plain: Any) -> Any:
     if isinstance(plain, list):
         return [_json_value(item) for item in plain]
     if isinstance(plain, dict):
         return {key: _json_value(item) for key, item in plain.items()}
     if isinstance(plain, float) and not math.isfinite(plain):
-        return _double_text(plain)
+        return double_text(plain)
     if isinstance(plain, bytes):
         return _scalar_text(plain)
     if isinstance(plain, int) and not isinstance(plain, bool):
@@ -115,6 +144,25 @@ def key_and_text(raw: bytes) -> tuple[bytes, bytes]:
             return raw[2:value], raw[value + 4 :]
     attribute = KeyValue.FromString(raw)
     return attribute.key.encode(), string_form(attribute.value).encode()
+
+
+def key_of(raw: bytes) -> bytes:
+    """The key, in UTF-8, of one KeyValue's wire bytes.
+
+    It is cut out of the bytes where it comes first, in less than 128, and one value of less than 16 KB is all the rest.
+    """
+    size = len(raw)
+    if size > 4 and raw[0] == 0x0A and raw[1] < 128:
+        tag = raw[1] + 2
+        content = tag + 2
+        if content < size and raw[tag] == 0x12:
+            length = raw[tag + 1]
+            if length > 127 >= raw[content]:
+                length += (raw[content] << 7) - 128
+                content += 1
+            if length == size - content:
+                return raw[2:tag]
+    return KeyValue.FromString(raw).key.encode()
 
 
 def attribute_hash(key: bytes, text: bytes) -> int:
@@ -148,19 +196,23 @@ class AttributeHashes(dict[bytes, int]):
 
 
 class WantedAttributes(dict[bytes, bytes | None]):
-    """KeyValue wire bytes → the same where the key is wanted, else None: remembered as the hashes are."""
+    """KeyValue wire bytes → what is `reduced` of them where the key is wanted, else None; remembered unless long."""
 
     def __init__(self, wanted_keys: frozenset[bytes]) -> None:
         super().__init__()
         self._wanted_keys = wanted_keys
 
     def __missing__(self, raw: bytes) -> bytes | None:
-        if len(self) >= _CACHED_HASHES_MAX:
-            self.clear()
-        # Looks only where every SDK writes the key: right after tag and length.
-        is_wanted = len(raw) > 1 and raw[2 : 2 + raw[1]] in self._wanted_keys
-        found = self[raw] = raw if is_wanted else None
+        found = self.reduced(raw) if key_of(raw) in self._wanted_keys else None
+        if len(raw) <= _CACHED_BYTES_MAX:
+            if len(self) >= _CACHED_HASHES_MAX:
+                self.clear()
+            self[raw] = found
         return found
+
+    def reduced(self, raw: bytes) -> bytes:
+        """What stands for a wanted attribute, as KeyValue wire bytes: itself."""
+        return raw
 
     def among(self, attributes: Iterable[bytes]) -> tuple[bytes, ...]:
         """Those whose key is wanted, in their order."""

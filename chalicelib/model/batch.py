@@ -2,11 +2,12 @@
 
     payloads ──batches_of──▶ SpanBatch(scope, trace_ids, span_ids, …)     payload ──spans_of──▶ Span …
 
-Spans as OpenTelemetry's SDKs write them are *cut* (`beginning.py`). What is left of them is parsed at once: messages
+Spans in canonical form (`canonical.py`) are *cut* (`beginning.py`). What is left of them is parsed at once: messages
 that follow each other are a message too, one whose every field is repeated, a column of that field of all of them.
 Between them stand values that none of them can have, so that it is known whose a value is.
 
-Spans that are written otherwise are parsed one by one.
+The few that cannot be cut are parsed one by one. So are those that earlier releases stored as their senders wrote them;
+of such, messages that are still in the queue are brought to canonical form first.
 """
 
 from __future__ import annotations
@@ -106,12 +107,14 @@ class SpanBatch(NamedTuple):
     raw_links: Sequence[Sequence[bytes]]
     """Likewise."""
     cut: Cut | None
-    """If all of them are as OpenTelemetry's SDKs write them."""
+    """If all of them could be cut."""
+    flags: Sequence[int]
+    """No field of Span."""
 
     def spans(self) -> Iterator[Span]:
         count = len(self.raws)
         scopes = repeat(self.scope, count)
-        _, *columns, raws, attributes, events, links, _ = self
+        _, *columns, raws, attributes, events, links, _, _ = self
         events, links = events or [()] * count, links or [()] * count
         of_each = attributes.of_each()
         return map(_new_span, zip(*columns, scopes, raws, of_each, events, links, strict=True))
@@ -146,7 +149,10 @@ def _in_order(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
 
 
 def batches_of(payloads: Iterable[bytes]) -> Iterator[SpanBatch]:
-    """Every span of these, scope by scope and, in each, trace by trace."""
+    """Every span of these, scope by scope and, in each, trace by trace.
+
+    Spans that begin as no canonical ones do are brought to canonical form: messages of earlier releases have such.
+    """
     scopes = Scopes()
     begins_by_scope: dict[Scope, dict[bytes, list[bytes]]] = {}
     for payload in payloads:
@@ -163,25 +169,37 @@ def batches_of(payloads: Iterable[bytes]) -> Iterator[SpanBatch]:
             yield from _batches(scope, raws[start : start + _TOGETHER_MAX])
 
 
-def _batches(scope: Scope, raws: Sequence[bytes]) -> Iterator[SpanBatch]:
+def _batches(
+    scope: Scope, raws: Sequence[bytes], *, is_canonical: bool = False
+) -> Iterator[SpanBatch]:
     try:
         yield _cut_batch(scope, raws)
     except Unlike:
+        if not is_canonical and (canonical := _canonical(raws)) is not raws:
+            yield from _batches(scope, canonical, is_canonical=True)
+            return
         alike = [_is_alike(raw) for raw in raws]
         if not any(alike) or len(raws) == 1:
             yield _uncut_batch(scope, raws)
         elif all(alike):
-            # One has a field again further on.
+            # One has a field again further on, in a form that is no field of a span.
             middle = len(raws) // 2
-            yield from _batches(scope, raws[:middle])
-            yield from _batches(scope, raws[middle:])
+            yield from _batches(scope, raws[:middle], is_canonical=True)
+            yield from _batches(scope, raws[middle:], is_canonical=True)
         else:
-            yield from _batches(scope, list(compress(raws, alike)))
+            yield from _batches(scope, list(compress(raws, alike)), is_canonical=True)
             yield _uncut_batch(scope, list(compress(raws, map(not_, alike))))
 
 
+def _canonical(raws: Sequence[bytes]) -> Sequence[bytes]:
+    # Its messages cost a cold start, and most consumers never need them.
+    from chalicelib.model.canonical import canonical_spans
+
+    return canonical_spans(raws)
+
+
 def _is_alike(raw: bytes) -> bool:
-    """Whether a span begins as OpenTelemetry's SDKs write it, and ends no earlier than it starts."""
+    """Whether a span begins as those that are cut, and ends no earlier than it starts."""
     try:
         beginnings_of([raw])
     except Unlike:
@@ -221,6 +239,7 @@ def _cut_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
         _lists(columns.events[:], count),
         _lists(columns.links[:], count),
         Cut(of.parents, list(chain.from_iterable(texts))),
+        flags,
     )
 
 
@@ -313,6 +332,7 @@ def _uncut_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
         [tuple(span.events) for span in parsed],
         [tuple(span.links) for span in parsed],
         None,
+        [span.flags for span in parsed],
     )
 
 

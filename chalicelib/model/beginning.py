@@ -1,9 +1,10 @@
-"""Beginnings of spans, as OpenTelemetry's SDKs write them: cut into columns, at places that can be found again.
+"""Beginnings of spans in canonical form: cut into columns, at places that can be found again.
 
     wire bytes of spans ──beginnings_of──▶ Beginnings(trace_ids, span_ids, …, rests), or Unlike
 
-A span begins with trace id, span id, perhaps a trace state, perhaps a parent, name, perhaps a kind, and both times.
-What it is cut into is also what is stored of it (`store/packed.py`).
+A span begins with trace id, span id, perhaps a trace state, perhaps a parent, name (nothing where it is empty), perhaps
+a kind, and both times. What it is cut into is also what is stored of it (`store/packed.py`). Spans of which something
+else is longer, or missing, are Unlike; so are most that are not in canonical form.
 """
 
 from __future__ import annotations
@@ -24,17 +25,18 @@ _AFTER_ID, _AFTER_PARENT = 28, 38
 """Where the name is, after the span id; and with a parent's id between."""
 PARENT = b'"\x08'
 """Tag and length of a parent's id."""
-TRACE_STATE_TAG, _NAME_TAG, KIND_TAG = b"\x1a", b"*", b"0"
+TRACE_STATE_TAG, NAME_TAG, KIND_TAG = b"\x1a", b"*", b"0"
 START_TAG, END_TAG = b"9", b"A"
 TIMES = struct.Struct("<cQcQ")
 """Start and end, each with its tag."""
-_TRACE_STATE, _KIND = TRACE_STATE_TAG[0], KIND_TAG[0]
+_TRACE_STATE, _NAME, _KIND = TRACE_STATE_TAG[0], NAME_TAG[0], KIND_TAG[0]
+_NO_NAME = NAME_TAG + b"\0"
 _COUNTS_REMEMBERED_MAX = 256
 """Of spans that are cut together: batches have no more."""
 
 
 class Unlike(Exception):
-    """Not all of the spans are written as OpenTelemetry's SDKs do."""
+    """Not all of the spans begin so."""
 
 
 class Beginnings(NamedTuple):
@@ -46,6 +48,7 @@ class Beginnings(NamedTuple):
     """Place of a span → its trace state, with tag and length: few senders write any."""
     parents: list[bytes]
     named: list[bytes]
+    """Name and kind, with their tags; an empty name too has one, so that what follows is found."""
     names: Sequence[str]
     kinds: Sequence[int]
     start_times_unix_nano: Sequence[int]
@@ -73,7 +76,7 @@ def beginnings_of(raws: Sequence[bytes]) -> Beginnings:
             else:
                 place = _AFTER_ID
                 parents.append(b"")
-            start = place + raw[place + 1] + 2
+            start = place + raw[place + 1] + 2 if raw[place] == _NAME else place
             if raw[start] == _KIND:
                 start += 2
             end = start + TIMES.size
@@ -90,7 +93,11 @@ def beginnings_of(raws: Sequence[bytes]) -> Beginnings:
     # What few spans differ in is looked at once for all that are equal.
     begins = [raw[:BEGIN_BYTES] for raw in raws]
     trace_ids = {begin: _trace_id(begin) for begin in set(begins)}
-    names_and_kinds = {each: _name_and_kind(each) for each in set(named)}
+    distinct = set(named)
+    if any(each[:1] != NAME_TAG for each in distinct):
+        named = [each if each[:1] == NAME_TAG else _NO_NAME + each for each in named]
+        distinct = set(named)
+    names_and_kinds = {each: _name_and_kind(each) for each in distinct}
     names, kinds = zip(*map(names_and_kinds.__getitem__, named), strict=True)
     return Beginnings(
         list(map(trace_ids.__getitem__, begins)),
@@ -129,7 +136,7 @@ def _name_and_kind(named: bytes) -> tuple[str, int]:
     end = 2 + named[1]
     kind = named[end + 1] if len(named) > end else UNSPECIFIED
     # A first byte of more is a number of several.
-    if named[:1] != _NAME_TAG or named[1] > 127 or kind > 127:
+    if named[1] > 127 or kind > 127:
         raise Unlike
     return named[2:end].decode(), kind if kind <= CONSUMER else UNSPECIFIED
 

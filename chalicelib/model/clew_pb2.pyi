@@ -165,7 +165,7 @@ class Catalogue(_message.Message):
     def __init__(self, services: _Optional[_Iterable[_Union[Catalogue.Service, _Mapping]]] = ...) -> None: ...
 
 class FoldState(_message.Message):
-    __slots__ = ("version", "progress", "pending", "checked_sequence", "checked_traces", "dirty_hours", "dirty_days", "has_other_services")
+    __slots__ = ("version", "progress", "pending", "checked_sequence", "checked_traces", "dirty_hours", "dirty_days", "has_other_services", "looked_sequence", "looked_trace_id")
     class Progress(_message.Message):
         __slots__ = ("segment", "entries")
         SEGMENT_FIELD_NUMBER: _ClassVar[int]
@@ -190,6 +190,8 @@ class FoldState(_message.Message):
     DIRTY_HOURS_FIELD_NUMBER: _ClassVar[int]
     DIRTY_DAYS_FIELD_NUMBER: _ClassVar[int]
     HAS_OTHER_SERVICES_FIELD_NUMBER: _ClassVar[int]
+    LOOKED_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    LOOKED_TRACE_ID_FIELD_NUMBER: _ClassVar[int]
     version: int
     progress: _containers.RepeatedCompositeFieldContainer[FoldState.Progress]
     pending: _containers.RepeatedCompositeFieldContainer[FoldState.Pending]
@@ -198,10 +200,12 @@ class FoldState(_message.Message):
     dirty_hours: _containers.RepeatedScalarFieldContainer[int]
     dirty_days: _containers.RepeatedScalarFieldContainer[int]
     has_other_services: bool
-    def __init__(self, version: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[FoldState.Progress, _Mapping]]] = ..., pending: _Optional[_Iterable[_Union[FoldState.Pending, _Mapping]]] = ..., checked_sequence: _Optional[int] = ..., checked_traces: _Optional[int] = ..., dirty_hours: _Optional[_Iterable[int]] = ..., dirty_days: _Optional[_Iterable[int]] = ..., has_other_services: _Optional[bool] = ...) -> None: ...
+    looked_sequence: int
+    looked_trace_id: bytes
+    def __init__(self, version: _Optional[int] = ..., progress: _Optional[_Iterable[_Union[FoldState.Progress, _Mapping]]] = ..., pending: _Optional[_Iterable[_Union[FoldState.Pending, _Mapping]]] = ..., checked_sequence: _Optional[int] = ..., checked_traces: _Optional[int] = ..., dirty_hours: _Optional[_Iterable[int]] = ..., dirty_days: _Optional[_Iterable[int]] = ..., has_other_services: _Optional[bool] = ..., looked_sequence: _Optional[int] = ..., looked_trace_id: _Optional[bytes] = ...) -> None: ...
 
 class SearchBlock(_message.Message):
-    __slots__ = ("names", "trace_ids", "first_start_time_unix_nano", "longest_duration_nano", "shortest_duration_nano", "errors", "service", "span_name_counts", "span_names", "attribute_hash_counts", "attribute_hashes", "has_event_hashes", "longest_span_names", "others_longest_steps", "common_hashes", "common_hash_name_counts", "common_hash_names")
+    __slots__ = ("names", "trace_ids", "first_start_time_unix_nano", "longest_duration_nano", "shortest_duration_nano", "errors", "service", "span_name_counts", "span_names", "attribute_hash_counts", "attribute_hashes", "has_event_hashes", "longest_span_names", "others_longest_steps", "common_hashes", "common_hash_name_counts", "common_hash_names", "has_scope_and_link_hashes")
     NAMES_FIELD_NUMBER: _ClassVar[int]
     TRACE_IDS_FIELD_NUMBER: _ClassVar[int]
     FIRST_START_TIME_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
@@ -219,6 +223,7 @@ class SearchBlock(_message.Message):
     COMMON_HASHES_FIELD_NUMBER: _ClassVar[int]
     COMMON_HASH_NAME_COUNTS_FIELD_NUMBER: _ClassVar[int]
     COMMON_HASH_NAMES_FIELD_NUMBER: _ClassVar[int]
+    HAS_SCOPE_AND_LINK_HASHES_FIELD_NUMBER: _ClassVar[int]
     names: _containers.RepeatedScalarFieldContainer[str]
     trace_ids: bytes
     first_start_time_unix_nano: _containers.RepeatedScalarFieldContainer[int]
@@ -236,4 +241,5 @@ class SearchBlock(_message.Message):
     common_hashes: bytes
     common_hash_name_counts: _containers.RepeatedScalarFieldContainer[int]
     common_hash_names: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, names: _Optional[_Iterable[str]] = ..., trace_ids: _Optional[bytes] = ..., first_start_time_unix_nano: _Optional[_Iterable[int]] = ..., longest_duration_nano: _Optional[_Iterable[int]] = ..., shortest_duration_nano: _Optional[_Iterable[int]] = ..., errors: _Optional[bytes] = ..., service: _Optional[_Iterable[int]] = ..., span_name_counts: _Optional[_Iterable[int]] = ..., span_names: _Optional[_Iterable[int]] = ..., attribute_hash_counts: _Optional[_Iterable[int]] = ..., attribute_hashes: _Optional[bytes] = ..., has_event_hashes: _Optional[bool] = ..., longest_span_names: _Optional[bytes] = ..., others_longest_steps: _Optional[bytes] = ..., common_hashes: _Optional[bytes] = ..., common_hash_name_counts: _Optional[_Iterable[int]] = ..., common_hash_names: _Optional[_Iterable[int]] = ...) -> None: ...
+    has_scope_and_link_hashes: bool
+    def __init__(self, names: _Optional[_Iterable[str]] = ..., trace_ids: _Optional[bytes] = ..., first_start_time_unix_nano: _Optional[_Iterable[int]] = ..., longest_duration_nano: _Optional[_Iterable[int]] = ..., shortest_duration_nano: _Optional[_Iterable[int]] = ..., errors: _Optional[bytes] = ..., service: _Optional[_Iterable[int]] = ..., span_name_counts: _Optional[_Iterable[int]] = ..., span_names: _Optional[_Iterable[int]] = ..., attribute_hash_counts: _Optional[_Iterable[int]] = ..., attribute_hashes: _Optional[bytes] = ..., has_event_hashes: _Optional[bool] = ..., longest_span_names: _Optional[bytes] = ..., others_longest_steps: _Optional[bytes] = ..., common_hashes: _Optional[bytes] = ..., common_hash_name_counts: _Optional[_Iterable[int]] = ..., common_hash_names: _Optional[_Iterable[int]] = ..., has_scope_and_link_hashes: _Optional[bool] = ...) -> None: ...

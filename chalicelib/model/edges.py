@@ -27,6 +27,8 @@ class EdgeKind(IntEnum):
     MESSAGING = 2
     DATABASE = 3
     EXTERNAL = 4
+    PARENT = 5
+    """A span below another service's, of kinds of which Zipkin's dependency linker makes no link; else as RPC."""
 
     # A key's hash goes by its text: a kind is to have that of its number.
     __repr__ = int.__repr__
@@ -105,6 +107,16 @@ class Edges:
         copied = Edges()
         copied.add(self)
         return copied
+
+
+def shown_edges(edges: Edges) -> dict[EdgeKey, Edge]:
+    """Those that have calls, by caller, callee and kind, where those of PARENT are among those of RPC."""
+    shown = Edges()
+    for (caller, callee, kind), edge in edges.edges.items():
+        if edge.measure.calls:
+            as_kind = EdgeKind.RPC if kind == EdgeKind.PARENT else kind
+            shown.offer((caller, callee, as_kind), edge.measure, edge.exemplar_trace_id)
+    return shown.edges
 
 
 def call_counts_of(edges: Edges) -> CallCounts:

@@ -15,6 +15,7 @@ from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from chalicelib.model.clew_pb2 import Halves as HalvesMessage
+from chalicelib.model.edges import EdgeKind
 from chalicelib.model.frame import reading
 
 if TYPE_CHECKING:
@@ -30,6 +31,15 @@ CALLEE = struct.Struct("<8sIHh")
 _MESSAGE_HALVES_MAX = 10_000
 _MESSAGE_BYTES_MAX = 200_000
 
+PARENT_KINDS = (int(EdgeKind.RPC), int(EdgeKind.PARENT))
+"""Of callers that are the parents of a callee, and neither CLIENT nor PRODUCER: whether Zipkin's linker would link them
+to a server or client below them (any but a root without kind), or not."""
+CHILD_KINDS = (int(EdgeKind.EXTERNAL), int(EdgeKind.PARENT))
+"""Of callees that are the children of a caller, and neither SERVER nor CONSUMER: CLIENT (Zipkin's linker takes its
+service for the callee), or any other."""
+ROOT_KIND = int(EdgeKind.DATABASE)
+"""Of a callee that is a SERVER without a parent, which looks for its own id: a client may share it."""
+
 Key = TypeVar("Key")
 
 
@@ -40,7 +50,7 @@ class Caller(NamedTuple):
     peer: str
     """The virtual name of whom it calls, until a callee is found; empty for none."""
     kind: int
-    """EdgeKind under that name."""
+    """EdgeKind under that name; of a span that stands for no call itself, one of PARENT_KINDS."""
     is_error: bool
     minute: int
     """Of its start, since the epoch: the edge counts there."""
@@ -56,7 +66,7 @@ class Callee(NamedTuple):
     """CRC-32 of its own span id: two callees of one call stay two, one that came twice stays one."""
     service: str
     kind: int
-    """EdgeKind: RPC or MESSAGING."""
+    """EdgeKind: RPC or MESSAGING; ROOT_KIND; of a span that was not called, as far as its kind says, of CHILD_KINDS."""
     is_error: bool
     bucket: int
     """Of its duration: the edge's latency where the caller's is not known."""
@@ -250,13 +260,27 @@ def callers_by_key(
 
 
 @reading("half-edges")
-def callees_by_key(message: HalvesMessage) -> list[tuple[HalfKey, CalleeProfile]]:
-    """Key and profile of every callee. Raises StoreError for damaged ones."""
+def callees_by_key(message: HalvesMessage) -> list[tuple[HalfKey, CalleeProfile, int]]:
+    """Key, profile and `own` of every callee. Raises StoreError for damaged ones."""
     profiles = _callee_profiles(message)
     return [
-        ((trace_id, span_id), profiles[profile])
-        for trace_id, (span_id, _, profile, _) in _callees_in(message, None)
+        ((trace_id, span_id), profiles[profile], own)
+        for trace_id, (span_id, own, profile, _) in _callees_in(message, None)
     ]
+
+
+@reading("half-edges")
+def keys_in(
+    message: HalvesMessage, wanted_traces: Set[bytes] | None = None
+) -> tuple[set[HalfKey], set[tuple[HalfKey, int]]]:
+    """The callers' keys; the callees' keys and `own`s; of these traces. Raises StoreError for damaged ones."""
+    return (
+        {(trace_id, span_id) for trace_id, (span_id, *_) in _callers_in(message, wanted_traces)},
+        {
+            ((trace_id, span_id), own)
+            for trace_id, (span_id, own, *_) in _callees_in(message, wanted_traces)
+        },
+    )
 
 
 def merged_halves(messages: Iterable[HalvesMessage]) -> Iterator[HalvesMessage]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from chalicelib.errors import InvalidPayload
 
 Json = dict[str, Any]
@@ -18,11 +20,28 @@ EVERYTHING: Json = {
     "service_strategies": [],
 }
 """What holds until somebody says otherwise: every trace."""
+_BODY_BYTES_MAX = 1_000_000
+"""Three times what is stored, for indentation; an object of Python's is many times larger than its text."""
 _STRATEGIES_MAX = 2_000
 _NAME_CHARACTERS_MAX = 1_024
 _RATE_MAX = 2**31 - 1
 _DOCUMENT_FIELDS = {"default_strategy", "service_strategies"}
 _STRATEGY_FIELDS = {"type", "param"}
+
+
+def document_from(body: bytes) -> object:
+    """The document that a body is, for `checked`. Raises InvalidPayload."""
+    if len(body) > _BODY_BYTES_MAX:
+        raise InvalidPayload(
+            f"the body has {len(body)} bytes, the limit is {_BODY_BYTES_MAX}: send fewer strategies"
+        )
+    try:
+        document: object = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidPayload(
+            f"the body is not JSON, or nested too deeply: line {error.lineno}, column {error.colno}"
+        ) from None
+    return document
 
 
 def checked(document: object) -> Json:

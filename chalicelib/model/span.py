@@ -12,6 +12,7 @@ from itertools import starmap
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.attribute import texts_of
+from chalicelib.model.links import are_link_ids
 from chalicelib.model.names import key_name
 from chalicelib.model.shadow_pb2 import Event as ShadowEvent
 from chalicelib.model.shadow_pb2 import Link as ShadowLink
@@ -21,6 +22,7 @@ from chalicelib.model.shadow_pb2 import (
     ScopeSpans,
     TracesData,
 )
+from chalicelib.model.shadow_pb2 import Scope as ShadowScope
 from chalicelib.model.wire import Prefixes, field
 
 if TYPE_CHECKING:
@@ -36,8 +38,9 @@ NO_PARENT = bytes(8)
 UNKNOWN_SERVICE = "unknown_service"
 """OpenTelemetry's own fallback for a resource without `service.name`."""
 
-_FLAGS_REMOTE_KNOWN_AND_TRUE = 0x300
+_FLAGS_REMOTE = 0x300
 """Span.flags: bit 8 says that bit 9, the parent is remote, is known."""
+_FLAGS_LOCAL = 0x100
 _SERVICE_NAME = b"service.name"
 _span_prefixes = Prefixes(2)
 _LINKS_PER_SPAN_MAX = 128
@@ -55,6 +58,8 @@ class Scope(NamedTuple):
     """The fields of ResourceSpans other than scope_spans, encoded."""
     scope_head: bytes
     """The fields of ScopeSpans other than spans, encoded."""
+    attributes: frozenset[bytes]
+    """The scope's own, KeyValue wire bytes."""
 
 
 class Span(NamedTuple):
@@ -103,8 +108,14 @@ def links_in(raw_links: Sequence[bytes]) -> list[tuple[bytes, bytes]]:
     return [
         (link.trace_id, link.span_id)
         for link in parsed
-        if len(link.trace_id) == 16 and len(link.span_id) == 8
+        if are_link_ids(link.trace_id, link.span_id)
     ]
+
+
+def link_attributes_in(raw_links: Sequence[bytes]) -> Iterator[bytes]:
+    """Attributes, as KeyValue wire bytes, of the first links, from their wire bytes."""
+    for raw in raw_links[:_LINKS_PER_SPAN_MAX]:
+        yield from ShadowLink.FromString(raw).attributes
 
 
 class Alike(dict[bytes, bytes]):
@@ -127,11 +138,13 @@ class Scopes:
     def scope_of(self, resource_head: bytes, resource: bytes, scope_head: bytes) -> Scope:
         found = self._scopes.get((resource_head, scope_head))
         if found is None:
+            of_scope = ShadowScope.FromString(b"".join(ScopeSpans.FromString(scope_head).scope))
             if resource_head not in self._resources:
                 attributes = ShadowResource.FromString(resource).attributes
                 self._resources[resource_head] = service_of(attributes), frozenset(attributes)
             service, attributes_set = self._resources[resource_head]
-            found = Scope(service, key_name(service), attributes_set, resource_head, scope_head)
+            heads = resource_head, scope_head, frozenset(of_scope.attributes)
+            found = Scope(service, key_name(service), attributes_set, *heads)
             self._scopes[resource_head, scope_head] = found
         return found
 
@@ -166,7 +179,12 @@ def is_entry(kind: int, parent_span_id: bytes, flags: int) -> bool:
 
 def is_parent_remote(flags: int) -> bool:
     """Whether a span's flags say that its parent is known to be remote."""
-    return flags & _FLAGS_REMOTE_KNOWN_AND_TRUE == _FLAGS_REMOTE_KNOWN_AND_TRUE
+    return flags & _FLAGS_REMOTE == _FLAGS_REMOTE
+
+
+def is_parent_local(flags: int) -> bool:
+    """Whether a span's flags say that its parent is known to be of its own process."""
+    return flags & _FLAGS_REMOTE == _FLAGS_LOCAL
 
 
 def traces_data(spans: Iterable[Span]) -> bytes:

@@ -31,11 +31,18 @@ class Token(NamedTuple):
     name: str = ""
     """Whose it is, for those who list tokens."""
     made_unix_seconds: int = 0
+    expires_unix_seconds: int | None = None
+    """From then on it is good for nothing; None: it does not expire."""
 
     @property
     def id(self) -> str:
         """What it is called in lists, and by who revokes it; says nothing about the token's text."""
         return self.digest.hex()[:_ID_DIGITS]
+
+    def has_expired(self, now_unix_seconds: float) -> bool:
+        return (
+            self.expires_unix_seconds is not None and now_unix_seconds >= self.expires_unix_seconds
+        )
 
 
 def new_token_text() -> str:

@@ -9,15 +9,30 @@ from __future__ import annotations
 import sys
 
 if sys.version_info >= (3, 14):
-    from compression.zstd import ZstdCompressor, ZstdDecompressor, ZstdDict, ZstdError, train_dict
+    from compression.zstd import (
+        DecompressionParameter,
+        ZstdCompressor,
+        ZstdDecompressor,
+        ZstdDict,
+        ZstdError,
+        train_dict,
+    )
 else:
-    from backports.zstd import ZstdCompressor, ZstdDecompressor, ZstdDict, ZstdError, train_dict
+    from backports.zstd import (
+        DecompressionParameter,
+        ZstdCompressor,
+        ZstdDecompressor,
+        ZstdDict,
+        ZstdError,
+        train_dict,
+    )
 
 __all__ = [
     "ZstdCompressor",
     "ZstdDecompressor",
     "ZstdDict",
     "ZstdError",
+    "ZstdTooLong",
     "compress",
     "decompress",
     "train_dict",
@@ -33,16 +48,29 @@ def compress(raw: bytes) -> bytes:
     return _compressor.compress(raw, ZstdCompressor.FLUSH_FRAME)
 
 
-def decompress(frame: bytes, bytes_max: int, dictionary: ZstdDict | None = None) -> bytes:
+class ZstdTooLong(ZstdError):
+    """The content is longer than was allowed."""
+
+
+def decompress(
+    frame: bytes,
+    bytes_max: int,
+    dictionary: ZstdDict | None = None,
+    window_log_max: int | None = None,
+) -> bytes:
     """The content of exactly one frame.
 
-    Raises ZstdError if the frame is damaged, cut short, followed by anything, or holds more than `bytes_max`:
-    never allocates more than that, whatever size the frame declares.
+    Raises ZstdTooLong if it is more than `bytes_max`: never allocates more than that, whatever size the frame
+    declares. Raises ZstdError if the frame is damaged, cut short, followed by anything, or wants a window of more than
+    2 to the power of `window_log_max` bytes, if given.
     """
-    decompressor = ZstdDecompressor(zstd_dict=dictionary)
+    options: dict[int, int] = {}
+    if window_log_max:
+        options[DecompressionParameter.window_log_max] = window_log_max
+    decompressor = ZstdDecompressor(zstd_dict=dictionary, options=options)
     raw = decompressor.decompress(frame, bytes_max + 1)
     if len(raw) > bytes_max:
-        raise ZstdError(f"more than {bytes_max} bytes")
+        raise ZstdTooLong(f"more than {bytes_max} bytes")
     if not decompressor.eof:
         raise ZstdError("the frame is cut short")
     if decompressor.unused_data:

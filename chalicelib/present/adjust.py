@@ -1,6 +1,6 @@
 """What Jaeger's query service mends when a trace is read, unless it is asked for as stored.
 
-    span as JSON ──sort_collections──▶ (clocks) ──drop_empty_references, mend_address, Library──▶ span as it is shown
+    span as JSON ──sort_collections──▶ (clocks) ──mend_address, Library──▶ span as it is shown
 
 In place, span by span, each with a warning where something is lost. Shared ids and copies are mended before, in
 `jaeger.py`.
@@ -27,7 +27,6 @@ _LIBRARY_KEYS = frozenset(
     ]
 )
 MENDED_KEYS = _ADDRESS_KEYS | _LIBRARY_KEYS
-_NO_TRACE = "0" * 16
 _key_of = itemgetter("key")
 
 
@@ -109,12 +108,3 @@ def _address(tag: Json) -> Json:
         return tag
     text = str(IPv4Address(number & 0xFFFFFFFF))
     return {"key": tag["key"], "type": "string", "value": text}
-
-
-def drop_empty_references(span: Json) -> None:
-    """Those to no trace."""
-    references = span["references"]
-    if len(references) > 1 or (references and references[0]["traceID"] == _NO_TRACE):
-        kept = [each for each in references if each["traceID"] != _NO_TRACE]
-        span["references"] = kept
-        warn(span, *["Invalid span link removed"] * (len(references) - len(kept)))

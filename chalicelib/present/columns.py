@@ -18,7 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
 from chalicelib import config
 from chalicelib.errors import TooMuchAsked
 from chalicelib.model.attribute import key_and_text
-from chalicelib.model.ids import SPAN_ID_BYTES, TRACE_ID_BYTES
+from chalicelib.model.links import are_link_ids
 from chalicelib.model.shadow_pb2 import (
     Event,
     Link,
@@ -270,7 +270,7 @@ class _Links:
 
     def add(self, row: int, raw_links: Iterable[bytes]) -> None:
         for link in map(Link.FromString, raw_links):
-            if len(link.trace_id) == TRACE_ID_BYTES and len(link.span_id) == SPAN_ID_BYTES:
+            if are_link_ids(link.trace_id, link.span_id):
                 self._rows.append(row)
                 self._trace_ids += link.trace_id
                 self._span_ids += link.span_id

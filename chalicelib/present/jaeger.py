@@ -15,25 +15,26 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
-from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
-from chalicelib.model.attribute import plain_value
+from chalicelib.model.attribute import double_text, plain_value, string_form
 from chalicelib.model.span import CLIENT, KIND_NAMES, SERVER, STATUS_ERROR, UNSPECIFIED
-from chalicelib.model.wire import field
+from chalicelib.model.zipkin import SCOPE_NAME as ZIPKIN_SCOPE_NAME
 from chalicelib.present.adjust import (
     MENDED_KEYS,
     Library,
-    drop_empty_references,
     mend_address,
     sort_collections,
     warn,
 )
+from chalicelib.present.message import message_of
 from chalicelib.present.otlp_json import DECODED_MAX
 from chalicelib.present.skew import Timed, host_of, skews
 from chalicelib.present.stream import Array, Object, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
     from chalicelib.model.edges import CallCounts
     from chalicelib.model.span import Scope, Span
@@ -51,8 +52,14 @@ _REF_TYPE = "opentracing.ref_type"
 _DEBUG_KEY = "jaeger.debug"
 _SERVICE_NAME = "service.name"
 _TRACE_STATE_KEY = "w3c.tracestate"
-_TRACE_STATE_HEAD = field(1, _TRACE_STATE_KEY.encode())
-"""How its KeyValue begins."""
+_SCOPE_KEYS = ("otel.scope.name", "otel.scope.version")
+_TOLD_KEYS = frozenset(
+    [
+        *("span.kind", "error", "otel.status_code", "otel.status_description"),
+        *(_TRACE_STATE_KEY, *_SCOPE_KEYS),
+    ]
+)
+"""Of tags that may be told from a field: such a tag stands in place of an attribute of its key, not beside it."""
 
 
 def envelope(data: Any, errors: Sequence[Json] = ()) -> Json:
@@ -134,7 +141,6 @@ def _mended(
         sort_collections(span)
         if skew := skewed.get(place):
             _set_clock(stored, span, skew)
-        drop_empty_references(span)
         if writer.must_be_mended(stored):
             mend_address(span)
             library.move_from(span)
@@ -249,15 +255,8 @@ class _Writer:
 
     def span(self, stored: Span) -> Json:
         """A span as it is stored, but for shared ids."""
-        span = SpanMessage.FromString(stored.raw)
-        scope_tags = self._scope_tags.get(stored.scope.scope_head)
-        if scope_tags is None:
-            scope_tags = self._scope_tags[stored.scope.scope_head] = _scope_tags(stored.scope)
-        own_tags = map(self._tags.__getitem__, stored.attributes)
-        tags = [*scope_tags, *own_tags, *self._told_tags(stored, span)]
-        is_debug = not self._tags.debug.isdisjoint(stored.attributes)
-        if is_debug:
-            tags = [tag for tag in tags if tag["key"] != _DEBUG_KEY]
+        span = message_of(stored)
+        tags, is_debug = self._tags_of(stored, span)
         links = span.links if stored.raw_links else ()
         found = {
             "traceID": self.trace_id,
@@ -275,6 +274,24 @@ class _Writer:
             found["flags"] = flags
         return found
 
+    def _tags_of(self, stored: Span, span: SpanMessage) -> tuple[list[Json], bool]:
+        """Its tags, and whether it has the debug flag."""
+        of_scope = self._scope_tags.get(stored.scope.scope_head)
+        if of_scope is None:
+            of_scope = self._scope_tags[stored.scope.scope_head] = _scope_tags(stored.scope)
+        own = list(map(self._tags.__getitem__, stored.attributes))
+        told = self._told_tags(stored, span)
+        is_debug = False
+        if not self._tags.special.isdisjoint(stored.attributes):
+            own_keys = {tag["key"] for tag in own}
+            is_debug = _DEBUG_KEY in own_keys
+            if _is_of_zipkin(of_scope):
+                # Clew's word for where the span came from, and not that of the sender, who says it in tags.
+                of_scope = [tag for tag in of_scope if tag["key"] not in own_keys]
+            hidden = {_DEBUG_KEY, *[tag["key"] for tag in (*of_scope, *told)]}
+            own = [tag for tag in own if tag["key"] not in hidden]
+        return [*of_scope, *own, *told], is_debug
+
     def _told_tags(self, stored: Span, span: SpanMessage) -> list[Json]:
         if span.trace_state or span.HasField("status"):
             return _told_tags(stored, span)
@@ -290,8 +307,8 @@ class _Tags(dict[bytes, Json]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.debug: set[bytes] = set()
-        """Those that stand for a flag."""
+        self.special: set[bytes] = set()
+        """Those that stand for a flag, or whose key a field may be told by as well."""
         self.mended: set[bytes] = set()
         """Those with a key that is mended."""
 
@@ -299,8 +316,8 @@ class _Tags(dict[bytes, Json]):
         if len(self) >= DECODED_MAX:
             self.clear()
         found = self[raw] = _tag(KeyValue.FromString(raw))
-        if found["key"] == _DEBUG_KEY:
-            self.debug.add(raw)
+        if found["key"] == _DEBUG_KEY or found["key"] in _TOLD_KEYS:
+            self.special.add(raw)
         elif found["key"] in MENDED_KEYS:
             self.mended.add(raw)
         return found
@@ -314,14 +331,23 @@ def _references(trace_id: str, parent: bytes, links: Iterable[SpanMessage.Link])
         texts = {each.key: each.value.string_value for each in link.attributes}
         kind = "CHILD_OF" if texts.get(_REF_TYPE) == "child_of" else "FOLLOWS_FROM"
         of_trace = _trace_id(link.trace_id)
-        references.append({"refType": kind, "traceID": of_trace, "spanID": link.span_id.hex()})
+        reference = {"refType": kind, "traceID": of_trace, "spanID": link.span_id.hex()}
+        if parent == link.span_id and of_trace == trace_id:
+            # A link to the parent says of what type its reference is.
+            references[0] = reference
+        else:
+            references.append(reference)
     return references
 
 
 def _scope_tags(scope: Scope) -> list[Json]:
     told = ScopeSpans.FromString(scope.scope_head).scope
-    names = (("otel.scope.name", told.name), ("otel.scope.version", told.version))
+    names = zip(_SCOPE_KEYS, (told.name, told.version), strict=True)
     return [_text_tag(key, text) for key, text in names if text]
+
+
+def _is_of_zipkin(scope_tags: Sequence[Json]) -> bool:
+    return _text_tag(_SCOPE_KEYS[0], ZIPKIN_SCOPE_NAME) in scope_tags
 
 
 def _told_tags(stored: Span, span: SpanMessage) -> list[Json]:
@@ -336,8 +362,7 @@ def _told_tags(stored: Span, span: SpanMessage) -> list[Json]:
         tags.append(_text_tag("otel.status_code", "OK"))
     if span.status.message:
         tags.append(_text_tag("otel.status_description", span.status.message))
-    # Zipkin's spans, and some by hand, have it as an attribute as well.
-    if span.trace_state and not any(raw.startswith(_TRACE_STATE_HEAD) for raw in stored.attributes):
+    if span.trace_state:
         tags.append(_text_tag(_TRACE_STATE_KEY, span.trace_state))
     return tags
 
@@ -357,8 +382,7 @@ def _tag(attribute: KeyValue) -> Json:
     plain = plain_value(attribute.value)
     kind = _TYPES.get(type(plain))
     if kind is None:
-        text = plain if isinstance(plain, str) else "" if plain is None else _json_text(plain)
-        return _text_tag(attribute.key, text)
+        return _text_tag(attribute.key, string_form(attribute.value))
     return {"key": attribute.key, "type": kind, "value": _tag_value(plain)}
 
 
@@ -366,13 +390,9 @@ def _tag_value(plain: Any) -> Any:
     if isinstance(plain, bytes):
         return base64.b64encode(plain).decode()
     if isinstance(plain, float) and not math.isfinite(plain):
-        return str(plain)
+        return double_text(plain)
     is_unsafe = type(plain) is int and abs(plain) > _SAFE_INTEGER_MAX
     return str(plain) if is_unsafe else plain
-
-
-def _json_text(plain: Any) -> str:
-    return orjson.dumps(plain, default=lambda value: base64.b64encode(value).decode()).decode()
 
 
 def summary_json(summary: Summary, spans: Sequence[Span]) -> Json:

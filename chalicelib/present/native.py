@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.model.edges import EdgeKind
+from chalicelib.model.edges import EdgeKind, shown_edges
 from chalicelib.model.measure import SCALE, ZERO_BUCKET, Measure, quantiles_nano
 from chalicelib.model.names import OTHER_SERVICES
 from chalicelib.model.span import KIND_NAMES
@@ -183,9 +183,8 @@ def edges_json(answer: EdgesBetween) -> Json:
                 "exemplar_trace_id": edge.exemplar_trace_id.hex() or None,
             }
             for (caller, callee, kind), edge in sorted(
-                answer.edges.edges.items(), key=lambda item: item[0]
+                shown_edges(answer.edges).items(), key=lambda item: item[0]
             )
-            if edge.measure.calls
         ],
         "other": _figures(answer.edges.other, answer.seconds.end - answer.seconds.start)
         if answer.edges.other

@@ -308,6 +308,10 @@ _WAYS_TO_SHOW_A_TOKEN: Json = {
     "password": {"type": "http", "scheme": "basic", "description": "The token as the password."},
 }
 _FOR_EVERYONE: Json = {"security": []}
+_MAY_NOT_CHANGE = (
+    "The token has not the scope `configure`, a page of another origin asks, or there is neither a token "
+    "in a header of its own nor `X-Clew-Request: 1`."
+)
 
 
 def _get(summary: str, schema: str, parameters: list[Json], **statuses: str) -> Json:
@@ -324,7 +328,9 @@ def _get(summary: str, schema: str, parameters: list[Json], **statuses: str) -> 
                 "200": _json(summary, schema),
                 **{status.lstrip("_"): _json(text, "Error") for status, text in refused.items()},
                 "401": _json("A token is needed, or this one is not known.", "Error"),
-                "403": _json("The token has not the scope `read`.", "Error"),
+                "403": _json(
+                    "The token has not the scope `read`, or a page of another origin asks.", "Error"
+                ),
                 "413": _json("The answer is too large, or too much work: ask for less.", "Error"),
                 "500": _json("A fault of Clew's: its log says more.", "Error"),
                 "503": _json(
@@ -484,7 +490,7 @@ def document() -> Json:
                         "200": _json("As they now stand.", "Strategies"),
                         "400": _json("The document is wrong; the message says where.", "Error"),
                         "401": _json("A token is needed, or this one is not known.", "Error"),
-                        "403": _json("The token has not the scope `configure`.", "Error"),
+                        "403": _json(_MAY_NOT_CHANGE, "Error"),
                         "503": _json("The store is busy: try again, after Retry-After.", "Error"),
                     },
                 },
@@ -549,7 +555,7 @@ def document() -> Json:
                     "responses": {
                         "200": _json("The move, begun now or under way.", "Redrive"),
                         "401": _json("A token is needed, or this one is not known.", "Error"),
-                        "403": _json("The token has not the scope `configure`.", "Error"),
+                        "403": _json(_MAY_NOT_CHANGE, "Error"),
                         "500": _json("A fault of Clew's: its log says more.", "Error"),
                         "503": _json("The queue is busy: try again, after Retry-After.", "Error"),
                     },
@@ -565,8 +571,11 @@ def document() -> Json:
             "/health": {
                 "get": {
                     **_FOR_EVERYONE,
-                    "summary": "Whether this function answers.",
-                    "responses": {"200": _json("It does.", "Health")},
+                    "summary": "Whether this function, the queue and a table answer.",
+                    "responses": {
+                        "200": _json("They do.", "Health"),
+                        "503": _json("One does not; ask again, after Retry-After.", "Error"),
+                    },
                 }
             },
             "/": {

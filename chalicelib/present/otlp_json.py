@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
-from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
+from chalicelib.model.attribute import double_text
+from chalicelib.present.message import message_of
 from chalicelib.present.stream import Array, Object, plain
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         InstrumentationScope,
     )
     from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
     from chalicelib.model.span import Span
 
@@ -121,7 +123,7 @@ class _Attributes(dict[bytes, Json]):
 
 
 def _span(stored: Span, attributes: _Attributes) -> Json:
-    span = SpanMessage.FromString(stored.raw)
+    span = message_of(stored)
     found: Json = {"traceId": span.trace_id.hex(), "spanId": span.span_id.hex()}
     return _with(
         found,
@@ -205,8 +207,4 @@ def _value(value: AnyValue) -> Json:
 
 
 def _double(value: float) -> float | str:
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    return value
+    return value if math.isfinite(value) else double_text(value)

@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
-from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
 from chalicelib.model import zipkin as model
 from chalicelib.model.attribute import key_and_text, string_form
+from chalicelib.model.edges import EdgeKind
 from chalicelib.model.peers import peer_of
 from chalicelib.model.span import CALLER_KINDS, INTERNAL, KIND_NAMES, STATUS_ERROR
+from chalicelib.present.message import message_of
 from chalicelib.present.otlp_json import DECODED_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
     from chalicelib.model.edges import CallCounts
     from chalicelib.model.span import Scope, Span
@@ -48,6 +50,9 @@ class _Shared(NamedTuple):
     is_zipkin: bool
     local_endpoint: Json
     tags: dict[str, str]
+    """Of the resource."""
+    scope_tags: dict[str, str]
+    """What tells of the scope's fields."""
 
 
 class _Writer:
@@ -60,16 +65,16 @@ class _Writer:
     def span(self, span: Span) -> Json:
         shared = self._shared.get(span.scope) or self._of_scope(span.scope)
         texts = [self._text(raw) for raw in span.attributes]
-        message = SpanMessage.FromString(span.raw)
+        message = message_of(span)
         found: Json = {"traceId": trace_id_text(span.trace_id)}
         if span.parent_span_id:
             found["parentId"] = span.parent_span_id.hex()
         found["id"] = span.span_id.hex()
-        if kind := _KINDS[span.kind]:
+        own, tags = _split(texts) if shared.is_zipkin else ({}, dict(texts))
+        if (kind := _KINDS[span.kind]) and model.NO_KIND not in own:
             found["kind"] = kind
         if span.name:
             found["name"] = span.name.lower()
-        own, tags = _split(texts) if shared.is_zipkin else ({}, dict(texts))
         if span.start_time_unix_nano and model.NO_TIMESTAMP not in own:
             found["timestamp"] = span.start_time_unix_nano // _MICRO_NANO
         if span.duration_nano:
@@ -84,7 +89,7 @@ class _Writer:
             remote = _remote(span, tags)
             annotations = [(event.time_unix_nano, _event_text(event)) for event in message.events]
             own = {model.DEBUG: tags.pop(_JAEGER_DEBUG)} if _JAEGER_DEBUG in tags else {}
-            tags = {**shared.tags, **tags, **_told_tags(span, message)}
+            tags = {**shared.tags, **tags, **shared.scope_tags, **_told_tags(span, message)}
             if not span.is_error:
                 # It would be one for Zipkin, of whatever value.
                 tags.pop("error", None)
@@ -116,10 +121,10 @@ class _Writer:
         if not is_zipkin:
             of_resource[model.SERVICE_NAME] = scope.service
         local = _endpoint(of_resource, model.SERVICE_NAME, model.LOCAL_KEYS)
-        tags = {**of_resource, **{key: name for key, name in names.items() if name}}
         for key in (model.SERVICE_NAME, *model.LOCAL_KEYS):
-            tags.pop(key, None)
-        found = self._shared[scope] = _Shared(is_zipkin, local, tags)
+            of_resource.pop(key, None)
+        scope_tags = {key: name for key, name in names.items() if name}
+        found = self._shared[scope] = _Shared(is_zipkin, local, of_resource, scope_tags)
         return found
 
 
@@ -238,9 +243,11 @@ def _annotations(found: Iterable[tuple[int, str]]) -> list[Json]:
 
 
 def links_json(counts: CallCounts) -> list[Json]:
-    """Dependency links of edges, of whatever kind, by lower-cased names."""
+    """Dependency links of edges, of all kinds that Zipkin's linker knows, by lower-cased names."""
     sums: dict[tuple[str, str], tuple[int, int]] = {}
-    for (caller, callee, _), (calls, errors) in counts.items():
+    for (caller, callee, kind), (calls, errors) in counts.items():
+        if kind == EdgeKind.PARENT:
+            continue
         pair = caller.lower(), callee.lower()
         before = sums.get(pair, (0, 0))
         sums[pair] = before[0] + calls, before[1] + errors

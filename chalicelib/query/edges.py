@@ -22,7 +22,7 @@ from chalicelib.store.layout import Level, edges_partition
 from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.shard import ShardView, read_consistently
 from chalicelib.store.targets import EDGES_NAME, call_counts_in, edges_in
-from chalicelib.summarise.join import NewHalves, added_edges, known_among
+from chalicelib.summarise.join import NewHalves, added_edges, known_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -191,5 +191,5 @@ def _unfolded(
     if messages:
         new = NewHalves(messages, now_unix_seconds)
         waiting = remembered.waiting(store, shard, view.state, traces_of(new.keys))
-        known = known_among(waiting, new.keys)
+        known = known_for(waiting, new)
         yield from added_edges(known, new, config.PENDING_WINDOW_SECONDS).items()

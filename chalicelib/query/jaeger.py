@@ -12,10 +12,11 @@ from chalicelib.errors import InvalidQuery, TooMuchAsked
 from chalicelib.model.ids import trace_id_from_text
 from chalicelib.query.parameters import (
     TIME_NANO_MAX,
+    UNITS_NANO,
     Range,
     Search,
     checked_text,
-    duration_nano,
+    exact,
     time_nano,
 )
 
@@ -32,6 +33,11 @@ _DAY_MILLISECONDS = 86_400_000
 _HOUR_MILLISECONDS = 3_600_000
 _TAGS_MAX = 20
 _INTEGER = re.compile(r"\d{1,19}", re.ASCII)
+_DURATION_CHARACTERS_MAX = 500
+_DURATION_MAX_NANO = 2**63 - 1
+"""Of Go's time.Duration."""
+_DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h|d)", re.ASCII)
+_DURATION = re.compile(rf"[+-]?(?:{_DURATION_PART.pattern})+", re.ASCII)
 _KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
 _KIND_KEY = "span.kind"
 """OpenTelemetry has a field for it, and no tag."""
@@ -71,7 +77,7 @@ def question_v3(parameters: Parameters) -> Question:
         raise InvalidQuery("query.startTimeMin and query.startTimeMax are required")
     durations = [_query(parameters, name) for name in ("durationMin", "durationMax")]
     low, high = (
-        duration_nano(text, f"query.{name}") if text else None
+        _bound_nano(text, f"query.{name}")
         for name, text in zip(("durationMin", "durationMax"), durations, strict=True)
     )
     depth = _query(parameters, "searchDepth") or _first(parameters, "query.num_traces")
@@ -234,8 +240,36 @@ def _query(parameters: Parameters, name: str) -> str:
 
 
 def _duration(parameters: Parameters, name: str) -> int | None:
-    text = _first(parameters, name)
-    return duration_nano(text, name) if text else None
+    return _bound_nano(_first(parameters, name), name)
+
+
+def _bound_nano(text: str, name: str) -> int | None:
+    """A bound of durations; None for none, which is what Jaeger takes 0 for. Raises InvalidQuery."""
+    return (go_duration_nano(text, name) or None) if text else None
+
+
+def go_duration_nano(text: str, name: str) -> int:
+    """Nanoseconds of a duration as Go writes it, such as `250ms`, `1h2m`, `.5s`, `-1µs` or `0`; days are taken too.
+
+    Source: Go, time.ParseDuration. Raises InvalidQuery.
+    """
+    # A `+` that nobody percent-encoded arrives as a space.
+    text = f"+{text[1:]}" if text[:1] == " " else text
+    unsigned = text[1:] if text[:1] in ("+", "-") else text
+    if unsigned == "0":
+        return 0
+    is_duration = len(text) <= _DURATION_CHARACTERS_MAX and _DURATION.fullmatch(text)
+    parts = _DURATION_PART.findall(unsigned) if is_duration else []
+    if not parts:
+        raise InvalidQuery(
+            f"unable to parse param '{name}': time: invalid duration {text[:50]!r}; "
+            "such are 250ms, 1.5s, 1h2m",
+            name,
+        )
+    total = sum(exact(f"0{number}", UNITS_NANO[unit]) for number, unit in parts)
+    if total > _DURATION_MAX_NANO:
+        raise InvalidQuery(f"{name} is longer than any span", name)
+    return -total if text[0] == "-" else total
 
 
 def _integer(parameters: Parameters, name: str, default: int) -> int:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SECOND_NANO = 10**9
 TIME_NANO_MAX = 2**64 - 1
 _HOUR_NANO = 3_600 * SECOND_NANO
-_UNITS_NANO = {
+UNITS_NANO = {
     "ns": 1,
     "us": 10**3,
     "µs": 10**3,
@@ -32,7 +32,8 @@ _UNIX_SECONDS = re.compile(r"\d{1,11}(\.\d{1,9})?", re.ASCII)
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
-_TEXT_CHARACTERS_MAX = 1_024
+_TEXT_CHARACTERS_MAX = 8_192
+"""API Gateway takes 10,240 bytes of request line and headers: what is asked for as it was sent must fit."""
 _ATTRIBUTES_MAX = 20
 
 
@@ -106,6 +107,11 @@ class Parameters:
             )
         return int(text)
 
+    def listed_range(self, now_nano: int) -> Range:
+        """`start` and `end` of a list of names: where they are absent, all that is kept, as `listed_range` has it."""
+        kept = self.time_range(now_nano, config.RETENTION_SECONDS * SECOND_NANO)
+        return kept if self.text("end") else Range(kept.start, listed_range(now_nano).end)
+
     def time_range(self, now_nano: int, default_nano: int = _HOUR_NANO) -> Range:
         """`start` and `end`: an absent end is now, an absent start `default_nano` before the end."""
         end_text, start_text = self.text("end"), self.text("start")
@@ -125,6 +131,14 @@ class Parameters:
                 raise InvalidQuery(f"attribute must be key=value, not {text[:100]!r}", "attribute")
             found.append((key, value))
         return found
+
+
+def listed_range(now_nano: int) -> Range:
+    """What a list of names is of: the retention of spans, and what clocks that are ahead have sent."""
+    return Range(
+        max(0, now_nano - config.RETENTION_SECONDS * SECOND_NANO),
+        now_nano + 1 + config.CLOCK_AHEAD_SECONDS * SECOND_NANO,
+    )
 
 
 def checked_text(value: str, name: str) -> str:
@@ -149,13 +163,13 @@ def duration_nano(text: str, name: str) -> int:
         raise InvalidQuery(
             f"{name} must be a duration such as 250ms or 1.5s, not {text[:50]!r}", name
         )
-    total = sum(_exact(part[1], _UNITS_NANO[part[2]]) for part in parts)
+    total = sum(exact(part[1], UNITS_NANO[part[2]]) for part in parts)
     if total > TIME_NANO_MAX:
         raise InvalidQuery(f"{name} is longer than any span", name)
     return total
 
 
-def _exact(number: str, unit_nano: int) -> int:
+def exact(number: str, unit_nano: int) -> int:
     """Decimal text times a unit, without the error of floating point."""
     whole, _, fraction = number.partition(".")
     return int(whole) * unit_nano + int((fraction + "0" * 18)[:18]) * unit_nano // 10**18
@@ -163,7 +177,7 @@ def _exact(number: str, unit_nano: int) -> int:
 
 def time_nano(text: str, name: str) -> int:
     """Nanoseconds since the epoch of RFC 3339 or Unix seconds. Raises InvalidQuery."""
-    nano = _exact(text, SECOND_NANO) if _UNIX_SECONDS.fullmatch(text) else _rfc3339_nano(text, name)
+    nano = exact(text, SECOND_NANO) if _UNIX_SECONDS.fullmatch(text) else _rfc3339_nano(text, name)
     if not 0 <= nano <= TIME_NANO_MAX:
         raise InvalidQuery(f"{name} must lie between 1970 and 2554", name)
     return nano

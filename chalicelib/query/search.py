@@ -20,7 +20,13 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 from chalicelib import config
 from chalicelib.budget import Held
 from chalicelib.errors import InvalidQuery
-from chalicelib.model.attribute import attribute_hash, key_and_text, link_hash
+from chalicelib.model.attribute import (
+    attribute_hash,
+    double_spelling,
+    has_double,
+    key_and_text,
+    link_hash,
+)
 from chalicelib.model.names import OTHER_SERVICES, is_cut, is_named, key_name, may_stand_for_others
 from chalicelib.query.read_ahead import THREADS, ReadAhead
 from chalicelib.query.services import hours_of_services
@@ -31,7 +37,7 @@ from chalicelib.store.search_row import HOUR_NANO, duration_step
 from chalicelib.store.traces import begun, read_rows, searched_trace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from chalicelib.model.span import Span
     from chalicelib.query.parameters import Search
@@ -111,10 +117,9 @@ class Conditions:
         self._search = search
         self._service = key_name(search.service) if search.service else None
         self._span_name = key_name(search.span_name) if search.span_name else None
-        self._attributes = [(key.encode(), text.encode()) for key, text in search.attributes]
-        self._hashes = [attribute_hash(key, text) for key, text in self._attributes]
-        if search.link:
-            self._hashes.append(link_hash(search.link))
+        self._attributes = [WantedAttribute.of(*each) for each in search.attributes]
+        self._pairs = {each.pair for each in self._attributes}
+        self._link_hash = link_hash(search.link) if search.link else None
         self._min_step = duration_step(search.min_duration_nano or 0)
 
     def want_service(self, service: str) -> bool:
@@ -147,7 +152,10 @@ class Conditions:
         return (
             self._may_name(names)
             and (has_error or not self._search.only_errors)
-            and all(has_hash(row, each, only_longest=only_longest) for each in self._hashes)
+            and all(each.may_be_in(row, only_longest=only_longest) for each in self._attributes)
+            and (
+                self._link_hash is None or has_hash(row, self._link_hash, only_longest=only_longest)
+            )
         )
 
     def _may_name(self, span_names: frozenset[str]) -> bool:
@@ -180,8 +188,11 @@ class Conditions:
     def _has_attributes(self, span: Span) -> bool:
         if not self._attributes:
             return True
-        there = {key_and_text(raw) for raw in (*span.attributes, *span.scope.resource_attributes)}
-        return there.issuperset(self._attributes)
+        attributes = (*span.attributes, *span.scope.resource_attributes)
+        left = self._pairs.difference(map(key_and_text, attributes))
+        return not left or all(
+            each.is_double_of(attributes) for each in self._attributes if each.pair in left
+        )
 
 
 def has_hash(row: SearchRow, wanted: int, *, only_longest: bool = False) -> bool:
@@ -190,6 +201,31 @@ def has_hash(row: SearchRow, wanted: int, *, only_longest: bool = False) -> bool
         return False
     names = row.names_of_common_hashes.get(wanted) if only_longest else None
     return names is None or row.longest_span_name in names
+
+
+class WantedAttribute(NamedTuple):
+    """A key and the string form of its value, and that of the double that this text spells in another way."""
+
+    pair: tuple[bytes, bytes]
+    double: tuple[bytes, bytes] | None
+    hash: int
+    double_hash: int
+
+    @classmethod
+    def of(cls, key: str, text: str) -> WantedAttribute:
+        pair = key.encode(), text.encode()
+        spelling = double_spelling(text)
+        double = None if spelling is None else (pair[0], spelling.encode())
+        return cls(pair, double, attribute_hash(*pair), attribute_hash(*(double or pair)))
+
+    def may_be_in(self, row: SearchRow, *, only_longest: bool = False) -> bool:
+        return has_hash(row, self.hash, only_longest=only_longest) or (
+            self.double is not None and has_hash(row, self.double_hash, only_longest=only_longest)
+        )
+
+    def is_double_of(self, attributes: Iterable[bytes]) -> bool:
+        """Whether one of these attributes (KeyValue wire bytes) is the double that is spelt in another way."""
+        return self.double is not None and has_double(attributes, *self.double)
 
 
 class Hit(NamedTuple, Generic[Answer]):

@@ -1,4 +1,4 @@
-"""Jaeger's tags: a search looks for them on a span, its resource and its events, and all of them on one span.
+"""Jaeger's tags: a search looks for them on a span, its resource, scope, events and links; all of them on one span.
 
 A tag of which OpenTelemetry has a field (status, scope, trace state) is looked for there too: it is shown as a tag.
 Source: jaeger, internal/storage/v2/memory/tenant.go (validSpan).
@@ -6,14 +6,14 @@ Source: jaeger, internal/storage/v2/memory/tenant.go (validSpan).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
-from chalicelib.model.attribute import EVENT_KEY, attribute_hash, key_and_text
-from chalicelib.model.span import STATUS_OK
-from chalicelib.query.search import Conditions, has_hash
+from chalicelib.model.attribute import EVENT_KEY, key_and_text
+from chalicelib.model.span import STATUS_OK, link_attributes_in
+from chalicelib.query.search import Conditions, WantedAttribute
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,12 +37,6 @@ _FIELD_KEYS = frozenset(
 _ERROR_PAIRS = ((b"error", b"true"), *((key.encode(), b"ERROR") for key in _STATUS_KEYS))
 
 
-class _Wanted(NamedTuple):
-    pair: Pair
-    hash: int
-    may_be_field: bool
-
-
 class TagConditions:
     """A search's own conditions, and tags, on one span."""
 
@@ -50,7 +44,8 @@ class TagConditions:
         self._others = Conditions(search)
         self._wanted = [_wanted(tag) for tag in tags]
         self._pairs = {each.pair for each in self._wanted}
-        self._may_be_fields = {each.pair for each in self._wanted if each.may_be_field}
+        self._doubles = [each for each in self._wanted if each.double]
+        self._may_be_fields = set(filter(_may_be_field, self._pairs))
 
     def want_service(self, service: str) -> bool:
         return self._others.want_service(service)
@@ -66,38 +61,54 @@ class TagConditions:
 
     def _has_tags(self, span: Span) -> bool:
         # What is cheap to see comes first.
-        attributes = (*span.attributes, *span.scope.resource_attributes)
+        scope = span.scope
+        attributes = (*span.attributes, *scope.resource_attributes, *scope.attributes)
         left = self._pairs.difference(map(key_and_text, attributes))
         if left:
             left.difference_update(_event_pairs(span))
+        if left and span.raw_links:
+            left.difference_update(map(key_and_text, link_attributes_in(span.raw_links)))
+        if left and self._doubles:
+            attributes = (*attributes, *_attributes_of_parts(span))
+            left -= {each.pair for each in self._doubles if each.is_double_of(attributes)}
         if not left or not left.issubset(self._may_be_fields):
             return not left
         return left.issubset(_fields(span))
 
 
-def _wanted(tag: Tag) -> _Wanted:
+def _wanted(tag: Tag) -> WantedAttribute:
     key, text = tag
     # People write `True`, and `error` for the status.
     if key == _ERROR:
         text = text.lower()
     elif key in _STATUS_KEYS:
         text = text.upper()
-    pair = key.encode(), text.encode()
-    return _Wanted(pair, attribute_hash(*pair), key in _FIELD_KEYS)
+    return WantedAttribute.of(key, text)
 
 
-def _may_be_in(row: SearchRow, wanted: _Wanted, *, only_longest: bool) -> bool:
-    # Older rows know of no events, and none knows of fields but of errors.
-    if not row.has_event_hashes or has_hash(row, wanted.hash, only_longest=only_longest):
+def _may_be_field(pair: Pair) -> bool:
+    return pair[0].decode() in _FIELD_KEYS
+
+
+def _may_be_in(row: SearchRow, wanted: WantedAttribute, *, only_longest: bool) -> bool:
+    # Older rows know not of all, and none knows of fields but of errors.
+    if not row.has_all_hashes or wanted.may_be_in(row, only_longest=only_longest):
         return True
     has_error = row.longest_has_error if only_longest else row.has_error
-    return wanted.may_be_field and (has_error or wanted.pair not in _ERROR_PAIRS)
+    return _may_be_field(wanted.pair) and (has_error or wanted.pair not in _ERROR_PAIRS)
 
 
 def _event_pairs(span: Span) -> Iterator[Pair]:
     for name, attributes in span.events:
         yield EVENT_KEY, name.encode()
         yield from map(key_and_text, attributes)
+
+
+def _attributes_of_parts(span: Span) -> Iterator[bytes]:
+    """Of its events and links, KeyValue wire bytes."""
+    for _, attributes in span.events:
+        yield from attributes
+    yield from link_attributes_in(span.raw_links)
 
 
 def _fields(span: Span) -> set[Pair]:

@@ -127,11 +127,13 @@ def traces_by_id(
 
     Raises TooMuchAsked once there are more spans, in all of them, than an answer can hold.
     """
+    budget = budget_of(store)
     with ReadAhead(lambda trace_id: begun(store, trace_id)) as ahead:
         for place, trace_id in enumerate(trace_ids):
+            budget.check()
             items = ahead.of(trace_id, trace_ids[place + 1 : place + THREADS])
             chunks = chunks_in(store, items, now_unix_seconds)
-            yield trace_id, in_order(_held(chunks, budget_of(store), "trace_id"))
+            yield trace_id, in_order(_held(chunks, budget, "trace_id"))
 
 
 def _held(chunks: Iterable[StoredChunk], budget: Budget, parameter: str) -> list[Span]:

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib import config
 from chalicelib.errors import InvalidQuery
-from chalicelib.model.attribute import attribute_hash
 from chalicelib.model.ids import trace_id_from_text
-from chalicelib.model.names import is_named
+from chalicelib.model.names import key_name, may_stand_for_others, statistics_name
 from chalicelib.query.parameters import TIME_NANO_MAX, Range, Search
-from chalicelib.query.search import has_hash
+from chalicelib.query.search import WantedAttribute
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from chalicelib.model.span import Span
     from chalicelib.store.search_row import SearchRow
 
     Parameters = Mapping[str, Sequence[str]]
@@ -47,12 +46,16 @@ RowCondition = Callable[["SearchRow"], bool]
 _HAS_ERROR: RowCondition = attrgetter("has_error")
 
 
-class Question(NamedTuple):
-    """What is asked for; "" and None ask for nothing."""
+Spellings = frozenset[str]
+"""Of a name that is asked for, lower-cased: as it is, and as a list has it where it is long; none ask for nothing."""
 
-    service: str
-    remote_service: str
-    span_name: str
+
+class Question(NamedTuple):
+    """What is asked for; None asks for nothing."""
+
+    service: Spellings
+    remote_service: Spellings
+    span_name: Spellings
     terms: dict[str, str]
     """Tag key → value, or key of a tag or value of an annotation → ""."""
     min_duration: int | None
@@ -80,12 +83,11 @@ class Question(NamedTuple):
 
         `told_tags` begin the keys of tags that are no attributes.
         """
-        hashes = [
-            attribute_hash(key.encode(), value.encode())
+        conditions: list[RowCondition] = [
+            WantedAttribute.of(key, value).may_be_in
             for key, value in self.terms.items()
             if value and not key.startswith(told_tags)
         ]
-        conditions: list[RowCondition] = [partial(has_hash, wanted=each) for each in hashes]
         if self.min_duration is not None:
             conditions.append(self._may_have_duration)
         if self.span_name:
@@ -95,8 +97,9 @@ class Question(NamedTuple):
         return conditions
 
     def _may_have_name(self, row: SearchRow) -> bool:
+        wanted = self.span_name
         return any(
-            _may_be(name, self.span_name) or is_named(name.lower(), self.span_name)
+            _may_be(name, wanted) or not wanted.isdisjoint(_listed_as(name, wanted))
             for name in row.span_names
         )
 
@@ -113,24 +116,31 @@ class Question(NamedTuple):
         first, last = self.first_timestamp, self.last_timestamp
         return any(first <= start // _MICRO_NANO <= last for start in starts_unix_nano)
 
-    def asks_for(self, trace: Iterable[Mapping[str, Any]]) -> bool:
-        """Whether a trace, as Zipkin's JSON has its spans, is asked for. Goes through it once."""
+    def asks_for(self, trace: Iterable[Mapping[str, Any]], stored: Iterable[Span]) -> bool:
+        """Whether a trace, as Zipkin's JSON has its spans, is asked for; `stored` are the same spans.
+
+        Goes through them once.
+        """
         first_root = earliest = 0
-        terms = set(self.terms.items())
-        is_there = has_name = has_remote = has_duration = False
-        for span in trace:
+        terms = {term: WantedAttribute.of(*term) for term in self.terms.items()}
+        is_there = has_duration = False
+        has_name, has_remote = not self.span_name, not self.remote_service
+        for span, of_span in zip(trace, stored, strict=True):
             if timestamp := span.get("timestamp", 0):
                 earliest = min(earliest or timestamp, timestamp)
                 if not first_root and "parentId" not in span:
                     first_root = timestamp
-            if self.service not in ("", span.get("localEndpoint", {}).get("serviceName")):
+            if not self._has_service(span, of_span):
                 continue
             is_there = True
             if terms:
-                terms = {term for term in terms if not _has(span, *term)}
-            has_name = has_name or self._has_name(span.get("name", ""))
-            remote = span.get("remoteEndpoint", {}).get("serviceName")
-            has_remote = has_remote or self.remote_service in ("", remote)
+                terms = {
+                    term: wanted
+                    for term, wanted in terms.items()
+                    if not (_has(span, *term) or _has_double(of_span, wanted))
+                }
+            has_name = has_name or self._has_name(of_span)
+            has_remote = has_remote or self._has_remote(span)
             has_duration = has_duration or self._has_duration(span.get("duration", 0))
         # A trace's time is its root's, else that of its earliest span; 0 if no span has one.
         is_in_range = (
@@ -138,8 +148,19 @@ class Question(NamedTuple):
         )
         return is_in_range and is_there and not terms and has_name and has_remote and has_duration
 
-    def _has_name(self, name: str) -> bool:
-        return self.span_name in ("", name) or is_named(name, self.span_name)
+    def _has_service(self, span: Mapping[str, Any], stored: Span) -> bool:
+        return (
+            not self.service
+            or _name_of(span, "localEndpoint") in self.service
+            or stored.scope.service_key.lower() in self.service
+        )
+
+    def _has_name(self, stored: Span) -> bool:
+        return not self.span_name.isdisjoint(_listed_as(stored.name, self.span_name))
+
+    def _has_remote(self, span: Mapping[str, Any]) -> bool:
+        name = _name_of(span, "remoteEndpoint")
+        return not self.remote_service.isdisjoint({name, key_name(name).lower()})
 
     def _has_duration(self, duration: int) -> bool:
         low, high = self.min_duration, self.max_duration
@@ -171,8 +192,28 @@ class Candidates:
         return True
 
 
-def _may_be(indexed: str, wanted: str) -> bool:
-    return len(indexed) > _SHORT_NAME_CHARACTERS or indexed.lower() == wanted
+def spellings(name: str) -> Spellings:
+    """What a name that is asked for may be listed as; none of no name."""
+    lower = name.lower()
+    return frozenset({lower, key_name(name).lower(), key_name(lower)}) if name else frozenset()
+
+
+def _listed_as(name: str, wanted: Spellings) -> set[str]:
+    """A span's name as it is sent, and as it is listed."""
+    found = {name.lower(), key_name(name).lower()}
+    # Short names show no id of others.
+    return (
+        found | {statistics_name(name).lower()} if any(map(may_stand_for_others, wanted)) else found
+    )
+
+
+def _name_of(span: Mapping[str, Any], endpoint: str) -> str:
+    name: str = span.get(endpoint, {}).get("serviceName", "")
+    return name
+
+
+def _may_be(indexed: str, wanted: Spellings) -> bool:
+    return len(indexed) > _SHORT_NAME_CHARACTERS or indexed.lower() in wanted
 
 
 def _has(span: Mapping[str, Any], key: str, value: str) -> bool:
@@ -180,6 +221,12 @@ def _has(span: Mapping[str, Any], key: str, value: str) -> bool:
     if value:
         return bool(tags.get(key) == value)
     return key in tags or any(each["value"] == key for each in span.get("annotations", ()))
+
+
+def _has_double(stored: Span, wanted: WantedAttribute) -> bool:
+    return wanted.double is not None and wanted.is_double_of(
+        (*stored.attributes, *stored.scope.resource_attributes)
+    )
 
 
 def question_of(parameters: Parameters, now_nano: int) -> Question:
@@ -190,11 +237,11 @@ def question_of(parameters: Parameters, now_nano: int) -> Question:
     for name, value in (("endTs", end), ("limit", limit), ("lookback", lookback)):
         if value <= 0:
             raise InvalidQuery(f"{name} <= 0", name)
-    span_name = first(parameters, "spanName").lower()
+    span_name = first(parameters, "spanName")
     return Question(
-        first(parameters, "serviceName").lower(),
-        first(parameters, "remoteServiceName").lower(),
-        "" if span_name == "all" else span_name,
+        spellings(first(parameters, "serviceName")),
+        spellings(first(parameters, "remoteServiceName")),
+        spellings("" if span_name.lower() == "all" else span_name),
         terms_of(first(parameters, "annotationQuery")),
         *_durations(parameters),
         max(0, end - lookback) * _MICRO_NANO,

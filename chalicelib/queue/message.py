@@ -4,8 +4,9 @@
                                                 attribute "payload" (Binary): one zstd frame
 
 The body is for people; the payload travels as raw bytes in a binary attribute, for base64 in the body would cost
-a third more. The identity of a message is the digest of its *uncompressed* payload: a client that sends the same
-bytes again makes the same digest, whatever happened to the first copy.
+a third more. The identity of a message is the digest of its *uncompressed* payload as it came: a client that sends the
+same bytes again makes the same digest, whatever happened to the first copy, and whatever was taken out of it since. A
+payload that is not what came (redaction) has a proof after it that it belongs to the digest.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 DIGEST_BYTES = 32
 PAYLOAD_ATTRIBUTE = "payload"
+_PROOF_HEAD = b"\x7a\x20"
+"""Tag and length of field 15 of TracesData, 32 bytes, which OTLP does not have: a reader that knows it not skips it."""
+PROOF_BYTES = len(_PROOF_HEAD) + DIGEST_BYTES
 MESSAGE_SPANS_MAX = 1_000_000
 _UNIX_SECONDS_END = 2**34
 """The year 2514: far beyond any clock, and an expiry made of it is still a number that DynamoDB takes."""
@@ -42,17 +46,31 @@ class Message(NamedTuple):
 
 
 def digest_of(tenant: str, payload: bytes) -> bytes:
-    """SHA-256 over tenant, format version and the uncompressed normalised payload."""
+    """SHA-256 over tenant, format version and the uncompressed normalised payload, before redaction."""
     return hashlib.sha256(b"clew\0%d\0%b\0" % (FORMAT_VERSION, tenant.encode()) + payload).digest()
 
 
+def _proof_of(digest: bytes, redacted: bytes) -> bytes:
+    """What follows a redacted payload: that it was made of what the digest was made of."""
+    return _PROOF_HEAD + hashlib.sha256(b"clew redacted\0%b" % digest + redacted).digest()
+
+
 def message_from_payload(
-    tenant: str, payload: bytes, span_count: int, received_unix_seconds: int
+    tenant: str,
+    payload: bytes,
+    span_count: int,
+    received_unix_seconds: int,
+    redacted: bytes | None = None,
 ) -> Message:
-    """The message that carries `payload` (TracesData bytes, at most `MESSAGE_PAYLOAD_BYTES_MAX`)."""
-    return Message(
-        digest_of(tenant, payload), span_count, received_unix_seconds, zstd.compress(payload)
-    )
+    """The message whose identity is of `payload` (TracesData bytes, at most `MESSAGE_PAYLOAD_BYTES_MAX`).
+
+    It carries `redacted` instead, which is as long at most, if that is given and another.
+    """
+    digest = digest_of(tenant, payload)
+    carried = payload
+    if redacted is not None and redacted != payload:
+        carried = redacted + _proof_of(digest, redacted)
+    return Message(digest, span_count, received_unix_seconds, zstd.compress(carried))
 
 
 def body_of(message: Message) -> str:
@@ -93,14 +111,17 @@ def message_from_parts(body: str, frame: bytes | None) -> Message:
 
 
 def payload_of(tenant: str, message: Message, bytes_max: int) -> bytes:
-    """The uncompressed payload, checked against the digest.
+    """The uncompressed payload, checked against the digest, or against the proof after it if it was redacted.
 
     Raises InvalidPayload if the frame is damaged, too large, or not what the digest was made of.
     """
     try:
-        payload = zstd.decompress(message.frame, bytes_max)
+        payload = zstd.decompress(message.frame, bytes_max + PROOF_BYTES)
     except zstd.ZstdError as error:
         raise InvalidPayload(f"the payload is not one zstd frame: {error}") from error
-    if digest_of(tenant, payload) != message.digest:
+    if len(payload) <= bytes_max and digest_of(tenant, payload) == message.digest:
+        return payload
+    redacted, proof = payload[:-PROOF_BYTES], payload[-PROOF_BYTES:]
+    if proof != _proof_of(message.digest, redacted):
         raise InvalidPayload("the payload is not what its digest was made of")
-    return payload
+    return redacted

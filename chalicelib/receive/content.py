@@ -16,9 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _GZIP, _ZLIB, _RAW_DEFLATE = 31, 15, -15
 """zlib's window bits for each container."""
-_KNOWN_CODINGS = {"", "identity", "gzip", "x-gzip", "deflate"}
+_DEFLATE_CODINGS = ("deflate", "zlib")
+"""The second is the Collector's name for it."""
+_KNOWN_CODINGS = {"", "identity", "gzip", "x-gzip", *_DEFLATE_CODINGS}
+_MEMBERS_MAX = 1_024
+"""Of a gzip file. Senders write one; tools that compress in parallel, one for each 64 KB and more."""
+_STEP_BYTES_MIN, _STEP_BYTES_MAX = 1_024, 262_144
+_ZSTD_WINDOW_LOG_MAX = 24
+"""16 MB, which is what a body may have; a decoder holds that much."""
 
 
 class Encoding(Enum):
@@ -36,6 +44,8 @@ def media_type_of(headers: Mapping[str, str]) -> str:
 def encoding_of(headers: Mapping[str, str], body: bytes) -> Encoding:
     """The encoding of a request. Without a Content-Type, a body that begins with `{` is JSON.
 
+    text/plain is what `navigator.sendBeacon` says of a string: what begins as JSON does is taken for that.
+
     Raises UnsupportedMedia for a Content-Type that OTLP/HTTP does not have.
     """
     media_type = media_type_of(headers)
@@ -44,6 +54,8 @@ def encoding_of(headers: Mapping[str, str], body: bytes) -> Encoding:
     if media_type in ("application/x-protobuf", "application/protobuf"):
         return Encoding.PROTOBUF
     if media_type == "application/json":
+        return Encoding.JSON
+    if media_type == "text/plain" and body.lstrip()[:1] == b"{":
         return Encoding.JSON
     raise UnsupportedMedia(
         f"Content-Type {media_type[:100]!r} is not supported: send application/x-protobuf or application/json"
@@ -54,7 +66,7 @@ def uncompressed(headers: Mapping[str, str], body: bytes) -> bytes:
     """The body's own bytes.
 
     Raises PayloadTooLarge if they are more than `UNCOMPRESSED_BYTES_MAX`, having made no more than that;
-    UnsupportedMedia for a Content-Encoding other than gzip and deflate; InvalidPayload for damaged data.
+    UnsupportedMedia for a Content-Encoding other than gzip, deflate (zlib) and zstd; InvalidPayload for damaged data.
     """
     if len(body) > config.BODY_BYTES_MAX:
         raise PayloadTooLarge(
@@ -62,12 +74,14 @@ def uncompressed(headers: Mapping[str, str], body: bytes) -> bytes:
         )
     if body[:2] == _GZIP_MAGIC:
         return _inflated(body, _GZIP)
+    if body[:4] == _ZSTD_MAGIC:
+        return _of_zstd(body)
     coding = headers.get("content-encoding", "").strip().lower()
     if coding not in _KNOWN_CODINGS:
         raise UnsupportedMedia(
-            f"Content-Encoding {coding[:100]!r} is not supported: send gzip, deflate or none"
+            f"Content-Encoding {coding[:100]!r} is not supported: send gzip, deflate, zstd or none"
         )
-    if coding == "deflate" and body:
+    if coding in _DEFLATE_CODINGS and body:
         if body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0:
             return _inflated(body, _ZLIB)
         if body[:1] not in (b"\n", b"{"):
@@ -79,20 +93,62 @@ def _inflated(body: bytes, window_bits: int) -> bytes:
     """Every member of a gzip file, or the one zlib or deflate stream; nothing may follow it."""
     parts: list[bytes] = []
     room = config.UNCOMPRESSED_BYTES_MAX
-    while body:
-        stream = zlib.decompressobj(window_bits)
-        try:
-            part = stream.decompress(body, room + 1)
-        except zlib.error as error:
-            raise InvalidPayload(f"the compressed body is damaged: {error}") from error
-        room -= len(part)
-        if room < 0:
-            limit = config.UNCOMPRESSED_BYTES_MAX
-            raise PayloadTooLarge(f"the body has more than {limit} bytes after decompression")
-        if not stream.eof:
-            raise InvalidPayload("the compressed body is cut short")
-        parts.append(part)
-        body = stream.unused_data
-        if body and window_bits != _GZIP:
+    at = members = 0
+    while at < len(body):
+        members += 1
+        if members > 1 and window_bits != _GZIP:
             raise InvalidPayload("bytes follow the compressed body")
+        if members > _MEMBERS_MAX:
+            raise PayloadTooLarge(
+                f"the body has more than {_MEMBERS_MAX} gzip members: compress it in one"
+            )
+        found, at = _member(body, at, window_bits, room)
+        room -= sum(map(len, found))
+        parts += found
     return b"".join(parts)
+
+
+def _member(body: bytes, at: int, window_bits: int, room: int) -> tuple[list[bytes], int]:
+    """The content of the stream at `at`, and where it ends.
+
+    It is fed in steps, small ones first: zlib copies whatever is left of a step behind a stream's end, which would
+    make many short members cost the square of their number.
+    """
+    stream = zlib.decompressobj(window_bits)
+    parts: list[bytes] = []
+    step_bytes = _STEP_BYTES_MIN
+    view = memoryview(body)
+    while not stream.eof:
+        step = view[at : at + step_bytes]
+        if not step:
+            raise InvalidPayload("the compressed body is cut short")
+        try:
+            parts.append(stream.decompress(step, room + 1))
+        except zlib.error:
+            raise InvalidPayload("the compressed body is damaged") from None
+        room -= len(parts[-1])
+        if room < 0:
+            raise _too_large()
+        at += len(step) - len(stream.unused_data)
+        step_bytes = min(2 * step_bytes, _STEP_BYTES_MAX)
+    return parts, at
+
+
+def _of_zstd(body: bytes) -> bytes:
+    from chalicelib.model.zstd import ZstdError, ZstdTooLong, decompress
+
+    try:
+        return decompress(body, config.UNCOMPRESSED_BYTES_MAX, window_log_max=_ZSTD_WINDOW_LOG_MAX)
+    except ZstdTooLong:
+        raise _too_large() from None
+    except ZstdError:
+        raise InvalidPayload(
+            "the compressed body is damaged, or not one zstd frame "
+            f"with a window of at most {2**_ZSTD_WINDOW_LOG_MAX} bytes"
+        ) from None
+
+
+def _too_large() -> PayloadTooLarge:
+    return PayloadTooLarge(
+        f"the body has more than {config.UNCOMPRESSED_BYTES_MAX} bytes after decompression: send smaller batches"
+    )

@@ -9,6 +9,7 @@ what it must send again is 503, never 500, on which OTLP senders drop their data
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -44,17 +45,19 @@ def receive_traces(
     now_unix_seconds: int,
     send: Callable[[Sequence[Message]], None],
     tell_rejected: Callable[[int], None] = lambda _: None,
+    tell_redacted: Callable[[int], None] = lambda _: None,
 ) -> Answer:
     """Accept an ExportTraceServiceRequest. `headers` have lower-case names; `send` is a MessageSender's.
 
-    `tell_rejected` is called with the number of spans rejected, if any.
+    `tell_rejected` is called with the number of spans rejected, if any, and `tell_redacted` with that of values from
+    which a secret was taken out.
 
     Raises nothing: whatever goes wrong is an answer.
     """
     encoding = _encoding_for_answers(headers, body)
     try:
         normalised = _normalised(headers, body)
-        _send(normalised, now_unix_seconds, send)
+        redacted = _send(normalised, now_unix_seconds, send)
     except InvalidPayload as error:
         return _status_answer(encoding, _http_status(error), _INVALID_ARGUMENT, str(error))
     except StoreError as error:
@@ -65,6 +68,8 @@ def receive_traces(
         return unavailable(headers, body)
     if rejected := normalised.rejected.total():
         tell_rejected(rejected)
+    if redacted:
+        tell_redacted(redacted)
     return _success(encoding, normalised)
 
 
@@ -78,14 +83,17 @@ def _normalised(headers: Mapping[str, str], body: bytes) -> Normalised:
 
 def _send(
     normalised: Normalised, now_unix_seconds: int, send: Callable[[Sequence[Message]], None]
-) -> None:
+) -> int:
+    """Send the spans; return how many secrets were taken out of them."""
     from chalicelib.receive.split import messages_of
 
+    redacted = Counter[str]()
     messages = messages_of(
-        normalised.payload, normalised.span_count, config.TENANT, now_unix_seconds
+        normalised.payload, normalised.span_count, config.TENANT, now_unix_seconds, redacted
     )
     if messages:
         send(messages)
+    return redacted.total()
 
 
 def refuse_signal(headers: Mapping[str, str], body: bytes, signal: str) -> Answer:
@@ -125,10 +133,11 @@ def _http_status(error: InvalidPayload) -> int:
 def _success(encoding: Encoding, normalised: Normalised) -> Answer:
     from chalicelib.receive.otlp import told
 
-    rejected = normalised.rejected.total()
-    if not rejected:
+    message = told(normalised)
+    if not message:
         return _answer(encoding, 200, b"{}" if encoding is Encoding.JSON else b"")
-    return _partial_success(encoding, rejected, told(normalised.rejected), "traces")
+    # With nothing rejected it is a warning, as OTLP has it.
+    return _partial_success(encoding, normalised.rejected.total(), message, "traces")
 
 
 def _partial_success(encoding: Encoding, rejected: int, message: str, signal: str) -> Answer:

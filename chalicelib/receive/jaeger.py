@@ -5,12 +5,15 @@
 
 What OpenTelemetry has a field for becomes that field (kind, status, trace state, scope, the event's name); every other
 tag is an attribute under its own key. Numbers of fields: jaeger-idl, thrift/jaeger.thrift. Mapping:
-opentelemetry-collector-contrib, pkg/translator/jaeger.
+opentelemetry-collector-contrib, pkg/translator/jaeger; an `error` that is text counts as it does in jaeger-ui.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
+from dataclasses import dataclass
+from operator import itemgetter
 from struct import Struct
 from struct import error as StructError
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from chalicelib.errors import InvalidPayload
 from chalicelib.model.span import CLIENT, CONSUMER, INTERNAL, PRODUCER, SERVER, STATUS_ERROR
 from chalicelib.model.wire import field, varint
-from chalicelib.receive.otlp import Normalised, payload_from_protobuf
+from chalicelib.receive.otlp import Normalised, check_span_count, payload_from_protobuf
 from chalicelib.receive.thrift import binary_struct, call
 
 if TYPE_CHECKING:
@@ -36,7 +39,8 @@ _SAMPLED, _DEBUG = 1, 2
 _STATUS_OK = 1
 _MICRO_NANO = 1_000
 _UINT64 = 2**64 - 1
-_SERVER_ERROR_MIN, _CLIENT_ERROR_MIN = 500, 400
+_SERVER_ERROR_MIN, _CLIENT_ERROR_MIN, _HTTP_STATUS_MIN = 500, 400, 100
+_INTEGER = re.compile(rb"[+-]?\d{1,18}")
 DEBUG_KEY = b"jaeger.debug"
 """Boolean attribute of a span that was forced to be kept: OpenTelemetry has no flag for it."""
 REF_TYPE_KEY = b"opentracing.ref_type"
@@ -56,9 +60,12 @@ _TEXT_FIELDS = {
     b"otel.status_description": "status_message",
     b"w3c.tracestate": "trace_state",
 }
+_ERROR, _STATUS_CODE, _KIND = b"error", b"otel.status_code", b"span.kind"
 _STATUS_CODES = {b"ERROR": STATUS_ERROR, b"OK": _STATUS_OK}
+_HTTP_STATUS_KEYS = (b"http.status_code", b"http.response.status_code")
+_HTTP_MESSAGE = b"http.status_message"
 _TOLD_KEYS = frozenset(
-    [b"span.kind", b"otel.status_code", b"error", b"http.status_code", *_TEXT_FIELDS]
+    [_KIND, _STATUS_CODE, _ERROR, *_HTTP_STATUS_KEYS, _HTTP_MESSAGE, *_TEXT_FIELDS]
 )
 _fixed64, _double = Struct("<Q").pack, Struct("<d").pack
 _DEBUG_ATTRIBUTE = field(1, DEBUG_KEY) + field(2, b"\x10\x01")
@@ -87,6 +94,7 @@ def _payload(batch: Fields) -> Normalised:
     process, spans = batch.get(1), batch.get(2) or []
     if not isinstance(process, dict) or not isinstance(spans, list):
         raise InvalidPayload("the batch has no process, and so no service name")
+    check_span_count(len(spans))
     writer = _Writer()
     rejected: Counter[str] = Counter()
     by_scope: dict[bytes, list[bytes]] = defaultdict(list)
@@ -117,6 +125,41 @@ class _Told(NamedTuple):
     trace_state: bytes
     attributes: list[bytes]
     """KeyValue messages."""
+
+
+@dataclass(slots=True)
+class _StatusTags:
+    """What tags say of a span's status: `error` before a status code, and that before HTTP's."""
+
+    is_error: bool = False
+    code: int | None = None
+    """0 for one that is said to be unset, or that nobody knows."""
+    http_status: int | None = None
+    http_message: bytes = b""
+
+    def tells(self, key: bytes, value: Any) -> bool:
+        """Take a tag; whether it has become the status, and is no attribute."""
+        if key == _ERROR:
+            is_true = value is True or (isinstance(value, bytes) and value.lower() == b"true")
+            self.is_error |= is_true
+            return is_true
+        if key == _STATUS_CODE:
+            self.code = _status_code(value)
+            return self.code != 0
+        if key in _HTTP_STATUS_KEYS:
+            self.http_status = _integer(value)
+        elif key == _HTTP_MESSAGE and isinstance(value, bytes):
+            self.http_message = _utf8(value)
+        return False
+
+    def message_of(self, kind: int, description: bytes) -> bytes:
+        """The Status message of a span of this kind; empty for none."""
+        code = STATUS_ERROR if self.is_error else self.code
+        if code is None:
+            code = STATUS_ERROR if _is_http_error(self.http_status, kind) else 0
+        if code == STATUS_ERROR and (self.is_error or self.code is None):
+            description = description or self.http_message
+        return _status(code, description)
 
 
 class _Writer:
@@ -164,27 +207,22 @@ class _Writer:
     def _told(self, tags: Sequence[Fields]) -> _Told:
         texts: dict[str, bytes] = {}
         attributes: list[bytes] = []
-        kind, code, http_status = 0, None, 0
+        kind, status = 0, _StatusTags()
         for tag in tags:
             key = tag[_TAG_KEY]
-            value = _value(tag) if key in _TOLD_KEYS else None
-            if key == b"span.kind" and value in _KINDS:
+            if key not in _TOLD_KEYS:
+                attributes.append(self._tag(tag))
+                continue
+            value = _value(tag)
+            if key == _KIND and value in _KINDS:
                 kind = _KINDS[value]
             elif key in _TEXT_FIELDS and isinstance(value, bytes):
                 texts[_TEXT_FIELDS[key]] = _utf8(value)
-            elif key == b"otel.status_code" and value in _STATUS_CODES:
-                code = _STATUS_CODES[value]
-            elif key == b"error" and value is True:
-                code = STATUS_ERROR
-            else:
-                if key == b"http.status_code" and isinstance(value, int):
-                    http_status = value
+            elif not status.tells(key, value):
                 attributes.append(self._tag(tag))
-        if code is None and _is_http_error(http_status, kind):
-            code = STATUS_ERROR
         return _Told(
             kind,
-            _status(code or 0, texts.get("status_message", b"")),
+            status.message_of(kind, texts.get("status_message", b"")),
             _scope(texts.get("scope_name", b""), texts.get("scope_version", b"")),
             texts.get("trace_state", b""),
             attributes,
@@ -257,16 +295,28 @@ def _trace_id(high: int | None, low: int) -> bytes:
 
 
 def _parent_and_links(span: Fields, trace_id: bytes) -> tuple[bytes, list[bytes]]:
-    """The parent's id (empty for none), and a Link message for every other reference."""
+    """The parent's id (empty for none), and a Link message for every reference that is not told by it alone.
+
+    Where the span's field has none, the parent is that of its trace which it is a child of, else which it follows from.
+    """
+    refs = [
+        (_trace_id(ref.get(3), ref[2]), ref[4], ref.get(1) != _FOLLOWS_FROM)
+        for ref in span.get(6) or ()
+    ]
     parent = span.get(4) or 0
-    links = []
-    for ref in span.get(6) or ():
-        of_trace, span_id = _trace_id(ref.get(3), ref[2]), ref[4]
-        is_child = ref.get(1) != _FOLLOWS_FROM
-        if is_child and of_trace == trace_id and parent in (0, span_id):
-            parent = span_id
-        else:
-            links.append(_link(of_trace, span_id, b"child_of" if is_child else b"follows_from"))
+    if not parent and refs:
+        own = [
+            (not is_child, span_id)
+            for of_trace, span_id, is_child in refs
+            if of_trace == trace_id and span_id not in (0, span[3])
+        ]
+        # Python's min takes the first of several that are equal.
+        parent = min(own, key=itemgetter(0), default=(False, 0))[1]
+    links = [
+        _link(of_trace, span_id, b"child_of" if is_child else b"follows_from")
+        for of_trace, span_id, is_child in refs
+        if not (is_child and (of_trace, span_id) == (trace_id, parent))
+    ]
     return _span_id(parent) if parent else b"", links
 
 
@@ -275,9 +325,29 @@ def _link(trace_id: bytes, span_id: int, ref_type: bytes) -> bytes:
     return field(1, trace_id) + field(2, _span_id(span_id)) + field(4, attribute)
 
 
-def _is_http_error(status: int, kind: int) -> bool:
+def _status_code(value: Any) -> int:
+    """Of a code's name, in any case and with or without its prefix, or OTLP's number; 0 for one that nobody knows."""
+    if isinstance(value, bytes):
+        name = value.upper().removeprefix(b"STATUS_CODE_")
+        if name in _STATUS_CODES:
+            return _STATUS_CODES[name]
+    number = _integer(value) or 0
+    return number if number in (STATUS_ERROR, _STATUS_OK) else 0
+
+
+def _integer(value: Any) -> int | None:
+    """A number as such, or as text; None for anything else."""
+    if type(value) is int:
+        return value
+    is_number = isinstance(value, bytes) and _INTEGER.fullmatch(value)
+    return int(value) if is_number else None
+
+
+def _is_http_error(status: int | None, kind: int) -> bool:
     """As OpenTelemetry's conventions have it: a server is not to blame for what its client asked."""
-    return status >= (_SERVER_ERROR_MIN if kind == SERVER else _CLIENT_ERROR_MIN)
+    if status is None or _HTTP_STATUS_MIN <= status < _CLIENT_ERROR_MIN:
+        return False
+    return kind != SERVER or not _CLIENT_ERROR_MIN <= status < _SERVER_ERROR_MIN
 
 
 def _status(code: int, message: bytes) -> bytes:

@@ -2,42 +2,53 @@
 
     uncompressed body ──payload_from_protobuf / payload_from_json──▶ Normalised(payload, span_count, rejected)
 
-A request without fault is its own payload, byte for byte. Otherwise the good spans' bytes are joined anew, and each
-bad one is counted with its reason. Source: opentelemetry-proto, docs/specification.md, OTLP/HTTP.
+Every payload is in canonical form (`model/canonical.py`), so that nothing behind this door depends on how a sender
+writes: what OpenTelemetry's SDKs send is its own payload, byte for byte. A bad span is left out and counted with its
+reason, a bad link is left out of its span. Source: opentelemetry-proto, docs/specification.md, OTLP/HTTP.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-import orjson
-from google.protobuf.json_format import ParseDict, ParseError
 from google.protobuf.message import DecodeError, Message
-from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
+from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span, TracesData
 
 from chalicelib import config
 from chalicelib.errors import InvalidPayload, PayloadTooLarge
 from chalicelib.model import shadow_pb2 as shadow
+from chalicelib.model.canonical import canonical_of, without_empty_groups
 from chalicelib.model.ids import SPAN_ID_BYTES, TRACE_ID_BYTES, ZERO_SPAN_ID, ZERO_TRACE_ID
+from chalicelib.model.links import drop_bad_links
+from chalicelib.model.span import head_of
 from chalicelib.model.wire import field
+from chalicelib.receive.bounds import PART_BYTES, in_parts, rewritten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _REASONS_TOLD_MAX = 5
+_LINK_FAULT = (
+    f"a link's trace_id must be {TRACE_ID_BYTES} bytes and its span_id {SPAN_ID_BYTES}, "
+    "neither all zero; their spans are accepted"
+)
+
+_TOO_LARGE = f"a span with its resource may have {config.SPAN_BYTES_MAX} bytes"
+_SENT_BYTES_MAX = 4 * config.SPAN_BYTES_MAX
+"""What is longer than this as sent is not parsed: no sender's way of writing makes four bytes of one."""
 
 Proto = TypeVar("Proto", bound=Message)
 
 
 class Normalised(NamedTuple):
     payload: bytes
-    """TracesData bytes that every reader can parse; b"" for no spans."""
+    """TracesData bytes in canonical form, which every reader can parse; b"" for no spans."""
     span_count: int
     rejected: Counter[str]
     """Reason → spans rejected for it."""
+    warnings: tuple[str, ...] = ()
+    """What else the sender is told: something of a span was left out, and the span was accepted."""
 
 
 def payload_from_protobuf(body: bytes) -> Normalised:
@@ -46,24 +57,37 @@ def payload_from_protobuf(body: bytes) -> Normalised:
     Raises InvalidPayload if the bytes are no such message at all, PayloadTooLarge for too many spans or groups.
     """
     groups = list(_groups(body))
-    span_count = sum(len(group.raws) for group in groups)
-    _check_span_count(span_count)
+    check_span_count(sum(len(group.raws) for group in groups))
+    if len(body) > PART_BYTES and any(map(_is_too_large, groups)):
+        return _salvaged(body)
     try:
-        # Parsed whole, so that every reader can; and looked at by groups, without an object for each span.
-        TracesData.FromString(body)
+        # Parsed, so that every reader can; and looked at by groups, without an object for each span.
+        payload = canonical_of(body) if len(body) <= PART_BYTES else rewritten(body)
     except DecodeError:
         return _salvaged(body)
+    if payload != body:
+        groups = list(_groups(payload))
+    if any(group.has_empty for group in groups):
+        payload = _without_empty_groups(payload)
+        groups = list(_groups(payload))
     if not all(map(_is_sound, groups)):
-        return _salvaged(body)
-    return Normalised(body if span_count else b"", span_count, Counter())
+        return _salvaged(payload)
+    span_count = sum(len(group.raws) for group in groups)
+    return Normalised(payload if span_count else b"", span_count, Counter())
+
+
+def _without_empty_groups(payload: bytes) -> bytes:
+    return without_empty_groups(payload) if len(payload) <= PART_BYTES else rewritten(payload)
 
 
 class _Group(NamedTuple):
-    """The spans of a ScopeSpans."""
+    """The spans of a ScopeSpans, or as many as are looked at together; or none, of a ResourceSpans without any."""
 
     shared_bytes: int
     """Of their resource and scope."""
     raws: Sequence[bytes]
+    has_empty: bool
+    """Whether it has no spans, or a resource or scope that says nothing."""
 
 
 def _groups(body: bytes) -> Iterator[_Group]:
@@ -71,43 +95,72 @@ def _groups(body: bytes) -> Iterator[_Group]:
     groups = 0
     for raw_resource_spans in _shadow(shadow.TracesData, body).resource_spans:
         resource_spans = _shadow(shadow.ResourceSpans, raw_resource_spans)
-        resource_bytes = sum(map(len, resource_spans.resource))
-        groups += 1 + len(resource_spans.scope_spans)
+        resource, scopes = resource_spans.resource[:], resource_spans.scope_spans[:]
+        groups += 1 + len(scopes)
         if groups > config.GROUPS_PER_REQUEST_MAX:
             raise PayloadTooLarge(
                 f"the request has more than {config.GROUPS_PER_REQUEST_MAX} resources and scopes: send smaller batches"
             )
-        for raw_scope_spans in resource_spans.scope_spans:
+        resource_bytes = sum(map(len, resource))
+        says_nothing = not scopes or (not resource_bytes and bool(resource))
+        if not scopes:
+            yield _Group(resource_bytes, (), says_nothing)
+        for raw_scope_spans in scopes:
             scope_spans = _shadow(shadow.ScopeSpans, raw_scope_spans)
-            yield _Group(resource_bytes + sum(map(len, scope_spans.scope)), scope_spans.spans[:])
+            raws, scope = scope_spans.spans, scope_spans.scope[:]
+            # Before an object is made of each.
+            check_span_count(len(raws))
+            scope_bytes = sum(map(len, scope))
+            has_empty = says_nothing or not raws or (not scope_bytes and bool(scope))
+            is_large = len(raw_scope_spans) > PART_BYTES
+            for part in in_parts(raws[:]) if is_large else (raws[:],):
+                yield _Group(resource_bytes + scope_bytes, part, has_empty)
+
+
+def _is_too_large(group: _Group) -> bool:
+    """Whether a span of the group may be rejected for its size: it is not to be parsed with many others."""
+    largest = max(map(len, group.raws), default=0)
+    return group.shared_bytes + largest > config.SPAN_BYTES_MAX
 
 
 def _is_sound(group: _Group) -> bool:
-    """Whether no span of a group can have a fault; if not, `_salvaged` looks closely."""
+    """Whether no span of a group, in canonical form, can have a fault; if not, `_salvaged` looks closely."""
     raws = group.raws
     if group.shared_bytes + max(map(len, raws), default=0) > config.SPAN_BYTES_MAX // 2:
         return False
     try:
-        ids = shadow.SpanColumns.FromString(b"".join(raws))
+        columns = shadow.SpanColumns.FromString(b"".join(raws))
         # An attribute takes two bytes at least.
         large = [raw for raw in raws if len(raw) >= 2 * config.ATTRIBUTES_PER_SPAN_MAX]
         attributes = [len(shadow.SpanAttributes.FromString(raw).attributes) for raw in large]
+        # A link's ids have the numbers that a span's own have.
+        links = columns.links[:]
+        of_links = shadow.SpanColumns.FromString(b"".join(links)) if links else None
     except DecodeError:
         return False
-    trace_ids, span_ids, parents = ids.trace_id[:], ids.span_id[:], ids.parent_span_id[:]
     return (
-        len(trace_ids) == len(span_ids) == len(raws)
+        _have_ids(columns, len(raws))
+        and {0, SPAN_ID_BYTES}.issuperset(map(len, columns.parent_span_id[:]))
+        and max(attributes, default=0) <= config.ATTRIBUTES_PER_SPAN_MAX
+        and (of_links is None or _have_ids(of_links, len(links)))
+    )
+
+
+def _have_ids(columns: shadow.SpanColumns, count: int) -> bool:
+    trace_ids, span_ids = columns.trace_id[:], columns.span_id[:]
+    return (
+        len(trace_ids) == len(span_ids) == count
         and {TRACE_ID_BYTES}.issuperset(map(len, trace_ids))
         and ZERO_TRACE_ID not in trace_ids
         and {SPAN_ID_BYTES}.issuperset(map(len, span_ids))
         and ZERO_SPAN_ID not in span_ids
-        and {0, SPAN_ID_BYTES}.issuperset(map(len, parents))
-        and max(attributes, default=0) <= config.ATTRIBUTES_PER_SPAN_MAX
     )
 
 
-def _fault(span: Span) -> str | None:
-    """Why a span cannot be stored, as the sender is told; None if it can."""
+def _fault(span: Span, shared_bytes: int) -> str | None:
+    """Why a span cannot be stored, as the sender is told; None if it can. `shared_bytes`: its resource and scope."""
+    if shared_bytes + span.ByteSize() > config.SPAN_BYTES_MAX:
+        return _TOO_LARGE
     trace_id, span_id, parent = span.trace_id, span.span_id, span.parent_span_id
     if len(trace_id) != TRACE_ID_BYTES or trace_id == ZERO_TRACE_ID:
         return f"trace_id must be {TRACE_ID_BYTES} bytes, not all zero"
@@ -120,7 +173,8 @@ def _fault(span: Span) -> str | None:
     return None
 
 
-def _check_span_count(span_count: int) -> None:
+def check_span_count(span_count: int) -> None:
+    """Raises PayloadTooLarge."""
     if span_count > config.SPANS_PER_REQUEST_MAX:
         raise PayloadTooLarge(
             f"the request has {span_count} spans, the limit is {config.SPANS_PER_REQUEST_MAX}: send smaller batches"
@@ -138,171 +192,99 @@ def _shadow(message: type[Proto], data: bytes) -> Proto:
 
 def _salvaged(body: bytes) -> Normalised:
     """The good spans of a request with bad ones, or with spans that need a closer look."""
-    rejected: Counter[str] = Counter()
-    kept: list[bytes] = []
-    span_count = 0
-    for raw_resource_spans in _shadow(shadow.TracesData, body).resource_spans:
-        resource_spans = _shadow(shadow.ResourceSpans, raw_resource_spans)
-        resource = b"".join(resource_spans.resource)
-        scopes = [_shadow(shadow.ScopeSpans, raw) for raw in resource_spans.scope_spans]
-        if not _parses(Resource, resource):
-            rejected["its resource is not a valid message"] += sum(len(s.spans) for s in scopes)
-            continue
-        parts = [field(1, resource)] if resource_spans.resource else []
-        parts_before = len(parts)
-        for scope_spans in scopes:
-            good = _good_spans(scope_spans, len(resource), rejected)
-            span_count += len(good)
-            if good:
-                parts.append(field(2, _scope_spans(scope_spans, good)))
-        if resource_spans.schema_url:
-            parts.append(field(3, resource_spans.schema_url.encode()))
-        if len(parts) > parts_before and span_count:
-            kept.append(field(1, b"".join(parts)))
-    _check_span_count(span_count)
-    return Normalised(b"".join(kept) if span_count else b"", span_count, rejected)
+    salvage = _Salvage()
+    kept = list(map(salvage.resource_spans, _shadow(shadow.TracesData, body).resource_spans))
+    payload = _without_empty_groups(b"".join(kept))
+    return Normalised(payload, salvage.span_count, salvage.rejected, salvage.warnings)
 
 
-def _good_spans(
-    scope_spans: shadow.ScopeSpans, resource_bytes: int, rejected: Counter[str]
-) -> list[bytes]:
-    scope = b"".join(scope_spans.scope)
-    if not _parses(InstrumentationScope, scope):
-        rejected["its scope is not a valid message"] += len(scope_spans.spans)
-        return []
-    good = []
-    for raw in scope_spans.spans:
-        if reason := _raw_fault(raw, resource_bytes + len(scope) + len(raw)):
-            rejected[reason] += 1
-        else:
-            good.append(raw)
-    return good
+class _Salvage:
+    """Takes the good spans out of groups, and counts what is left out."""
+
+    def __init__(self) -> None:
+        self.rejected: Counter[str] = Counter()
+        self.span_count = 0
+        self._dropped_links = 0
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return (
+            (f"links dropped: {self._dropped_links}; {_LINK_FAULT}",) if self._dropped_links else ()
+        )
+
+    def resource_spans(self, raw: bytes) -> bytes:
+        """The field of TracesData; empty if its resource is no valid message."""
+        sent = _shadow(shadow.ResourceSpans, raw)
+        scopes = [_shadow(shadow.ScopeSpans, each) for each in sent.scope_spans]
+        head = head_of(sent.resource, sent.schema_url)
+        try:
+            _check_sent_bytes(head)
+            (found,) = TracesData.FromString(field(1, head)).resource_spans
+        except DecodeError:
+            of_scopes = sum(len(each.spans) for each in scopes)
+            self.rejected["its resource is not a valid message"] += of_scopes
+            return b""
+        resource_bytes = found.resource.ByteSize()
+        parts = [self._scope_spans(each, resource_bytes) for each in scopes]
+        return field(1, head + b"".join(parts))
+
+    def _scope_spans(self, sent: shadow.ScopeSpans, resource_bytes: int) -> bytes:
+        head = head_of(sent.scope, sent.schema_url)
+        try:
+            _check_sent_bytes(head)
+            scope_bytes = _scope_spans(head).scope.ByteSize()
+        except DecodeError:
+            self.rejected["its scope is not a valid message"] += len(sent.spans)
+            return b""
+        parts = [self._span(raw, resource_bytes + scope_bytes) for raw in sent.spans]
+        return field(2, head + b"".join(parts))
+
+    def _span(self, raw: bytes, shared_bytes: int) -> bytes:
+        """The field of ScopeSpans; empty if the span is bad."""
+        if len(raw) > _SENT_BYTES_MAX:
+            self.rejected[_TOO_LARGE] += 1
+            return b""
+        try:
+            (span,) = _scope_spans(field(2, raw)).spans
+        except DecodeError:
+            self.rejected[
+                "it is not a valid message: damaged, not UTF-8, or nested too deeply"
+            ] += 1
+            return b""
+        if reason := _fault(span, shared_bytes):
+            self.rejected[reason] += 1
+            return b""
+        self.span_count += 1
+        dropped = drop_bad_links(span)
+        self._dropped_links += dropped
+        return field(2, span.SerializeToString(deterministic=True) if dropped else raw)
 
 
-def _raw_fault(raw: bytes, span_bytes: int) -> str | None:
-    if span_bytes > config.SPAN_BYTES_MAX:
-        return f"a span with its resource may have {config.SPAN_BYTES_MAX} bytes"
-    try:
-        return _fault(Span.FromString(raw))
-    except DecodeError:
-        return "it is not a valid message: damaged, not UTF-8, or nested too deeply"
+def _check_sent_bytes(head: bytes) -> None:
+    """Raises DecodeError for a resource or scope that is not worth parsing."""
+    if len(head) > _SENT_BYTES_MAX:
+        raise DecodeError("too large")
 
 
-def _parses(message: type[Message], data: bytes) -> bool:
-    try:
-        message.FromString(data)
-    except DecodeError:
-        return False
-    return True
-
-
-def _scope_spans(scope_spans: shadow.ScopeSpans, spans: Sequence[bytes]) -> bytes:
-    parts = [field(1, b"".join(scope_spans.scope))] if scope_spans.scope else []
-    parts += [field(2, raw) for raw in spans]
-    if scope_spans.schema_url:
-        parts.append(field(3, scope_spans.schema_url.encode()))
-    return b"".join(parts)
+def _scope_spans(content: bytes) -> ScopeSpans:
+    """Parsed as deep as it is in a request: what is deeper no reader could parse. Raises DecodeError."""
+    return TracesData.FromString(field(1, field(2, content))).resource_spans[0].scope_spans[0]
 
 
 def payload_from_json(body: bytes) -> Normalised:
-    """Of an OTLP/JSON request: protobuf's JSON mapping, but for hexadecimal ids and integer enums.
+    """Of an OTLP/JSON request, as `otlp_json.payload_from_json` reads it and raises."""
+    # It costs a cold start, and most senders never need it.
+    from chalicelib.receive import otlp_json
 
-    Takes enum names too, as some senders write them. Raises as `payload_from_protobuf` does.
-    """
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidPayload(f"the body is not JSON: {error}") from error
-    rejected: Counter[str] = Counter()
-    data = TracesData()
-    groups = 0
-    for resource_json in _objects(document, "resourceSpans", "the body"):
-        resource_spans = data.resource_spans.add(schema_url=_text(resource_json, "schemaUrl"))
-        _parse_json(resource_json.get("resource") or {}, resource_spans.resource, "resource")
-        groups += 1
-        for scope_json in _objects(resource_json, "scopeSpans", "resourceSpans"):
-            scope_spans = resource_spans.scope_spans.add(schema_url=_text(scope_json, "schemaUrl"))
-            _parse_json(scope_json.get("scope") or {}, scope_spans.scope, "scope")
-            groups += 1
-            scope_spans.spans.extend(_spans_from_json(scope_json, rejected))
-        if groups > config.GROUPS_PER_REQUEST_MAX:
-            raise PayloadTooLarge(
-                f"the request has more than {config.GROUPS_PER_REQUEST_MAX} resources and scopes"
-            )
-    normalised = payload_from_protobuf(data.SerializeToString(deterministic=True))
-    return normalised._replace(rejected=normalised.rejected + rejected)
+    return otlp_json.payload_from_json(body)
 
 
-def _objects(parent: Any, name: str, where: str) -> list[dict[str, Any]]:
-    if not isinstance(parent, dict):
-        raise InvalidPayload(f"{where} must be a JSON object")
-    children = parent.get(name)
-    if children is None:
-        return []
-    if not isinstance(children, list) or not all(isinstance(child, dict) for child in children):
-        raise InvalidPayload(f"{name} must be an array of objects")
-    return children
-
-
-def _text(parent: dict[str, Any], name: str) -> str:
-    text = parent.get(name) or ""
-    if not isinstance(text, str):
-        raise InvalidPayload(f"{name} must be a string")
-    return text
-
-
-def _parse_json(document: Any, message: Message, where: str) -> None:
-    try:
-        ParseDict(document, message, ignore_unknown_fields=True)
-    except (ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise InvalidPayload(f"{where}: {_first_line(error)}") from error
-
-
-def _spans_from_json(scope_json: dict[str, Any], rejected: Counter[str]) -> Iterator[Span]:
-    spans = scope_json.get("spans") or []
-    if not isinstance(spans, list):
-        raise InvalidPayload("spans must be an array of objects")
-    for span_json in spans:
-        if not isinstance(span_json, dict):
-            rejected["a span must be a JSON object"] += 1
-            continue
-        try:
-            yield _span_from_json(span_json)
-        except InvalidPayload as error:
-            rejected[str(error)] += 1
-
-
-def _span_from_json(span_json: dict[str, Any]) -> Span:
-    span = Span()
-    ids = {name: _hexadecimal(span_json, name) for name in ("traceId", "spanId", "parentSpanId")}
-    links = _objects(span_json, "links", "span")
-    link_ids = [(_hexadecimal(link, "traceId"), _hexadecimal(link, "spanId")) for link in links]
-    without_ids = {key: value for key, value in span_json.items() if key not in (*ids, "links")}
-    _parse_json(without_ids, span, "span")
-    span.trace_id, span.span_id, span.parent_span_id = ids.values()
-    for link, (trace_id, span_id) in zip(links, link_ids, strict=True):
-        added = span.links.add()
-        rest = {key: value for key, value in link.items() if key not in ("traceId", "spanId")}
-        _parse_json(rest, added, "link")
-        added.trace_id, added.span_id = trace_id, span_id
-    return span
-
-
-def _hexadecimal(parent: dict[str, Any], name: str) -> bytes:
-    try:
-        return bytes.fromhex(parent.get(name) or "")
-    except (ValueError, TypeError):
-        raise InvalidPayload(f"{name} must be hexadecimal digits") from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]
-
-
-def told(rejected: Counter[str]) -> str:
-    """The reasons, most frequent first, in a sentence for the sender."""
+def told(normalised: Normalised) -> str:
+    """The reasons of what was rejected, most frequent first, and the warnings, in a sentence for the sender; or ""."""
+    rejected = normalised.rejected
     reasons = [
         f"{count} rejected: {reason}" for reason, count in rejected.most_common(_REASONS_TOLD_MAX)
     ]
-    more = len(rejected) - len(reasons)
-    return "; ".join(reasons) + (f"; and {more} other reasons" if more else "")
+    if more := len(rejected) - len(reasons):
+        reasons.append(f"and {more} other reasons")
+    return "; ".join([*reasons, *normalised.warnings])

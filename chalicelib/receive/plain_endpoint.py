@@ -9,11 +9,12 @@ rejected among good ones: they are counted.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from chalicelib import config
-from chalicelib.errors import InvalidPayload, PayloadTooLarge, UnsupportedMedia
+from chalicelib.errors import InvalidPayload, PayloadTooLarge, StoreError, UnsupportedMedia
 from chalicelib.model.http import Answer
 from chalicelib.receive.content import media_type_of, uncompressed
 from chalicelib.receive.split import messages_of
@@ -40,25 +41,32 @@ def receive_plain(
     readers: Mapping[str, Normalise],
     send: Callable[[Sequence[Message]], None],
     tell_rejected: Callable[[int], None] = lambda _: None,
+    tell_redacted: Callable[[int], None] = lambda _: None,
 ) -> Answer:
     """Accept spans in one of `readers`, by media type; `headers` have lower-case names, `send` is a MessageSender's.
 
     Raises nothing: whatever goes wrong is an answer.
     """
+    redacted = Counter[str]()
     try:
         read = _reader_of(headers, readers)
         normalised = read(uncompressed(headers, body))
         if messages := messages_of(
-            normalised.payload, normalised.span_count, config.TENANT, now_unix_seconds
+            normalised.payload, normalised.span_count, config.TENANT, now_unix_seconds, redacted
         ):
             send(messages)
     except InvalidPayload as error:
         return text(413 if isinstance(error, PayloadTooLarge) else 400, str(error))
+    except StoreError as error:
+        _logger.warning("spans not accepted: %s", error)
+        return text(503, "the queue does not accept spans: send again")
     except Exception:
         _logger.exception("spans not accepted")
         return text(503, "the queue does not accept spans: send again")
     if rejected := normalised.rejected.total():
         tell_rejected(rejected)
+    if redacted:
+        tell_redacted(redacted.total())
     return text(202, "")
 
 

@@ -1,17 +1,24 @@
-"""One payload → messages: split by trace id, the same way for the same bytes.
+"""One payload → messages: split by trace id, the same way for the same bytes, and without secrets.
 
+    payload ──cut──▶ parts ──digest──▶ identity
+                           ──redacted──▶ what is carried
+
+Every road into Clew comes through here, and nothing before it keeps anything: what redaction takes out is in no queue.
+The identity is of the bytes before, so that a change of rules makes no second message of what is sent again.
 The bound is on uncompressed bytes, so that no compressor's version can move a split: a client that sends its bytes
 again must make the same digests.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from chalicelib import config
 from chalicelib.model.batch import spans_of
 from chalicelib.model.span import Scopes, traces_data
 from chalicelib.queue.message import Message, message_from_payload
+from chalicelib.receive.redaction import redaction_of_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,17 +31,41 @@ _SCOPE_OVERHEAD_BYTES = 24
 
 
 def messages_of(
-    payload: bytes, span_count: int, tenant: str, received_unix_seconds: int
+    payload: bytes,
+    span_count: int,
+    tenant: str,
+    received_unix_seconds: int,
+    redacted: Counter[str] | None = None,
 ) -> list[Message]:
-    """The messages that carry a payload: one as a rule, none for no spans."""
+    """The messages that carry a payload: one as a rule, none for no spans.
+
+    Adds to `redacted` the values that were taken out, by rule. Raises RedactionRulesError if the settings have rules
+    that cannot be used: nothing is taken in then.
+    """
     if not span_count:
         return []
-    if len(payload) <= config.MESSAGE_PAYLOAD_BYTES_MAX:
-        return [message_from_payload(tenant, payload, span_count, received_unix_seconds)]
+    redaction = redaction_of_settings()
+    counts = Counter[str]() if redacted is None else redacted
+    bytes_max = config.MESSAGE_PAYLOAD_BYTES_MAX
     return [
-        message_from_payload(tenant, traces_data(part), len(part), received_unix_seconds)
-        for part in _parts(spans_of(payload, Scopes()), config.MESSAGE_PAYLOAD_BYTES_MAX)
+        message_from_payload(
+            tenant,
+            part,
+            part_count,
+            received_unix_seconds,
+            redaction.redacted(part, bytes_max, counts) if redaction else None,
+        )
+        for part, part_count in _payloads(payload, span_count, bytes_max)
     ]
+
+
+def _payloads(payload: bytes, span_count: int, bytes_max: int) -> Iterator[tuple[bytes, int]]:
+    """TracesData bytes within the bound, and how many spans they have."""
+    if len(payload) <= bytes_max:
+        yield payload, span_count
+        return
+    for part in _parts(spans_of(payload, Scopes()), bytes_max):
+        yield traces_data(part), len(part)
 
 
 def _parts(spans: Iterable[Span], bytes_max: int) -> Iterator[list[Span]]:

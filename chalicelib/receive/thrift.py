@@ -19,6 +19,10 @@ Fields = dict[int, Any]
 
 DEPTH_MAX = 16
 """Structs and lists in each other; Jaeger's and Zipkin's have no more than four."""
+_STRUCT_BYTES_MIN = 15
+"""On average in a long list: tags, logs, references and annotations have 19 and more, each with its fields."""
+_VALUES_MAX = 1_000
+"""Of a list whose elements are no structs, which Jaeger and Zipkin do not have."""
 _i16, _i32, _i64 = (Struct(f">{code}").unpack_from for code in "hiq")
 _head = Struct(">BHi").unpack_from
 """A field's type and number, and the first four bytes of its value, or what follows it."""
@@ -152,13 +156,19 @@ def _binary_list(data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
     kind, count = data[at], _i32(data, at + 1)[0]
     at += 5
     _check_count(data, at, count)
+    start = at
     found = []
     if kind == _STRUCT:
+        if count > _VALUES_MAX:
+            _check_count(data, at, count * _STRUCT_BYTES_MIN)
         depth = _deeper(depth)
         for _ in range(count):
             value, at = _binary_fields(data, at, depth)
             found.append(value)
+        _check_structs(count, at - start)
         return found, at
+    if count > _VALUES_MAX:
+        raise _Malformed(f"a list of no structs has more than {_VALUES_MAX} elements")
     for _ in range(count):
         value, at = _binary_value(data, at, kind, depth)
         found.append(value)
@@ -181,6 +191,12 @@ def _check_count(data: bytes, at: int, count: int) -> None:
     """Every element takes a byte at least."""
     if not 0 <= count <= len(data) - at:
         raise _Malformed("a count leads beyond its end")
+
+
+def _check_structs(count: int, content_bytes: int) -> None:
+    """An object is made of each, which is many times larger than an empty one's single byte."""
+    if count > _VALUES_MAX and content_bytes < count * _STRUCT_BYTES_MIN:
+        raise _Malformed("most structs of a list have hardly a field")
 
 
 def _deeper(depth: int) -> int:

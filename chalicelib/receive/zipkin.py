@@ -4,7 +4,8 @@
     proto3 ──ListOfSpans──────▶ dicts ──┤
     v1 (JSON, Thrift) ─zipkin_v1▶ dicts ──┴──payload_of──▶ Normalised(payload, span_count, rejected)
 
-What OpenTelemetry has no field for is kept as `model/zipkin.py` says. A bad span is rejected alone, in the words of
+What OpenTelemetry has no field for is kept as `model/zipkin.py` says. A span without a kind that names both endpoints
+is a client's, as Zipkin's DependencyLinker takes it. A bad span is rejected alone, in the words of
 Zipkin; a request without a good one is refused with the words of its first. Source: openzipkin/zipkin,
 internal/V2SpanReader.java, internal/Proto3ZipkinFields.java.
 """
@@ -13,9 +14,8 @@ from __future__ import annotations
 
 from collections import Counter
 from struct import Struct
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import orjson
 from google.protobuf.message import DecodeError
 
 from chalicelib import config
@@ -24,7 +24,7 @@ from chalicelib.model import zipkin as model
 from chalicelib.model import zipkin_spans_pb2 as proto
 from chalicelib.model.span import CLIENT, CONSUMER, PRODUCER, SERVER, STATUS_ERROR
 from chalicelib.model.wire import Prefixes, field, varint
-from chalicelib.receive.otlp import Normalised
+from chalicelib.receive.otlp import Normalised, payload_from_protobuf
 from chalicelib.receive.zipkin_fields import (
     TIME_MICRO_MAX,
     ZERO_ID,
@@ -40,11 +40,14 @@ from chalicelib.receive.zipkin_fields import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from chalicelib.receive.json_parts import Documents
 
 Json = dict[str, Any]
 
 _MICRO_NANO = 1_000
+_REMEMBERED_MAX = 20_000
 _STATUS_OK = 1
 _MALFORMED = "Malformed"
 _SCOPE = field(1, field(1, model.SCOPE_NAME.encode()))
@@ -59,7 +62,8 @@ _PROTO_KINDS = (None, "CLIENT", "SERVER", "PRODUCER", "CONSUMER")
 _times = Struct("<BQBQ").pack
 _START_TAG, _END_TAG = 7 << 3 | 1, 8 << 3 | 1
 _fixed64 = Struct("<Q").pack
-_span_prefixes = Prefixes(2)
+_span_prefixes = _value_prefixes = Prefixes(2)
+_string_prefixes, _attribute_prefixes = Prefixes(1), Prefixes(9)
 
 
 def payload_from_json(body: bytes) -> Normalised:
@@ -75,18 +79,23 @@ def payload_from_json(body: bytes) -> Normalised:
     return payload_of(spans, "json")
 
 
-def json_list(body: bytes, version: str) -> list[Any]:
-    """Raises InvalidPayload."""
+def json_list(body: bytes, version: str) -> Documents:
+    """Raises InvalidPayload if it is no array, PayloadTooLarge for too many values or spans."""
+    # It costs a cold start, and senders of proto3 never need it.
+    from chalicelib.receive.json_parts import Documents, array_of, check_structure
+
     if body.lstrip()[:1] != b"[":
         raise InvalidPayload(f"Expected a {version} encoded list")
+    check_structure(body)
     try:
-        spans: list[Any] = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        texts = array_of(body)
+    except InvalidPayload as error:
         raise InvalidPayload("Malformed reading List<Span> from json") from error
-    return spans
+    check_span_count(len(texts))
+    return Documents(texts)
 
 
-def _dicts(spans: Sequence[Any]) -> Iterator[Json]:
+def _dicts(spans: Iterable[Any]) -> Iterator[Json]:
     return (each for each in spans if isinstance(each, dict))
 
 
@@ -142,19 +151,23 @@ def _endpoint_from_proto(endpoint: proto.Endpoint) -> Json | None:
     }
 
 
-def payload_of(spans: Sequence[Any], form: str, rejected: Counter[str] | None = None) -> Normalised:
-    """Of spans as Zipkin's second JSON has them. `rejected` were found to be bad before.
+def payload_of(spans: Iterable[Any], form: str, rejected: Counter[str] | None = None) -> Normalised:
+    """Of spans as Zipkin's second JSON has them: `spans` are gone through again if some have no time.
 
-    Raises InvalidPayload if there are only bad ones, PayloadTooLarge for too many.
+    `rejected` has the bad ones that are left out of them, at the end of each time. Raises InvalidPayload if there are
+    only bad ones, PayloadTooLarge for too many.
     """
-    check_span_count(len(spans))
-    writer = _Writer(rejected or Counter())
+    writer = _Writer()
     for place, span in enumerate(spans):
+        if place >= config.SPANS_PER_REQUEST_MAX:
+            check_span_count(place + 1)
         writer.add(span, place)
     writer.add_untimed(spans)
+    writer.rejected = (rejected or Counter()) + writer.rejected
     if writer.rejected and not writer.span_count:
         raise InvalidPayload(f"{next(iter(writer.rejected))} reading List<Span> from {form}")
-    return Normalised(writer.payload(), writer.span_count, writer.rejected)
+    normalised = payload_from_protobuf(writer.payload())
+    return normalised._replace(rejected=writer.rejected + normalised.rejected)
 
 
 def check_span_count(span_count: int) -> None:
@@ -172,20 +185,35 @@ class _Group(NamedTuple):
     """Of ScopeSpans: tags with lengths, and Span messages, in turn."""
 
 
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Remembered(dict[Key, Value]):
+    """What was found before, forgotten when it is too much: what a sender makes up costs time, not memory."""
+
+    def __setitem__(self, key: Key, value: Value) -> None:
+        if len(self) >= _REMEMBERED_MAX:
+            self.clear()
+        super().__setitem__(key, value)
+
+
 class _Writer:
     """Encodes spans; what repeats within a request is encoded once."""
 
-    def __init__(self, rejected: Counter[str]) -> None:
-        self.rejected = rejected
+    def __init__(self) -> None:
+        self.rejected: Counter[str] = Counter()
         self.span_count = 0
-        self._untimed: list[tuple[Json, int]] = []
+        self._untimed: set[int] = set()
+        """Their places."""
         self._groups: dict[bytes, _Group] = {}
         """By the fields of ResourceSpans other than scope_spans."""
-        self._group_of: dict[tuple[Any, ...], _Group] = {}
+        self._group_of: dict[tuple[Any, ...], _Group] = Remembered()
         """By the local endpoint as sent."""
-        self._remotes: dict[tuple[Any, ...], bytes] = {}
-        self._ids: dict[str, bytes] = {}
-        self._names: dict[Any, bytes] = {}
+        self._remotes: dict[tuple[Any, ...], bytes] = Remembered()
+        self._ids: dict[str, bytes] = Remembered()
+        self._names: dict[Any, bytes] = Remembered()
+        self._keys: dict[str, bytes] = Remembered()
         self._tags: dict[tuple[str, Any], bytes] = {}
 
     def payload(self) -> bytes:
@@ -206,13 +234,13 @@ class _Writer:
             elif start := min(filter(None, _annotation_times(span)), default=0):
                 self._write(span, place, start, is_timed=False)
             else:
-                self._untimed.append((span, place))
+                self._untimed.add(place)
         except Fault as fault:
             self.rejected[str(fault)] += 1
         except (AttributeError, TypeError, KeyError, ValueError):
             self.rejected[_MALFORMED] += 1
 
-    def add_untimed(self, spans: Sequence[Any]) -> None:
+    def add_untimed(self, spans: Iterable[Any]) -> None:
         """Those of which nothing says when: they start with their trace, as far as it is in the request."""
         if not self._untimed:
             return
@@ -222,7 +250,9 @@ class _Writer:
             if type(start) is int and 0 < start <= TIME_MICRO_MAX and isinstance(trace_id, str):
                 firsts[trace_id] = min(start, firsts.get(trace_id, start))
         first = min(firsts.values(), default=0)
-        for span, place in self._untimed:
+        for place, span in enumerate(spans):
+            if place not in self._untimed:
+                continue
             trace_id = span.get("traceId")
             start = firsts.get(trace_id, first) if isinstance(trace_id, str) else first
             try:
@@ -246,23 +276,26 @@ class _Writer:
             raise Fault(f"Missing :{missing}")
         own_id = span_id_of(span_id, "id")
         parts = [self._ids.get(trace_id) or self._trace_id(trace_id), b"\x12\x08", own_id]
+        tags = get("tags") or _NO_TAGS
+        if model.TRACE_STATE in tags:
+            parts.append(field(3, text_of(tags[model.TRACE_STATE]).encode()))
         parent = get("parentId")
         if parent is not None:
             parent_id = span_id_of(parent, "parentId")
             # As Zipkin does: a span is not its own parent.
             if parent_id not in (own_id, ZERO_ID):
                 parts += (b"\x22\x08", parent_id)
-        tags = get("tags") or _NO_TAGS
-        if model.TRACE_STATE in tags:
-            parts.append(field(3, text_of(tags[model.TRACE_STATE]).encode()))
+        is_kindless_client = kind is None and _names_both(span)
         parts += (
             self._names.get(get("name")) or self._name(get("name")),
-            _KIND_FIELDS[kind],
+            _KIND_FIELDS["CLIENT" if is_kindless_client else kind],
             _times(_START_TAG, start * _MICRO_NANO, _END_TAG, end * _MICRO_NANO),
         )
         parts += self._own_attributes(span, is_shared=kind != "CLIENT" and flag_of(get("shared")))
         if not is_timed:
             parts.append(_NO_TIMESTAMP)
+        if is_kindless_client:
+            parts.append(_NO_KIND)
         if not model.OWN_KEYS.isdisjoint(tags):
             parts.append(_TAGS_FOLLOW)
         known = self._tags
@@ -318,14 +351,31 @@ class _Writer:
         found = self._names[name] = field(5, text_of(name or "").lower().encode())
         return found
 
+    def _key(self, key: str) -> bytes:
+        found = self._keys[key] = field(1, key.encode())
+        return found
+
     def _tag(self, tag: tuple[str, Any], place: int) -> bytes:
         key, value = tag
         if isinstance(value, str):
-            found = self._tags[tag] = _text_attribute(key, value)
+            head = self._keys.get(key) or self._key(key)
+            text = value.encode()
+            any_value = _string_prefixes[len(text)] + text
+            content = head + _value_prefixes[len(any_value)] + any_value
+            found = _attribute_prefixes[len(content)] + content
+            # Not a `Remembered`, which would cost as much again where every value is another.
+            if len(self._tags) < _REMEMBERED_MAX:
+                self._tags[tag] = found
             return found
         if value is None:
             raise Fault(f"No value at $[{place}].tags.{key:.64}")
         return _text_attribute(key, text_of(value))
+
+
+def _names_both(span: Json) -> bool:
+    """Whether both endpoints have a name."""
+    ends = span.get("localEndpoint"), span.get("remoteEndpoint")
+    return all(end and end.get("serviceName") for end in ends)
 
 
 def _annotation_times(span: Json) -> Iterator[int]:
@@ -353,6 +403,7 @@ _TRUE = b"\x10\x01"
 _DEBUG = _attribute(model.DEBUG, _TRUE)
 _SHARED = field(9, model.SHARED_ATTRIBUTE)
 _NO_TIMESTAMP = _attribute(model.NO_TIMESTAMP, _TRUE)
+_NO_KIND = _attribute(model.NO_KIND, _TRUE)
 _TAGS_FOLLOW = _attribute(model.TAGS, _TRUE)
 
 

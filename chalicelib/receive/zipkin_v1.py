@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from chalicelib.errors import InvalidPayload
 from chalicelib.receive.otlp import Normalised
 from chalicelib.receive.thrift import binary_list
-from chalicelib.receive.zipkin import Json, check_span_count, json_list, payload_of
+from chalicelib.receive.zipkin import (
+    Json,
+    Remembered,
+    check_span_count,
+    json_list,
+    payload_of,
+)
 from chalicelib.receive.zipkin_fields import (
     Endpoint,
     Fault,
@@ -25,7 +31,7 @@ from chalicelib.receive.zipkin_fields import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from chalicelib.receive.thrift import Fields
 
@@ -68,8 +74,9 @@ class V1Span(NamedTuple):
     timestamp: int
     """µs; 0 for none."""
     duration: int
-    annotations: list[Annotation]
-    binary_annotations: list[BinaryAnnotation]
+    annotations: Iterable[Annotation]
+    """Gone through once, as `binary_annotations` are: a span that is refused for the first is not read on."""
+    binary_annotations: Iterable[BinaryAnnotation]
 
 
 def payload_from_json(body: bytes) -> Normalised:
@@ -82,7 +89,7 @@ def payload_from_json(body: bytes) -> Normalised:
     )
     if is_second:
         raise InvalidPayload("Expected a JSON_V1 encoded list, but received: JSON_V2")
-    return _payload(spans, _span_from_json, _Endpoints(_endpoint), "json")
+    return _payload(_Converted(spans, _span_from_json, _Endpoints(_endpoint)), "json")
 
 
 _SECOND_KEYS = ("localEndpoint", "remoteEndpoint", "tags")
@@ -92,8 +99,10 @@ def payload_from_thrift(body: bytes) -> Normalised:
     """Of a list of spans in Thrift's binary protocol. Raises as `zipkin.payload_from_json` does."""
     if not body:
         return Normalised(b"", 0, Counter())
+    spans = binary_list(body)
+    check_span_count(len(spans))
     return _payload(
-        binary_list(body), _span_from_thrift, _Endpoints(_endpoint_from_thrift), "thrift"
+        _Converted(spans, _span_from_thrift, _Endpoints(_endpoint_from_thrift)), "thrift"
     )
 
 
@@ -102,7 +111,7 @@ class _Endpoints:
 
     def __init__(self, read: Callable[[Any], Endpoint | None]) -> None:
         self._read = read
-        self._known: dict[tuple[Any, ...], Endpoint | None] = {}
+        self._known: dict[tuple[Any, ...], Endpoint | None] = Remembered()
 
     def of(self, sent: Any) -> Endpoint | None:
         if not sent:
@@ -113,33 +122,56 @@ class _Endpoints:
         return self._known[key]
 
 
-def _payload(
-    spans: Sequence[Any],
-    read: Callable[[Any, int, _Endpoints], V1Span],
-    endpoints: _Endpoints,
-    form: str,
-) -> Normalised:
-    check_span_count(len(spans))
-    rejected: Counter[str] = Counter()
-    found: list[Json] = []
-    for place, span in enumerate(spans):
-        try:
-            found += converted(read(span, place, endpoints))
-        except Fault as fault:
-            rejected[str(fault)] += 1
-        except (AttributeError, TypeError, KeyError, ValueError, OverflowError):
-            rejected["Malformed"] += 1
-    return payload_of(found, form, rejected)
+class _Converted:
+    """The spans of the second model that spans of the first are made of, made anew at every turn."""
+
+    def __init__(
+        self,
+        spans: Iterable[Any],
+        read: Callable[[Any, int, _Endpoints], V1Span],
+        endpoints: _Endpoints,
+    ) -> None:
+        self._spans, self._read, self._endpoints = spans, read, endpoints
+        self.rejected: Counter[str] = Counter()
+        """Those that were left out at the last turn."""
+
+    def __iter__(self) -> Iterator[Json]:
+        self.rejected.clear()
+        for place, span in enumerate(self._spans):
+            try:
+                found = converted(self._read(span, place, self._endpoints))
+            except Fault as fault:
+                self.rejected[str(fault)] += 1
+            except (AttributeError, TypeError, KeyError, ValueError, OverflowError):
+                self.rejected["Malformed"] += 1
+            else:
+                yield from found
+
+
+def _payload(spans: _Converted, form: str) -> Normalised:
+    return payload_of(spans, form, spans.rejected)
 
 
 def _span_from_json(span: Json, place: int, endpoints: _Endpoints) -> V1Span:
-    annotations = []
+    names = ("traceId", "id", "parentId", "name", "debug")
+    return V1Span(
+        {name: span.get(name) for name in names},
+        max(0, whole(span.get("timestamp") or 0)),
+        max(0, whole(span.get("duration") or 0)),
+        _annotations_from_json(span, place, endpoints),
+        _binary_from_json(span, place, endpoints),
+    )
+
+
+def _annotations_from_json(span: Json, place: int, endpoints: _Endpoints) -> Iterator[Annotation]:
     for nth, each in enumerate(span.get("annotations") or ()):
         time, value = each.get("timestamp"), each.get("value")
         if time is None or value is None:
             raise incomplete_annotation(each, place, nth)
-        annotations.append(Annotation(whole(time), str(value), endpoints.of(each.get("endpoint"))))
-    binary = []
+        yield Annotation(whole(time), str(value), endpoints.of(each.get("endpoint")))
+
+
+def _binary_from_json(span: Json, place: int, endpoints: _Endpoints) -> Iterator[BinaryAnnotation]:
     for each in span.get("binaryAnnotations") or ():
         key, value, endpoint = (
             each.get("key"),
@@ -151,15 +183,7 @@ def _span_from_json(span: Json, place: int, endpoints: _Endpoints) -> V1Span:
         # What is neither text nor an address, Zipkin leaves out.
         if isinstance(value, str) or (value is True and endpoint and key in _ADDRESSES):
             text = value if isinstance(value, str) else "true"
-            binary.append(BinaryAnnotation(str(key), text, endpoint))
-    names = ("traceId", "id", "parentId", "name", "debug")
-    return V1Span(
-        {name: span.get(name) for name in names},
-        max(0, whole(span.get("timestamp") or 0)),
-        max(0, whole(span.get("duration") or 0)),
-        annotations,
-        binary,
-    )
+            yield BinaryAnnotation(str(key), text, endpoint)
 
 
 def _endpoint(sent: Json) -> Endpoint | None:
@@ -182,12 +206,12 @@ def _span_from_thrift(span: Fields, _: int, endpoints: _Endpoints) -> V1Span:
         head,
         max(0, span.get(10) or 0),
         max(0, span.get(11) or 0),
-        [
+        (
             Annotation(each[1], _decoded(each[2]), endpoints.of(each.get(3)))
             for each in span.get(6) or ()
             if each.get(1) and 2 in each
-        ],
-        list(_binary_from_thrift(span.get(8) or (), endpoints)),
+        ),
+        _binary_from_thrift(span.get(8) or (), endpoints),
     )
 
 

@@ -7,8 +7,8 @@ them. So they leave the span: its trace id is the chunk's; its parent mostly is 
 that one's place; its start is counted from the chunk's first, and its duration stands for its end, in as few
 half-bytes as the largest takes. What remains, `texts`, is compressed. docs/item-layout.md has the layout.
 
-A span is packed if it was cut (`model/beginning.py`): if it is written as OpenTelemetry's SDKs do. Others stay whole.
-It is cut at places that can be found again, so that packing never changes a byte.
+A span is packed if it was cut (`model/beginning.py`). Others stay whole. It is cut at places that can be found again,
+so that packing never changes a byte of what is in canonical form.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chalicelib.model.beginning import (
     END_TAG,
     KIND_TAG,
+    NAME_TAG,
     PARENT,
     START_TAG,
     TIMES,
@@ -250,11 +251,14 @@ def _scope_spans(content: bytes, rows: _Rows) -> bytes:
             parts += (_span_prefixes[len(text)], text)
             continue
         name = text[1] + 2 if text.startswith(TRACE_STATE_TAG) else 0
+        # An empty name is in the text, not in the span.
+        is_unnamed = text[name + 1] == 0 and text[name] == NAME_TAG[0]
+        named = name + 2 if is_unnamed else name
         place = name + text[name + 1] + 2
         if text[place : place + 1] == KIND_TAG:
             place += 2
         raw = b"".join(
-            (begin, next(ids), text[:name], parent, text[name:place], next(times), text[place:])
+            (begin, next(ids), text[:name], parent, text[named:place], next(times), text[place:])
         )
         parts += (_span_prefixes[len(raw)], raw)
     return field(2, b"".join(parts))

@@ -120,6 +120,7 @@ def _encode(rows: Sequence[SearchRow]) -> bytes:
         attribute_hash_counts=map(len, hashes),
         attribute_hashes=_little_endian(chain.from_iterable(hashes)),
         has_event_hashes=True,
+        has_scope_and_link_hashes=True,
         longest_span_names=bytes(
             map(place_of_longest.__getitem__, zip(names_of_rows, names_of_longest, strict=True))
         ),
@@ -182,7 +183,7 @@ def rows_in(value: bytes) -> list[SearchRow]:
         map(bool, block.errors),
         map(names_at.__getitem__, indices_of_rows),
         _parts(array("H", block.attribute_hashes), block.attribute_hash_counts),
-        repeat(block.has_event_hashes, rows),
+        repeat(block.has_event_hashes and block.has_scope_and_link_hashes, rows),
         # Of an older block, whose rows do not tell their longest span: any may last as long.
         block.others_longest_steps or repeat(DURATION_STEP_MAX, rows),
         [

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.attribute import NO_HASH, AttributeHashes, event_hash, link_hash
 from chalicelib.model.names import key_name
-from chalicelib.model.span import events_in, links_in
+from chalicelib.model.span import events_in, link_attributes_in, links_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -55,10 +55,10 @@ class SearchRow(NamedTuple):
     has_error: bool
     span_names: frozenset[str]
     attribute_hashes: Sequence[int]
-    """Of the attributes of spans, resources and events, of events' names, and of the traces that spans
+    """Of the attributes of spans, resources, scopes, events and links, of events' names, and of the traces that spans
     link to."""
-    has_event_hashes: bool = True
-    """False for rows of older blocks: they say nothing of events."""
+    has_all_hashes: bool = True
+    """False for rows of older blocks: they say nothing of events, or of the attributes of scopes and links."""
     others_longest_step: int = DURATION_STEP_MAX
     """`duration_step` of the longest duration among the spans but for one of the longest, of which the rest tells."""
     longest_span_name: str = ""
@@ -80,7 +80,8 @@ def rows_of(batches: Iterable[SpanBatch]) -> dict[int, list[SearchRow]]:
     rows: dict[int, list[SearchRow]] = defaultdict(list)
     last: dict[tuple[int, str], dict[bytes, tuple[int, SearchRow]]] = defaultdict(dict)
     for batch in batches:
-        of_resource = _resource_hashes(batch.scope.resource_attributes)
+        scope = batch.scope
+        of_resource = _resource_hashes(scope.resource_attributes, scope.attributes)
         # All at once: a call for each row takes longer than the look-ups.
         of_spans = list(map(_hash_of, batch.attributes.values))
         for trace_id, hour, start, end in _hourly_runs(batch):
@@ -112,7 +113,7 @@ def _hourly_runs(batch: SpanBatch) -> Iterator[tuple[bytes, int, int, int]]:
 def _row(
     batch: SpanBatch, start: int, end: int, of_resource: list[int], of_spans: list[int]
 ) -> SearchRow:
-    """`of_resource` and `of_spans` are the hashes of the resource's and of all of the batch's attributes."""
+    """`of_resource` and `of_spans` are the hashes of the resource's and scope's, and of all the spans' attributes."""
     # Each column at once: a row is of few spans, and rows are many.
     durations = sorted(batch.durations_nano[start:end])
     longest = batch.durations_nano.index(durations[-1], start, end)
@@ -147,6 +148,7 @@ def _hashes_of_links_and_events(batch: SpanBatch, start: int, end: int) -> Itera
     for links in batch.raw_links[start:end]:
         for trace_id, _ in links_in(links):
             yield link_hash(trace_id)
+        yield from map(_hash_of, link_attributes_in(links))
     for events in batch.raw_events[start:end]:
         for name, attributes in events_in(events):
             yield event_hash(name)
@@ -203,5 +205,5 @@ _key_names = _KeyNames()
 
 
 @lru_cache(maxsize=1_000)
-def _resource_hashes(attributes: frozenset[bytes]) -> list[int]:
-    return sorted(map(_hash_of, attributes))
+def _resource_hashes(resource: frozenset[bytes], scope: frozenset[bytes]) -> list[int]:
+    return sorted(map(_hash_of, resource | scope))

@@ -29,7 +29,10 @@ def delete_token(store: ItemStore, token: Token) -> None:
 
 
 def _item(token: Token) -> Item:
+    # Not under x: DynamoDB would delete the item, and nobody could be told that the token has expired.
+    expiry: Item = {} if token.expires_unix_seconds is None else {"e": token.expires_unix_seconds}
     return {
+        **expiry,
         "p": TOKENS_PARTITION,
         "s": token.digest.hex(),
         "a": " ".join(sorted(scope.value for scope in token.scopes)),
@@ -40,4 +43,5 @@ def _item(token: Token) -> Item:
 
 def _token(item: Item) -> Token:
     scopes = frozenset(Scope(word) for word in str(item["a"]).split())
-    return Token(bytes.fromhex(str(item["s"])), scopes, str(item["n"]), int(item["c"]))
+    expires = int(item["e"]) if "e" in item else None
+    return Token(bytes.fromhex(str(item["s"])), scopes, str(item["n"]), int(item["c"]), expires)

@@ -41,7 +41,7 @@ from chalicelib.store.targets import (
     read_targets,
     target_puts,
 )
-from chalicelib.summarise.join import NewHalves, added_edges, known_among
+from chalicelib.summarise.join import NewHalves, added_edges, known_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -329,7 +329,7 @@ class ShardFold:
             return {}
         new = NewHalves(halves, self._now)
         waiting = self._remembered.waiting(self._store, self._shard, view.state)
-        known = known_among(waiting, new.keys)
+        known = known_for(waiting, new)
         return added_edges(known, new, config.PENDING_WINDOW_SECONDS)
 
     def _actions(self, view: ShardView, planned: Plan) -> list[Put]:
@@ -383,14 +383,7 @@ class ShardFold:
             SegmentMessage.Entry(minute=minute, edges=edges_message(edges))
             for minute, edges in sorted(spilled.items())
         ]
-        return [
-            {
-                "p": layout.fold_partition(self._shard),
-                "s": layout.spilled_sort_key(sequence, part),
-                "v": value,
-            }
-            for part, value in enumerate(sealed_segments(entries))
-        ]
+        return segment_items(self._shard, sequence, entries)
 
     def _state_after(
         self, view: ShardView, planned: Plan, *, has_waiting: bool, has_filter: bool
@@ -420,6 +413,18 @@ class ShardFold:
         partition = layout.fold_partition(self._shard)
         keys: Sequence[Item] = [{"p": partition, "s": sort} for sort in folded]
         self._store.delete_batch(config.STATISTICS_TABLE, keys)
+
+
+def segment_items(shard: int, sequence: int, entries: Iterable[Entry]) -> list[Item]:
+    """Segments that a step, which makes the fold-state's version `sequence`, writes for later ones."""
+    return [
+        {
+            "p": layout.fold_partition(shard),
+            "s": layout.spilled_sort_key(sequence, part),
+            "v": value,
+        }
+        for part, value in enumerate(sealed_segments(entries))
+    ]
 
 
 def _fits(actions: Sequence[Put]) -> bool:

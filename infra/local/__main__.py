@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from infra.local.hosts import allowed_hosts_from, hosts_of
+from infra.local.log import say_once_a_minute
 from infra.local.memory import share_one_heap
 from infra.local.server import PortTaken, datagram_socket, listening_socket
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterable, Mapping
 
+    from infra.local.hosts import Hosts
     from infra.local.otlp_grpc import OtlpGrpc
     from infra.local.stack import LocalStack
     from infra.local.ui_folder import UiFolder
@@ -33,6 +37,7 @@ TOKEN_CHARACTERS_MIN = 16
 SWITCH_SECONDS = 0.0001
 """How long a thread may hold Python while others wait; by default fifty times as long. A request lets go of it a dozen
 times, to hash, compress and write, and would wait each time for the consumer, which hardly ever does."""
+FILES_MAX = 8_192
 DATA_DIR = Path(__file__).parents[2] / ".data"
 
 _Opened = TypeVar("_Opened")
@@ -55,6 +60,8 @@ class Settings(NamedTuple):
     """The folder of another UI than Clew's."""
     is_opened: bool = False
     """Whether every machine that reaches it may do what this one's programs may: asked for by name."""
+    allowed_hosts: frozenset[str] = frozenset()
+    """Further names that it may be called by where no token is wanted."""
 
     @property
     def loopback(self) -> bool:
@@ -100,6 +107,7 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
         _path(environment.get("SAMPLING_FILE", "")),
         _path(environment.get("UI_DIR", "")),
         access == "open",
+        _allowed_hosts(environment.get("ALLOWED_HOSTS", "")),
     )
     # A foreign AWS may have tokens of its own; here there are none but this one.
     if not (settings.open or token or endpoint_url):
@@ -109,6 +117,13 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
             "or leave HOST at 127.0.0.1"
         )
     return settings
+
+
+def _allowed_hosts(text: str) -> frozenset[str]:
+    try:
+        return allowed_hosts_from(text)
+    except ValueError as error:
+        raise Refused(f"ALLOWED_HOSTS: {error}") from error
 
 
 def _path(text: str) -> Path | None:
@@ -213,9 +228,11 @@ def main() -> int:
     ended = threading.Event()
     sys.setswitchinterval(SWITCH_SECONDS)
     share_one_heap()
+    _allow_many_files()
     # Until it runs there is nothing to end in order, and imports do not take an exception well.
-    signal.signal(signal.SIGINT, _end_at_once)
-    signal.signal(signal.SIGTERM, _end_at_once)
+    numbers = _ending_signals()
+    for number in numbers:
+        signal.signal(number, _end_at_once)
     try:
         settings = settings_from_environment(os.environ)
         ui = ui_folder(settings)
@@ -223,12 +240,28 @@ def main() -> int:
     except Refused as error:
         _say_aside(str(error))
         return 1
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in numbers:
         signal.signal(number, lambda *_: _end_at_once() if ended.is_set() else ended.set())
     print("\n".join(lines_for(settings, stack.url.replace("0.0.0.0", HOST), ui)), flush=True)
     ended.wait()
     stack.stop()
     return 0
+
+
+def _allow_many_files() -> None:
+    """As many as the system lets us have, up to FILES_MAX: connections of gRPC are not counted here."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = FILES_MAX if hard == resource.RLIM_INFINITY else min(FILES_MAX, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _ending_signals() -> list[signal.Signals]:
+    """Those that end it in order; a terminal that is closed does, unless `nohup` has it ignored."""
+    asked = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        asked.append(signal.SIGHUP)
+    return asked
 
 
 def _started(settings: Settings, ui: UiFolder | None) -> LocalStack:
@@ -238,6 +271,7 @@ def _started(settings: Settings, ui: UiFolder | None) -> LocalStack:
     datagram_sockets = open_datagram_sockets(settings)
     otlp_grpc = open_otlp_grpc(settings)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="clew: %(message)s")
+    say_once_a_minute()
     for library in ("botocore", "urllib3", "waitress", "moto"):
         logging.getLogger(library).setLevel(logging.ERROR)
     # Metrics for CloudWatch, and log lines in JSON, are not for people.
@@ -247,11 +281,17 @@ def _started(settings: Settings, ui: UiFolder | None) -> LocalStack:
     # Imported once the port is ours: it takes most of the time that a start takes.
     from botocore.exceptions import BotoCoreError, ClientError
 
+    from chalicelib.receive.redaction import rules_of_settings
+    from chalicelib.receive.redaction_rules import RedactionRulesError
     from infra.local import fake_aws
     from infra.local.journal import JournalError
     from infra.local.sampling_file import SamplingFileError
     from infra.local.stack import LocalStack
 
+    try:
+        rules_of_settings()
+    except RedactionRulesError as error:
+        raise Refused(f"CLEW_REDACTION_RULES: {error}") from error
     aws = fake_aws.Endpoint() if settings.endpoint_url else fake_aws.Moto(takes_shortcuts=True)
     try:
         return LocalStack(
@@ -263,11 +303,20 @@ def _started(settings: Settings, ui: UiFolder | None) -> LocalStack:
             token=settings.token,
             sampling_file=settings.sampling_file,
             ui=ui,
+            hosts=_hosts(settings, sockets),
         ).start()
     except (JournalError, SamplingFileError) as error:
         raise Refused(str(error)) from error
     except (BotoCoreError, ClientError) as error:
         raise Refused(f"AWS at {settings.endpoint_url or 'moto'} refused: {error}") from error
+
+
+def _hosts(settings: Settings, sockets: list[socket.socket]) -> Hosts | None:
+    """The names that it may be called by; any where a token is wanted."""
+    if not settings.open:
+        return None
+    ports = [each.getsockname()[1] for each in sockets]
+    return hosts_of(settings.host, ports, settings.allowed_hosts, opened=not settings.loopback)
 
 
 def _listens_at(port: int, sockets: list[socket.socket]) -> bool:

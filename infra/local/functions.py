@@ -7,7 +7,10 @@ import time
 import uuid
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROJECT = Path(__file__).parents[2]
 REQUEST_BYTES_MAX = 6_291_556
@@ -17,7 +20,14 @@ REQUEST_BYTES_MAX = 6_291_556
 class LambdaContext:
     """The second argument of every Lambda function; the names are Lambda's."""
 
-    def __init__(self, function_name: str, timeout_seconds: float, memory_megabytes: int) -> None:
+    def __init__(
+        self,
+        function_name: str,
+        timeout_seconds: float,
+        memory_megabytes: int,
+        go_on: Callable[[], bool] | None = None,
+    ) -> None:
+        """`go_on` is asked whenever the time is: it may wait for others, and says whether anybody waits for this."""
         self.function_name = function_name
         self.function_version = "$LATEST"
         self.invoked_function_arn = (
@@ -30,19 +40,23 @@ class LambdaContext:
         self.identity = None
         self.client_context = None
         self._ends = time.monotonic() + timeout_seconds
+        self._go_on = go_on
 
     def get_remaining_time_in_millis(self) -> int:
-        """Nothing stops a function here that does not look at this."""
+        """Nothing stops a function here that does not look at this. None is left where its client has gone."""
+        if self._go_on is not None and not self._go_on():
+            return 0
         return max(0, int((self._ends - time.monotonic()) * 1000))
 
 
-def context_of(function: str) -> LambdaContext:
+def context_of(function: str, go_on: Callable[[], bool] | None = None) -> LambdaContext:
     """The context of a new invocation of the function that `.chalice/config.json` calls `function`."""
     limits = _functions().get(function, {})
     return LambdaContext(
         f"clew-local-{function}",
         limits.get("lambda_timeout", 60),
         limits.get("lambda_memory_size", 128),
+        go_on,
     )
 
 

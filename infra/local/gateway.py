@@ -18,10 +18,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from chalicelib.cross_origin import cors_headers
 from infra.local.functions import REQUEST_BYTES_MAX, context_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from chalice.app import Chalice
@@ -115,7 +116,7 @@ class Gateway:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
         request = request_from_environ(environ)
-        answer = self.answer(request)
+        answer = self.answer(request, environ.get("clew.go_on"))
         status = HTTPStatus(answer.status)
         headers = list(answer.headers)
         # Of what has not changed, the length would be that of what the client has.
@@ -128,46 +129,53 @@ class Gateway:
         """Whether the application has a route for the path, by whatever method."""
         return self._routes.match(path) is not None
 
-    def answer(self, request: Request) -> Answer:
-        """What API Gateway would answer; never raises."""
-        is_below = f"{request.path}/".startswith(f"{self._base}/")
-        path = request.path.removeprefix(self._base) or "/"
-        matched = self._routes.match(path) if is_below else None
-        if matched is None:
-            return _error(404, "not_found", f"there is nothing at {request.path}")
-        resource, path_parameters = matched
-        methods = self._methods[resource]
-        # API Gateway would refuse HEAD; being asked by it is usual where there is no gateway.
-        method = "GET" if request.method == "HEAD" and "HEAD" not in methods else request.method
-        if method == "OPTIONS" and method not in methods and (cors := self._cors(resource)):
-            return Answer(200, cors, b"")
-        if method not in methods:
-            allowed = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
-            message = f"{request.method} is not possible here; {allowed} is"
-            return _error(405, "method_not_allowed", message, [("Allow", allowed)])
-        if len(request.body) > BODY_BYTES_MAX:
-            return _gateway_message(413, "Request Too Long")
-        request = request._replace(method=method, path=path)
-        event = event_from_request(request, resource, path_parameters, self._base)
-        return self._invoke(event)
+    def answer(self, request: Request, go_on: Callable[[], bool] | None = None) -> Answer:
+        """What API Gateway would answer; never raises. `go_on` is for the function's context."""
+        event = self._event(request)
+        return event if isinstance(event, Answer) else self._invoke(event, go_on)
 
-    def _invoke(self, event: Event) -> Answer:
+    def refusal(self, request: Request) -> Answer | None:
+        """What is answered by the headers alone, before there is a body; None if the body is wanted. Never raises."""
+        event = self._event(request)
+        if isinstance(event, Answer):
+            return event
         try:
-            return answer_from_response(self._app(event, context_of("api_handler")))
+            refused = getattr(self._app, "refusal", _wants_all)(event, context_of("api_handler"))
+            return None if refused is None else answer_from_response(refused)
         except Exception:
             _logger.exception("%s %s failed", event["httpMethod"], event["path"])
             return _gateway_message(502, "Internal server error")
 
-    def _cors(self, resource: str) -> list[tuple[str, str]]:
-        """The headers of a preflight's answer, as Chalice deploys them; none if no method allows CORS."""
-        entries = [entry for entry in self._app.routes[resource].values() if entry.cors]
-        if not entries:
-            return []
-        methods = ",".join([*(entry.method for entry in entries), "OPTIONS"])
-        return [
-            ("Access-Control-Allow-Methods", methods),
-            *entries[0].cors.get_access_control_headers().items(),
-        ]
+    def _event(self, request: Request) -> Event | Answer:
+        """The event for the function; an answer where the gateway has one by itself."""
+        is_below = f"{request.path}/".startswith(f"{self._base}/")
+        path = request.path.removeprefix(self._base) or "/"
+        matched = self._routes.match(path) if is_below else None
+        if matched is None:
+            answer = _error(404, "not_found", f"there is nothing at {request.path}")
+            return readable_by_every_page(answer, request.headers)
+        resource, path_parameters = matched
+        methods = self._methods[resource]
+        # API Gateway would refuse HEAD; being asked by it is usual where there is no gateway.
+        method = "GET" if request.method == "HEAD" and "HEAD" not in methods else request.method
+        if method not in methods:
+            allowed = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+            message = f"{request.method} is not possible here; {allowed} is"
+            answer = _error(405, "method_not_allowed", message, [("Allow", allowed)])
+            return readable_by_every_page(answer, request.headers)
+        if len(request.body) > BODY_BYTES_MAX:
+            answer = _gateway_message(413, "Request Too Long")
+            return readable_by_every_page(answer, request.headers)
+        request = request._replace(method=method, path=path)
+        return event_from_request(request, resource, path_parameters, self._base)
+
+    def _invoke(self, event: Event, go_on: Callable[[], bool] | None) -> Answer:
+        try:
+            return answer_from_response(self._app(event, context_of("api_handler", go_on)))
+        except Exception:
+            _logger.exception("%s %s failed", event["httpMethod"], event["path"])
+            answer = _gateway_message(502, "Internal server error")
+            return readable_by_every_page(answer, event["headers"])
 
 
 def request_from_environ(environ: WSGIEnvironment) -> Request:
@@ -277,6 +285,10 @@ def one_request_a_thread(app: Chalice) -> Chalice:
     return app
 
 
+def _wants_all(_event: Event, _context: object) -> None:
+    """An application that refuses nothing by its headers alone."""
+
+
 class _PerThread:
     """An attribute with a value for each thread."""
 
@@ -293,6 +305,13 @@ class _PerThread:
 
     def __set__(self, instance: Any, value: Any) -> None:
         self._values.value = value
+
+
+def readable_by_every_page(answer: Answer, request_headers: Mapping[str, str]) -> Answer:
+    """The same answer of the gateway's own, which a page of any origin may read: it says nothing of anybody's spans."""
+    headers = {name.lower(): value for name, value in request_headers.items()}
+    cors = cors_headers(headers, (), for_everyone=True)
+    return answer._replace(headers=[*answer.headers, *cors.items()])
 
 
 def _error(status: int, code: str, message: str, headers: Iterable[tuple[str, str]] = ()) -> Answer:

@@ -7,6 +7,12 @@ Replaying is harmless, for a message's identity is its digest. A record, big-end
     magic "CLWJ" | crc32 4 | version 1 | frame bytes 4 | span count 4 | received 8, unix seconds | digest 32 | frame
 
 The checksum covers all after itself. A record is found again after damage by its magic and believed for its checksum.
+
+Nothing is thrown away because of a clock alone, or because it cannot be read:
+
+    journal            what is accepted and not forgotten
+    journal.old        the file as it was before this start forgot something; the next start deletes it
+    journal.damaged-1  bytes that no record was found in, as they were; nobody deletes it
 """
 
 from __future__ import annotations
@@ -18,8 +24,11 @@ import os
 import struct
 import threading
 import zlib
+from datetime import UTC, datetime
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
+from chalicelib import config
 from chalicelib.errors import StoreError
 from chalicelib.queue.message import Message
 
@@ -37,6 +46,7 @@ FRAME_BYTES_MAX = 4 * 1024 * 1024
 """Far above what SQS takes (1 MiB); bounds what a damaged length can make us read."""
 WASTE_SHARE_MAX = 0.25
 """The share of expired, repeated and damaged bytes above which the file is written anew."""
+_COPY_BYTES = 1_000_000
 _HEAD = struct.Struct(">4sI")
 _FIELDS = struct.Struct(">BIIQ32s")
 _FRAME_AT = _HEAD.size + _FIELDS.size
@@ -123,6 +133,27 @@ def _received_in(head: bytes) -> int:
     return received
 
 
+def dated_records(records: Iterable[Record], now_unix_seconds: int) -> list[Record]:
+    """The records, each received no earlier than those before it: a clock that was set back made none of them older.
+
+    A time that is still to come is the mistake of a clock that was ahead, and says nothing of what follows it.
+    """
+    dated: list[Record] = []
+    latest = 0
+    for record in records:
+        if record.received_unix_seconds <= now_unix_seconds:
+            latest = max(latest, record.received_unix_seconds)
+        received = max(latest, record.received_unix_seconds)
+        dated.append(record._replace(received_unix_seconds=received))
+    return dated
+
+
+def has_waste(found: Scan, live: Sequence[Record]) -> bool:
+    """Whether so much of the file is of no use that it is worth writing anew."""
+    live_bytes = sum(record.end - record.start for record in live)
+    return found.end - live_bytes > found.end * WASTE_SHARE_MAX
+
+
 def live_records(records: Iterable[Record], oldest_unix_seconds: int) -> list[Record]:
     """The first record of each digest that was received then or later, in order."""
     live: dict[bytes, Record] = {}
@@ -135,18 +166,31 @@ def live_records(records: Iterable[Record], oldest_unix_seconds: int) -> list[Re
 class Journal:
     """The journal of one folder, which it holds alone until `close`."""
 
-    def __init__(self, folder: Path, oldest_unix_seconds: int) -> None:
-        """Open or create it, cut off a torn end, forget what was received before `oldest_unix_seconds`.
+    def __init__(
+        self,
+        folder: Path,
+        now_unix_seconds: int,
+        retention_seconds: int = config.RETENTION_SECONDS,
+    ) -> None:
+        """Open or create it, set aside what is no record, forget what is older than the retention.
 
-        Raises JournalError if the folder cannot be used, or is used by another process.
+        Ages are counted to `now_unix_seconds`, or to the newest record if that is earlier: a clock that is ahead
+        makes no record old. Raises JournalError if the folder cannot be used, or is used by another process.
         """
         self.path = folder / "journal"
+        self.newest_unix_seconds: int | None = None
+        """When the newest record was received that the journal held when it was opened; None if it held none."""
+        self._old = folder / "journal.old"
+        self._retention_seconds = retention_seconds
         self._lock = threading.Lock()
         self._alone = _lock_folder(folder)
         try:
-            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+            if self._old.exists() and not self.path.exists():
+                # Killed between the two renames of a start that forgot something.
+                self._old.replace(self.path)
+            self._file = self._opened()
             try:
-                self._records = self._recover(oldest_unix_seconds)
+                self._records = self._recover(now_unix_seconds)
             except BaseException:
                 os.close(self._file)
                 raise
@@ -174,46 +218,134 @@ class Journal:
         """
         written = b"".join(record_from_message(message) for message in messages)
         with self._lock:
-            size = os.fstat(self._file).st_size
             try:
-                if os.write(self._file, written) != len(written):
-                    raise OSError("the disk is full")
+                size = os.fstat(self._file).st_size
+                self._append(written, size)
             except OSError as error:
-                os.ftruncate(self._file, size)
                 raise StoreError(f"the journal cannot be written: {error}") from error
 
-    def forget(self, oldest_unix_seconds: int) -> None:
-        """Leave out what was received before, if that is much; `append` waits meanwhile, and `messages` is over."""
+    def _append(self, written: bytes, size: int) -> None:
+        try:
+            if os.write(self._file, written) != len(written):
+                raise OSError("the disk is full")
+        except OSError:
+            os.ftruncate(self._file, size)
+            raise
+
+    def forget(self, now_unix_seconds: int) -> None:
+        """Leave out what is older than the retention then, if that is much; say how much that was.
+
+        The caller answers for `now_unix_seconds`: no copy is kept. `append` waits meanwhile, and `messages` is over.
+        """
+        oldest = now_unix_seconds - self._retention_seconds
         with self._lock:
             self._records = []
             # Records come in the order of their arrival: while the first is wanted, nothing is expired.
             head = os.pread(self._file, _FRAME_AT, 0)
-            if len(head) == _FRAME_AT and _received_in(head) < oldest_unix_seconds:
-                size = os.fstat(self._file).st_size
-                self._without_waste(self._scan(size), oldest_unix_seconds)
+            if len(head) == _FRAME_AT and _received_in(head) < oldest:
+                found = self._scan(os.fstat(self._file).st_size)
+                records = dated_records(found.records, now_unix_seconds)
+                if has_waste(found, live := live_records(records, oldest)):
+                    self._say_forgotten(records, oldest)
+                    self._set_aside(found.damaged)
+                    self._write_anew(live, keep_old=False)
 
     def close(self) -> None:
         os.close(self._file)
         os.close(self._alone)
 
-    def _recover(self, oldest_unix_seconds: int) -> list[Record]:
+    def _opened(self) -> int:
+        return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def _recover(self, now_unix_seconds: int) -> list[Record]:
         size = os.fstat(self._file).st_size
         found = self._scan(size)
+        if size and not found.records:
+            self._begin_anew(size)
+            return []
         for start, end in found.damaged:
             _logger.warning("%s: bytes %d to %d are damaged; skipped", self.path, start, end)
         if found.end < size:
-            torn = size - found.end
-            _logger.warning("%s: the last %d bytes are no whole record; cut off", self.path, torn)
-            os.ftruncate(self._file, found.end)
-        return self._without_waste(found, oldest_unix_seconds)
+            self._cut_end(found.end, size)
+        records = dated_records(found.records, now_unix_seconds)
+        newest = max((record.received_unix_seconds for record in records), default=None)
+        self.newest_unix_seconds = newest
+        # What the last start kept: this one has read the journal that came of it.
+        self._old.unlink(missing_ok=True)
+        if newest is None:
+            return []
+        oldest = min(now_unix_seconds, newest) - self._retention_seconds
+        return self._without_waste(found, records, oldest)
 
-    def _without_waste(self, found: Scan, oldest_unix_seconds: int) -> list[Record]:
+    def _begin_anew(self, size: int) -> None:
+        aside = self._free_name()
+        self.path.replace(aside)
+        os.close(self._file)
+        self._file = self._opened()
+        _logger.warning(
+            "%s: in its %d bytes is no record that can be read; set aside as %s",
+            *(self.path, size, aside),
+        )
+
+    def _cut_end(self, end: int, size: int) -> None:
+        """Take off what is no record, once it is elsewhere; without room for that it stays, as damage."""
+        text = "%s: the last %d bytes are no whole record; %s"
+        if aside := self._set_aside([(end, size)]):
+            os.ftruncate(self._file, end)
+            _logger.warning(text, self.path, size - end, f"set aside as {aside}")
+        else:
+            _logger.warning(text, self.path, size - end, "left there")
+
+    def _set_aside(self, ranges: Sequence[tuple[int, int]]) -> Path | None:
+        """Copy these bytes into a file of their own; None if there are none, or no room for it."""
+        if not ranges:
+            return None
+        aside = self._free_name()
+        try:
+            with aside.open("xb") as file:
+                for start, end in ranges:
+                    for place in range(start, end, _COPY_BYTES):
+                        length = min(_COPY_BYTES, end - place)
+                        file.write(os.pread(self._file, length, place))
+        except OSError as error:
+            aside.unlink(missing_ok=True)
+            _logger.warning("%s: nothing can be set aside: %s", self.path, error)
+            return None
+        return aside
+
+    def _free_name(self) -> Path:
+        names = (self.path.with_name(f"journal.damaged-{number}") for number in count(1))
+        return next(name for name in names if not name.exists())
+
+    def _without_waste(
+        self, found: Scan, records: Sequence[Record], oldest_unix_seconds: int
+    ) -> list[Record]:
         """The live records, in a file that holds little else."""
-        live = live_records(found.records, oldest_unix_seconds)
-        live_bytes = sum(record.end - record.start for record in live)
-        if found.end - live_bytes > found.end * WASTE_SHARE_MAX:
-            live = self._write_anew(live)
+        live = live_records(records, oldest_unix_seconds)
+        forgets = self._say_forgotten(records, oldest_unix_seconds)
+        if has_waste(found, live):
+            aside = self._set_aside(found.damaged)
+            live = self._write_anew(
+                live, keep_old=forgets or (aside is None and bool(found.damaged))
+            )
+            if self._old.exists():
+                _logger.warning(
+                    "%s is the journal as it was before; the next start deletes it", self._old
+                )
         return live
+
+    def _say_forgotten(self, records: Sequence[Record], oldest_unix_seconds: int) -> bool:
+        """Say what is not taken back, of which time; return whether there is anything."""
+        old = [each for each in records if each.received_unix_seconds < oldest_unix_seconds]
+        if old:
+            times = [each.received_unix_seconds for each in old]
+            _logger.warning(
+                "%s: %d messages with %d spans, received from %s to %s, are forgotten: the retention is %s days",
+                *(self.path, len(old), sum(each.span_count for each in old)),
+                *(_time_text(min(times)), _time_text(max(times))),
+                f"{self._retention_seconds / 86_400:g}",
+            )
+        return bool(old)
 
     def _scan(self, size: int) -> Scan:
         if not size:  # mmap refuses an empty file
@@ -221,7 +353,7 @@ class Journal:
         with mmap.mmap(self._file, size, access=mmap.ACCESS_READ) as content:
             return scan(content)
 
-    def _write_anew(self, live: Sequence[Record]) -> list[Record]:
+    def _write_anew(self, live: Sequence[Record], *, keep_old: bool) -> list[Record]:
         """Replace the file by one with these records alone; killed anywhere, one of the two files is there."""
         temporary = self.path.with_suffix(".new")
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -235,6 +367,8 @@ class Journal:
                     raise OSError("the disk is full")
                 moved.append(record._replace(start=start, end=start + length))
             os.fsync(other)
+            if keep_old:
+                self.path.replace(self._old)
             temporary.replace(self.path)
         except BaseException:
             os.close(other)
@@ -256,6 +390,14 @@ class JournalledSender:
         if messages:
             self._journal.append(messages)
         self._inner.send(messages)
+
+
+def _time_text(unix_seconds: int) -> str:
+    """A time for people, in UTC; a number that is none as it is."""
+    try:
+        return datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (OverflowError, OSError, ValueError):
+        return str(unix_seconds)
 
 
 def _lock_folder(folder: Path) -> int:

@@ -1,16 +1,23 @@
-"""OTLP/gRPC: TraceService/Export on a port of its own, each call a POST /v1/traces to the gateway.
+"""OTLP/gRPC: the Export of each signal on a port of its own, each call a POST to the gateway.
 
     call ──bytes──▶ Request ──gateway──▶ Answer ──▶ ExportTraceServiceResponse, or a gRPC status
 
-So there is one receive path, one check of tokens and one limit for both protocols. grpcio uncompresses what comes, and
-makes no more of it than MESSAGE_BYTES_MAX. Clew keeps traces only: the services of metrics and logs are UNIMPLEMENTED,
-after which a client is not to try again.
+So there is one receive path, one check of tokens and one limit for both protocols. The token is looked at before the
+message is: a call is taken as one of a stream of messages, of which the first is read once its sender may send it.
+Until then grpcio holds what HTTP/2's flow control lets through. A message that does not come in time ends its call.
+grpcio uncompresses what comes, and makes no more of it than MESSAGE_BYTES_MAX; it knows gzip and deflate, and ends a
+call with another `grpc-encoding` by INTERNAL before anybody here sees it. Clew keeps traces only: metrics and logs are
+answered as by OTLP/HTTP, so that a program that sends all three logs no error at each export.
 Source: opentelemetry-proto, docs/specification.md, "OTLP/gRPC"; google.rpc.Code, RetryInfo.
 """
 
 from __future__ import annotations
 
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -22,19 +29,32 @@ from google.rpc.status_pb2 import Status
 
 from infra.local.gateway import BODY_BYTES_MAX, Answer, Request
 from infra.local.server import PortTaken, listening_socket
+from infra.local.turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-THREADS = 4
-"""As many calls are answered at once; the others wait in their connections."""
+THREADS = 16
+"""As many calls are received at once; the others wait in their connections."""
+WORKING_MAX = 4
+"""As many of them are worked on."""
+RECEIVE_SECONDS_MAX = 20.0
+"""From a call's begin to the end of its message."""
+CONTESTED_SECONDS_MAX = 2.0
+"""The same while no thread is left for others."""
+_LOOK_SECONDS = 0.25
 MESSAGE_BYTES_MAX = BODY_BYTES_MAX
 """Uncompressed. The receive path's own limit is lower, so that its answer is the usual one."""
+STREAMS_MAX = 32
+"""Calls of one connection: exporters make one at a time, a Collector ten."""
+METADATA_BYTES_MAX = 16 * 1024
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-_OTHER_SIGNALS = {
-    "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": "metrics",
-    "/opentelemetry.proto.collector.logs.v1.LogsService/Export": "logs",
+_PATHS = {
+    EXPORT: "/v1/traces",
+    "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": "/v1/metrics",
+    "/opentelemetry.proto.collector.logs.v1.LogsService/Export": "/v1/logs",
 }
+"""Where the same request goes by OTLP/HTTP."""
 _PROTOBUF = "application/x-protobuf"
 _TOKEN_HEADERS = ("authorization", "x-api-key")
 _STATUS_METADATA = "grpc-status-details-bin"
@@ -55,10 +75,15 @@ class OtlpGrpc:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, "otlp/grpc")
+        self._stopping = threading.Event()
         options = [
             ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
             # Else a second Clew would share the port with the first, and get half of its spans.
             ("grpc.so_reuseport", 0),
+            ("grpc.max_concurrent_streams", STREAMS_MAX),
+            ("grpc.max_metadata_size", METADATA_BYTES_MAX),
+            ("grpc.server_handshake_timeout_ms", 10_000),
+            ("grpc.max_connection_idle_ms", 300_000),
         ]
         self._server = grpc.server(self._threads, options=options)
 
@@ -77,53 +102,97 @@ class OtlpGrpc:
         except RuntimeError as error:
             raise PortTaken(f"port {port} of {host} is taken by another process") from error
 
-    def start(self, answer: Callable[[Request], Answer]) -> None:
-        """Take calls; `answer` is a Gateway's."""
-        self._server.add_generic_rpc_handlers([_Services(answer)])
+    def start(
+        self,
+        answer: Callable[[Request], Answer],
+        refusal: Callable[[Request], Answer | None] = lambda _: None,
+        turns: Turns | None = None,
+    ) -> None:
+        """Take calls; `answer` and `refusal` are a Gateway's."""
+        services = _Services(answer, refusal, turns or Turns())
+        self._server.add_generic_rpc_handlers([services])
         self._server.start()
+        self._look = threading.Thread(target=self._end_slow_calls, args=(services,), daemon=True)
+        self._look.start()
 
     def stop(self, timeout_seconds: float) -> None:
         """Take no more calls, finish those that are running, close."""
         self._server.stop(timeout_seconds).wait()
+        self._stopping.set()
+        self._look.join()
         self._threads.shutdown()
+
+    def _end_slow_calls(self, services: _Services) -> None:
+        while not self._stopping.wait(_LOOK_SECONDS):
+            services.end_slow_calls()
 
 
 class _Services(grpc.GenericRpcHandler):
     """Messages stay bytes: without a serializer grpcio hands them on as they are."""
 
-    def __init__(self, answer: Callable[[Request], Answer]) -> None:
+    def __init__(
+        self,
+        answer: Callable[[Request], Answer],
+        refusal: Callable[[Request], Answer | None],
+        turns: Turns,
+    ) -> None:
         self._answer = answer
+        self._refusal = refusal
+        self._turns = turns
+        self._working = threading.Semaphore(WORKING_MAX)
+        self._receiving: dict[grpc.ServicerContext, float] = {}
+        self._lock = threading.Lock()
 
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
     ) -> grpc.RpcMethodHandler[bytes, bytes] | None:
-        method = handler_call_details.method
-        if method == EXPORT:
-            return grpc.unary_unary_rpc_method_handler(self._export)
-        if signal := _OTHER_SIGNALS.get(method):
-            return grpc.unary_unary_rpc_method_handler(
-                lambda _, context: context.abort(
-                    grpc.StatusCode.UNIMPLEMENTED,
-                    f"Clew keeps traces only: these {signal} were not stored",
-                )
-            )
-        return None
+        path = _PATHS.get(handler_call_details.method)
+        if path is None:
+            return None
+        return grpc.stream_unary_rpc_method_handler(partial(self._export, path))
 
-    def _export(self, body: bytes, context: grpc.ServicerContext) -> bytes:
-        answer = self._answer(_request(body, context))
-        if answer.status == HTTPStatus.OK:
-            return answer.body
-        status = status_from_answer(answer)
-        retry_infos = [(_RETRY_INFO_METADATA, detail.value) for detail in status.details]
-        context.set_trailing_metadata(
-            ((_STATUS_METADATA, status.SerializeToString()), *retry_infos)
-        )
-        context.set_code(_code_of(answer))
-        context.set_details(status.message)
-        return b""
+    def end_slow_calls(self) -> None:
+        """End those whose message does not come: CANCELLED, after which an exporter sends again."""
+        now = time.monotonic()
+        with self._lock:
+            most = RECEIVE_SECONDS_MAX if len(self._receiving) < THREADS else CONTESTED_SECONDS_MAX
+            slow = [context for context, since in self._receiving.items() if now - since > most]
+        for context in slow:
+            context.cancel()
+
+    @contextmanager
+    def _is_receiving(self, context: grpc.ServicerContext) -> Iterator[None]:
+        with self._lock:
+            self._receiving[context] = time.monotonic()
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._receiving[context]
+
+    def _export(self, path: str, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        if refused := self._refusal(_request(path, b"", context)):
+            return _told(refused, context)
+        with self._is_receiving(context):
+            body = next(messages, None)
+        if body is None:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call has no message")
+        with self._turns.sending(), self._working:
+            answer = self._answer(_request(path, body, context))
+        return answer.body if answer.status == HTTPStatus.OK else _told(answer, context)
 
 
-def _request(body: bytes, context: grpc.ServicerContext) -> Request:
+def _told(answer: Answer, context: grpc.ServicerContext) -> bytes:
+    """Make the call's status that of an answer other than 200."""
+    status = status_from_answer(answer)
+    retry_infos = [(_RETRY_INFO_METADATA, detail.value) for detail in status.details]
+    context.set_trailing_metadata(((_STATUS_METADATA, status.SerializeToString()), *retry_infos))
+    context.set_code(_code_of(answer))
+    context.set_details(status.message)
+    return b""
+
+
+def _request(path: str, body: bytes, context: grpc.ServicerContext) -> Request:
     """The same request by OTLP/HTTP."""
     tokens = {
         name: value
@@ -133,7 +202,7 @@ def _request(body: bytes, context: grpc.ServicerContext) -> Request:
     headers = {"Content-Type": _PROTOBUF, "Accept": _PROTOBUF, **tokens}
     _, _, address = unquote(context.peer()).partition(":")
     source_ip = address.rpartition(":")[0].strip("[]")
-    return Request("POST", "/v1/traces", "", headers, body, source_ip)
+    return Request("POST", path, "", headers, body, source_ip)
 
 
 def status_from_answer(answer: Answer) -> Status:

@@ -22,10 +22,13 @@ from infra.local.functions import context_of
 from infra.local.gateway import Gateway
 from infra.local.jaeger_agent import JaegerAgent
 from infra.local.journal import Journal, JournalledSender
+from infra.local.judge import GatewayJudge, with_hosts
 from infra.local.memory import give_back
+from infra.local.proven_now import ProvenNow
 from infra.local.sampling_file import SamplingFile
 from infra.local.schedule import Clock, Schedule, seconds_from_rate
 from infra.local.server import Server, listening_socket
+from infra.local.turns import Turns
 from infra.local.ui_folder import with_ui_folder
 from infra.tokens import make_token
 
@@ -33,10 +36,12 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
+    from wsgiref.types import WSGIApplication
 
     from chalice.app import Chalice
 
     from chalicelib.queue.message import Message
+    from infra.local.hosts import Hosts
     from infra.local.otlp_grpc import OtlpGrpc
     from infra.local.ui_folder import UiFolder
 
@@ -85,6 +90,7 @@ class LocalStack:
         waiting_bytes_max: int = WAITING_BYTES_MAX,
         sampling_file: Path | None = None,
         ui: UiFolder | None = None,
+        hosts: Hosts | None = None,
     ) -> None:
         """Nothing happens before `start`.
 
@@ -99,6 +105,7 @@ class LocalStack:
         waiting_bytes_max: of messages in a queue in memory; beyond it spans are refused with 503.
         sampling_file: strategies in the form of Jaeger's file, kept in the table; changes are kept too.
         ui: another UI than Clew's, served on its port if that is one of the sockets'.
+        hosts: the names that a request may call it by; any by default.
         """
         self._app = app
         self._sockets = list(sockets)
@@ -113,6 +120,7 @@ class LocalStack:
         self._waiting_bytes_max = waiting_bytes_max
         self._sampling_file = sampling_file
         self._ui = ui
+        self._hosts = hosts
         self._journal: Journal | None = None
         self._stopping = threading.Event()
         self._undo: list[Callable[[], object]] = []
@@ -171,8 +179,10 @@ class LocalStack:
 
     def _start(self) -> None:
         if self._data_dir is not None:
-            self._journal = Journal(self._data_dir, _oldest_unix_seconds())
+            self._journal = Journal(self._data_dir, int(time.time()))
             self._undo.append(self._journal.close)
+        known = None if self._journal is None else self._journal.newest_unix_seconds
+        self._now = ProvenNow(known)
         self._aws.start(config.PREFIX, self._parameters)
         self._undo.append(self._aws.stop)
         if self._token:
@@ -190,14 +200,17 @@ class LocalStack:
         self._undo.append(agent.stop)
         if not self._sockets:
             self._sockets = [listening_socket("127.0.0.1", 0)]
-        gateway = Gateway(app)
-        application = with_ui_folder(gateway, self._ui) if self._ui else gateway
-        server = Server(application, self._sockets)
+        gateway, turns = Gateway(app), Turns()
+        application: WSGIApplication = with_ui_folder(gateway, self._ui) if self._ui else gateway
+        if self._hosts:
+            application = with_hosts(application, self._hosts)
+        judge = GatewayJudge(gateway, self._hosts)
+        server = Server(application, self._sockets, judge, turns)
         server.start()
         self._undo.append(self._sockets.clear)
         self._undo.append(lambda: server.stop(STOP_SECONDS))
         if otlp_grpc := self._otlp_grpc:
-            otlp_grpc.start(gateway.answer)
+            otlp_grpc.start(gateway.answer, gateway.refusal, turns)
             self._undo.append(lambda: otlp_grpc.stop(STOP_SECONDS))
 
     def _start_events(self, app: Chalice, source: Source, consume: Function) -> None:
@@ -257,10 +270,11 @@ class LocalStack:
 
     def _forget_what_is_old(self, _: dict[str, Any]) -> None:
         """What DynamoDB does by itself, and what nobody does for a journal."""
-        self._aws.expire(int(time.time()))
+        now = self._now.unix_seconds()
+        self._aws.expire(now)
         give_back()
         if self._journal is not None and not self._replay.is_alive():
-            self._journal.forget(_oldest_unix_seconds())
+            self._journal.forget(now)
 
 
 def events_of(messages: Iterable[Message], source: Source) -> Iterator[dict[str, Any]]:
@@ -298,11 +312,6 @@ def _delivered(message: Message) -> dict[str, Any]:
 
 def _forget_seconds() -> int:
     return max(10, min(FORGET_SECONDS_MAX, config.RETENTION_SECONDS // 24))
-
-
-def _oldest_unix_seconds() -> int:
-    """What arrived before has expired."""
-    return int(time.time()) - config.RETENTION_SECONDS
 
 
 def schedules_of(app: Chalice) -> Iterator[Schedule]:

@@ -9,18 +9,27 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
+from opentelemetry.proto.trace.v1.trace_pb2 import Status, TracesData
 
 from chalicelib.answer.asked import Asked
 from chalicelib.answer.jaeger import ANSWERS
+from chalicelib.answer.zipkin import ANSWERS as ZIPKIN
 from chalicelib.errors import StoreThrottled
+from chalicelib.model.batch import spans_of
 from chalicelib.model.http import JAEGER_ROUTES
+from chalicelib.model.span import Scopes
+from chalicelib.present.jaeger import trace_json
 from chalicelib.present.otlp_json import traces_data_json
+from chalicelib.query.parameters import Parameters
+from chalicelib.query.services import hours_of_services
+from chalicelib.query.statistics import span_names
 from chalicelib.query.trace import trace_by_id
 from chalicelib.receive.jaeger import payload_from_call
+from chalicelib.receive.zipkin import payload_from_json as zipkin_payload
 from tests.memory_store import MemoryStore
 from tests.payloads import CLIENT, MILLI, NOON_NANO, NOON_UNIX_SECONDS, SERVER, Made, trace_id
-from tests.query.committed import put, put_payload
+from tests.query.committed import fold, put, put_payload
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "jaeger" / "python-client-4.8-compact.bin"
 MICRO = 1_000
@@ -176,12 +185,12 @@ def test_third_api(store):
 
 
 def test_dependencies(store):
-    """Calls by pair; a service narrows."""
+    """Calls by pair, of which one has a client and a server of one id; a service narrows."""
     found = data(store, "GET /api/dependencies", endTs=NOON_NANO // MILLI, lookback=3_600_000)
-    assert {"parent": "shop", "child": "cart", "callCount": 1} in found
+    assert {"parent": "shop", "child": "cart", "callCount": 2} in found
     assert data(store, "GET /api/dependencies", service="nobody") == []
     _, got = answer(store, "GET /api/v3/dependencies")
-    assert {"parent": "shop", "child": "cart", "callCount": "1"} in got["dependencies"]
+    assert {"parent": "shop", "child": "cart", "callCount": "2"} in got["dependencies"]
 
 
 def test_metrics(store):
@@ -214,6 +223,148 @@ def test_transform(store):
     (transformed,) = data(store, "POST /api/transform", {}, body)
     (stored,) = data(store, "GET /api/traces/{trace_id}", {"trace_id": "1"}, raw="1")
     assert transformed == stored
+
+
+def test_transform_says_what_it_leaves_out(store):
+    """Spans of an uploaded file that no trace can hold are told as errors with their reason; the others are shown."""
+    good = {"traceId": "01" * 16, "spanId": "02" * 8, "name": "good"}
+    for bad in ({"traceId": "", "spanId": ""}, good | {"droppedAttributesCount": -1}):
+        document = {"resourceSpans": [{"scopeSpans": [{"spans": [bad, good, bad]}]}]}
+        status, got = answer(store, "POST /api/transform", {}, orjson.dumps(document))
+        assert status == 200
+        assert [span["operationName"] for trace in got["data"] for span in trace["spans"]] == [
+            "good"
+        ]
+        (error,) = got["errors"]
+        assert "2" in error["msg"]
+        assert "left out" in error["msg"]
+    nothing = {"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "", "spanId": ""}]}]}]}
+    status, got = answer(store, "POST /api/transform", {}, orjson.dumps(nothing))
+    assert (status, got["data"], len(got["errors"])) == (200, [], 1)
+
+
+TOLD = {
+    "span.kind": "client",
+    "error": True,
+    "otel.status_code": "ERROR",
+    "otel.status_description": "why",
+    "w3c.tracestate": "a=b",
+    "otel.scope.name": "own-scope",
+    "otel.scope.version": "1",
+}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([*TOLD, "other", "jaeger.debug"]),
+            st.sampled_from(["x", "server", "OK", "true", "", 5, 0.5, True, False]),
+        ),
+        max_size=8,
+        unique_by=lambda each: each[0],
+    ),
+    st.sets(st.sampled_from([*TOLD])),
+)
+@settings(deadline=None)
+def test_a_told_tag_replaces_the_attribute_of_its_key(attributes, told):
+    """What a field tells is the one tag of its key, whatever attribute the span has of it; all else stays a tag."""
+    data = TracesData()
+    scope_spans = data.resource_spans.add().scope_spans.add()
+    span = scope_spans.spans.add(
+        trace_id=trace_id(1), span_id=b"12345678", name="told", start_time_unix_nano=5
+    )
+    for key, value in attributes:
+        kind = {str: "string_value", int: "int_value", float: "double_value", bool: "bool_value"}
+        setattr(span.attributes.add(key=key).value, kind[type(value)], value)
+    if "span.kind" in told:
+        span.kind = SpanMessage.SPAN_KIND_CLIENT
+    if told & {"error", "otel.status_code"}:
+        told = told | {"error", "otel.status_code"}
+        span.status.code = Status.STATUS_CODE_ERROR
+    if "otel.status_description" in told:
+        span.status.message = "why"
+    if "w3c.tracestate" in told:
+        span.trace_state = "a=b"
+    if "otel.scope.name" in told:
+        scope_spans.scope.name = "own-scope"
+    if "otel.scope.version" in told:
+        scope_spans.scope.version = "1"
+    (read,) = spans_of(data.SerializeToString(), Scopes())
+    (shown,) = trace_json([read], is_raw=True)["spans"]
+    tags = [(tag["key"], tag["value"]) for tag in shown["tags"]]
+    wanted = {key: value for key, value in attributes if key != "jaeger.debug"}
+    wanted |= {key: TOLD[key] for key in told}
+    assert sorted(key for key, _ in tags) == sorted(wanted)
+    assert dict(tags) == wanted
+    assert shown.get("flags", 0) == (2 if "jaeger.debug" in dict(attributes) else 0)
+
+
+def test_the_sender_of_a_zipkin_span_says_its_scope():
+    """The scope that Clew gives to Zipkin's spans hides no tag in which their sender says another."""
+    sent = {
+        "traceId": "1" * 16,
+        "id": "2" * 16,
+        "timestamp": 5,
+        "tags": {"otel.scope.name": "flask", "error": "timeout"},
+    }
+    (read,) = spans_of(zipkin_payload(orjson.dumps([sent])).payload, Scopes())
+    (shown,) = trace_json([read], is_raw=True)["spans"]
+    assert {tag["key"]: tag["value"] for tag in shown["tags"]} == {
+        "otel.scope.name": "flask",
+        "otel.status_code": "ERROR",
+        "otel.status_description": "timeout",
+        "error": True,
+    }
+
+
+def test_a_link_to_the_parent_says_how_it_is_referred_to():
+    """A span that only follows from another hangs below it, by one reference of its own type."""
+    follower = Made(4, 8, "shop", 7, "later", 1, START, MILLI, links=((4, 7),))
+    store = MemoryStore()
+    put(store, [Made(4, 7, "shop", 0, "accept", 1, START, MILLI), follower])
+    (trace,) = data(store, "GET /api/traces/{trace_id}", {"trace_id": "4"})
+    assert [each["references"] for each in trace["spans"]] == [
+        [],
+        [
+            {
+                "refType": "FOLLOWS_FROM",
+                "traceID": "0000000000000004",
+                "spanID": "0000000000000007",
+            }
+        ],
+    ]
+
+
+@pytest.mark.parametrize("ahead_seconds", [1_800, 7_200, 14 * 3_600, 86_000])
+def test_a_service_whose_clock_is_ahead_is_listed(ahead_seconds):
+    """Lists of names hold what clocks up to a day ahead have sent, in every dialect, folded or not."""
+    now = NOON_UNIX_SECONDS
+    ahead = Made(
+        *(1, 1, "ahead", 0, "GET /", CLIENT, NOON_NANO + ahead_seconds * 10**9, MILLI),
+        attributes=(("peer.service", "db"),),
+    )
+    store = MemoryStore()
+    put(store, [ahead])
+    for _ in range(2):
+        assert data(store, "GET /api/services") == ["ahead"]
+        assert data(store, "GET /api/services/{service}/operations", {"service": "ahead"}) == [
+            "GET /"
+        ]
+        named: list[tuple[str, dict[str, Any]]] = [
+            ("services", {}),
+            *((route, {"serviceName": "ahead"}) for route in ("spans", "remoteServices")),
+        ]
+        of_zipkin = {
+            route: orjson.loads(ZIPKIN[f"GET /api/v2/{route}"](asked(store, **names)).body)
+            for route, names in named
+        }
+        assert of_zipkin == {"services": ["ahead"], "spans": ["get /"], "remoteServices": ["db"]}
+        listed = Parameters({}, ("start", "end")).listed_range(NOON_NANO)
+        assert list(hours_of_services(store, listed, now)) == ["ahead"]
+        assert span_names(store, "ahead", listed, now) == [("GET /", CLIENT)]
+        asked_for = Parameters({"end": [str(now)]}, ("start", "end")).listed_range(NOON_NANO)
+        assert not hours_of_services(store, asked_for, now) or ahead_seconds < 3_600
+        fold(store)
 
 
 def test_round_trip_of_thrift():

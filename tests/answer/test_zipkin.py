@@ -135,6 +135,32 @@ def test_dependencies(store):
     assert data(store, "dependencies", endTs=NOW_MILLI - 86_400_000) == []
 
 
+def kindless(number: int, **fields: Any) -> dict[str, Any]:
+    span = {"traceId": "a", "id": f"{number:x}", "timestamp": START, "duration": 5, "name": "call"}
+    return span | fields
+
+
+SHOP, CACHE = {"serviceName": "shop"}, {"serviceName": "cache"}
+
+
+def test_a_span_without_a_kind_that_names_both_endpoints_is_a_clients():
+    """As Zipkin's dependency linker has it: it names a remote service and makes a link; it is shown without a kind."""
+    spans = [
+        kindless(1, localEndpoint=SHOP, remoteEndpoint=CACHE),
+        kindless(2, localEndpoint=SHOP, remoteEndpoint={"ipv4": "192.0.2.1"}),
+        kindless(3, localEndpoint=SHOP),
+        kindless(4, localEndpoint={}, remoteEndpoint={"serviceName": "lost"}),
+    ]
+    one = MemoryStore()
+    put_payload(one, payload_from_json(orjson.dumps(spans)).payload)
+    assert data(one, "remoteServices", serviceName="shop") == ["cache"]
+    assert data(one, "dependencies", endTs=NOW_MILLI) == [
+        {"parent": "shop", "child": "cache", "callCount": 1}
+    ]
+    shown = data(one, "trace/{trace_id}", "a")
+    assert not any("kind" in span or "tags" in span for span in shown)
+
+
 def test_autocomplete(store, monkeypatch):
     """Keys are configured; values are those of the newest traces."""
     monkeypatch.setattr(config, "ZIPKIN_AUTOCOMPLETE_KEYS", ["who", "http.method"])
@@ -275,7 +301,7 @@ texts = st.text(max_size=8)
 keys = texts | st.sampled_from(
     [
         *("error", "peer.service", "net.peer.port", "zipkin.tags", "zipkin.debug", "service.name"),
-        *("otel.status_code", "span.kind", "zipkin.no_timestamp"),
+        *("otel.status_code", "span.kind", "zipkin.no_timestamp", "zipkin.no_kind"),
     ]
 )
 times = st.integers(START - 10, START + 10)

@@ -40,7 +40,7 @@ def test_remote_sampler(stack):
     """A client that asks for its sampler is told what somebody has put at /v1/sampling."""
     document = {"service_strategies": [{"service": "my-service", "param": 0.25}]}
     body = json.dumps(document).encode()
-    assert http(f"{stack.url}/v1/sampling", "PUT", body).status == 200
+    assert http(f"{stack.url}/v1/sampling", "PUT", body, {"X-Clew-Request": "1"}).status == 200
     program = Path(__file__).with_name("sampler_program.py")
     port = stack.url.rpartition(":")[2]
     done = subprocess.run([PYTHON, program, port], capture_output=True, text=True, timeout=60)
@@ -54,11 +54,13 @@ def test_flask_with_nothing_configured(stack):
     assert documented in program.read_text()
     done = subprocess.run([PYTHON, program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    stack.wait_until_stored()
-    (summary,) = get(stack.url, "/v1/traces", service="my-service", attribute="order.number=7")[
-        "traces"
-    ]
-    assert summary["root_span_name"] == "order"
+    (summary,) = until(
+        lambda: get(stack.url, "/v1/traces", service="my-service", attribute="order.number=7")[
+            "traces"
+        ],
+        lambda traces: [trace["root_span_name"] for trace in traces] == ["order"],
+        stack,
+    )
     (resource_spans,) = get(stack.url, f"/v1/traces/{summary['trace_id']}")["resourceSpans"]
     (scope_spans,) = resource_spans["scopeSpans"]
     spans = {span["name"]: span for span in scope_spans["spans"]}
@@ -84,11 +86,19 @@ def test_exporter_with_nothing_configured(stack, environment, program, service, 
     command = [python, "-W", "ignore", Path(__file__).with_name(program)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-    found: set[str] = set()
+    until(
+        lambda: get(stack.url, "/v1/traces", service=service)["traces"],
+        lambda traces: {trace["root_span_name"] for trace in traces} == names,
+        stack,
+    )
+
+
+def until(ask, is_it, stack):
+    """What is found once it is what is waited for: a datagram may lie in its socket when all else is stored."""
     ends = time.monotonic() + STORED_SECONDS_MAX
-    while found != names:
-        # A datagram that is not taken from its socket yet is not waited for.
+    while True:
         stack.wait_until_stored()
-        traces = get(stack.url, "/v1/traces", service=service)["traces"]
-        found = {trace["root_span_name"] for trace in traces}
+        found = ask()
+        if is_it(found):
+            return found
         assert time.monotonic() < ends, found

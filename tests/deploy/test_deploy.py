@@ -14,8 +14,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -35,6 +33,7 @@ from tests.e2e.shop import (
     http,
     minutes_ago,
     trace_id_of,
+    wait_until,
 )
 
 if TYPE_CHECKING:
@@ -162,13 +161,6 @@ def _is_listening(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float) -> None:
-    ends, pause = time.monotonic() + seconds, threading.Event()
-    while not is_so():
-        assert time.monotonic() < ends, f"not within {seconds:g} s"
-        pause.wait(0.2)
-
-
 @pytest.fixture(scope="module", autouse=True)
 def localhost():
     """Whatever ends in .localhost is this machine (RFC 6761), also where the resolver does not know it."""
@@ -283,6 +275,65 @@ def test_bad_input(deployment):
     headers = {"Content-Type": "application/json", "x-api-key": deployment.tokens["ingest"]}
     reply = http(f"{deployment.url}/v1/traces", "POST", b"{", headers)
     assert (reply.status, reply.json["code"]) == (400, 3)
+
+
+def test_sampling_is_changed(deployment):
+    """Who has a token to configure sets the sampling, and every client is told; a token to read does not."""
+    code, printed, errors = deployment.infra("token", "new", "--scopes", "configure")
+    assert code == 0, errors
+    url, body = f"{deployment.url}/v1/sampling", b'{"default_strategy":{"param":0.25}}'
+    # Functions know a new token within seconds.
+    key = {"x-api-key": printed.strip()}
+    wait_until(lambda: http(url, "PUT", body, key).status == 200, SOON_SECONDS)
+    assert deployment.ask("/v1/sampling")["default_strategy"]["param"] == 0.25
+    assert http(url, "PUT", body, {"x-api-key": deployment.tokens["read"]}).status == 403
+
+
+def test_a_page_may_send(deployment):
+    """A preflight reaches the function, which allows a page of any origin to send, and none to read."""
+    asked = {
+        "Origin": "https://app.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type,traceparent",
+    }
+    told = http(f"{deployment.url}/v1/traces", "OPTIONS", headers=asked)
+    assert told.status == 200
+    assert told.headers["access-control-allow-origin"] == "https://app.example"
+    assert told.headers["access-control-allow-headers"] == "content-type,traceparent"
+    asked["Access-Control-Request-Method"] = "GET"
+    told = http(f"{deployment.url}/v1/services", "OPTIONS", headers=asked)
+    assert "access-control-allow-origin" not in told.headers
+
+
+def test_guards(deployment):
+    """What a stage may cost is bounded: requests a second, logs that are kept; tables are not deleted by a slip."""
+    gateway = deployment.client("apigateway")
+    (api,) = gateway.get_rest_apis()["items"]
+    stage = gateway.get_stage(restApiId=api["id"], stageName="clew")
+    settings = stage["methodSettings"]["*/*"]
+    assert (settings["throttlingRateLimit"], settings["throttlingBurstLimit"]) == (500.0, 1_000)
+    groups = deployment.client("logs").describe_log_groups()["logGroups"]
+    kept = {group["logGroupName"]: group.get("retentionInDays") for group in groups}
+    for name in ("clew-dev", "clew-dev-consume", "clew-dev-summarise"):
+        assert kept[f"/aws/lambda/{name}"] == 30
+    dynamodb = deployment.client("dynamodb")
+    for name in dynamodb.list_tables()["TableNames"]:
+        assert dynamodb.describe_table(TableName=name)["Table"]["DeletionProtectionEnabled"]
+    for name in deployment.client("lambda").list_functions()["Functions"]:
+        tags = deployment.client("lambda").list_tags(Resource=name["FunctionArn"])["Tags"]
+        assert tags["application"] == "clew"
+
+
+def test_over_https_alone(deployment):
+    """Browsers are told to come by HTTPS alone, and queues take nothing that does not."""
+    told = http(deployment.url + "/health").headers
+    assert told["strict-transport-security"] == "max-age=31536000"
+    sqs = deployment.client("sqs")
+    for url in sqs.list_queues()["QueueUrls"]:
+        got = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
+        (statement,) = json.loads(got["Attributes"]["Policy"])["Statement"]
+        assert statement["Effect"] == "Deny"
+        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
 def test_gateway_responses(deployment):

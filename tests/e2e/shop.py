@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -22,7 +23,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.trace import SpanKind, StatusCode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from opentelemetry.exporter.otlp.proto.http import Compression
     from opentelemetry.sdk.trace import ReadableSpan
@@ -142,6 +143,14 @@ def http(
 def _reply(answer: Any) -> Reply:
     headers = {name.lower(): value for name, value in answer.headers.items()}
     return Reply(answer.status, headers, answer.read())
+
+
+def wait_until(is_so: Callable[[], bool], seconds: float) -> None:
+    """Return as soon as it is so; fails if it takes longer than that."""
+    ends, pause = time.monotonic() + seconds, threading.Event()
+    while not is_so():
+        assert time.monotonic() < ends, f"not within {seconds:g} s"
+        pause.wait(0.2)
 
 
 def query_url(url: str, path: str, *pairs: tuple[str, Any], **parameters: Any) -> str:

@@ -102,7 +102,7 @@ def counted(url: str) -> tuple[Any, ...]:
     return edge["callee"], edge["calls"], total["calls"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_one_life(start, number):
     """What the stock exporter sends is found within seconds, and a signal ends it with 0 and without a word."""
     clew = start()
@@ -152,3 +152,15 @@ def test_open_to_others(start):
     asked = {"Authorization": f"Bearer {token}"}
     path = f"/v1/traces/{trace_id_of(span)}"
     assert answer_soon(url, path, asked).status == 200
+
+
+def test_hung_up_under_nohup(start):
+    """Where SIGHUP is ignored, as `nohup` has it, a terminal that is closed does not end it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        clew = start()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    clew.process.send_signal(signal.SIGHUP)
+    assert http(clew.url + "/health").status == 200
+    assert clew.end(signal.SIGTERM) == (0, "")

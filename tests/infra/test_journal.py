@@ -30,8 +30,8 @@ RECORDS = [record_from_message(one) for one in MESSAGES]
 
 
 def kept(folder: Path, oldest: int = 0) -> list[Message]:
-    """What a process that starts now finds in the folder."""
-    opened = Journal(folder, oldest)
+    """What a process finds in the folder for which what was received before `oldest` is too old."""
+    opened = Journal(folder, oldest, 0)
     try:
         return list(opened.messages())
     finally:
@@ -42,6 +42,12 @@ def append(folder: Path, messages: Sequence[Message]) -> None:
     opened = Journal(folder, 0)
     opened.append(messages)
     opened.close()
+
+
+def set_aside(folder: Path) -> list[bytes]:
+    """What no record was found in, in the order in which it was put there."""
+    names = sorted(folder.glob("journal.damaged-*"), key=lambda path: int(path.name[16:]))
+    return [name.read_bytes() for name in names]
 
 
 class Sender:
@@ -76,11 +82,13 @@ def test_record_layout():
 
 @pytest.mark.parametrize("length", range(len(RECORDS[2])))
 def test_torn_end(tmp_path, caplog, length):
-    """A last record that stops at any byte is cut off and said; what came before stays, what comes after follows."""
+    """A last record that stops at any byte is set aside and said; what came before stays, what comes after follows."""
     whole = b"".join(RECORDS[:2])
-    (tmp_path / "journal").write_bytes(whole + RECORDS[2][:length])
+    torn = RECORDS[2][:length]
+    (tmp_path / "journal").write_bytes(whole + torn)
     append(tmp_path, [message(9)])
-    assert ("cut off" in caplog.text) == (length > 0)
+    assert ("set aside" in caplog.text) == (length > 0)
+    assert set_aside(tmp_path) == ([torn] if torn else [])
     assert (tmp_path / "journal").read_bytes() == whole + record_from_message(message(9))
 
 
@@ -101,6 +109,114 @@ def test_damage_is_said(tmp_path, caplog):
     (tmp_path / "journal").write_bytes(RECORDS[0] + b"CLWJ noise" + RECORDS[1])
     assert kept(tmp_path) == MESSAGES[:2]
     assert "damaged" in caplog.text
+
+
+@pytest.mark.parametrize("content", [b"no journal at all", bytes(100_000), RECORDS[0][1:]])
+def test_nothing_can_be_read(tmp_path, caplog, content):
+    """A file in which no record is found is set aside as it is, each time anew, and said; a new one is begun."""
+    for number, torn in enumerate([content, b"another"], 1):
+        (tmp_path / "journal").write_bytes(torn)
+        append(tmp_path, [message(9)])
+        assert f"set aside as {tmp_path / f'journal.damaged-{number}'}" in caplog.text
+        assert kept(tmp_path) == [message(9)]
+    assert set_aside(tmp_path) == [content, b"another"]
+
+
+def test_no_room_to_set_aside(tmp_path, caplog, monkeypatch):
+    """A torn end that cannot be copied stays where it is, and costs nothing that is written after it."""
+    torn = RECORDS[1][:60]
+    (tmp_path / "journal").write_bytes(RECORDS[0] + torn)
+    with monkeypatch.context() as full:
+        full.setattr(type(tmp_path), "open", lambda *_: (_ for _ in ()).throw(OSError("full")))
+        append(tmp_path, [message(9)])
+    assert "left there" in caplog.text
+    assert (tmp_path / "journal").read_bytes() == RECORDS[0] + torn + record_from_message(
+        message(9)
+    )
+    assert kept(tmp_path) == [MESSAGES[0], message(9)]
+
+
+DAY = 86_400
+NOW = 1_700_000_000
+
+
+class TestClock:
+    """Nothing is forgotten because of a clock alone."""
+
+    @staticmethod
+    def opened(folder: Path, now: int) -> list[int]:
+        """The span counts that a start at that time finds."""
+        journal = Journal(folder, now, 14 * DAY)
+        numbers = [one.span_count for one in journal.messages()]
+        journal.close()
+        return numbers
+
+    @settings(deadline=None, max_examples=200)
+    @given(
+        st.lists(st.integers(0, 13 * DAY), min_size=1, max_size=6),
+        st.lists(st.integers(-(10**9), 10**10), max_size=5),
+    )
+    def test_wrong_at_starts(self, tmp_path_factory, ages, clocks):
+        """Starts with the clock anywhere, without a span between them, forget none that is within the retention."""
+        folder = tmp_path_factory.mktemp("journal")
+        messages = [message(n, NOW - age) for n, age in enumerate(sorted(ages, reverse=True))]
+        append(folder, messages)
+        for clock in (*clocks, 0):
+            assert self.opened(folder, NOW + clock) == list(range(len(messages)))
+        assert (folder / "journal").read_bytes() == b"".join(map(record_from_message, messages))
+
+    def test_ahead_with_spans(self, tmp_path, caplog):
+        """A span of a start with the clock ahead makes the others old only at a start that has the same clock."""
+        append(tmp_path, [message(1, NOW), message(2, NOW)])
+        wrong = Journal(tmp_path, NOW + 15 * DAY, 14 * DAY)
+        wrong.append([message(3, NOW + 15 * DAY)])
+        wrong.close()
+        assert self.opened(tmp_path, NOW + DAY) == [1, 2, 3]
+        assert caplog.text == ""
+        before = (tmp_path / "journal").read_bytes()
+        assert self.opened(tmp_path, NOW + 15 * DAY) == [3]
+        said = f"2 messages with 3 spans, received from 2023-11-14 22:13 UTC to {'2023-11-14 22:13 UTC'}"
+        assert said in caplog.text
+        assert str(tmp_path / "journal.old") in caplog.text
+        assert (tmp_path / "journal.old").read_bytes() == before
+
+    def test_the_old_file_is_kept_until_the_next_start(self, tmp_path):
+        """Put back in its place it is the journal again; else the next start deletes it."""
+        append(tmp_path, [message(1, NOW), message(2, NOW + 15 * DAY)])
+        assert self.opened(tmp_path, NOW + 15 * DAY) == [2]
+        (tmp_path / "journal.old").replace(tmp_path / "journal")
+        assert self.opened(tmp_path, NOW) == [1, 2]
+        assert self.opened(tmp_path, NOW + 15 * DAY) == [2]
+        assert self.opened(tmp_path, NOW + 15 * DAY) == [2]
+        assert not (tmp_path / "journal.old").exists()
+
+    def test_behind(self, tmp_path):
+        """A span that came while the clock stood in 1970 is as old as the one before it, and is given back so."""
+        append(tmp_path, [message(1, NOW), message(2, 60), message(3, NOW + DAY)])
+        journal = Journal(tmp_path, NOW + DAY, 14 * DAY)
+        assert [one.received_unix_seconds for one in journal.messages()] == [NOW, NOW, NOW + DAY]
+        journal.close()
+
+    def test_a_time_to_come_says_nothing_of_what_follows(self, tmp_path):
+        """After a span with a time ten years ahead the others still expire."""
+        append(
+            tmp_path, [message(1, NOW + 3_650 * DAY), message(2, NOW), message(3, NOW + 20 * DAY)]
+        )
+        assert self.opened(tmp_path, NOW + 20 * DAY) == [1, 3]
+
+    def test_killed_between_the_files(self, tmp_path):
+        """Where only the old file is there, it is the journal."""
+        append(tmp_path, MESSAGES)
+        (tmp_path / "journal").replace(tmp_path / "journal.old")
+        assert kept(tmp_path) == MESSAGES
+
+
+def test_damage_survives_compaction(tmp_path):
+    """Bytes between records that cannot be read are set aside before the file is written anew without them."""
+    old = b"".join(record_from_message(message(number, 10)) for number in range(5))
+    (tmp_path / "journal").write_bytes(old + b"noise" + RECORDS[0])
+    assert kept(tmp_path, oldest=1_000) == [MESSAGES[0]]
+    assert set_aside(tmp_path) == [b"noise"]
 
 
 def test_newer_version(tmp_path, monkeypatch):
@@ -155,7 +271,7 @@ def test_left_over_temporary_file(tmp_path):
 
 def test_forgetting_while_it_runs(tmp_path):
     """What expires while the process runs is left out of the file, and what is appended afterwards follows."""
-    opened = Journal(tmp_path, 0)
+    opened = Journal(tmp_path, 0, 0)
     opened.append([message(number, received=10) for number in range(20)])
     opened.append([message(number, received=20) for number in range(20, 30)])
     opened.forget(20)
@@ -197,7 +313,7 @@ def test_killed_while_it_is_written_anew(tmp_path, monkeypatch):
             for name, function in functions.items():
                 dying.setattr(os, name, dying_at(step, calls, function))
             try:
-                Journal(folder, 20).close()
+                Journal(folder, 20, 0).close()
                 break
             except Killed:
                 steps += 1
@@ -207,7 +323,7 @@ def test_killed_while_it_is_written_anew(tmp_path, monkeypatch):
 
 def test_forgetting_loses_no_append(tmp_path):
     """Appends from other threads while the file is written anew are in it."""
-    opened = Journal(tmp_path, 0)
+    opened = Journal(tmp_path, 0, 0)
     opened.append([message(number, received=10) for number in range(200)])
     numbers = range(1_000, 1_200)
     with ThreadPoolExecutor(2) as threads:

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from chalicelib import config
 from chalicelib.errors import StoreThrottled
 from chalicelib.queue.message import Message
 from chalicelib.store.consume import message_from_record
-from infra.local import stack
 from infra.local.event_source_mapping import Source
 from infra.local.functions import REQUEST_BYTES_MAX
 from infra.local.journal import Journal, JournalError
@@ -124,7 +124,8 @@ def test_journal_is_compacted_while_it_runs(app, tmp_path, monkeypatch):
         running.wait_until_stored()
         running.summarise()
         before = (tmp_path / "journal").stat().st_size
-        monkeypatch.setattr(stack, "_oldest_unix_seconds", lambda: int(time.time()) + 1)
+        later = int(time.time()) + config.RETENTION_SECONDS + 10
+        monkeypatch.setattr(running._now, "unix_seconds", lambda: later)
         running.summarise()
         assert (before > 0, (tmp_path / "journal").stat().st_size) == (True, 0)
         monkeypatch.undo()
@@ -134,6 +135,21 @@ def test_journal_is_compacted_while_it_runs(app, tmp_path, monkeypatch):
     with LocalStack(app, data_dir=tmp_path) as again:
         again.wait_until_stored()
     assert app.consumed == [8]
+
+
+def test_old_by_the_clock_alone(app, tmp_path):
+    """What is older than the retention by the clock, but not by the newest record, is replayed and kept."""
+    old = int(time.time()) - config.RETENTION_SECONDS - 1_000
+    holder = Journal(tmp_path, old)
+    holder.append([Message(b"x" * 32, 4, old, b"frame")])
+    holder.close()
+    before = (tmp_path / "journal").read_bytes()
+    with LocalStack(app, data_dir=tmp_path) as running:
+        running.wait_until_stored()
+        running.summarise()
+        assert running._now.unix_seconds() < old + 1_000
+    assert app.consumed == [4]
+    assert (tmp_path / "journal").read_bytes() == before
 
 
 @pytest.mark.slow

@@ -17,12 +17,17 @@ from google.rpc.status_pb2 import Status
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from chalicelib import config, wiring
 from chalicelib.errors import StoreThrottled
 from chalicelib.model.token import Scope
+from infra.local import otlp_grpc as otlp_grpc_module
 from infra.local.gateway import Answer
 from infra.local.otlp_grpc import EXPORT, MESSAGE_BYTES_MAX, OtlpGrpc, status_from_answer
 from infra.local.server import PortTaken
@@ -192,13 +197,16 @@ class TestRefused:
         assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert "google.rpc.retryinfo-bin" not in metadata_of(error)
 
-    @pytest.mark.parametrize("signal", ["metrics", "logs"])
-    def test_other_signals(self, address, signal):
-        """Metrics and logs are UNIMPLEMENTED, with the reason."""
+    @pytest.mark.parametrize(
+        ("signal", "answer"),
+        [("metrics", ExportMetricsServiceResponse), ("logs", ExportLogsServiceResponse)],
+    )
+    def test_other_signals(self, address, signal, answer):
+        """Metrics and logs are answered as by HTTP: OK, with the note that they were not stored."""
         method = f"{PACKAGE}.{signal}.v1.{signal.title()}Service/Export"
-        error = refused(address, b"", method=method)
-        assert error.code() is grpc.StatusCode.UNIMPLEMENTED
-        assert signal in error.details()
+        note = answer.FromString(call(address, b"", method=method)).partial_success.error_message
+        assert signal in note
+        assert "not stored" in note
 
     def test_unknown_method(self, address):
         """Anything else is UNIMPLEMENTED too."""
@@ -284,9 +292,10 @@ class TestAccess:
     @pytest.mark.parametrize("metadata", [(), (("x-api-key", "another"),)])
     def test_stranger(self, closed, metadata):
         """Without a token that is known it is UNAUTHENTICATED."""
-        error = refused(closed[1], b"", metadata=metadata)
-        assert error.code() is grpc.StatusCode.UNAUTHENTICATED
-        assert "token" in error.details()
+        for method in (EXPORT, f"{PACKAGE}.metrics.v1.MetricsService/Export"):
+            error = refused(closed[1], b"", metadata=metadata, method=method)
+            assert error.code() is grpc.StatusCode.UNAUTHENTICATED
+            assert "token" in error.details()
 
     @pytest.mark.parametrize(
         "headers", [{"x-api-key": SECRET}, {"authorization": f"Bearer {SECRET}"}]
@@ -359,4 +368,39 @@ class TestStop:
             assert ask(b"", timeout=30) == b"done"
             began = time.monotonic()
             otlp_grpc.stop(30)
-            assert time.monotonic() - began < 2
+            # Held up, it would take all of the 30 s.
+            assert time.monotonic() - began < 20
+
+
+class TestBounds:
+    """What a stranger, or a sender that sends nothing, can take from others."""
+
+    @staticmethod
+    def silent(channel, ends, metadata=()):
+        """A call whose message never comes."""
+
+        def nothing():
+            ends.wait(60)
+            yield from ()
+
+        return channel.stream_unary(EXPORT).future(nothing(), timeout=30, metadata=metadata)
+
+    def test_token_before_message(self, monkeypatch):
+        """Who shows no token is told so before a byte of the message has come."""
+        ends = threading.Event()
+        monkeypatch.setattr(config, "ACCESS_OPEN", False)
+        with running(token=SECRET) as (_, address), grpc.insecure_channel(address) as channel:
+            refused = self.silent(channel, ends)
+            assert refused.exception().code() is grpc.StatusCode.UNAUTHENTICATED
+            ends.set()
+
+    def test_silent_calls(self, monkeypatch):
+        """Calls that hold every thread and send nothing are ended, to be sent again; a good one waits no longer."""
+        monkeypatch.setattr(otlp_grpc_module, "CONTESTED_SECONDS_MAX", 0.0)
+        ends = threading.Event()
+        with running() as (_, address), grpc.insecure_channel(address) as channel:
+            calls = [self.silent(channel, ends) for _ in range(otlp_grpc_module.THREADS)]
+            assert ExportTraceServiceResponse.FromString(call(address, WHOLE)) is not None
+            codes = {each.exception().code() for each in calls}
+            assert codes == {grpc.StatusCode.CANCELLED}
+            ends.set()

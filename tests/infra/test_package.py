@@ -164,10 +164,10 @@ sys.path[:0] = [{str(tmp_path / "task")!r}, {str(brought)!r}]
 from chalicelib.store.function import consume
 from chalicelib.summarise.function import summarise
 import app
-event = {{"resource": "/health", "path": "/health", "httpMethod": "GET", "headers": {{}},
+event = {{"resource": "/openapi.json", "path": "/openapi.json", "httpMethod": "GET", "headers": {{}},
     "multiValueHeaders": {{}}, "multiValueQueryStringParameters": None, "pathParameters": None,
     "stageVariables": None, "body": None, "isBase64Encoded": False,
-    "requestContext": {{"resourcePath": "/health", "httpMethod": "GET", "path": "/clew/health"}}}}
+    "requestContext": {{"resourcePath": "/openapi.json", "httpMethod": "GET", "path": "/clew/openapi.json"}}}}
 print(app.app(event, None)["statusCode"], callable(consume), callable(summarise))
 """
     done = subprocess.run(

@@ -208,7 +208,9 @@ def test_clients_are_told(path):
             each["operation"]: each["probabilisticSampling"]["samplingRate"] for each in operations
         }
         assert rates == {"GET /": 0.2, "GET /health": 0, "/metrics": 0}
-        assert http(f"{stack.url}/v1/sampling", "PUT", orjson.dumps(HALF)).status == 200
+        headers = {"X-Clew-Request": "1"}
+        put = http(f"{stack.url}/v1/sampling", "PUT", orjson.dumps(HALF), headers)
+        assert put.status == 200
         assert told(stack.url, "cart")["probabilisticSampling"] == {"samplingRate": 0.5}
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from chalicelib import config, wiring
-from chalicelib.model.token import Scope, digest_of
-from chalicelib.store.tokens import tokens_in
+from chalicelib.model.token import Scope, Token, digest_of
+from chalicelib.store.tokens import put_token, tokens_in
 from infra.__main__ import main
 from infra.local.fake_aws import Moto
 
@@ -62,6 +62,33 @@ def test_list_and_revoke(infra):
     assert "ingest,read" in line
     assert infra("token", "revoke", line.split()[0]) == (0, "", "")
     assert [token.name for token in tokens_in(wiring.store())] == ["two"]
+
+
+@pytest.mark.parametrize(("words", "seconds"), [("90d", 7_776_000), ("12h", 43_200), ("5m", 300)])
+def test_expires(infra, words, seconds):
+    """A token may be made for a time, which the list tells."""
+    assert infra("token", "new", "--expires", words)[0] == 0
+    (token,) = tokens_in(wiring.store())
+    assert token.expires_unix_seconds == token.made_unix_seconds + seconds
+    assert " until 2" in infra("token", "list")[1]
+
+
+@pytest.mark.parametrize("words", ["0d", "-1d", "1", "1w", "tomorrow", "9999999d"])
+def test_wrong_expiry(infra, words):
+    """A lifetime that is none is refused by name, and no token is made."""
+    code, printed, errors = infra("token", "new", f"--expires={words}")
+    assert (code, printed) == (1, "")
+    assert words in errors
+    assert tokens_in(wiring.store()) == []
+
+
+def test_list_of_expired(infra):
+    """The list says which tokens do not expire, and which have."""
+    infra("token", "new", "--name", "one")
+    put_token(wiring.store(), Token(b"a" * 32, frozenset(Scope), "two", 1, 2))
+    two, one = infra("token", "list")[1].splitlines()
+    assert "does not expire" in one
+    assert "has expired" in two
 
 
 def test_revoke_unknown(infra):

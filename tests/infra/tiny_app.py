@@ -45,7 +45,7 @@ def _add_routes(app: TinyApp) -> None:
     def index():
         return Response(b"page", headers=HTML)
 
-    @app.route("/v1/traces", methods=["POST"], content_types=["*/*"], cors=True)
+    @app.route("/v1/traces", methods=["POST"], content_types=["*/*"])
     def receive():
         assert app.current_request is not None
         payload = app.current_request.raw_body

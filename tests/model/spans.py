@@ -49,6 +49,7 @@ made_spans = st.builds(
     attributes=st.sampled_from(ATTRIBUTES),
     links=st.sampled_from(((), ((1, 3),), ((2, 2), (1, 1)))),
     resource=st.sampled_from(((), (("host.name", "a"),))),
+    flags=st.sampled_from((0, 0x101, 0x301)),
     events=st.sampled_from(((), (("retry", (("n", "1"),)),), (("", ()), ("exception", ())))),
 )
 

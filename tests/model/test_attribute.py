@@ -15,12 +15,14 @@ from opentelemetry.proto.common.v1.common_pb2 import (
     KeyValueList,
 )
 
+from bench.encodings import varint
 from chalicelib.model import attribute
 from chalicelib.model.attribute import (
     AttributeHashes,
     WantedAttributes,
     attribute_hash,
     key_and_text,
+    key_of,
     plain_value,
     string_form,
     texts_of,
@@ -135,6 +137,7 @@ def test_fast_path(key, value):
     """Bytes as every SDK writes them give the same key and text as a full parse."""
     raw = KeyValue(key=key, value=value).SerializeToString()
     assert key_and_text(raw) == parsed(raw) == (key.encode(), string_form(value).encode())
+    assert key_of(raw) == key.encode()
 
 
 field_lists = st.lists(
@@ -155,6 +158,27 @@ def test_other_field_orders(fields):
     """Fields in another order, twice, missing or unknown: still the same as a full parse."""
     raw = b"".join(fields)
     assert key_and_text(raw) == parsed(raw)
+    assert key_of(raw) == parsed(raw)[0]
+
+
+@given(st.sampled_from([1, 2, 3, 5]), st.sampled_from([1, 2, 3, 5]), st.integers(0, 140), keys)
+def test_padded_lengths(key_length_bytes, value_length_bytes, value_bytes, second):
+    """Lengths in more bytes than they need, and a key after the value."""
+    value = text("v" * value_bytes).SerializeToString()
+    raw = b"\x0a" + varint(5, key_length_bytes) + b"first"
+    raw += b"\x12" + varint(len(value), value_length_bytes) + value
+    assert key_of(raw) == b"first"
+    assert key_and_text(raw) == (b"first", b"v" * value_bytes)
+    again = raw + field(1, second.encode())
+    assert key_of(again) == second.encode()
+    assert key_and_text(again) == parsed(again)
+
+
+@given(st.integers(0, 120), st.integers(120, 140) | st.integers(16_370, 16_390))
+def test_key_before_a_long_value(key_bytes, value_bytes):
+    """Keys of all sizes before values around those at which a length takes a byte more."""
+    raw = KeyValue(key="k" * key_bytes, value=text("v" * value_bytes)).SerializeToString()
+    assert key_of(raw) == b"k" * key_bytes
 
 
 @given(st.binary(max_size=10), st.integers(0, 140), st.integers(0, 140))
@@ -162,6 +186,7 @@ def test_around_one_byte_lengths(start, key_bytes, value_bytes):
     """Also where a length no longer fits one byte."""
     raw = KeyValue(key="k" * key_bytes, value=text("v" * value_bytes)).SerializeToString()
     assert key_and_text(raw) == (b"k" * key_bytes, b"v" * value_bytes)
+    assert key_of(raw) == b"k" * key_bytes
 
 
 class TestHashes:
@@ -209,6 +234,8 @@ class TestTexts:
         raws = [KeyValue(key=k, value=text(v)).SerializeToString() for k, v in pairs]
         found = WantedAttributes(frozenset({b"a", b"c", b"d"})).among(raws * 2)
         assert list(found) == raws[1:] * 2
+        swapped = [field(2, text(v).SerializeToString()) + field(1, k.encode()) for k, v in pairs]
+        assert list(WantedAttributes(frozenset({b"a", b"c"})).among(swapped)) == swapped[1:]
         assert texts_of(found) == {b"a": "2", b"c": "3"}
 
     def test_odd_bytes(self):

@@ -60,14 +60,19 @@ def span(**fields: Any) -> Span:
 def test_every_row_is_its_span(batches: list[list[Made]]) -> None:
     """Whatever the spans: the rows, read back, are the spans in their order, and copies are flagged once seen."""
     contents = [payload(batch) for batch in batches]
-    seen: set[tuple[bytes, bytes]] = set()
+    seen: set[tuple[bytes, ...]] = set()
     expected = []
     for content in contents:
         for resource_spans in TracesData.FromString(content).resource_spans:
             resource = resource_spans.resource.SerializeToString(deterministic=True)
-            for message in resource_spans.scope_spans[0].spans:
-                identity = resource, message.SerializeToString(deterministic=True)
+            for scope, message in (
+                (each.scope.SerializeToString(deterministic=True), message)
+                for each in resource_spans.scope_spans
+                for message in each.spans
+            ):
+                identity = resource, scope, message.SerializeToString(deterministic=True)
                 kind, is_root = message.kind, not message.parent_span_id
+                is_parent_remote = message.flags & 0x300 == 0x300
                 expected.append(
                     (
                         message.span_id,
@@ -78,7 +83,7 @@ def test_every_row_is_its_span(batches: list[list[Made]]) -> None:
                         resource_spans.resource.attributes[0].value.string_value,
                         kind,
                         (ERROR if message.status.code == 2 else 0)
-                        | (ENTRY if is_root or kind in (2, 5) else 0)
+                        | (ENTRY if is_root or is_parent_remote or kind in (2, 5) else 0)
                         | (COPY if identity in seen else 0),
                         [(link.trace_id, link.span_id) for link in message.links],
                     )

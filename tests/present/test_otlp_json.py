@@ -80,7 +80,11 @@ def full_traces_data() -> TracesData:
     event = span.events.add(time_unix_nano=1, name="event", dropped_attributes_count=8)
     event.attributes.add(key="e").value.bool_value = False
     link = span.links.add(
-        trace_id=bytes(16), span_id=bytes(8), trace_state="c=d", dropped_attributes_count=9, flags=1
+        trace_id=bytes(range(16)),
+        span_id=bytes(range(8)),
+        trace_state="c=d",
+        dropped_attributes_count=9,
+        flags=1,
     )
     link.attributes.add(key="l").value.double_value = 0.1
     return data
@@ -170,10 +174,10 @@ def test_spans_of_one_resource_stand_together():
 
 @pytest.mark.slow
 def test_ten_thousand_spans_take_a_moment():
-    """A trace of 10,000 spans with ten attributes each is written in well under two seconds."""
+    """A trace of 10,000 spans with ten attributes each takes well under two seconds of CPU."""
     attributes = tuple((f"key.{n}", n if n % 2 else f"value {n}") for n in range(10))
     made = [Made(1, n, duration=n * MILLI, attributes=attributes) for n in range(1, 10_001)]
     spans = list(spans_of(payload(made), Scopes()))
-    start = time.perf_counter()
+    start = time.process_time()
     orjson.dumps(traces_data_json(spans))
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2

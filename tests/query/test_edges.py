@@ -13,7 +13,11 @@ from bench.counting import CountingStore
 from chalicelib import config
 from chalicelib.model.edges import EdgeKey, EdgeKind, Edges
 from chalicelib.model.measure import Measure, bucket_of
-from chalicelib.query.edges import edges
+from chalicelib.present.jaeger import calls_by_pair
+from chalicelib.present.native import edges_json
+from chalicelib.present.zipkin import links_json
+from chalicelib.query.edges import call_counts, edges
+from chalicelib.query.parameters import Range
 from chalicelib.query.snapshot import Seconds
 from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.shard import fold_state_put, read_shard
@@ -32,9 +36,9 @@ from tests.payloads import (
     trace_id,
 )
 from tests.query.committed import DAY, HOUR, MINUTE, SECOND, fold, put, roll_up, seconds_range
+from tests.summarise.shard import Shard
 
 if TYPE_CHECKING:
-    from chalicelib.query.parameters import Range
     from chalicelib.store.items import ItemStore
 
 NOW = NOON_UNIX_SECONDS
@@ -279,3 +283,20 @@ def test_on_dynamodb(store):
     assert figures(store, asked) == expected
     roll_up(store, NOW + 2 * DAY)
     assert figures(store, asked) == expected
+
+
+@pytest.mark.parametrize(
+    ("kinds", "is_link"),
+    [((1, 2), False), ((2, 2), True), ((0, 0), False), ((3, 1), False), ((2, 3), True)],
+)
+def test_a_span_below_another_services(kinds, is_link):
+    """Natively and for Jaeger any parent and child of two services are a call; for Zipkin, what its linker links."""
+    above, below = kinds
+    shard, asked = Shard(), Range(NOON_UNIX_SECONDS * 10**9, (NOON_UNIX_SECONDS + 60) * 10**9)
+    shard.commit(Made(1, 1, "shop", kind=above), Made(1, 2, "cart", 1, kind=below))
+    counts = call_counts(shard, asked, NOON_UNIX_SECONDS)
+    assert calls_by_pair(counts) == {("shop", "cart"): 1}
+    assert bool(links_json(counts)) == is_link
+    (shown,) = edges_json(edges(shard, asked, NOON_UNIX_SECONDS))["edges"]
+    assert [shown[key] for key in ("caller", "callee", "kind")] == ["shop", "cart", "rpc"]
+    assert shown["calls"] == 1

@@ -44,6 +44,9 @@ SPANS = [
     Made(5, 1, events=(("retry", ()),), is_error=True),
     Made(5, 2, attributes=HERE),
     Made(6, 1, attributes=(("error", True), ("event", "retry"))),
+    Made(7, 1, scope=(("in", "scope"),)),
+    Made(8, 1, links=((9, 9),), link_attributes=(("in", "link"),)),
+    Made(9, 1, scope=(("in", "scope"),), links=((7, 1),), link_attributes=(("in", "link"),)),
 ]
 
 
@@ -59,6 +62,9 @@ def store():
     [
         pytest.param([("k", "v")], [1, 2, 3, 5], id="on the span, its resource or an event"),
         pytest.param([("k", "500")], [4], id="on an event alone"),
+        pytest.param([("in", "scope")], [7, 9], id="on its scope"),
+        pytest.param([("in", "link")], [8, 9], id="on a link"),
+        pytest.param([("in", "scope"), ("in", "link")], [9], id="on both"),
         pytest.param([("event", "retry")], [3, 5, 6], id="an event's name is its log's event"),
         pytest.param([("k", "w"), ("k", "500")], [4], id="one key in two places"),
         pytest.param([("k", "v"), ("event", "retry")], [3], id="all on one span"),
@@ -78,19 +84,22 @@ def test_places(store, tags, expected):
     assert found(store, tags) == expected
 
 
-def test_older_blocks(store):
-    """Blocks from before events were indexed lead to traces in which only an event has the tag."""
+@pytest.mark.parametrize("missing", ["has_event_hashes", "has_scope_and_link_hashes"])
+def test_older_blocks(store, missing):
+    """Blocks from before everything was indexed lead to traces in which only an event, scope or link has the tag."""
     old = MemoryStore()
     old.items.update(store.items)
     for (table, partition, sort), item in store.items.items():
         if table == config.INDEX_TABLE:
             block = message_in(SearchBlock, item["v"], VERSION)
-            block.has_event_hashes = False
+            setattr(block, missing, False)
             block.attribute_hash_counts[:] = [0] * len(block.attribute_hash_counts)
             block.attribute_hashes = b""
             sealed = seal(block.SerializeToString())
             old.items[table, partition, sort] = {**item, "v": sealed}
     assert found(old, [("k", "500")]) == [4]
+    assert found(old, [("in", "scope")]) == [7, 9]
+    assert found(old, [("in", "link")]) == [8, 9]
 
 
 def test_only_what_may_match_is_read(store):
@@ -112,7 +121,9 @@ made_spans = st.builds(
     service=st.sampled_from(["shop", "cart"]),
     start=st.integers(NOON_NANO - 10**13, NOON_NANO),
     is_error=st.booleans(),
-    links=st.just(()),
+    links=st.sampled_from([(), ((1, 1),), ((1, 1), (2, 2))]),
+    scope=pairs,
+    link_attributes=pairs,
     parent=st.integers(0, 2),
     kind=st.integers(0, 5),
     name=st.just("GET /"),
@@ -120,6 +131,7 @@ made_spans = st.builds(
     attributes=pairs,
     resource=pairs,
     events=st.lists(st.tuples(st.sampled_from(["x", "z"]), pairs), max_size=2).map(tuple),
+    flags=st.just(0),
 )
 
 
@@ -128,7 +140,9 @@ def _text(value: Any) -> str:
 
 
 def _tags_of(made: Made) -> set[tuple[str, str]]:
-    pairs = [*made.attributes, *made.resource]
+    pairs = [*made.attributes, *made.resource, *made.scope]
+    if made.links:
+        pairs += made.link_attributes
     for name, attributes in made.events:
         pairs += [("event", name), *attributes]
     tags = {(key, _text(value)) for key, value in pairs}

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 import tracemalloc
 import zlib
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, TracesData
 
+from bench.encodings import as_collector_writes, as_dotnet_writes
 from chalicelib import config
 from chalicelib.errors import StoreThrottled
 from chalicelib.model.batch import spans_of
 from chalicelib.model.span import Scopes
+from chalicelib.model.wire import field
+from chalicelib.model.zstd import compress
 from chalicelib.queue.message import payload_of
 from chalicelib.receive.endpoint import receive_traces, refuse_signal
+from tests.encodings import anyhow
 from tests.payloads import NOON_UNIX_SECONDS, Made, payload, trace_id
 
 if TYPE_CHECKING:
@@ -93,12 +99,31 @@ def test_good_protobuf_is_its_own_payload() -> None:
     assert answer.headers["Content-Type"] == "application/x-protobuf"
 
 
-def test_json_and_protobuf_store_the_same_spans() -> None:
-    """An OTLP/JSON request becomes the protobuf that says the same, and is answered in JSON."""
+@pytest.mark.parametrize(
+    "spell", [bytes, as_collector_writes, as_dotnet_writes, lambda b: anyhow(b, Random(1))]
+)
+def test_json_and_protobuf_of_the_same_spans_are_one_message(spell) -> None:
+    """An OTLP/JSON request becomes the message that protobuf makes of the same, and is answered in JSON."""
     answer, sent = post(as_json(GOOD), JSON)
     assert (answer.status, answer.body) == (200, b"{}")
-    (stored,) = sent.payloads
-    assert TracesData.FromString(stored) == TracesData.FromString(GOOD)
+    assert sent.messages == post(spell(GOOD))[1].messages
+
+
+@pytest.mark.parametrize("name", ["resource", "scope"])
+def test_a_message_that_says_nothing_is_none(name) -> None:
+    """A resource or scope without content is the same as none, and a scope without spans is left out."""
+    data = TracesData.FromString(GOOD)
+    for resource_spans in data.resource_spans:
+        resource_spans.ClearField("resource")
+        resource_spans.scope_spans[0].ClearField("scope")
+    without = data.SerializeToString()
+    if name == "resource":
+        data.resource_spans[0].resource.SetInParent()
+    else:
+        data.resource_spans[0].scope_spans[0].scope.SetInParent()
+    data.resource_spans.insert(0, ResourceSpans(schema_url="empty"))
+    data.resource_spans[1].scope_spans.add(schema_url="empty")
+    assert post(data.SerializeToString())[1].payloads == [without]
 
 
 @pytest.mark.parametrize(
@@ -130,6 +155,38 @@ def test_deflate_in_both_forms(wbits) -> None:
     body = stream.compress(GOOD) + stream.flush()
     answer, sent = post(body, {**PROTOBUF, "content-encoding": "deflate"})
     assert (answer.status, sent.payloads) == (200, [GOOD])
+
+
+@pytest.mark.parametrize("wbits", [15, -15], ids=["zlib", "raw"])
+def test_zlib_is_deflate(wbits) -> None:
+    """The Collector's name for deflate is understood."""
+    stream = zlib.compressobj(wbits=wbits)
+    body = stream.compress(GOOD) + stream.flush()
+    answer, sent = post(body, {**PROTOBUF, "content-encoding": "zlib"})
+    assert (answer.status, sent.payloads) == (200, [GOOD])
+
+
+def test_zstd() -> None:
+    """One zstd frame is understood; a damaged one, a bomb, or one that wants a large window is refused."""
+    headers = {**PROTOBUF, "content-encoding": "zstd"}
+    answer, sent = post(compress(GOOD), headers)
+    assert (answer.status, sent.payloads) == (200, [GOOD])
+    assert post(compress(GOOD)[:-1], headers)[0].status == 400
+    assert post(compress(GOOD) + b"x", headers)[0].status == 400
+    assert post(compress(bytes(config.UNCOMPRESSED_BYTES_MAX + 1)), headers)[0].status == 413
+    # The window's size is in the second byte of a frame's header: 2^10 times 2^17.
+    wide = b"\x28\xb5\x2f\xfd\x00" + bytes((17 << 3,)) + b"\x01\x00\x00"
+    assert post(wide, headers)[0].status == 400
+
+
+def test_gzip_members_have_a_bound() -> None:
+    """A body in as many members as tools make of it is read; one in very many is refused, and says so."""
+    pieces = [GOOD[at : at + 1] for at in range(len(GOOD))]
+    answer, sent = post(b"".join(map(gzip.compress, pieces)))
+    assert (answer.status, sent.payloads) == (200, [GOOD])
+    answer, _ = post(gzip.compress(b"") * 2_000)
+    assert answer.status == 413
+    assert b"gzip members" in answer.body
 
 
 def test_same_bytes_again_make_the_same_digest() -> None:
@@ -164,13 +221,110 @@ def test_one_bad_span_is_rejected_alone(bad) -> None:
     assert "1 rejected: " in reason
 
 
+@pytest.mark.parametrize("spell", [as_collector_writes, as_dotnet_writes])
+@pytest.mark.parametrize("bad", BAD_SPANS.values(), ids=BAD_SPANS)
+def test_what_is_left_is_canonical(spell, bad) -> None:
+    """Without a bad span the rest is what it would have been alone, whoever wrote it."""
+    good = [Made(1, 1), Made(2, 2, attributes=(("a", 1),))]
+    _, sent = post(spell(payload([*good, bad])))
+    assert sent.payloads == [payload(good)]
+
+
+LINKS = ((16, 7), (16, 9), (15, 8), (0, 0), (0, 8), (16, 0), (8, 16), (1, 1))
+"""Sizes of ids that are none."""
+
+
+def with_links(*ids: tuple[bytes, bytes]) -> bytes:
+    data = TracesData.FromString(GOOD)
+    span = data.resource_spans[0].scope_spans[0].spans[0]
+    for linked_trace, linked in ids:
+        span.links.add(trace_id=linked_trace, span_id=linked, trace_state="a=b")
+    return data.SerializeToString()
+
+
+@pytest.mark.parametrize("as_sent", [bytes, as_collector_writes, as_dotnet_writes])
+@pytest.mark.parametrize("others", [[], [Made(0, 1)]], ids=["alone", "beside a bad span"])
+def test_bad_links_are_dropped_from_their_spans(as_sent, others) -> None:
+    """A link with ids that are none is counted as dropped, and the sender warned; its span and good links stay."""
+    good = (trace_id(7), b"\x07" * 8)
+    bad = [(b"\x01" * size, b"\x01" * of_span) for size, of_span in LINKS]
+    bad += [(bytes(16), good[1]), (good[0], bytes(8))]
+    body = with_links(bad[0], good, *bad[1:], good)
+    answer, sent = post(as_sent(body + (payload(others) if others else b"")))
+    rejected, message = partial(answer)
+    assert rejected == len(others)
+    assert "links dropped: 10" in message
+    assert ("rejected: trace_id" in message) == bool(others)
+    expected = TracesData.FromString(with_links(good, good))
+    expected.resource_spans[0].scope_spans[0].spans[0].dropped_links_count = len(bad)
+    assert sent.payloads == [expected.SerializeToString(deterministic=True)]
+
+
+def test_bad_links_beside_odd_fields() -> None:
+    """A kind that is written as bytes, which is no field of a span, and a damaged one at that, costs no link more."""
+    good = (trace_id(7), b"\x07" * 8)
+    data = TracesData.FromString(with_links((b"", b""), good))
+    data.resource_spans[0].scope_spans[0].spans[0].MergeFromString(b"2\x01\x80")
+    answer, sent = post(data.SerializeToString())
+    assert partial(answer)[1].startswith("links dropped: 1;")
+    (stored,) = map(TracesData.FromString, sent.payloads)
+    (link,) = stored.resource_spans[0].scope_spans[0].spans[0].links
+    assert (link.trace_id, link.span_id, link.trace_state) == (*good, "a=b")
+
+
+def test_millions_of_bad_links_cost_little() -> None:
+    """Two bytes of link take a fraction of a microsecond, as many as a request can have."""
+    ids = field(1, trace_id(1)) + field(2, b"\x01" * 8)
+    span = field(2, ids + b"\x6a\x00" * 190_000)
+    body = field(1, field(2, span * (config.UNCOMPRESSED_BYTES_MAX // len(span))))
+    packed = gzip.compress(body)
+    before = time.process_time()
+    answer, _ = post(packed)
+    assert time.process_time() - before < 10
+    assert "links dropped" in partial(answer)[1]
+
+
+def test_good_links_are_no_warning() -> None:
+    """Links as they should be change nothing."""
+    body = with_links(*[(trace_id(each), b"\x07" * 8) for each in (1, 2, 3)])
+    answer, sent = post(body)
+    assert (answer.body, sent.payloads) == (b"", [body])
+
+
+def test_bad_links_in_json() -> None:
+    """A warning in JSON rejects no span."""
+    document = json.loads(as_json(GOOD))
+    span = document["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    span["links"] = [
+        {"traceId": "abcd", "spanId": "12"},
+        {"traceId": "", "spanId": ""},
+        {"traceId": "463ac35c9f6413ad", "spanId": "0020000000000001"},
+        {"traceId": "0" * 32, "spanId": "0" * 16},
+        {},
+    ]
+    answer, sent = post(json.dumps(document).encode(), JSON)
+    success = json.loads(answer.body)["partialSuccess"]
+    assert success["rejectedSpans"] == "0"
+    assert success["errorMessage"].startswith("links dropped: 5;")
+    assert sent.span_ids == {1, 2}
+
+
+def test_as_many_dropped_links_as_can_be_counted() -> None:
+    """The count of dropped links stops at what its field holds."""
+    data = TracesData.FromString(with_links((b"", b"")))
+    data.resource_spans[0].scope_spans[0].spans[0].dropped_links_count = 2**32 - 1
+    (stored,) = post(data.SerializeToString())[1].payloads
+    span = TracesData.FromString(stored).resource_spans[0].scope_spans[0].spans[0]
+    assert (span.dropped_links_count, list(span.links)) == (2**32 - 1, [])
+
+
 @pytest.mark.parametrize("size", [0, 1, 8, 15, 17, 32])
-@pytest.mark.parametrize("field", ["trace_id", "span_id", "parent_span_id"])
-def test_ids_of_wrong_length_are_rejected_alone(field, size) -> None:
+@pytest.mark.parametrize("name", ["trace_id", "span_id", "parent_span_id"])
+def test_ids_of_wrong_length_are_rejected_alone(name, size) -> None:
     """Ids of every wrong length reject their span only; an empty parent id is no fault."""
-    good_sizes = {"trace_id": {16}, "span_id": {8}, "parent_span_id": {0, 8}}[field]
+    good_sizes = {"trace_id": {16}, "span_id": {8}, "parent_span_id": {0, 8}}[name]
     data = TracesData.FromString(payload([Made(1, 1), Made(1, 2, parent=1)]))
-    setattr(data.resource_spans[0].scope_spans[0].spans[1], field, b"\x01" * size)
+    setattr(data.resource_spans[0].scope_spans[0].spans[1], name, b"\x01" * size)
     answer, sent = post(data.SerializeToString())
     if size in good_sizes:
         assert answer.body == b""
@@ -179,7 +333,7 @@ def test_ids_of_wrong_length_are_rejected_alone(field, size) -> None:
         rejected, reason = partial(answer)
         assert rejected == 1
         assert sent.span_ids == {1}
-        assert field in reason
+        assert name in reason
 
 
 def test_all_spans_bad_is_still_a_partial_success() -> None:

@@ -180,12 +180,65 @@ def test_ids_are_unsigned():
             ],
             2,
         ),
+        ([tag("error", STRING, "true")], 2),
+        ([tag("error", STRING, "True")], 2),
+        ([tag("error", STRING, "timeout")], 0),
+        ([tag("error", LONG, 1)], 0),
+        ([tag("error", BOOL, True), tag("otel.status_code", STRING, "OK")], 2),
+        ([tag("error", BOOL, False), tag("http.status_code", LONG, 500)], 2),
+        ([tag("otel.status_code", STRING, "error")], 2),
+        ([tag("otel.status_code", STRING, "STATUS_CODE_ERROR")], 2),
+        ([tag("otel.status_code", LONG, 2)], 2),
+        ([tag("otel.status_code", STRING, "1")], 1),
+        ([tag("otel.status_code", BOOL, True)], 0),
+        ([tag("otel.status_code", STRING, "UNSET"), tag("http.status_code", LONG, 500)], 0),
+        ([tag("otel.status_code", STRING, "ok"), tag("http.status_code", LONG, 500)], 1),
+        ([tag("http.status_code", STRING, "500")], 2),
+        ([tag("http.response.status_code", STRING, "+404")], 2),
+        ([tag("http.status_code", STRING, "5xx")], 0),
+        ([tag("http.status_code", LONG, 399)], 0),
+        ([tag("http.status_code", LONG, 0)], 2),
+        ([tag("http.status_code", DOUBLE, 500.0)], 0),
+        ([tag("span.kind", STRING, "server"), tag("http.status_code", STRING, "404")], 0),
+        ([tag("span.kind", STRING, "server"), tag("http.status_code", LONG, 600)], 2),
     ],
 )
 def test_status(tags, code):
-    """The status is the tag that says so, else what HTTP's status means for the span's kind."""
+    """The status is `error`, else the code's tag, else what HTTP's status means for the kind: in whatever order."""
+    for ordered in (tags, tags[::-1]):
+        ((found,), _) = spans_in(batch_of(span(tags=ordered)))
+        assert found.status.code == code
+
+
+@pytest.mark.parametrize(
+    ("tags", "message", "left"),
+    [
+        ([tag("error", STRING, "true")], "", set()),
+        ([tag("error", STRING, "timeout")], "", {"error"}),
+        ([tag("otel.status_code", STRING, "UNSET")], "", {"otel.status_code"}),
+        ([tag("otel.status_code", STRING, "error")], "", set()),
+        (
+            [tag("error", BOOL, True), tag("http.status_message", STRING, "Bad Gateway")],
+            "Bad Gateway",
+            {"http.status_message"},
+        ),
+        (
+            [
+                tag("error", BOOL, True),
+                tag("http.status_message", STRING, "Bad Gateway"),
+                tag("otel.status_description", STRING, "no upstream"),
+            ],
+            "no upstream",
+            {"http.status_message"},
+        ),
+        ([tag("http.status_message", STRING, "OK")], "", {"http.status_message"}),
+    ],
+)
+def test_what_became_the_status_is_no_attribute(tags, message, left):
+    """A tag that is the status is told by it alone, every other stays; HTTP's message stands in for a missing one."""
     ((found,), _) = spans_in(batch_of(span(tags=tags)))
-    assert found.status.code == code
+    assert found.status.message == message
+    assert attributes_of(found.attributes).keys() == left
 
 
 def test_references():
@@ -201,6 +254,44 @@ def test_references():
         (link.span_id[-1], attributes_of(link.attributes)["opentracing.ref_type"])
         for link in found.links
     ] == [(8, "follows_from"), (7, "child_of")]
+
+
+CHILD_OF, FOLLOWS_FROM = 0, 1
+
+
+def reference(kind, span_id, trace=1):
+    return idl.SpanRef(refType=kind, traceIdLow=trace, traceIdHigh=0, spanId=span_id)
+
+
+@pytest.mark.parametrize(
+    ("references", "parent", "links"),
+    [
+        ([(FOLLOWS_FROM, 9)], 9, [(9, "follows_from")]),
+        ([(FOLLOWS_FROM, 8), (CHILD_OF, 9)], 9, [(8, "follows_from")]),
+        ([(FOLLOWS_FROM, 8), (FOLLOWS_FROM, 9)], 8, [(8, "follows_from"), (9, "follows_from")]),
+        ([(FOLLOWS_FROM, 7, 77), (FOLLOWS_FROM, 9)], 9, [(7, "follows_from"), (9, "follows_from")]),
+        ([(CHILD_OF, 7, 77), (FOLLOWS_FROM, 9)], 9, [(7, "child_of"), (9, "follows_from")]),
+        ([(FOLLOWS_FROM, 7, 77)], 0, [(7, "follows_from")]),
+        ([(FOLLOWS_FROM, 2)], 0, [(2, "follows_from")]),
+        ([(FOLLOWS_FROM, 0)], 0, []),
+    ],
+)
+def test_a_span_that_only_follows_has_a_parent(references, parent, links):
+    """Without a parent's id a child-of reference into the own trace is the parent, else a follows-from."""
+    ((found,), _) = spans_in(batch_of(span(references=[reference(*each) for each in references])))
+    assert int.from_bytes(found.parent_span_id, "big") == parent
+    assert [
+        (link.span_id[-1], attributes_of(link.attributes)["opentracing.ref_type"])
+        for link in found.links
+    ] == links
+
+
+def test_the_parents_own_field_comes_first():
+    """A span that says its parent has that one, whatever its references are."""
+    references = [reference(FOLLOWS_FROM, 8), reference(CHILD_OF, 9)]
+    ((found,), _) = spans_in(batch_of(span(parentSpanId=5, references=references)))
+    assert found.parent_span_id[-1] == 5
+    assert [link.span_id[-1] for link in found.links] == [8, 9]
 
 
 def test_scope_and_trace_state():

@@ -36,7 +36,7 @@ from tests.store.records import DeadLetterList
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from chalicelib.store.items import Item
+    from chalicelib.store.items import Item, ItemStore
 
 NOW = NOON_UNIX_SECONDS
 EXPIRY = NOW + config.RETENTION_SECONDS
@@ -70,7 +70,7 @@ def seal_all(dictionaries: Dictionaries, of: Sequence[bytes], now: int = NOW) ->
     return [seal(content) for content in of]
 
 
-def learned(store: MemoryStore, now: int = NOW, seed: int = 0) -> Dictionaries:
+def learned(store: ItemStore, now: int = NOW, seed: int = 0) -> Dictionaries:
     """Dictionaries that have learned one."""
     dictionaries = Dictionaries(store)
     seal_all(dictionaries, contents(SAMPLES_MIN, seed), now)

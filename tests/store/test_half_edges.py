@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.model.edges import EdgeKind
-from chalicelib.model.halves import Callee, Caller, Halves
+from chalicelib.model.halves import CHILD_KINDS, PARENT_KINDS, ROOT_KIND, Callee, Caller, Halves
 from chalicelib.model.measure import Measure, bucket_of
 from tests.model.spans import halves_and_edges_of, made_spans
 from tests.payloads import (
@@ -31,12 +31,61 @@ BUCKET = bucket_of(10 * MILLI)
 
 class TestOfSpans:
     @pytest.mark.parametrize("kind", [0, INTERNAL])
-    def test_other_kinds(self, kind):
-        """Spans within a service are no half of anything."""
-        assert halves_and_edges_of([Made(1, 2, kind=kind, parent=1)]) == (
-            Halves(set(), set()),
-            {},
-        )
+    def test_within_a_service(self, kind):
+        """A root, and a span whose parent came with it from its own service, are no half of anything."""
+        made = [Made(1, 1, kind=kind), Made(1, 2, kind=kind, parent=1)]
+        assert halves_and_edges_of(made) == (Halves(set(), set()), {})
+
+    @pytest.mark.parametrize(
+        ("kind", "edge_kind"),
+        [
+            (0, EdgeKind.PARENT),
+            (INTERNAL, EdgeKind.PARENT),
+            (CLIENT, EdgeKind.EXTERNAL),
+            (PRODUCER, EdgeKind.PARENT),
+        ],
+    )
+    @pytest.mark.parametrize("flags", [0, 1, 0x300])
+    def test_child(self, kind, edge_kind, flags):
+        """A span whose parent did not come with it from its own service is a child, and looks for its parent."""
+        others = [Made(1, 1, "cart", kind=CLIENT), Made(2, 1, kind=CLIENT)]
+        made = Made(1, 2, kind=kind, parent=1, is_error=True, flags=flags)
+        halves, _ = halves_and_edges_of([*others, made])
+        is_error = edge_kind == EdgeKind.PARENT and kind != PRODUCER
+        assert halves.callees == {
+            Callee(trace_id(1), span_id(1), crc32(span_id(2)), "shop", edge_kind, is_error, BUCKET)
+        }
+
+    @pytest.mark.parametrize("kind", [0, INTERNAL, CLIENT, PRODUCER])
+    def test_a_local_parent(self, kind):
+        """A span whose flags say that its parent is of its own process is no child."""
+        halves, _ = halves_and_edges_of([Made(1, 2, kind=kind, parent=1, flags=0x101)])
+        assert not halves.callees
+
+    @pytest.mark.parametrize(
+        ("kind", "parent", "edge_kind"),
+        [
+            (0, 0, EdgeKind.PARENT),
+            (INTERNAL, 0, EdgeKind.PARENT),
+            (INTERNAL, 9, EdgeKind.RPC),
+            (SERVER, 0, EdgeKind.RPC),
+            (CONSUMER, 9, EdgeKind.RPC),
+        ],
+    )
+    @pytest.mark.parametrize("child_kind", [0, SERVER, CLIENT])
+    def test_parent(self, kind, parent, edge_kind, child_kind):
+        """A span that stands for no call is a parent if a span that looks for it came with it, whatever failed."""
+        made = Made(1, 1, kind=kind, parent=parent, is_error=True, flags=0x100)
+        halves, _ = halves_and_edges_of([Made(1, 2, "cart", parent=1, kind=child_kind), made])
+        assert halves.callers - halves_and_edges_of([Made(1, 2, "cart", 1, kind=child_kind)])[
+            0
+        ].callers == {Caller(trace_id(1), span_id(1), "shop", "", edge_kind, False, MINUTE, 0)}
+
+    @pytest.mark.parametrize(("seconds", "is_parent"), [(29, False), (30, True)])
+    def test_long(self, seconds, is_parent):
+        """A span that lasts so long that those below it were looked up before it came is a parent anyway."""
+        made = Made(1, 1, kind=INTERNAL, duration=seconds * 1_000 * MILLI)
+        assert bool(halves_and_edges_of([made])[0].callers) == is_parent
 
     @pytest.mark.parametrize("kind", [CLIENT, PRODUCER])
     def test_caller(self, kind):
@@ -64,13 +113,18 @@ class TestOfSpans:
         assert edge.exemplar_trace_id == trace_id(1)
 
     def test_server(self):
-        """A server looks for its parent; one without a parent looks for nobody."""
+        """A server looks for its parent; one without a parent, whose sender tells nothing of it, for its own id."""
         halves, _ = halves_and_edges_of(
-            [Made(1, 2, kind=SERVER, parent=1), Made(1, 3, kind=SERVER)]
+            [
+                Made(1, 2, kind=SERVER, parent=1),
+                Made(1, 3, kind=SERVER),
+                Made(1, 4, kind=SERVER, flags=0x100),
+            ]
         )
-        own = crc32(span_id(2))
-        assert halves.callees == {
-            Callee(trace_id(1), span_id(1), own, "shop", EdgeKind.RPC, False, BUCKET)
+        common = "shop", False, BUCKET
+        assert {(half[:3], half.kind, half[3], *half[5:]) for half in halves.callees} == {
+            ((trace_id(1), span_id(1), crc32(span_id(2))), EdgeKind.RPC, *common),
+            ((trace_id(1), span_id(3), crc32(span_id(3))), ROOT_KIND, *common),
         }
 
     def test_consumer(self):
@@ -87,16 +141,20 @@ class TestOfSpans:
 
     def test_links_of_servers(self):
         """Links of other kinds of span are no calls."""
-        halves, _ = halves_and_edges_of([Made(1, 2, kind=SERVER, links=((7, 3),))])
-        assert not halves.callees
+        made = Made(1, 2, kind=SERVER, links=((7, 3),), flags=0x100)
+        assert not halves_and_edges_of([made])[0].callees
 
     @given(st.lists(made_spans, max_size=10), st.integers(0, 10))
     def test_parts(self, made, cut):
-        """The halves of spans are the union of those of any two parts of them."""
+        """The halves of spans are those of any two parts of them, with more parents and fewer children."""
         whole, _ = halves_and_edges_of(made)
         one, _ = halves_and_edges_of(made[:cut])
         other, _ = halves_and_edges_of(made[cut:])
-        assert whole == Halves(one.callers | other.callers, one.callees | other.callees)
+        of_parts = Halves(one.callers | other.callers, one.callees | other.callees)
+        assert all(half.kind in PARENT_KINDS for half in whole.callers - of_parts.callers)
+        assert all(half.kind in CHILD_KINDS for half in of_parts.callees - whole.callees)
+        assert of_parts.callers <= whole.callers
+        assert whole.callees <= of_parts.callees
 
 
 def test_shared_span():

@@ -41,10 +41,13 @@ groups = st.lists(made_spans, max_size=15)
 
 @given(st.lists(groups, max_size=4), st.integers(1, 4))
 def test_any_partition(parts, shards):
-    """Segments of any partition of spans add up to those of all the spans."""
+    """Statistics and whole edges of any partition of spans add up to those of all the spans.
+
+    Half-edges depend on what came with a span; that their calls do not is in `summarise/test_exactness.py`.
+    """
     every = [made for part in parts for made in part]
     segments = [segment for part in parts for segment in segments_of(batches(part), shards)]
-    assert sum_of(segments) == sum_of(segments_of(batches(every), shards))
+    assert sum_of(segments)[:2] == sum_of(segments_of(batches(every), shards))[:2]
 
 
 @given(groups, st.integers(2, 5))

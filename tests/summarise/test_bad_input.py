@@ -141,7 +141,7 @@ class TestOneIdForEverything:
         shard.calls.clear()
         shard.summarise(NOON_UNIX_SECONDS + config.PENDING_WINDOW_SECONDS + 1)
         (edges,) = shard.calls_by_edge().items()
-        assert edges[0] == ("shop", "cart", EdgeKind.RPC)
+        assert edges[0] == ("shop", "cart", EdgeKind.PARENT)
         assert 10 <= edges[1] <= 30
 
 

@@ -19,7 +19,7 @@ CALL = [
     Made(1, 1, "shop", kind=CLIENT),
     Made(1 << 40, 2, "cart", parent=1, kind=SERVER),
     Made(7, 3, "cart", kind=CLIENT),
-    Made(8, 4, "cart", kind=SERVER),
+    Made(8, 4, "cart", kind=SERVER, flags=0x100),
 ]
 
 
@@ -60,7 +60,7 @@ def test_traces(shard):
     """A step's filter has the traces of all its halves; of a step without halves there is none."""
     shard.commit(*CALL)
     shard.summarise()
-    shard.commit(Made(9, 1))
+    shard.commit(Made(9, 1, flags=0x100))
     shard.summarise()
     ((sequence, short_ids),) = read_filters(shard, 0, 0, 99)
     assert (sequence, list(short_ids)) == (1, [0, 1, 7])

@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import itertools
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from zlib import crc32
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.model.edges import EdgeKind, Edges
-from chalicelib.model.halves import halves_messages
+from chalicelib.model.halves import PARENT_KINDS, Callee, Caller, Halves, halves_messages
 from chalicelib.model.measure import Measure, bucket_of
 from chalicelib.summarise import join
 from chalicelib.summarise.join import KnownHalves, NewHalves, added_edges, calls_of, lonely
 from tests.model.spans import halves_and_edges_of, made_spans, spans
-from tests.payloads import CLIENT, CONSUMER, INTERNAL, MILLI, PRODUCER, SERVER, Made, trace_id
-
-if TYPE_CHECKING:
-    from chalicelib.model.halves import Halves
+from tests.payloads import (
+    CLIENT,
+    CONSUMER,
+    INTERNAL,
+    MILLI,
+    PRODUCER,
+    SERVER,
+    Made,
+    span_id,
+    trace_id,
+)
 
 RPC, MESSAGING, EXTERNAL = EdgeKind.RPC, EdgeKind.MESSAGING, EdgeKind.EXTERNAL
+PARENT = EdgeKind.PARENT
 WINDOW = 100
 
 CALL = Made(1, 1, "shop", kind=CLIENT)
 NAMED = CALL._replace(attributes=(("server.address", "stock.internal"),))
 SEND = Made(1, 1, "shop", kind=PRODUCER, attributes=(("messaging.destination.name", "orders"),))
 SERVE = Made(1, 2, "stock", parent=1, kind=SERVER)
+SHARED = Made(1, 1, "stock", parent=9, kind=SERVER)
 CONSUME = Made(1, 2, "mail", parent=1, kind=CONSUMER)
 
 CASES: list[tuple[str, list[Made], dict[tuple[str, str, int], tuple[int, int]]]] = [
@@ -84,7 +94,82 @@ CASES: list[tuple[str, list[Made], dict[tuple[str, str, int], tuple[int, int]]]]
     ),
     ("a server called by a producer", [SEND, SERVE], {("shop", "stock", MESSAGING): (1, 0)}),
     ("a parent of another trace", [CALL, SERVE._replace(trace=2)], {}),
-    ("a parent within the service", [CALL._replace(kind=INTERNAL), SERVE], {}),
+    (
+        "a server called by a server",
+        [CALL._replace(kind=SERVER), SERVE],
+        {("shop", "stock", RPC): (1, 0)},
+    ),
+    (
+        "a server below another service's span without kind, which is the root",
+        [CALL._replace(kind=INTERNAL), SERVE],
+        {("shop", "stock", PARENT): (1, 0)},
+    ),
+    (
+        "a server below another service's span without kind, which has a parent",
+        [CALL._replace(kind=0, parent=9), SERVE],
+        {("shop", "stock", RPC): (1, 0)},
+    ),
+    (
+        "a span without kind below another service's client",
+        [NAMED, SERVE._replace(kind=INTERNAL, is_error=True)],
+        {("shop", "stock", PARENT): (1, 1)},
+    ),
+    (
+        "a span without kind below another's, whose error is no call's",
+        [CALL._replace(kind=0, is_error=True), SERVE._replace(kind=0)],
+        {("shop", "stock", PARENT): (1, 0)},
+    ),
+    (
+        "a client below another service's server: its own server is missing",
+        [CALL._replace(kind=SERVER), SERVE._replace(kind=CLIENT, is_error=True)],
+        {("shop", "stock", RPC): (1, 0)},
+    ),
+    (
+        "a consumer below another service's server",
+        [CALL._replace(kind=SERVER), CONSUME],
+        {("shop", "mail", MESSAGING): (1, 0)},
+    ),
+    ("a span within its service", [CALL._replace(kind=0), CALL._replace(span=2, parent=1)], {}),
+    (
+        "a span below a client of its own service, which keeps its name",
+        [NAMED, CALL._replace(span=2, parent=1, kind=INTERNAL)],
+        {("shop", "stock.internal", EXTERNAL): (1, 0)},
+    ),
+    ("a client and a server that share an id", [CALL, SHARED], {("shop", "stock", RPC): (1, 0)}),
+    (
+        "a client that knows a name, and a server that share an id",
+        [NAMED, SHARED],
+        {("shop", "stock", RPC): (1, 0)},
+    ),
+    (
+        "those below a server of the client's service",
+        [NAMED._replace(parent=9), SHARED, Made(1, 9, "shop", kind=SERVER)],
+        {("shop", "stock", RPC): (1, 0)},
+    ),
+    (
+        "two calls in a row that share ids",
+        [
+            Made(1, 9, "web", kind=CLIENT),
+            Made(1, 9, "shop", kind=SERVER),
+            CALL._replace(parent=9),
+            SHARED,
+        ],
+        {("web", "shop", RPC): (1, 0), ("shop", "stock", RPC): (1, 0)},
+    ),
+    (
+        "what is below a server that shares its client's id",
+        [CALL, SHARED, Made(1, 5, "stock", parent=1, kind=INTERNAL)],
+        {("shop", "stock", RPC): (1, 0)},
+    ),
+    (
+        "what is below a server that is flagged as sharing its client's id",
+        [
+            CALL,
+            SHARED._replace(attributes=(("zipkin.shared", True),)),
+            Made(1, 5, "stock", parent=1, kind=CLIENT),
+        ],
+        {("shop", "stock", RPC): (1, 0)},
+    ),
     (
         "a chain",
         [CALL, SERVE, Made(1, 3, "stock", parent=2, kind=CLIENT), Made(1, 4, "db", parent=3)],
@@ -111,6 +196,17 @@ def folded(steps: list[tuple[int, list[Made]]]) -> Edges:
     return total
 
 
+def halves_folded(steps: list[tuple[int, Halves]]) -> Edges:
+    """What these halves add, folded at these times one after the other; minutes put together."""
+    known, total = KnownHalves(), Edges()
+    for time, halves in steps:
+        new = NewHalves(list(halves_messages(halves)), time)
+        for edges in added_edges(known, new, WINDOW).values():
+            total.add(edges)
+        known.add(halves, time)
+    return total
+
+
 def counts(edges: Edges) -> dict[Any, tuple[int, int]]:
     found = {key: (edge.measure.calls, edge.measure.errors) for key, edge in edges.edges.items()}
     return {key: count for key, count in found.items() if any(count)}
@@ -123,12 +219,12 @@ class TestCases:
         assert counts(folded([(0, made)])) == expected
 
     def test_in_any_order(self, made, expected):
-        """Folded one by one in any order, within the window, they come to the same value, exemplars and all."""
-        at_once = folded([(0, made)])
-        for order in itertools.permutations(made):
-            one_by_one = folded([(time, [each]) for time, each in enumerate(order)])
-            assert counts(one_by_one) == expected
-            assert one_by_one.edges.keys() >= at_once.edges.keys()
+        """Their halves, folded one by one in any order within the window, come to the same value, exemplars and all."""
+        at_once, halves = folded([(0, made)]), halves_of(made)
+        each = [Halves({half}, set()) for half in halves.callers]
+        each += [Halves(set(), {half}) for half in halves.callees]
+        for order in itertools.islice(itertools.permutations(each), 60):
+            assert halves_folded(list(enumerate(order))) == at_once
 
 
 class TestWindow:
@@ -205,15 +301,72 @@ class TestLonely:
         assert bool(lonely(callees, 0, known, WINDOW)) == is_lonely, caption
 
 
-@given(st.lists(st.tuples(st.sampled_from((0, WINDOW + 1)), st.lists(made_spans, max_size=9))))
+PLAIN = made_spans.map(lambda made: made._replace(events=(), trace_state="", name="GET /"))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from((0, WINDOW + 1)), st.lists(PLAIN, max_size=6)), max_size=4)
+)
 def test_together_or_one_by_one(steps):
-    """Halves that meet no others add, counted together, what looking at each of their keys comes to."""
-    known = KnownHalves()
+    """Halves that meet no others add, counted together, what looking at each key of their traces comes to."""
+    known, total, expected = KnownHalves(), Edges(), Edges()
     for time, made in sorted(steps, key=itemgetter(0)):
         new = new_halves(made, time)
-        expected = join._changes(known, new.of_keys(new.keys), WINDOW)
-        assert added_edges(known, new, WINDOW) == expected
+        looked_at = join._changes(
+            known, new.of_keys(new.keys), WINDOW, set(map(trace_id, range(9)))
+        )
+        for edges in looked_at.values():
+            expected.add(edges)
+        for edges in added_edges(known, new, WINDOW).values():
+            total.add(edges)
+        assert total == expected
         known.add(halves_of(made), time)
+
+
+IDS = st.integers(1, 4).map(span_id)
+HALVES = st.builds(
+    Halves,
+    st.sets(
+        st.builds(
+            Caller,
+            st.integers(1, 2).map(trace_id),
+            IDS,
+            st.sampled_from(("shop", "cart", "stock")),
+            st.sampled_from(("", "x")),
+            st.sampled_from((RPC, MESSAGING, EXTERNAL, PARENT)).map(int),
+            st.booleans(),
+            st.integers(5, 6),
+            st.integers(7, 8),
+        ).map(lambda half: half._replace(peer="") if half.kind in PARENT_KINDS else half),
+        max_size=5,
+    ),
+    st.sets(
+        st.builds(
+            Callee,
+            st.integers(1, 2).map(trace_id),
+            IDS,
+            IDS.map(crc32),
+            st.sampled_from(("shop", "cart", "stock")),
+            st.sampled_from(EdgeKind).map(int),
+            st.booleans(),
+            st.integers(7, 8),
+        ),
+        max_size=5,
+    ),
+)
+
+
+@given(st.lists(HALVES, max_size=6), st.randoms(use_true_random=False))
+def test_any_halves_in_any_order_and_grouping(parts, rng):
+    """Whatever halves come, in whatever order and grouping, again or not: the edges are those of their set."""
+    whole = Halves(
+        set().union(*(part.callers for part in parts)),
+        set().union(*(part.callees for part in parts)),
+    )
+    deliveries = [*parts, *rng.choices(parts, k=2)] if parts else []
+    rng.shuffle(deliveries)
+    steps = [(rng.randrange(WINDOW), part) for part in deliveries]
+    assert halves_folded(sorted(steps, key=itemgetter(0))) == halves_folded([(0, whole)])
 
 
 def test_new_halves_take_their_own_keys_alone():

@@ -1,0 +1,481 @@
+"""Redaction: a payload without its secrets, before anything keeps it.
+
+    payload ──each attribute and text once──▶ new ones, folded ──a secret's name or look?──▶ suspects ──rules──▶ found?
+                                                   no: the payload as it is ◀──┴────────────────────┴──▶ written anew
+
+Texts repeat, but for their digits and ids: nearly all were seen before and are known to be harmless. So a payload is
+looked at as a whole, by a few calls into compiled code, and closely only where a word, an @ or thirteen digits say that
+there may be something. What is a secret say `redaction_rules.py` (by key) and `redaction_text.py` (by value). The same
+payload and rules always give the same bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from chalicelib import config
+from chalicelib.model import shadow_pb2 as shadow
+from chalicelib.model.attribute import string_form
+from chalicelib.model.wire import field
+from chalicelib.receive.redaction_rules import (
+    BETWEEN,
+    DIGITS_OF_A_CARD,
+    HASH,
+    REDACTED,
+    RedactionRulesError,
+    folded,
+    rules_from,
+)
+from chalicelib.receive.redaction_text import (
+    FAULT,
+    Found,
+    has_userinfo,
+    is_placeholder,
+    is_suspect,
+    redacted_text,
+    replaced,
+    tell_fault,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from opentelemetry.proto.common.v1.common_pb2 import KeyValueList
+
+    from chalicelib.receive.redaction_rules import KeyMatch, Rules
+
+TOLD_KEY = "clew.redacted"
+"""The attribute that says what was found: `authorization 1, token 2`."""
+_CLEAN_MAX = 50_000
+"""Attributes and texts, and words, that are remembered as clean: about 10 MB each."""
+_CLEAN_BYTES_MAX = 512
+"""Longer ones are rarely the same."""
+_GROWTH_BYTES_MAX = 4_000
+"""Of a span, a resource or a scope: three of them are within what an item has above SPAN_BYTES_MAX."""
+_SPAN_ATTRIBUTES, _RESOURCE_ATTRIBUTES, _SCOPE_ATTRIBUTES = 9, 1, 3
+_EVENT_ATTRIBUTES, _LINK_ATTRIBUTES = 3, 4
+
+
+class Redaction:
+    """Rules, and what was found clean by them."""
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._clean: set[bytes] = set()
+        self._clean_folds: set[bytes] = set()
+
+    def redacted(self, payload: bytes, bytes_max: int, counts: Counter[str]) -> bytes:
+        """TracesData bytes without secrets, at most `bytes_max` if the payload is: the same object if it has none.
+
+        Adds to `counts` the values that were found, by rule.
+        """
+        texts = shadow.RequestTexts.FromString(payload)
+        parts = set(_attributes_in(texts))
+        parts.update(_named_in(texts))
+        # The cheap test.
+        if self._are_clean(parts):
+            return payload
+        work = _Work(self._rules)
+        new = parts.difference(self._clean)
+        suspects = [each for each in new if is_suspect(each, self._rules)]
+        secret = {each for each in suspects if not work.is_clean(each)}
+        self._remember(new.difference(secret))
+        if not secret:
+            return payload
+        written = work.written(payload, secret)
+        if len(written) > bytes_max:
+            work = work.tight()
+            written = work.written(payload, secret)
+        counts.update(work.counts)
+        return written
+
+    def _are_clean(self, parts: Iterable[bytes]) -> bool:
+        """Whether none of these can have a secret. Each is tried without its digits, once until it is forgotten."""
+        if self._rules.looks_at_all:
+            return False
+        folds = folded(BETWEEN.join(parts)).split(BETWEEN)
+        new = set(folds).difference(self._clean_folds)
+        if not new:
+            return True
+        together = BETWEEN.join(new)
+        if (
+            any(probe in together for probe in self._rules.probes)
+            or DIGITS_OF_A_CARD in together
+            or (b"@" in together and any(map(has_userinfo, new)))
+        ):
+            return False
+        if len(self._clean_folds) > _CLEAN_MAX:
+            self._clean_folds = set()
+        self._clean_folds.update([fold for fold in new if len(fold) <= _CLEAN_BYTES_MAX])
+        return True
+
+    def _remember(self, clean: Iterable[bytes]) -> None:
+        if len(self._clean) > _CLEAN_MAX:
+            self._clean = set()
+        self._clean.update([each for each in clean if len(each) <= _CLEAN_BYTES_MAX])
+
+
+class _Decision(NamedTuple):
+    """What becomes of an attribute or a text."""
+
+    new: bytes | None
+    """Its bytes then; None if it is left out."""
+    rules: Sequence[str]
+    """The rule of each secret in it; empty: it is clean."""
+
+
+class _Work:
+    """One payload, written anew."""
+
+    def __init__(self, rules: Rules, roomy: _Work | None = None) -> None:
+        """With `roomy` nothing becomes longer by its mask: what would is left out, as decided there otherwise."""
+        self.counts: Counter[str] = Counter()
+        self._rules = rules
+        self._roomy = roomy
+        self._decisions: dict[bytes, _Decision] = {}
+
+    def tight(self) -> _Work:
+        """The same work without anything that becomes longer."""
+        return _Work(self._rules, self)
+
+    def is_clean(self, each: bytes) -> bool:
+        """Whether nothing is found in an attribute, or in a text with its mark."""
+        return not self._decided(each).rules
+
+    def written(self, payload: bytes, secret: set[bytes]) -> bytes:
+        """The payload without what is `secret` in it: attributes, and texts with their mark."""
+        attributes = {each for each in secret if not each.startswith(_TEXT_MARK)}
+        texts = {each[1:] for each in secret if each.startswith(_TEXT_MARK)}
+        parts = []
+        for raw in shadow.TracesData.FromString(payload).resource_spans:
+            merged = shadow.ResourceTexts.FromString(raw)
+            if _has(
+                merged.resource.attributes, merged.schema_url, attributes, texts
+            ) or _has_in_scope(merged.scope_spans, attributes, texts):
+                raw = self._resource_spans(shadow.ResourceSpans.FromString(raw), attributes, texts)
+            parts.append(field(1, raw))
+        return b"".join(parts)
+
+    def _resource_spans(
+        self, resource_spans: shadow.ResourceSpans, attributes: set[bytes], texts: set[bytes]
+    ) -> bytes:
+        parts = []
+        if resource_spans.resource:
+            raw = b"".join(resource_spans.resource)
+            resource = Resource.FromString(raw)
+            parts.append(field(1, self._holder(resource, raw, _RESOURCE_ATTRIBUTES)))
+        for raw in resource_spans.scope_spans:
+            if _has_in_scope(shadow.ScopeTexts.FromString(raw), attributes, texts):
+                raw = self._scope_spans(shadow.ScopeSpans.FromString(raw), attributes, texts)
+            parts.append(field(2, raw))
+        if url := self._text(resource_spans.schema_url, Found()):
+            parts.append(field(3, url.encode()))
+        return b"".join(parts)
+
+    def _scope_spans(
+        self, scope_spans: shadow.ScopeSpans, attributes: set[bytes], texts: set[bytes]
+    ) -> bytes:
+        parts = []
+        if scope_spans.scope:
+            raw = b"".join(scope_spans.scope)
+            scope = InstrumentationScope.FromString(raw)
+            parts.append(field(1, self._holder(scope, raw, _SCOPE_ATTRIBUTES)))
+        for raw in scope_spans.spans:
+            if _has_in_span(shadow.SpanTexts.FromString(raw), attributes, texts):
+                raw = self._holder(Span.FromString(raw), raw, _SPAN_ATTRIBUTES)
+            parts.append(field(2, raw))
+        if url := self._text(scope_spans.schema_url, Found()):
+            parts.append(field(3, url.encode()))
+        return b"".join(parts)
+
+    def _holder(
+        self, message: Resource | InstrumentationScope | Span, raw: bytes, attributes: int
+    ) -> bytes:
+        """A span, resource or scope without its secrets; what was found is said in an attribute of its own."""
+        found = Found()
+        if isinstance(message, InstrumentationScope):
+            message.name = self._text(message.name, found)
+            message.version = self._text(message.version, found)
+        elif isinstance(message, Span):
+            self._rest_of_span(message, found)
+        self._attributes(message, attributes, found)
+        if not found.rules:
+            # What a later field of the same number hides is in the bytes all the same, but not in these.
+            whole = message.SerializeToString(deterministic=True)
+            return whole if len(whole) < len(raw) else raw
+        silent = message.SerializeToString(deterministic=True)
+        _tell(message, attributes, found)
+        new = message.SerializeToString(deterministic=True)
+        if self._roomy is None:
+            if len(new) > len(raw) + _GROWTH_BYTES_MAX:
+                tight = self.tight()
+                new = tight._holder(type(message).FromString(raw), raw, attributes)
+                self.counts.update(tight.counts)
+                return new
+        elif len(new) > len(raw):
+            new = silent
+        self.counts.update(found.rules)
+        return new
+
+    def _rest_of_span(self, span: Span, found: Found) -> None:
+        span.name = self._text(span.name, found)
+        span.trace_state = self._text(span.trace_state, found)
+        if span.status.message:
+            span.status.message = self._text(span.status.message, found)
+        for event in span.events:
+            event.name = self._text(event.name, found)
+            self._attributes(event, _EVENT_ATTRIBUTES, found)
+        for link in span.links:
+            link.trace_state = self._text(link.trace_state, found)
+            self._attributes(link, _LINK_ATTRIBUTES, found)
+
+    def _attributes(self, holder: Any, number: int, found: Found) -> None:
+        raws = [each.SerializeToString(deterministic=True) for each in holder.attributes]
+        decisions = list(map(self._decided, raws))
+        rules = list(chain.from_iterable(decision.rules for decision in decisions))
+        if not rules:
+            return
+        found.rules += rules
+        kept = [decision.new for decision in decisions if decision.new is not None]
+        del holder.attributes[:]
+        holder.MergeFromString(b"".join([field(number, each) for each in kept]))
+
+    def _text(self, text: str, found: Found) -> str:
+        if not text:
+            return text
+        decision = self._decided(_TEXT_MARK + text.encode())
+        found.rules += decision.rules
+        assert decision.new is not None, "a text stays, whatever is left of it"
+        return decision.new.decode() if decision.rules else text
+
+    def _decided(self, each: bytes) -> _Decision:
+        decision = self._decisions.get(each)
+        if decision is None:
+            decision = self._decisions[each] = self._decide(each)
+        return decision
+
+    def _decide(self, each: bytes) -> _Decision:
+        is_text = each.startswith(_TEXT_MARK)
+        if self._roomy is None:
+            return self._decided_text(each) if is_text else self._decided_attribute(each)
+        decision = self._roomy._decided(each)
+        size = len(each) - is_text
+        if decision.new is None or len(decision.new) <= size:
+            return decision
+        # A cut text might look as if it had a secret again; a cut mask does not.
+        return decision._replace(new=REDACTED.encode()[:size] if is_text else None)
+
+    def _decided_text(self, marked: bytes) -> _Decision:
+        found = Found()
+        new = redacted_text(marked[1:].decode(), self._rules, found)
+        return _Decision(new.encode(), found.rules)
+
+    def _decided_attribute(self, raw: bytes) -> _Decision:
+        found = Found()
+        attribute = KeyValue.FromString(raw)
+        try:
+            redact_attribute(attribute, self._rules, found)
+        except Exception as error:
+            # A fault of ours costs an attribute, neither its span nor its secret.
+            tell_fault(error)
+            return _Decision(None, (FAULT,))
+        if not found.rules:
+            return _Decision(raw, ())
+        if found.is_dropped:
+            return _Decision(None, found.rules)
+        return _Decision(attribute.SerializeToString(deterministic=True), found.rules)
+
+
+def _tell(message: Any, number: int, found: Found) -> None:
+    counts = sorted(Counter(found.rules).items())
+    told = KeyValue(
+        key=TOLD_KEY,
+        value=AnyValue(string_value=", ".join(f"{rule} {count}" for rule, count in counts)),
+    )
+    # One of a Clew or a sender before, which knew less, gives way.
+    kept = [each for each in message.attributes if each.key != TOLD_KEY]
+    raws = [each.SerializeToString(deterministic=True) for each in (*kept, told)]
+    del message.attributes[:]
+    message.MergeFromString(b"".join([field(number, each) for each in raws]))
+
+
+def redact_attribute(attribute: KeyValue, rules: Rules, found: Found) -> None:
+    """Take the secrets out of an attribute, in place."""
+    match = rules.of_key(attribute.key)
+    if attribute.key:
+        attribute.key = redacted_text(attribute.key, rules, found)
+    if match:
+        _close(attribute.value, match, rules, found)
+    else:
+        _look_into(attribute.value, rules, found)
+
+
+def _close(value: AnyValue, match: KeyMatch, rules: Rules, found: Found) -> None:
+    """Replace a value that is a secret, whatever it looks like. Neither true, 0.5 nor nothing is one."""
+    if not _holds_secret(value):
+        return
+    is_array = value.WhichOneof("value") == "array_value"
+    of = value.array_value.values[0] if is_array and len(value.array_value.values) == 1 else value
+    new = replaced(string_form(of) if match.action == HASH else "", match, rules, found)
+    value.Clear()
+    if is_array:
+        value.array_value.values.add().string_value = new
+    else:
+        value.string_value = new
+
+
+def _holds_secret(value: AnyValue) -> bool:
+    match value.WhichOneof("value"):
+        case "string_value":
+            return not is_placeholder(value.string_value)
+        case "int_value":
+            return True
+        case "bytes_value":
+            return bool(value.bytes_value)
+        case "array_value":
+            return any(map(_holds_secret, value.array_value.values))
+        case "kvlist_value":
+            return any(_holds_secret(each.value) for each in value.kvlist_value.values)
+    return False
+
+
+def _look_into(value: AnyValue, rules: Rules, found: Found) -> None:
+    """Replace the secrets in a value."""
+    match value.WhichOneof("value"):
+        case "string_value":
+            old = value.string_value
+            new = redacted_text(old, rules, found)
+            if new != old:
+                value.string_value = new
+        case "bytes_value":
+            # Neither base64 nor any other form is undone, but text as bytes is text.
+            text = value.bytes_value.decode(errors="surrogateescape")
+            new = redacted_text(text, rules, found)
+            if new != text:
+                value.bytes_value = new.encode(errors="surrogateescape")
+        case "array_value":
+            _look_into_array(value.array_value.values, rules, found)
+        case "kvlist_value":
+            _look_into_map(value.kvlist_value, rules, found)
+
+
+_OPTION = re.compile(r"--?[A-Za-z][\w.\-]{0,100}")
+
+
+def _look_into_array(values: Sequence[AnyValue], rules: Rules, found: Found) -> None:
+    option: KeyMatch | None = None
+    for value in values:
+        if option is not None:
+            # A program's arguments: what follows --password.
+            _close(value, option, rules, found)
+            option = None
+            continue
+        if value.WhichOneof("value") == "string_value" and _OPTION.fullmatch(value.string_value):
+            option = rules.of_key(value.string_value)
+        _look_into(value, rules, found)
+
+
+def _look_into_map(members: KeyValueList, rules: Rules, found: Found) -> None:
+    dropped = []
+    for place, member in enumerate(members.values):
+        in_member = Found()
+        redact_attribute(member, rules, in_member)
+        found.rules += in_member.rules
+        if in_member.is_dropped:
+            dropped.append(place)
+    for place in reversed(dropped):
+        del members.values[place]
+
+
+def _has(
+    of_attributes: Iterable[bytes],
+    of_texts: Iterable[bytes],
+    attributes: set[bytes],
+    texts: set[bytes],
+) -> bool:
+    return not (attributes.isdisjoint(of_attributes) and texts.isdisjoint(of_texts))
+
+
+def _has_in_scope(merged: shadow.ScopeTexts, attributes: set[bytes], texts: set[bytes]) -> bool:
+    scope = merged.scope
+    of_texts = (*scope.name, *scope.version, *merged.schema_url)
+    return _has(scope.attributes, of_texts, attributes, texts) or _has_in_span(
+        merged.spans, attributes, texts
+    )
+
+
+def _has_in_span(merged: shadow.SpanTexts, attributes: set[bytes], texts: set[bytes]) -> bool:
+    """Of one span, or of several that are merged."""
+    if not attributes.isdisjoint(merged.attributes) or not texts.isdisjoint(merged.name):
+        return True
+    events, links = merged.events, merged.links
+    return _has(
+        (*events.attributes, *links.attributes),
+        (*merged.trace_state, *events.name, *links.trace_state, *merged.status.message),
+        attributes,
+        texts,
+    )
+
+
+def _attributes_in(texts: shadow.RequestTexts) -> Iterable[bytes]:
+    """Every attribute, KeyValue wire bytes."""
+    resources = texts.resource_spans
+    scopes = resources.scope_spans
+    spans = scopes.spans
+    columns = [resources.resource.attributes, scopes.scope.attributes]
+    if spans.HasField("events"):
+        columns.append(spans.events.attributes)
+    if spans.HasField("links"):
+        columns.append(spans.links.attributes)
+    if not any(columns):
+        return spans.attributes[:]
+    return chain(spans.attributes[:], *columns)
+
+
+_TEXT_MARK = b"\xff"
+"""Before a text, where texts and attributes are together: no attribute begins so."""
+
+
+def _named_in(texts: shadow.RequestTexts) -> set[bytes]:
+    """Every text that is no attribute's, after a mark."""
+    resources = texts.resource_spans
+    scopes = resources.scope_spans
+    spans, scope = scopes.spans, scopes.scope
+    found = set(spans.name[:])
+    found.update(scope.name[:], scope.version[:], resources.schema_url[:], scopes.schema_url[:])
+    found.update(spans.trace_state[:])
+    if spans.HasField("events"):
+        found.update(spans.events.name[:])
+    if spans.HasField("links"):
+        found.update(spans.links.trace_state[:])
+    if spans.HasField("status"):
+        found.update(spans.status.message[:])
+    return {_TEXT_MARK + each for each in found}
+
+
+def rules_of_settings() -> Rules:
+    """Those of the settings. Raises RedactionRulesError if they cannot be used, or the file cannot be read."""
+    text = config.REDACTION_RULES.strip()
+    if text and not text.startswith("{"):
+        try:
+            text = Path(text).expanduser().read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RedactionRulesError(
+                f"they are neither a JSON object nor a file that can be read: {error}"
+            ) from error
+    return rules_from(text, config.REDACTION_KEY)
+
+
+@cache
+def redaction_of_settings() -> Redaction | None:
+    """What is done with each payload; None if redaction is off. Raises RedactionRulesError."""
+    return Redaction(rules_of_settings()) if config.REDACTION else None

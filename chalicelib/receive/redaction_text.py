@@ -1,0 +1,459 @@
+"""Secrets in a text: found by what they look like, or by the name that stands before them.
+
+    text ──redacted_text──▶ text with REDACTED in their place, and the name of a rule for each
+
+Every pattern takes what it looks at once, possessively, and a function then decides: no text makes it look again. All
+that is not a secret stays as it is, so that a URL or a statement can still be read.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import logging
+import re
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from chalicelib.receive.redaction_rules import (
+    DIGITS_OF_A_CARD,
+    DROP,
+    HASH,
+    HASH_DIGITS,
+    MASK,
+    REDACTED,
+    KeyMatch,
+    folded,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalicelib.receive.redaction_rules import Rules
+
+_logger = logging.getLogger(__name__)
+
+FAULT = "fault"
+"""The rule that is named where a rule failed, and the value was masked for that."""
+_PASSES_MAX = 4
+_PAIRS_MAX = 40_000
+"""Names with values that are looked at in one text; a text with more that has a secret's name is masked whole."""
+_TEXT_CHARACTERS_MIN = 5
+"""No shorter text has a secret that is known by its look: `pwd=x`."""
+_PLACEHOLDER = re.compile(
+    r"\*+|\?|\$[0-9]{1,3}|%s|null|none|nil|undefined|true|false|\[?(?:redacted|filtered|masked)\]?"
+    rf"|hmac:[0-9a-f]{{{HASH_DIGITS}}}",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+class Found:
+    """What was found in a value, or in a span: the rule of each secret."""
+
+    def __init__(self) -> None:
+        self.rules: list[str] = []
+        self.is_dropped = False
+        """Whether a rule leaves out the whole attribute that has the secret."""
+
+
+def replaced(secret: str, match: KeyMatch, rules: Rules, found: Found) -> str:
+    """What stands in the place of a secret."""
+    found.rules.append(match.rule)
+    if match.action == DROP:
+        found.is_dropped = True
+    if match.action == HASH:
+        digest = hmac.digest(rules.hash_key, secret.encode(errors="surrogatepass"), "sha256")
+        return f"hmac:{digest.hex()[:HASH_DIGITS]}"
+    return REDACTED
+
+
+def is_placeholder(text: str) -> bool:
+    """Whether a text stands for a secret and is none: what somebody wrote in its place, or a parameter's mark."""
+    return not text or _PLACEHOLDER.fullmatch(text) is not None
+
+
+def has_userinfo(fold: bytes) -> bool:
+    """Whether a text, folded, may have user and password in a URL."""
+    return b"@" in fold and 0 <= fold.find(b"//") < fold.rfind(b"@")
+
+
+def is_suspect(content: bytes, rules: Rules) -> bool:
+    """Whether a text or an attribute (its bytes) may have a secret: one with a probe, or one that has no letters.
+
+    False is certain.
+    """
+    fold = folded(content)
+    return (
+        rules.looks_at_all
+        or rules.probe.search(fold) is not None
+        or DIGITS_OF_A_CARD in fold
+        or has_userinfo(fold)
+    )
+
+
+def tell_fault(error: Exception) -> None:
+    """Log that a rule failed: never with the error's own words, which may hold what must not be told."""
+    _logger.error("a redaction rule failed, its value is left out: %s", type(error).__name__)
+
+
+def redacted_text(text: str, rules: Rules, found: Found) -> str:
+    """The text without its secrets; the same text where it has none.
+
+    Raises nothing: a text on which a rule fails is masked whole.
+    """
+    if len(text) < _TEXT_CHARACTERS_MIN and not rules.looks_at_all:
+        return text
+    try:
+        for _ in range(_PASSES_MAX):
+            if not is_suspect(text.encode(errors="surrogateescape"), rules):
+                return text
+            before, text = text, _pass(text, rules, found)
+            if text == before:
+                return text
+    except Exception as error:
+        tell_fault(error)
+    found.rules.append(FAULT)
+    return REDACTED
+
+
+def _pass(text: str, rules: Rules, found: Found) -> str:
+    fold = folded(text.encode(errors="surrogateescape"))
+    for own in rules.own_patterns:
+        if own.probe in fold:
+            match = KeyMatch(own.name, own.action)
+            text = own.pattern.sub(partial(_own, match=match, rules=rules, found=found), text)
+    if has_userinfo(fold) and "url-userinfo" not in rules.off:
+        text = _USERINFO.sub(partial(_userinfo, rules=rules, found=found), text)
+    if b"privatekey" in fold and "private-key-block" not in rules.off:
+        text = _PEM.sub(partial(_whole, rule="private-key-block", rules=rules, found=found), text)
+    if rules.key_probe.search(fold):
+        text = _values_of_names(text, fold, rules, found)
+    for rule in _LOOKS:
+        if rule.name not in rules.off and rule.probe.search(fold):
+            text = rule.pattern.sub(
+                partial(rule.decide, rule=rule.name, rules=rules, found=found), text
+            )
+    if DIGITS_OF_A_CARD in fold and "card-number-value" not in rules.off:
+        text = _DIGITS.sub(partial(_cards, rules=rules, found=found), text)
+    return text
+
+
+def _own(matched: re.Match[str], match: KeyMatch, rules: Rules, found: Found) -> str:
+    text = matched[0]
+    return text if is_placeholder(text) else replaced(text, match, rules, found)
+
+
+def _masked(secret: str, rule: str, rules: Rules, found: Found) -> str:
+    return replaced(secret, KeyMatch(rule, MASK), rules, found)
+
+
+def _whole(matched: re.Match[str], rule: str, rules: Rules, found: Found) -> str:
+    return _masked(matched[0], rule, rules, found)
+
+
+# user:password@ in URLs, also with slashes that JSON has escaped, and with those in a password that belong escaped:
+# what follows a host's colon is else a port, or a placeholder of one.
+_USERINFO = re.compile(
+    r"(?P<slashes>:\\?/\\?/)(?:"
+    r"(?P<user>[^\s\"'<>/?#\\@:]*+):(?P<odd>[^\s\"'<>/?#\\@0-9{$\[][^\s\"'<>/?#\\@]*+[/?#][^\s\"'<>@]{0,100})@"
+    r"|(?P<authority>[^\s\"'<>/?#\\]*+))"
+)
+_TOKEN_USER_PASSWORDS = ("", "x-oauth-basic", "x-token-auth")
+_TOKEN_USER_CHARACTERS_MIN = 16
+
+
+def _userinfo(matched: re.Match[str], rules: Rules, found: Found) -> str:
+    slashes, rule = matched["slashes"], "url-userinfo"
+    if matched["odd"]:
+        return f"{slashes}{matched['user']}:{_masked(matched['odd'], rule, rules, found)}@"
+    userinfo, _, host = matched["authority"].rpartition("@")
+    user, colon, password = userinfo.partition(":")
+    if colon and password in _TOKEN_USER_PASSWORDS:
+        if len(user) < _TOKEN_USER_CHARACTERS_MIN:
+            return matched[0]
+        user = _masked(user, rule, rules, found)
+    elif not is_placeholder(password):
+        password = _masked(password, rule, rules, found)
+    else:
+        return matched[0]
+    return f"{slashes}{user}:{password}@{host}"
+
+
+_PEM = re.compile(
+    r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+    r".*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
+    re.DOTALL,
+)
+
+
+# name=value, "name": "value", <name>value<; --name value; PASSWORD 'value', IDENTIFIED BY value.
+_PAIR = re.compile(
+    r"""(?<![\w.\-])(?P<name>[\w.\-]++)(?P<quote>\\*+["'])?+\]?+\s{0,20}+(?P<sign>=>|[=:>]=?+)\s{0,20}+""",
+    re.ASCII,
+)
+_FLAG = re.compile(r"(?<![\w\-])(?P<name>--[A-Za-z][\w.\-]*+)[ ]{1,4}+(?!-)", re.ASCII)
+_STATEMENT = re.compile(
+    r"""(?<!\w)(?:identified\s{1,20}+(?:with\s{1,20}+[^\s]{1,80}+\s{1,20}+)?by(?:\s{1,20}+password)?|password|passwd)"""
+    r"""(?:\s{1,20}+(?=["'])|(?<=by)\s{1,20}+(?=[^\s"']))""",
+    re.IGNORECASE | re.ASCII,
+)
+_OPENING = re.compile(r"[bur]?(\\*+[\"'])", re.ASCII)
+_QUOTED = {
+    '"': re.compile(r'(?:[^"\\]|\\.)*+', re.DOTALL),
+    "'": re.compile(r"(?:[^'\\]|\\.|'')*+", re.DOTALL),
+}
+_BRACKET = re.compile(r"[\[\]{}]")
+_SCHEMES = r"(?:(?:basic|bearer|digest|negotiate|token|apikey|aws4-hmac-sha256)[ ]{1,4}+)?+"
+_BARE = re.compile(rf"{_SCHEMES}(?:[^\s&;,\"'<>\\]|,(?=[^\s\"'&;]))*+", re.IGNORECASE | re.ASCII)
+_IN_QUERY = re.compile(rf"{_SCHEMES}[^\s&#;\"'<>\\]*+", re.IGNORECASE | re.ASCII)
+_TO_LINE_END = re.compile(r"(?:[^\r\n\\]|\\(?![rn]))*+")
+_TO_QUOTE = {'"': re.compile(r'[^\r\n"\\]*+'), "'": re.compile(r"[^\r\n'\\]*+")}
+_IN_CONNECTION = re.compile(r"[^;\r\n\"'<>]*+")
+"""Of a database: Server=x;Password=y;"""
+_IN_ELEMENT = re.compile(r"[^<]*+")
+_LINES = frozenset({"authorization", "cookie"})
+"""Rules of headers, whose values go to the end of the line."""
+_PASSWORD = KeyMatch("password", MASK)
+
+
+def _values_of_names(text: str, fold: bytes, rules: Rules, found: Found) -> str:
+    """The text with the values of names that are secrets replaced."""
+    text = _pairs(text, _PAIR, lambda pair: _match_of(pair, rules), rules, found)
+    if "--" in text:
+        text = _pairs(text, _FLAG, lambda pair: rules.of_key(pair["name"]), rules, found)
+    if (b"identified" in fold or b"passw" in fold) and "password" not in rules.off:
+        text = _pairs(text, _STATEMENT, lambda _: _PASSWORD, rules, found)
+    return text
+
+
+def _pairs(
+    text: str,
+    pattern: re.Pattern[str],
+    match_of: Callable[[re.Match[str]], KeyMatch | None],
+    rules: Rules,
+    found: Found,
+) -> str:
+    parts: list[str] = []
+    done = at = 0
+    for _ in range(_PAIRS_MAX):
+        pair = pattern.search(text, at)
+        if pair is None:
+            return "".join([*parts, text[done:]]) if parts else text
+        at = pair.end()
+        match = match_of(pair)
+        if match is None:
+            continue
+        start, end, quote = _value_at(pair, match)
+        if end > start and not is_placeholder(text[start:end].strip(" \t)]}")):
+            new = replaced(text[start:end], match, rules, found)
+            parts += [text[done:start], f"{quote}{new}{quote}"]
+            done = at = end
+    found.rules.append(FAULT)
+    return REDACTED
+
+
+def _match_of(pair: re.Match[str], rules: Rules) -> KeyMatch | None:
+    name, sign = pair["name"], pair["sign"]
+    if sign.startswith(">") and _before(pair) not in ("<", ":"):
+        # A comparison, not the end of an element's tag.
+        return None
+    return rules.of_query_name(name) if sign == "=" else rules.of_key(name)
+
+
+def _before(pair: re.Match[str]) -> str:
+    start = pair.start()
+    return pair.string[start - 1] if start else ""
+
+
+def _value_at(pair: re.Match[str], match: KeyMatch) -> tuple[int, int, str]:
+    """Start and end of a pair's value, and the quote that must be put around what replaces it."""
+    text, at = pair.string, pair.end()
+    quote, sign = "", ""
+    if pair.re is _PAIR:
+        quote, sign = pair["quote"] or "", pair["sign"]
+    if opening := _OPENING.match(text, at):
+        return opening.end(), _end_of_quoted(text, opening.end(), opening[1]), ""
+    if text[at : at + 1] in ("[", "{"):
+        return at, _end_of_brackets(text, at), quote
+    before = _before(pair)
+    if sign == ">":
+        pattern = _IN_ELEMENT
+    elif before in ("?", "&"):
+        pattern = _IN_QUERY
+    elif before == ";" and sign == "=":
+        pattern = _IN_CONNECTION
+    elif match.rule in _LINES and sign == ":":
+        pattern = _TO_QUOTE.get(before, _TO_LINE_END)
+    else:
+        pattern = _BARE
+    matched = pattern.match(text, at)
+    end = matched.end() if matched else at
+    if quote:
+        # In JSON a number, whose neighbours stay.
+        end = at + len(text[at:end].rstrip("}] \t"))
+    return at, end, quote
+
+
+def _end_of_quoted(text: str, start: int, quote: str) -> int:
+    if len(quote) == 1:
+        matched = _QUOTED[quote].match(text, start)
+        return matched.end() if matched else len(text)
+    end = text.find(quote, start)
+    return end if end >= 0 else len(text)
+
+
+def _end_of_brackets(text: str, start: int) -> int:
+    depth = 0
+    for bracket in _BRACKET.finditer(text, start):
+        depth += 1 if bracket[0] in "[{" else -1
+        if not depth:
+            return bracket.end()
+    return len(text)
+
+
+def _credentials(matched: re.Match[str], rule: str, rules: Rules, found: Found) -> str:
+    """Of `Bearer x` and `Basic x`, if x is no word of a sentence."""
+    scheme, space, credentials = matched[1], matched[2], matched[3]
+    if is_placeholder(credentials) or not _are_credentials(scheme.lower(), credentials):
+        return matched[0]
+    return f"{scheme}{space}{_masked(credentials, rule, rules, found)}"
+
+
+_WORDS_AFTER_BEARER = frozenset(
+    "authentication authorization certificate credentials security accessToken instrument".lower().split()
+)
+
+
+def _are_credentials(scheme: str, text: str) -> bool:
+    if scheme == "basic":
+        try:
+            return b":" in base64.b64decode(f"{text.rstrip('=.)]}')}===", altchars=b"-_")
+        except (binascii.Error, ValueError):
+            return False
+    if _NAMED.match(text):
+        # A name of its own, which is looked at as such.
+        return False
+    word = text.rstrip(".:!?)]}=")
+    return not word.isalpha() or (len(word) >= 8 and word.lower() not in _WORDS_AFTER_BEARER)
+
+
+_NAMED = re.compile(r"[A-Za-z_]{2,40}=[^=]")
+_DOTTED_JWT_CHARACTERS_MIN = 20
+
+
+def _jwt(matched: re.Match[str], rule: str, rules: Rules, found: Found) -> str:
+    token = matched[0]
+    if token.count(".") < 2 or len(token) < _DOTTED_JWT_CHARACTERS_MIN:
+        return token
+    return _masked(token, rule, rules, found)
+
+
+class _Look(NamedTuple):
+    """Secrets that are known by what they look like."""
+
+    name: str
+    probe: re.Pattern[bytes]
+    """What a text must have, folded."""
+    pattern: re.Pattern[str]
+    decide: Callable[..., str] = _whole
+
+
+_LOOKS = (
+    _Look(
+        "authorization-value",
+        re.compile(rb"bearer|basic"),
+        re.compile(
+            r"(bearer|basic)((?:\s|%20|\+){1,8}+)([^\s\"',;<>\\]++)", re.IGNORECASE | re.ASCII
+        ),
+        _credentials,
+    ),
+    _Look("jwt", re.compile(rb"eyj"), re.compile(r"eyJ[\w\-]*+(?:\.[\w\-]*+)*+", re.ASCII), _jwt),
+    _Look(
+        "aws-access-key",
+        re.compile(rb"akia|asia|abia|acca"),
+        re.compile(r"(?<![A-Z0-9])(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Z0-9])"),
+    ),
+    _Look(
+        "vendor-key",
+        re.compile(
+            rb"gh[pousr]|githubpat|xox|xapp|[sr]k(?:live|test)|whsec|glpat|aiza|sk(?:ant|proj)|npm|gocspx"
+        ),
+        re.compile(
+            r"gh[pousr]_[A-Za-z0-9]{20,255}+"
+            r"|github_pat_[A-Za-z0-9_]{20,255}+"
+            r"|(?:xox[abeoprs]|xapp)-[A-Za-z0-9\-]{10,255}+"
+            r"|(?:[sr]k_(?:live|test)_|whsec_)[A-Za-z0-9]{10,255}+"
+            r"|glpat-[A-Za-z0-9_\-.]{16,255}+"
+            r"|AIza[A-Za-z0-9_\-]{30,255}+"
+            r"|sk-(?:ant|proj)-[A-Za-z0-9_\-]{16,255}+"
+            r"|npm_[A-Za-z0-9]{30,255}+"
+            r"|GOCSPX-[A-Za-z0-9_\-]{16,255}+"
+        ),
+    ),
+)
+
+
+# Digits with a space or a hyphen between groups, before which there is no letter, point or other digit.
+_DIGITS = re.compile(r"(?<![A-Za-z0-9_])(?<![A-Za-z0-9][.\-])[0-9]{3,}+(?:[ \-][0-9]{3,}+)*+")
+_GOES_ON = re.compile(r"[A-Za-z_]|[.\-][A-Za-z0-9]")
+"""What follows digits that are part of something longer."""
+_GROUP = re.compile(r"[0-9]+")
+_ISSUERS = re.compile(
+    r"4(?:[0-9]{12}|[0-9]{15}|[0-9]{18})"
+    r"|5[1-5][0-9]{14}"
+    r"|2(?:22[1-9]|2[3-9][0-9]|[3-6][0-9]{2}|7[01][0-9]|720)[0-9]{12}"
+    r"|3[47][0-9]{13}"
+    r"|3(?:0[0-5]|[689][0-9])[0-9]{11,16}"
+    r"|35(?:2[89]|[3-8][0-9])[0-9]{12,15}"
+    r"|6(?:011|4[4-9][0-9]|5[0-9]{2}|2[0-9]{2})[0-9]{12,15}"
+    r"|(?:5018|5020|5038|5893|6304|6759|676[1-3])[0-9]{9,15}"
+)
+"""Visa, Mastercard (two series), American Express, Diners, JCB, Discover and UnionPay, Maestro."""
+_CARD_DIGITS_MIN, _CARD_DIGITS_MAX = 13, 19
+_CARD_GROUPS_MAX = 5
+"""Cards are written as 4 4 4 4, 4 6 5, 4 4 4 4 3 and the like, or in one: no group has less than three digits."""
+
+
+def _cards(matched: re.Match[str], rules: Rules, found: Found) -> str:
+    """A run of digits without the card numbers in it, which begin and end where groups do."""
+    run = matched[0]
+    groups = list(_GROUP.finditer(run))
+    if _GOES_ON.match(matched.string, matched.end()):
+        groups.pop()
+    parts: list[str] = []
+    done = first = 0
+    while first < len(groups):
+        last = _last_of_card(groups, first)
+        if last is None:
+            first += 1
+            continue
+        start, end = groups[first].start(), groups[last].end()
+        parts += [run[done:start], _masked(run[start:end], "card-number-value", rules, found)]
+        done, first = end, last + 1
+    return "".join([*parts, run[done:]]) if parts else run
+
+
+def _last_of_card(groups: list[re.Match[str]], first: int) -> int | None:
+    """The last group of a card's number that begins with this one, if one does."""
+    digits = groups[first][0]
+    for place in range(first, min(first + _CARD_GROUPS_MAX, len(groups))):
+        if place > first:
+            digits += groups[place][0]
+        if len(digits) > _CARD_DIGITS_MAX:
+            return None
+        if len(digits) >= _CARD_DIGITS_MIN and _ISSUERS.fullmatch(digits) and _passes_luhn(digits):
+            return place
+    return None
+
+
+_VALUE_OF_DIGIT = bytes.maketrans(b"0123456789", bytes(range(10)))
+_VALUE_OF_DOUBLED = bytes.maketrans(b"0123456789", bytes((0, 2, 4, 6, 8, 1, 3, 5, 7, 9)))
+
+
+def _passes_luhn(digits: str) -> bool:
+    """The check digit's rule. Source: ISO/IEC 7812-1, annex B."""
+    backwards = digits[::-1].encode()
+    single, doubled = backwards[::2], backwards[1::2]
+    total = sum(single.translate(_VALUE_OF_DIGIT)) + sum(doubled.translate(_VALUE_OF_DOUBLED))
+    return not total % 10

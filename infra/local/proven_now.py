@@ -1,0 +1,41 @@
+"""The time that it is at least: what a laptop may delete by, whatever its clock says.
+
+    newest record ──plus what has passed since the start──▶ proven ──never later than the clock──▶ now
+
+A clock that is weeks ahead at a start, or is set so later, makes nothing old; one that is behind keeps things longer.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def passed_seconds() -> float:
+    """Seconds since some moment, whatever the clock is set to; a laptop's sleep counts where the system counts it."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
+class ProvenNow:
+    """Counts from a time that is known to have been."""
+
+    def __init__(
+        self,
+        known_unix_seconds: int | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        passed: Callable[[], float] = passed_seconds,
+    ) -> None:
+        """`known_unix_seconds`: of the newest record; without one the clock is believed as it is now."""
+        self._clock = clock
+        self._passed = passed
+        known = clock() if known_unix_seconds is None else known_unix_seconds
+        self._zero = known - passed()
+
+    def unix_seconds(self) -> int:
+        return int(min(self._clock(), self._zero + self._passed()))

@@ -1,0 +1,112 @@
+"""One request in a fresh process: `python -m tests.bounds.probe ROUTE FILE` prints what it has cost, as JSON.
+
+The bytes in FILE are a body as it comes over the wire. What is measured is the CPU of the route's function, and the
+process's high-water of memory, with all that it has imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+os.environ.setdefault("CLEW_TELEMETRY", "0")
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalicelib.model.http import Answer
+
+JSON, PROTOBUF = "application/json", "application/x-protobuf"
+PLAIN = {
+    "zipkin-v2-json": ("zipkin", "payload_from_json"),
+    "zipkin-v2-proto3": ("zipkin", "payload_from_proto"),
+    "zipkin-v1-json": ("zipkin_v1", "payload_from_json"),
+    "zipkin-v1-thrift": ("zipkin_v1", "payload_from_thrift"),
+    "jaeger-binary": ("jaeger", "payload_from_binary"),
+    "jaeger-compact": ("jaeger", "payload_from_call"),
+}
+
+
+def _otlp(media_type: str) -> Callable[[bytes], Answer]:
+    from chalicelib.receive.endpoint import receive_traces
+
+    headers = {"content-type": media_type}
+    return lambda body: receive_traces(headers, body, 0, lambda _: None)
+
+
+def _plain(name: str) -> Callable[[bytes], Answer]:
+    from importlib import import_module
+
+    from chalicelib.receive.plain_endpoint import ANY_TYPE, receive_plain
+
+    module, read = PLAIN[name]
+    readers = {ANY_TYPE: getattr(import_module(f"chalicelib.receive.{module}"), read)}
+    return lambda body: receive_plain({}, body, 0, readers, lambda _: None)
+
+
+def _sampling() -> Callable[[bytes], Answer]:
+    """What `PUT /v1/sampling` does with a body, with a store of its own."""
+    from chalicelib.errors import InvalidPayload
+    from chalicelib.model.http import Answer
+    from chalicelib.model.sampling import document_from
+    from chalicelib.store.sampling import put_strategies
+    from tests.memory_store import MemoryStore
+
+    def replace(body: bytes) -> Answer:
+        try:
+            put_strategies(MemoryStore(), document_from(body))
+        except InvalidPayload as error:
+            return Answer(400, {}, str(error).encode())
+        return Answer(200, {}, b"")
+
+    return replace
+
+
+def _transform() -> Callable[[bytes], Answer]:
+    from chalicelib.answer.asked import Asked
+    from chalicelib.answer.jaeger import ANSWERS
+    from tests.memory_store import MemoryStore
+
+    def transform(body: bytes) -> Answer:
+        asked = Asked(MemoryStore(), {}, {}, {}, body, 0, lambda: True)
+        return ANSWERS["POST /api/transform"](asked)
+
+    return transform
+
+
+def route(name: str) -> Callable[[bytes], Answer]:
+    """What answers a body in that dialect."""
+    if name.startswith("otlp-"):
+        return _otlp(JSON if name == "otlp-json" else PROTOBUF)
+    if name in PLAIN:
+        return _plain(name)
+    return {"sampling": _sampling, "transform": _transform}[name]()
+
+
+def _high_water_bytes() -> int:
+    status = Path("/proc/self/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) * 1024
+
+
+def main(name: str, path: str) -> None:
+    receive = route(name)
+    body = Path(path).read_bytes()
+    start = time.process_time()
+    answer = receive(body)
+    seconds = time.process_time() - start
+    told = {
+        "cpu_seconds": round(seconds, 3),
+        "high_water_bytes": _high_water_bytes(),
+        "status": answer.status,
+        "body": answer.body[:200].decode(errors="replace"),
+    }
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

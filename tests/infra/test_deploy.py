@@ -1,0 +1,120 @@
+"""What `make deploy` does beside Chalice, over moto: guards, and the check at the end."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from infra import deploy
+from infra.local.fake_aws import Moto
+from infra.stages import Guards, Refused, Stage, stage_named
+
+STAGE = Stage("dev", "clew-dev", "clew", Guards(requests_per_second_max=7, log_retention_days=3))
+
+
+@pytest.fixture
+def aws(monkeypatch):
+    # Of moto's services there is what templates name; these are asked for by their own clients.
+    moto = Moto()
+    moto.start("clew-dev", {})
+    yield
+    moto.stop()
+
+
+def an_api() -> str:
+    gateway = deploy.client("apigateway")
+    api: str = gateway.create_rest_api(name="clew")["id"]
+    root = gateway.get_resources(restApiId=api)["items"][0]["id"]
+    method = {"restApiId": api, "resourceId": root, "httpMethod": "GET"}
+    gateway.put_method(**method, authorizationType="NONE")
+    gateway.put_integration(**method, type="MOCK")
+    gateway.create_deployment(restApiId=api, stageName="clew")
+    return api
+
+
+def test_guards(aws):
+    """Requests a second are bounded and logs kept for a time; again, over what is there, as well."""
+    api = an_api()
+    for _ in range(2):
+        deploy.guard(STAGE, api)
+    stage = deploy.client("apigateway").get_stage(restApiId=api, stageName="clew")
+    settings = stage["methodSettings"]["*/*"]
+    assert (settings["throttlingRateLimit"], settings["throttlingBurstLimit"]) == (7.0, 1_000)
+    groups = deploy.client("logs").describe_log_groups()["logGroups"]
+    assert {group["logGroupName"]: group["retentionInDays"] for group in groups} == dict.fromkeys(
+        deploy.log_groups(STAGE), 3
+    )
+
+
+def test_delete_data(aws):
+    """Deleting the data lifts the tables' protection, which nothing else does."""
+    outputs = deploy._outputs(STAGE)
+    dynamodb = deploy.client("dynamodb")
+    with pytest.raises(dynamodb.exceptions.ClientError, match="DeletionProtectionEnabled"):
+        dynamodb.delete_table(TableName="clew-dev-spans")
+    deploy._delete_data(STAGE, outputs)
+    assert dynamodb.list_tables()["TableNames"] == []
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_configured(stage):
+    """The stages that come with Clew have every guard but a budget, which needs an address."""
+    assert stage_named(stage).guards == Guards()
+
+
+def test_unknown_guard(tmp_path):
+    """A guard that is misspelt is refused by name, before anything is brought up."""
+    (tmp_path / ".chalice").mkdir()
+    block = {
+        "environment_variables": {"CLEW_PREFIX": "a"},
+        "api_gateway_stage": "clew",
+        "guards": {"budget_usd": 1},
+    }
+    file = tmp_path / ".chalice" / "config.json"
+    file.write_text(json.dumps({"stages": {"dev": block}}))
+    with pytest.raises(Refused, match="budget_usd"):
+        stage_named("dev", tmp_path)
+
+
+class TestCheck:
+    @pytest.fixture
+    def url(self):
+        """A server that is healthy from its third answer on."""
+        answers = iter([503, 503])
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                status = next(answers, 200)
+                body = b'{"status":"ok"}' if status == 200 else b"{}"
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/clew"
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+    def test_in_time(self, url):
+        """Roles are known to AWS after some seconds: what does not answer yet is asked again."""
+        pauses: list[float] = []
+        deploy.check(url, pauses.append)
+        assert len(pauses) == 2
+
+    def test_never(self):
+        """What does not answer within a minute is said, with its address."""
+        pauses: list[float] = []
+        with pytest.raises(Refused, match=r"127\.0\.0\.1:9/clew/health does not answer"):
+            deploy.check("http://127.0.0.1:9/clew", pauses.append)
+        assert 30 <= sum(pauses) <= 60

@@ -1,0 +1,284 @@
+"""Secrets in texts and under keys: what is found, what is not one, and what no text can do."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.receive.redaction_rules import (
+    KEY_RULES,
+    RULE_NAMES,
+    RedactionRulesError,
+    Rules,
+    folded,
+    rules_from,
+)
+from chalicelib.receive.redaction_text import Found, is_suspect, redacted_text
+from tests.receive.secrets import SECRETS, Secret
+
+RULES = Rules()
+
+
+def redacted(text: str, rules: Rules = RULES) -> str:
+    return redacted_text(text, rules, Found())
+
+
+def rules_in(text: str, rules: Rules = RULES) -> list[str]:
+    found = Found()
+    redacted_text(text, rules, found)
+    return found.rules
+
+
+SECRET_KEYS = {
+    "authorization": "authorization Authorization proxy-authorization Proxy_Authorization"
+    " http.request.header.authorization http.request.header.authorization.0 authorization_header"
+    " rpc.grpc.request.metadata.authorization X-Auth",
+    "cookie": "cookie Set-Cookie set_cookie http.response.header.set-cookie http.cookies setCookie",
+    "password": "password PASSWORD passwd pwd db.password dbPassword user_password newPassword"
+    " password1 password.value smtp-pass mysql_pwd passphrase ssh.passphrase password_hash",
+    "secret": "secret client_secret clientSecret ClientSecret app.secret secret_value webhook-secret",
+    "token": "token access_token accessToken refresh-token id_token idToken X-Auth-Token csrf_token"
+    " TOKEN github.token jwt auth.jwt session_token X-Amz-Security-Token botToken",
+    "api-key": "api-key apikey apiKey API_KEY x-api-key X-Api-Key http.request.header.x-api-key"
+    " stripe.api.key aws.secret_access_key AccountKey Ocp-Apim-Subscription-Key APIKey",
+    "private-key": "private_key privateKey rsa.private-key PRIVATEKEY ssh_key",
+    "credential": "credential credentials aws.credentials X-Amz-Credential user_creds",
+    "session-id": "sessionid session_id sessionId JSESSIONID PHPSESSID connect.sid"
+    " http.request.header.x-session-id ASP.NET_SessionId",
+    "card-number": "card_number cardNumber credit-card cc_number cvv payment.cvc",
+}
+HARMLESS_KEYS = (
+    "llm.token.count gen_ai.usage.input_tokens gen_ai.usage.output_tokens tokens_used token_type"
+    " token.count max_tokens max_token next_page_token nextPageToken continuation_token eos_token"
+    " auth.method auth auth_type authenticated author authorization.type authorization_type"
+    " cookie_consent cookie.count cookies_enabled password.length password_changed_at passwordless"
+    " bypass compass pass passed passenger secret.name k8s.secret.name secrets.count secretary"
+    " session.id session.previous_id mcp.session.id session.count key cache.key routing_key"
+    " messaging.kafka.message.key partition_key idempotency_key public_key primary_key api_version"
+    " monkey keyboard credential.type card.brand discard http.route url.path db.system.name"
+    " service.name tokenizer keypress cwd process.pid user.id enduser.id sidecar"
+    " gen_ai.server.time_to_first_token time_per_output_token"
+)
+
+
+@pytest.mark.parametrize(
+    ("rule", "key"), [(rule, key) for rule, keys in SECRET_KEYS.items() for key in keys.split()]
+)
+def test_secret_keys(rule, key):
+    """A secret's key is known in any case, with any separators, with anything before it."""
+    match = RULES.of_key(key)
+    assert match
+    assert match.rule == rule
+    assert is_suspect(key.encode(), RULES)
+
+
+@pytest.mark.parametrize("key", HARMLESS_KEYS.split())
+def test_harmless_keys(key):
+    """A key that only has a secret's word in it is no secret's."""
+    assert RULES.of_key(key) is None
+
+
+def test_every_ending_is_looked_for():
+    """The cheap test stops no key that a rule is for."""
+    for rule in KEY_RULES:
+        for ending in rule.endings:
+            assert is_suspect(ending.encode(), RULES), ending
+
+
+FOUND = {
+    "the token is Bearer abcdefgh1, ok": "the token is Bearer REDACTED, ok",
+    "Basic dXNlcjpwYXNz": "Basic REDACTED",
+    "https://u:p@h.example/x?token=abc&y=1#f": "https://u:REDACTED@h.example/x?token=REDACTED&y=1#f",
+    "postgres://u:p@ss@h/db": "postgres://u:REDACTED@h/db",
+    "postgres://u:pa/ss@h/db": "postgres://u:REDACTED@h/db",
+    "redis://:pw@h:6379/0": "redis://:REDACTED@h:6379/0",
+    r'{"u":"https:\/\/u:p@h\/"}': r'{"u":"https:\/\/u:REDACTED@h\/"}',
+    "https://h/?X-Amz-Credential=AKIA/a&X-Amz-Signature=ab&X-Amz-Security-Token=cd&code=1": (
+        "https://h/?X-Amz-Credential=REDACTED&X-Amz-Signature=REDACTED"
+        "&X-Amz-Security-Token=REDACTED&code=1"
+    ),
+    "page=2&sig=abc": "page=2&sig=REDACTED",
+    '{"password":"a \\" b","n":1}': '{"password":"REDACTED","n":1}',
+    '{"password":12345,"n":1}': '{"password":"REDACTED","n":1}',
+    '{"tokens":1,"token":{"a":[1,"x"]},"n":1}': '{"tokens":1,"token":"REDACTED","n":1}',
+    '{"body":"{\\"password\\":\\"x y\\"}","n":1}': '{"body":"{\\"password\\":\\"REDACTED\\"}","n":1}',
+    '{"password":"cut off': '{"password":"REDACTED',
+    "login failed: password=hunter2, user=a": "login failed: password=REDACTED, user=a",
+    "Server=h;User Id=a;Password=p w;X=1": "Server=h;User Id=a;Password=REDACTED;X=1",
+    "ALTER ROLE a PASSWORD 'it''s' VALID": "ALTER ROLE a PASSWORD 'REDACTED' VALID",
+    "create user a identified by hunter2 account lock": (
+        "create user a identified by REDACTED account lock"
+    ),
+    "UPDATE u SET password = 'x' WHERE id = 7": "UPDATE u SET password = 'REDACTED' WHERE id = 7",
+    "run --password hunter2 --verbose": "run --password REDACTED --verbose",
+    "Authorization: Digest user=a, realm=b\r\nHost: c": "Authorization: REDACTED\r\nHost: c",
+    "curl -H 'Authorization: token abc' https://h": "curl -H 'Authorization: REDACTED' https://h",
+    "Cookie: a=b; c=d": "Cookie: REDACTED",
+    "<wsse:Password>x</wsse:Password>": "<wsse:Password>REDACTED</wsse:Password>",
+    "paid with 4111 1111 1111 1111 (visa)": "paid with REDACTED (visa)",
+    "12 3782-822463-10005 34": "12 REDACTED 34",
+    "https://ghp_0123456789abcdefghij0123456789ABCDEF@github.com/a": "https://REDACTED@github.com/a",
+    "https://0123456789abcdefghij:x-oauth-basic@github.com": (
+        "https://REDACTED:x-oauth-basic@github.com"
+    ),
+    "user[password]=abc&user[name]=x": "user[password]=REDACTED&user[name]=x",
+}
+HARMLESS = [
+    "the bearer authentication scheme; Bearer token; Bearer of news",
+    "basic information about basic auth",
+    "https://h.example:8080/users/a@b.example?code=1&page_token=x&state=abc",
+    "https://{host}:{port}/a@b",
+    "git@github.com:a/b.git ssh://git@github.com/a/b",
+    "SELECT id, password FROM users WHERE password = $1 AND token = ? AND secret = %s",
+    "token_type=bearer tokens=7 token.count: 8 next_token=abc",
+    "Unexpected token < in JSON at position 0",
+    "password: null, token=None, secret=***** and password=REDACTED",
+    "id 4111111111111112 41111111111111110 a4111111111111111 1.4111111111111111",
+    "0f8fad5b-d9cb-469f-a165-4111111111111111 1790000000000000000 2024-11-22 10:11:12",
+    "eyJhbGciOiJIUzI1NiJ9 is a header, eyJ.a.b nothing",
+    "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----",
+    "AKIA is a prefix, AKIAIOSFODNN7EXAMPLEX1 is too long, asia-east1",
+    "ghp_short sk_live_ xox glpat-",
+    "if (token == null) return token >= secret;",
+    "",
+    "pwd",
+]
+
+
+@pytest.mark.parametrize(("text", "left"), FOUND.items())
+def test_found(text, left):
+    """A secret is replaced, and the text around it stays."""
+    assert redacted(text) == left
+    assert is_suspect(text.encode(), RULES)
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_harmless(text):
+    """A text without a secret stays as it is."""
+    assert redacted(text) == text
+
+
+_around = st.text(st.characters(exclude_categories=["Cs", "L", "N", "P", "S"]), max_size=4) | (
+    st.sampled_from(["see ", "\n", "  (", "x=1, ", "a: ", "/a/b ", "ключ ", "é "])
+)
+_after = st.sampled_from(["", " ", "\n", " and more", ", next", ") ", "\t7"])
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+@given(data=st.data(), before=_around, after=_after)
+def test_no_canary_survives(kind, data, before, after):
+    """Whatever stands around a secret, no part of it stays; what is left is left alone; the cheap test sees it."""
+    secret = data.draw(SECRETS[kind])
+    text = f"{before}{secret.text}{after}"
+    left = redacted(text)
+    assert secret.canary not in left
+    assert redacted(left) == left
+    assert is_suspect(text.encode(), RULES)
+
+
+@given(st.lists(st.one_of(*SECRETS.values()), max_size=3), st.text())
+def test_redacting_twice_changes_nothing_more(secrets: list[Secret], between: str):
+    """Of any text, however its secrets meet, what is left once is left."""
+    left = redacted(between.join(secret.text for secret in secrets))
+    assert redacted(left) == left
+
+
+@given(st.text())
+def test_a_text_that_the_cheap_test_lets_pass_is_clean(text: str):
+    """The cheap test is never mistaken where it says no."""
+    if not is_suspect(text.encode(), RULES):
+        assert redacted(text) == text
+
+
+@pytest.mark.parametrize("rule", sorted(RULE_NAMES))
+def test_each_rule_can_be_switched_off(rule):
+    """Without its rule a secret stays, and the others go."""
+    without = rules_from(f'{{"off": ["{rule}"]}}', "")
+    for text in FOUND:
+        assert rule not in rules_in(text, without)
+    for key in SECRET_KEYS.get(rule, "").split():
+        assert without.of_key(key) is None
+
+
+def test_own_rules():
+    """Own rules come first, by key or pattern, and mask or hash; a kept key is kept."""
+    rules = rules_from(
+        '{"keep": ["Harbour.Token"], "rules": ['
+        '{"name": "customer", "keys": ["customer.email", "*.phone", "a*b*c"], "action": "hash"},'
+        '{"name": "order", "pattern": "ORD-[0-9]{8}", "action": "mask"},'
+        '{"name": "ours", "keys": ["our_password"], "action": "drop"}]}',
+        "k" * 16,
+    )
+    assert rules.of_key("harbour.token") is None
+    assert rules.of_key("other.token") is not None
+    matches = {key: rules.of_key(key) for key in ("Customer.Email", "home.phone", "axbxc", "abc")}
+    assert {match and match.rule for match in matches.values()} == {"customer"}
+    assert rules.of_key("phone") is None
+    ours = rules.of_key("our_password")
+    assert ours
+    assert ours.rule == "ours"
+    assert redacted("see ORD-12345678.", rules) == "see REDACTED."
+    hashed = redacted("home.phone=123", rules)
+    assert hashed.startswith("home.phone=hmac:")
+    assert hashed == redacted("home.phone=123", rules)
+    assert hashed != redacted("home.phone=124", rules)
+    assert redacted(hashed, rules) == hashed
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        ("{", "not JSON"),
+        ("[]", "JSON object"),
+        ('{"of": []}', "'of'"),
+        ('{"off": ["passwords"]}', "no built-in rule 'passwords'"),
+        ('{"off": "password"}', "array of strings"),
+        ('{"rules": {}}', "array"),
+        ('{"rules": [7]}', "rule 1 must be an object"),
+        ('{"rules": [{"name": "A", "keys": ["a"], "action": "mask"}]}', "name"),
+        ('{"rules": [{"name": "token", "keys": ["a"], "action": "mask"}]}', "taken"),
+        ('{"rules": [{"name": "a", "keys": ["a"], "action": "hide"}]}', "action"),
+        ('{"rules": [{"name": "a", "action": "mask"}]}', "keys or pattern"),
+        ('{"rules": [{"name": "a", "keys": ["a"], "action": "hash"}]}', "CLEW_REDACTION_KEY"),
+        ('{"rules": [{"name": "a", "keys": [], "action": "mask"}]}', "name a key"),
+        ('{"rules": [{"name": "a", "pattern": "(", "action": "mask"}]}', "regular expression"),
+        ('{"rules": [{"name": "a", "pattern": "x*", "action": "mask"}]}', "nothing at all"),
+        ('{"rules": [{"name": "a", "pattern": "[A-Z]", "action": "mask"}]}', "secret's place"),
+        ('{"rules": [{"name": "a", "pattern": "ORD[0-9]+", "action": "mask"}]}', "without a bound"),
+        ('{"rules": [{"name": "a", "pattern": "(abc|abcd){1,9}e", "action": "mask"}]}', "steps"),
+        (r'{"rules": [{"name": "a", "pattern": "(abc)\\1", "action": "mask"}]}', "refers"),
+    ],
+)
+def test_rules_that_cannot_be_used(document, says):
+    """Rules that cannot be used are refused, with what is wrong with them."""
+    with pytest.raises(RedactionRulesError, match=says):
+        rules_from(document, "")
+
+
+@given(st.text(st.sampled_from("abc()[]{}|*+?.\\\\^$,-0123456789<>=!:Pi")))
+def test_any_pattern_is_taken_or_refused(pattern: str):
+    """Whatever stands where a pattern should, it is used or refused in words."""
+    document = {"rules": [{"name": "a", "pattern": pattern, "action": "mask"}]}
+    try:
+        rules = rules_from(orjson.dumps(document).decode(), "")
+    except RedactionRulesError:
+        return
+    redacted("a" * 1_000 + "b", rules)
+
+
+def test_a_pattern_of_an_address_is_taken():
+    """A repeat that ends where the next character is none of it counts as one way to match."""
+    rules = rules_from(
+        '{"rules": [{"name": "mail", "pattern": "[\\\\w.]{1,64}@harbour.example", "action": "mask"}]}',
+        "",
+    )
+    assert redacted("to ann.b@harbour.example now", rules) == "to REDACTED now"
+
+
+@given(st.binary())
+def test_folding_keeps_letters(content: bytes):
+    """What is folded twice is folded, and no letter is lost on the way."""
+    assert folded(folded(content)) == folded(content)
+    assert folded(content).count(b"k") == content.lower().count(b"k")
