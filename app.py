@@ -9,12 +9,14 @@ from __future__ import annotations
 import base64
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from http import HTTPStatus
 from importlib import import_module
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote
 
@@ -30,15 +32,17 @@ from chalicelib.summarise.function import schedules
 
 if TYPE_CHECKING:
     from chalicelib.answer.asked import Asked
+    from chalicelib.budget import Budget
     from chalicelib.model.http import Answer
     from chalicelib.receive.otlp import Normalised
+    from chalicelib.store.items import ItemStore
 
 _logger = logging.getLogger(__name__)
 
-_SEARCH_SECONDS_MAX = 15
-"""API Gateway waits 29 s, and the Lambda 25."""
-_SAMPLE_SECONDS_MAX = 5
+_SAMPLE_SECONDS_MAX, _SAMPLE_CPU_SECONDS_MAX = 5, 2
 """Somebody types meanwhile."""
+_LEFT_MILLISECONDS_MIN = 1_500
+"""Of the function's time: an answer that is begun must be compressed, and leave."""
 
 
 class Clew(Chalice):
@@ -323,16 +327,65 @@ def _ingest(receive: Callable[[], Answer]) -> Response:
         return _response(unavailable(_headers(), _body()))
 
 
+def _time(seconds: float, cpu_seconds: float) -> Callable[[], bool]:
+    """Whether a question that begins now still has time: by the clock, by the processor, and by what the function has
+    left, which on a laptop is nothing once the asker has gone."""
+    ends, cpu_ends = time.monotonic() + seconds, time.thread_time() + cpu_seconds
+    thread, context = get_ident(), app.lambda_context
+
+    def has_time() -> bool:
+        if time.monotonic() >= ends:
+            return False
+        if get_ident() != thread:
+            # Who reads ahead: what the function has left may be told once others had their turn, of whole answers.
+            return True
+        if time.thread_time() >= cpu_ends:
+            return False
+        left: float = context.get_remaining_time_in_millis() if context else sys.maxsize
+        return left >= _LEFT_MILLISECONDS_MIN
+
+    return has_time
+
+
+def _budget() -> Budget:
+    """What answering this request may take."""
+    from chalicelib.budget import Budget
+
+    return Budget(_time(config.ANSWER_SECONDS_MAX, config.ANSWER_CPU_SECONDS_MAX))
+
+
+def _query_store(
+    ask: Callable[[ItemStore], Any],
+    media_type: str = "application/json",
+    vary: str = "Accept-Encoding",
+) -> Response:
+    """As `_query`, of what `ask` makes of the tables, within a budget."""
+    from chalicelib.store.metered import MeteredStore
+
+    budget = _budget()
+    return _query(lambda: ask(MeteredStore(wiring.store(), budget)), media_type, vary, budget)
+
+
 def _query(
-    ask: Callable[[], Any], media_type: str = "application/json", vary: str = "Accept-Encoding"
+    ask: Callable[[], Any],
+    media_type: str = "application/json",
+    vary: str = "Accept-Encoding",
+    budget: Budget | None = None,
 ) -> Response:
     """The JSON of what `ask` returns, or of why it cannot be had."""
-    from chalicelib.present.respond import json_answer
+    from chalicelib.present.respond import streamed_answer
 
     try:
         with collector_paused():
-            document = ask()
-        return _response(json_answer(document, _headers(), media_type=media_type, vary=vary))
+            answer = streamed_answer(
+                ask(), _headers(), media_type=media_type, vary=vary, budget=budget
+            )
+        return _response(answer)
+    except errors.TooMuchAsked as error:
+        return _query_error(413, "response_too_large", str(error), error.parameter)
+    except errors.OutOfTime as error:
+        _logger.warning("query not answered: %s", error)
+        return _query_error(503, "out_of_time", str(error))
     except errors.InvalidQuery as error:
         return _query_error(400, "invalid_query", str(error), error.parameter)
     except errors.InvalidPayload as error:
@@ -477,17 +530,14 @@ def get_traces() -> Response:
     from chalicelib.query.parameters import search_from
     from chalicelib.query.search import search_traces
 
-    deadline = time.monotonic() + _SEARCH_SECONDS_MAX
+    has_time = _time(config.SEARCH_SECONDS_MAX, config.SEARCH_CPU_SECONDS_MAX)
 
-    def ask() -> Any:
+    def ask(store: ItemStore) -> Any:
         now = time.time_ns()
         search = search_from(_parameters(), now)
-        found = search_traces(
-            wiring.store(), search, now // 10**9, lambda: time.monotonic() < deadline
-        )
-        return search_json(found)
+        return search_json(search_traces(store, search, now // 10**9, has_time))
 
-    return _query(ask)
+    return _query_store(ask)
 
 
 @_route("/v1/traces/{trace_id}", "GET", scope=Scope.READ)
@@ -497,23 +547,25 @@ def get_trace(trace_id: str) -> Response:
 
     vary = "Accept, Accept-Encoding"
     if takes_media_type(_headers(), MEDIA_TYPE):
-        return _query(lambda: _trace_as_columns(trace_id), media_type=MEDIA_TYPE, vary=vary)
-    return _query(lambda: _trace_as_otlp(trace_id), vary=vary)
+        return _query_store(
+            lambda store: _trace_as_columns(store, trace_id), media_type=MEDIA_TYPE, vary=vary
+        )
+    return _query_store(lambda store: _trace_as_otlp(store, trace_id), vary=vary)
 
 
-def _trace_as_otlp(trace_id_text: str) -> Any:
-    from chalicelib.present.otlp_json import traces_data_json
+def _trace_as_otlp(store: ItemStore, trace_id_text: str) -> Any:
+    from chalicelib.present.otlp_json import streamed_traces_data
     from chalicelib.query.parameters import Parameters, trace_id_parameter
     from chalicelib.query.trace import trace_by_id
 
     parameters = Parameters(_parameters(), ("chunk", "span_id"))
     trace_id, now = trace_id_parameter(unquote(trace_id_text)), int(time.time())
     chunk_keys, span_ids = parameters.chunk_keys(), parameters.span_ids()
-    return traces_data_json(trace_by_id(wiring.store(), trace_id, now, chunk_keys, span_ids))
+    return streamed_traces_data(trace_by_id(store, trace_id, now, chunk_keys, span_ids))
 
 
-def _trace_as_columns(trace_id_text: str) -> Any:
-    from chalicelib.present.columns import columns_json
+def _trace_as_columns(store: ItemStore, trace_id_text: str) -> Any:
+    from chalicelib.present.columns import streamed_columns
     from chalicelib.query.parameters import Parameters, trace_id_parameter
     from chalicelib.query.trace import trace_chunks, trace_page
 
@@ -524,26 +576,24 @@ def _trace_as_columns(trace_id_text: str) -> Any:
     if chunk_keys:
         if cursor:
             raise errors.InvalidQuery("cursor is for pages, not for chunks", "cursor")
-        page = trace_chunks(
-            wiring.store(), trace_id, now, chunk_keys, with_attributes=with_attributes
-        )
+        page = trace_chunks(store, trace_id, now, chunk_keys, with_attributes=with_attributes)
     else:
-        page = trace_page(wiring.store(), trace_id, now, cursor, with_attributes=with_attributes)
-    return columns_json(page, with_attributes=with_attributes)
+        page = trace_page(store, trace_id, now, cursor, with_attributes=with_attributes)
+    return streamed_columns(page, with_attributes=with_attributes)
 
 
 @_route("/v1/services", "GET", scope=Scope.READ)
 def get_services() -> Response:
     from chalicelib.present.native import services_json
     from chalicelib.query.parameters import Parameters
-    from chalicelib.query.services import hours_of_services
+    from chalicelib.query.services import services_between
 
-    def ask() -> Any:
+    def ask(store: ItemStore) -> Any:
         now = time.time_ns()
         asked = Parameters(_parameters(), ("start", "end")).listed_range(now)
-        return services_json(list(hours_of_services(wiring.store(), asked, now // 10**9)))
+        return services_json(services_between(store, asked, now // 10**9))
 
-    return _query(ask)
+    return _query_store(ask)
 
 
 @_route("/v1/services/{service}/span_names", "GET", scope=Scope.READ)
@@ -552,13 +602,13 @@ def get_span_names(service: str) -> Response:
     from chalicelib.query.parameters import Parameters, checked_text
     from chalicelib.query.statistics import span_names
 
-    def ask() -> Any:
+    def ask(store: ItemStore) -> Any:
         now = time.time_ns()
         asked = Parameters(_parameters(), ("start", "end")).listed_range(now)
         name = checked_text(unquote(service), "service")
-        return span_names_json(span_names(wiring.store(), name, asked, now // 10**9))
+        return span_names_json(span_names(store, name, asked, now // 10**9))
 
-    return _query(ask)
+    return _query_store(ask)
 
 
 @_route("/v1/services/{service}/attributes", "GET", scope=Scope.READ)
@@ -567,34 +617,32 @@ def get_attributes(service: str) -> Response:
     from chalicelib.query.attributes import attributes_of_service
     from chalicelib.query.parameters import Parameters, checked_text
 
-    deadline = time.monotonic() + _SAMPLE_SECONDS_MAX
+    has_time = _time(_SAMPLE_SECONDS_MAX, _SAMPLE_CPU_SECONDS_MAX)
 
-    def ask() -> Any:
+    def ask(store: ItemStore) -> Any:
         now = time.time_ns()
         asked = Parameters(_parameters(), ("start", "end")).time_range(now)
         name = checked_text(unquote(service), "service")
-        sample = attributes_of_service(
-            wiring.store(), name, asked, now // 10**9, lambda: time.monotonic() < deadline
-        )
+        sample = attributes_of_service(store, name, asked, now // 10**9, has_time)
         return attributes_json(sample)
 
-    return _query(ask)
+    return _query_store(ask)
 
 
 @_route("/v1/services/{service}/statistics", "GET", scope=Scope.READ)
 def get_statistics(service: str) -> Response:
-    from chalicelib.present.native import statistics_json
+    from chalicelib.present.native import streamed_statistics
     from chalicelib.query.parameters import Parameters, checked_text
     from chalicelib.query.statistics import statistics
 
-    def ask() -> Any:
+    def ask(store: ItemStore) -> Any:
         now = time.time_ns()
         parameters = Parameters(_parameters(), ("start", "end", "step"))
         asked, step = parameters.time_range(now), parameters.duration_nano("step")
         name = checked_text(unquote(service), "service")
-        return statistics_json(statistics(wiring.store(), name, asked, step, now // 10**9))
+        return streamed_statistics(statistics(store, name, asked, step, now // 10**9))
 
-    return _query(ask)
+    return _query_store(ask)
 
 
 @_route("/v1/edges", "GET", scope=Scope.READ)
@@ -603,13 +651,13 @@ def get_edges() -> Response:
     from chalicelib.query.edges import edges
     from chalicelib.query.parameters import Parameters
 
-    def ask() -> Any:
+    def ask(store: ItemStore) -> Any:
         now = time.time_ns()
         asked = Parameters(_parameters(), ("start", "end")).time_range(now)
         remembered = wiring.remembered_halves()
-        return edges_json(edges(wiring.store(), asked, now // 10**9, remembered))
+        return edges_json(edges(store, asked, now // 10**9, remembered))
 
-    return _query(ask)
+    return _query_store(ask)
 
 
 @_route("/v1/dead-letters", "GET", scope=Scope.READ)
@@ -618,18 +666,16 @@ def get_dead_letters() -> Response:
     from chalicelib.query.dead_letters import dead_letters
     from chalicelib.query.parameters import Parameters
 
-    def ask() -> Any:
+    def ask(store: ItemStore) -> Any:
         parameters = Parameters(_parameters(), ("limit", "cursor"))
         limit = parameters.integer(
             "limit", config.DEAD_LETTERS_LIMIT_DEFAULT, 1, config.DEAD_LETTERS_LIMIT_MAX
         )
         cursor = parameters.text("cursor")
         queue = wiring.dead_letter_queue()
-        return dead_letters_json(
-            dead_letters(wiring.store(), queue, int(time.time()), limit, cursor)
-        )
+        return dead_letters_json(dead_letters(store, queue, int(time.time()), limit, cursor))
 
-    return _query(ask)
+    return _query_store(ask)
 
 
 @_route("/v1/dead-letters/redrive", "POST", scope=Scope.CONFIGURE)
@@ -651,16 +697,16 @@ def _answer_as(dialect: str, route: str, *, in_plain_text: bool) -> None:
 
 def _asked(path_parameters: dict[str, str]) -> Asked:
     from chalicelib.answer.asked import Asked
+    from chalicelib.store.metered import MeteredStore
 
-    deadline = time.monotonic() + _SEARCH_SECONDS_MAX
     return Asked(
-        wiring.store(),
+        MeteredStore(wiring.store(), _budget()),
         {name: unquote(value) for name, value in path_parameters.items()},
         _parameters(),
         _headers(),
         _body(),
         time.time_ns(),
-        lambda: time.monotonic() < deadline,
+        _time(config.SEARCH_SECONDS_MAX, config.SEARCH_CPU_SECONDS_MAX),
         wiring.remembered_halves(),
     )
 

@@ -16,15 +16,15 @@ from bench.stages import consumer_of, receive, record_of
 from bench.timing import cpu_seconds
 from chalicelib import config
 from chalicelib.model.clew_pb2 import FoldState
-from chalicelib.present.columns import columns_json
+from chalicelib.present.columns import streamed_columns
 from chalicelib.present.native import (
     attributes_json,
     edges_json,
     search_json,
     services_json,
-    statistics_json,
+    streamed_statistics,
 )
-from chalicelib.present.otlp_json import traces_data_json
+from chalicelib.present.otlp_json import streamed_traces_data
 from chalicelib.present.respond import json_answer
 from chalicelib.query.attributes import attributes_of_service
 from chalicelib.query.edges import edges
@@ -147,7 +147,7 @@ def columns_of(store: CountingStore, trace_id: bytes) -> list[Any]:
     pages = [trace_page(store, trace_id, NOW_UNIX_SECONDS)]
     while cursor := pages[-1].next_cursor:
         pages.append(trace_page(store, trace_id, NOW_UNIX_SECONDS, cursor))
-    return [columns_json(page) for page in pages]
+    return [streamed_columns(page) for page in pages]
 
 
 def _path(rng: random.Random) -> list[int]:
@@ -170,10 +170,10 @@ def questions(stored: Stored) -> dict[str, Callable[[], list[Any]]]:
     slow = {"attribute": ["http.request.method=GET"], "min_duration": ["30ms"]}
     return {
         "trace of 16 spans": lambda: [
-            traces_data_json(trace_by_id(store, stored.small_trace_id, now))
+            streamed_traces_data(trace_by_id(store, stored.small_trace_id, now))
         ],
         "trace of 10,000 spans": lambda: [
-            traces_data_json(trace_by_id(store, stored.large_trace_id, now))
+            streamed_traces_data(trace_by_id(store, stored.large_trace_id, now))
         ],
         "columns of 16 spans": lambda: columns_of(store, stored.small_trace_id),
         "columns of 10,000 spans": lambda: columns_of(store, stored.large_trace_id),
@@ -184,7 +184,7 @@ def questions(stored: Stored) -> dict[str, Callable[[], list[Any]]]:
             attributes_json(attributes_of_service(store, service, asked, now))
         ],
         "statistics of an hour": lambda: [
-            statistics_json(statistics_of(store, service, asked, None, now))
+            streamed_statistics(statistics_of(store, service, asked, None, now))
         ],
         "edges of an hour": lambda: [edges_json(edges(store, asked, now))],
         "edges of an hour, asked again": lambda: [edges_json(edges(store, asked, now, remembered))],

@@ -24,7 +24,7 @@ from bench.stages import GZIPPED, consume_all, consumer_of, receive, record_of
 from chalicelib import config
 from chalicelib.model.clew_pb2 import Segment as SegmentMessage
 from chalicelib.model.frame import dictionary_id, message_in, seal
-from chalicelib.present.columns import columns_json
+from chalicelib.present.columns import streamed_columns
 from chalicelib.present.respond import json_answer
 from chalicelib.query.trace import trace_page
 from chalicelib.store import dictionary
@@ -148,7 +148,7 @@ def _page(stored: tuple[bytes, Sequence[Item]]) -> None:
     store = CountingStore()
     store.put_batch(config.SPANS_TABLE, items)
     page = trace_page(store, trace_id, NOW_UNIX_SECONDS, with_attributes=True)
-    json_answer(columns_json(page, with_attributes=True), {"accept-encoding": "gzip"})
+    json_answer(streamed_columns(page, with_attributes=True), {"accept-encoding": "gzip"})
 
 
 WORKS: dict[str, tuple[str, str, Callable[[], Any], Callable[[Any], None]]] = {

@@ -114,10 +114,43 @@ CLOCK_SKEW_MAX_MILLISECONDS = _integer("CLEW_CLOCK_SKEW_MAX_MILLISECONDS", 0)
 """Jaeger's own default. What is queued starts long after its parent by every clock: moved into it, it misleads."""
 RESPONSE_BYTES_MAX = 4_400_000
 """Lambda returns at most 6 MB of JSON, in which a body is base64."""
+ANSWER_SECONDS_MAX = _integer("CLEW_ANSWER_SECONDS_MAX", 20)
+"""Of one question: API Gateway waits 29 s, the Lambda 25, and what is begun last takes a while to end."""
+ANSWER_CPU_SECONDS_MAX = _integer("CLEW_ANSWER_CPU_SECONDS_MAX", 6)
+"""What 512 MB of Lambda, which are 0.29 of a processor, have in those seconds: where there is more, all do not wait."""
+SEARCH_SECONDS_MAX, SEARCH_CPU_SECONDS_MAX = 15, 4
+"""Of these, those in which a search looks further: what it has found by then is answered."""
+ANSWER_ITEMS_READ_MAX = 200_000
+"""A search of 5,000 traces in a few chunks each reads a tenth, a year of edges a hundredth."""
+ANSWER_BYTES_READ_MAX = 256_000_000
+"""Of the items' values, which are let go page by page: twenty seconds' worth."""
+ANSWER_BYTES_MAX = 100_000_000
+"""Of an answer before gzip, which makes a tenth or less of it: what is larger would not fit, or take too long."""
+ANSWER_FIGURES_MAX = 1_000_000
+"""Series and histogram buckets of statistics, of which a point of a series has a dozen; a search's hours of services,
+of which 2,000 services have 672,000 in two weeks. Each takes some 100 bytes."""
+INDENTED_BYTES_MAX = 8_000_000
+"""Of an answer that is indented for a person to read, before it is."""
+TRACES_ASKED_MAX = 100
+"""By id, at once: as many as one page of a search shows in Jaeger's UI by default."""
+METRICS_SERVICES_MAX = 20
+"""Of one question in Jaeger's dialect: its Monitor tab asks for one."""
 TRACE_SPANS_MAX = 100_000
 """Of a trace that is answered whole: more would not fit an answer, nor a 512 MB Lambda. As columns it has pages."""
+TRACE_CONTENT_BYTES_MAX = 40_000_000
+"""Of the same, 400 bytes for each: in memory spans take twice the bytes that they consist of."""
+TRACE_PARTS_MAX = 500_000
+"""Of the same: distinct attributes, events and links, of 150 bytes each."""
 TRACE_SPANS_SEARCHED_MAX = 50_000
 """Of one trace, by a search or a look-up of a caller: a trace of a million must not end the function."""
+TRACE_CONTENT_BYTES_SEARCHED_MAX = 20_000_000
+"""Likewise: 400 bytes for each of so many spans."""
+TRACE_PARTS_SEARCHED_MAX = 200_000
+"""Likewise: less than what an answer holds, for both are in memory at once."""
+SEARCH_SPANS_MAX = 500_000
+"""Of all traces that one search looks at: two seconds of CPU. 5,000 usual ones have a fifth."""
+SEARCH_ROWS_HELD_MAX = 100_000
+"""Rows of the index whose turn has not come: where an hour's blocks all span the hour, most of them."""
 CHUNKS_ASKED_MAX = SPAN_IDS_ASKED_MAX = 100
 """Of one trace: as many as DynamoDB reads in a batch, and as fit a URL."""
 PAGE_SPANS = _integer("CLEW_PAGE_SPANS", 50_000)

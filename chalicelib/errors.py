@@ -5,6 +5,8 @@ ClewError
 │   ├── PayloadTooLarge  413
 │   └── UnsupportedMedia 415
 ├── InvalidQuery         the asker's fault; 400, names the parameter
+│   └── TooMuchAsked     413: an answer would take more than one may; less can be asked for
+├── OutOfTime            503 with Retry-After: the time of a question is over, or its asker has gone
 ├── NotFound             404
 ├── LimitExceeded        something of ours would break a limit of AWS: a bug, or a message that cannot be stored
 └── StoreError           ours or AWS's; 503 on ingest, so that senders keep their data; 500 elsewhere
@@ -38,6 +40,14 @@ class InvalidQuery(ClewError):
     def __init__(self, message: str, parameter: str | None = None) -> None:
         super().__init__(message)
         self.parameter = parameter
+
+
+class TooMuchAsked(InvalidQuery):
+    """The answer would be too large, or take too much work. The message says which limit there is."""
+
+
+class OutOfTime(ClewError):
+    """A question's time is over, or nobody waits for its answer any more: its work ends where it is."""
 
 
 class NotFound(ClewError):

@@ -30,7 +30,7 @@ STAGES = {
     "answer": {"model", "receive", "store", "query", "present"},
 }
 """Stage → the stages that it may import from, beside itself."""
-EVERYWHERE = {"collector", "config", "errors"}
+EVERYWHERE = {"budget", "collector", "config", "errors"}
 FOR_FUNCTIONS = {"wiring", "telemetry"}
 """For `app.py` and each stage's `function.py`: where there are an environment, a clock and AWS."""
 AWS_MODULES = {

@@ -7,36 +7,47 @@ tab needs no Prometheus. Source: jaeger, http_handler.go, apiv3/http_gateway.go.
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from chalicelib import config
 from chalicelib.collector import collector_paused
-from chalicelib.errors import InvalidPayload, InvalidQuery, NotFound, StoreThrottled
+from chalicelib.errors import (
+    InvalidPayload,
+    InvalidQuery,
+    NotFound,
+    OutOfTime,
+    PayloadTooLarge,
+    StoreThrottled,
+    TooMuchAsked,
+)
 from chalicelib.model.batch import spans_of
 from chalicelib.model.measure import Measure, quantile_nano
 from chalicelib.model.names import key_name
 from chalicelib.model.span import KIND_NAMES, UNSPECIFIED, Scopes
 from chalicelib.present import jaeger as present
-from chalicelib.present.otlp_json import traces_data_json
-from chalicelib.present.respond import json_answer, warned
+from chalicelib.present.otlp_json import streamed_traces_data
+from chalicelib.present.respond import json_answer, streamed_answer, warned
+from chalicelib.present.stream import Object
 from chalicelib.query import jaeger as query
 from chalicelib.query.parameters import Range, checked_text, listed_range
-from chalicelib.query.read_ahead import THREADS
-from chalicelib.query.search import Searcher, search_warnings
-from chalicelib.query.services import hours_of_services
+from chalicelib.query.search import Searcher, held_by_names, search_warnings
+from chalicelib.query.services import services_between
 from chalicelib.query.statistics import series_of, span_names, statistics
 from chalicelib.query.tags import TagConditions
-from chalicelib.query.trace import in_order, summary_of, trace_by_id
+from chalicelib.query.trace import in_order, summary_of, trace_by_id, traces_by_id
+from chalicelib.store.metered import budget_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from chalicelib.answer.asked import Asked
+    from chalicelib.budget import Held
     from chalicelib.model.http import Answer
     from chalicelib.model.span import Span
     from chalicelib.model.statistics import Statistics
     from chalicelib.query.statistics import ServiceStatistics
+    from chalicelib.store.traces import SearchedTrace
 
 _logger = logging.getLogger(__name__)
 
@@ -55,7 +66,7 @@ class _Warned(NamedTuple):
 
 def _services(asked: Asked) -> list[str]:
     return sorted(
-        hours_of_services(asked.store, listed_range(asked.now_nano), asked.now_unix_seconds)
+        services_between(asked.store, listed_range(asked.now_nano), asked.now_unix_seconds)
     )
 
 
@@ -78,7 +89,10 @@ def _named_operations(asked: Asked) -> list[dict[str, str]]:
 
 
 def _found(
-    asked: Asked, question: query.Question, answer_of: Callable[[list[Span]], Found]
+    asked: Asked,
+    question: query.Question,
+    answer_of: Callable[[list[Span]], Found],
+    held_by: Callable[[Found, SearchedTrace], Held] = lambda _, trace: trace.held,
 ) -> tuple[list[Found], list[str]]:
     """What is made of every trace that is asked for, newest first, and what is left out."""
     conditions = TagConditions(question.search, question.tags)
@@ -89,27 +103,23 @@ def _found(
         asked.has_time,
         answer_of,
         conditions,
+        held_by=held_by,
     ).run()
     return result.answers, search_warnings(result)
 
 
-def _read(asked: Asked, trace_ids: Sequence[bytes]) -> Iterator[tuple[bytes, list[Span]]]:
-    with ThreadPoolExecutor(THREADS) as pool:
-        yield from zip(
-            trace_ids, pool.map(lambda each: _spans(asked, each), trace_ids), strict=True
-        )
-
-
-def _spans(asked: Asked, trace_id: bytes) -> list[Span]:
+def _spans(asked: Asked) -> list[Span]:
+    """Of the trace whose id is in the path. Raises NotFound in Jaeger's words."""
     try:
+        trace_id = query.trace_id(asked.path["trace_id"])
         return trace_by_id(asked.store, trace_id, asked.now_unix_seconds)
-    except NotFound:
-        return []
+    except NotFound as error:
+        raise NotFound("trace not found") from error
 
 
-def _trace_json(spans: Sequence[Span], *, is_raw: bool) -> Any:
+def _trace(spans: Sequence[Span], *, is_raw: bool) -> Object:
     skew_max_nano = config.CLOCK_SKEW_MAX_MILLISECONDS * 10**6
-    return present.trace_json(spans, is_raw=is_raw, skew_max_nano=skew_max_nano)
+    return present.streamed_trace(spans, is_raw=is_raw, skew_max_nano=skew_max_nano)
 
 
 def get_services(asked: Asked) -> Any:
@@ -128,27 +138,31 @@ def get_operations(asked: Asked) -> Any:
 def get_traces(asked: Asked) -> Any:
     is_raw = query.is_raw(asked.parameters)
     if trace_ids := query.trace_ids(asked.parameters):
-        errors = []
-        traces = []
-        for trace_id, spans in _read(asked, trace_ids):
-            if spans:
-                traces.append(_trace_json(spans, is_raw=is_raw))
-            else:
-                errors.append({"msg": "trace not found", "traceID": trace_id.hex()})
-        return present.envelope(traces, errors)
+        return _traces_of(asked, trace_ids, is_raw=is_raw)
     question = query.question_v1(asked.parameters, asked.now_nano)
     if not question.search.service:
         raise InvalidQuery("parameter 'service' is required", "service")
     found, warnings = _found(asked, question, in_order)
-    document = present.envelope([_trace_json(spans, is_raw=is_raw) for spans in found])
-    return _Warned(document, warnings)
+    traces = (_trace(spans, is_raw=is_raw) for spans in found)
+    return _Warned(present.streamed_envelope(traces), warnings)
+
+
+def _traces_of(asked: Asked, trace_ids: Sequence[bytes], *, is_raw: bool) -> Any:
+    missing: list[dict[str, str]] = []
+
+    def traces() -> Iterator[Object]:
+        for trace_id, spans in traces_by_id(asked.store, trace_ids, asked.now_unix_seconds):
+            if spans:
+                yield _trace(spans, is_raw=is_raw)
+            else:
+                missing.append({"msg": "trace not found", "traceID": trace_id.hex()})
+
+    return present.streamed_envelope(traces(), missing)
 
 
 def get_trace(asked: Asked) -> Any:
-    spans = _spans(asked, query.trace_id(asked.path["trace_id"]))
-    if not spans:
-        raise NotFound("trace not found")
-    return present.envelope([_trace_json(spans, is_raw=query.is_raw(asked.parameters))])
+    trace = _trace(_spans(asked), is_raw=query.is_raw(asked.parameters))
+    return present.streamed_envelope([trace])
 
 
 def _call_counts(asked: Asked, within: Range) -> list[tuple[str, str, int]]:
@@ -189,8 +203,8 @@ def post_transform(asked: Asked) -> Any:
     more = len(normalised.rejected) - len(errors)
     if more > 0:
         errors.append({"code": 400, "msg": f"spans were left out for {more} other reasons"})
-    found = [present.trace_json(spans, is_raw=True) for spans in traces.values()]
-    return present.envelope(found, errors)
+    found = (_trace(spans, is_raw=True) for spans in traces.values())
+    return present.streamed_envelope(found, errors)
 
 
 def get_latencies(asked: Asked) -> Any:
@@ -273,24 +287,25 @@ def get_operations_v3(asked: Asked) -> Any:
 
 
 def get_trace_v3(asked: Asked) -> Any:
-    spans = _spans(asked, query.trace_id(asked.path["trace_id"]))
-    if not spans:
-        raise NotFound("trace not found")
-    return {"result": traces_data_json(spans)}
+    return Object([("result", streamed_traces_data(_spans(asked)))])
 
 
 def get_traces_v3(asked: Asked) -> Any:
-    traces, warnings = _found(asked, query.question_v3(asked.parameters), in_order)
+    question = query.question_v3(asked.parameters)
+    traces, warnings = _found(asked, question, in_order)
     if not traces:
         raise NotFound("No traces found")
     spans = [span for spans in traces for span in spans]
-    return _Warned({"result": traces_data_json(spans)}, warnings)
+    return _Warned(Object([("result", streamed_traces_data(spans))]), warnings)
 
 
 def get_summaries_v3(asked: Asked) -> Any:
     question = query.question_v3(asked.parameters)
     summaries, warnings = _found(
-        asked, question, lambda spans: present.summary_json(summary_of(spans), spans)
+        asked,
+        question,
+        lambda spans: present.summary_json(summary_of(spans), spans),
+        lambda summary, _: held_by_names([each["name"] for each in summary["services"]]),
     )
     return _Warned({"summaries": summaries}, warnings)
 
@@ -320,9 +335,16 @@ def _answering(
         try:
             with collector_paused():
                 found = ask(asked)
-            document, warnings = found if isinstance(found, _Warned) else (found, ())
-            answered = json_answer(document, asked.headers, is_indented=is_indented)
+                document, warnings = found if isinstance(found, _Warned) else (found, ())
+                answered = streamed_answer(
+                    document,
+                    asked.headers,
+                    is_indented=is_indented,
+                    budget=budget_of(asked.store),
+                )
             return warned(answered, warnings)
+        except (TooMuchAsked, PayloadTooLarge) as error:
+            status, message = 413, str(error)
         except (InvalidQuery, InvalidPayload) as error:
             status, message = 400, str(error)
         except NotFound as error:
@@ -330,12 +352,17 @@ def _answering(
         except StoreThrottled as error:
             _logger.warning("query not answered: %s", error)
             status, message = 503, "the store is busy: ask again"
+        except OutOfTime as error:
+            status, message = 503, str(error)
         except Exception:
             _logger.exception("query not answered")
             status, message = 500, "this is a fault of Clew's: its log says more"
-        return json_answer(
+        answer = json_answer(
             error_of(status, message), asked.headers, status, is_indented=is_indented
         )
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            answer.headers["Retry-After"] = str(config.RETRY_AFTER_SECONDS)
+        return answer
 
     return answer
 

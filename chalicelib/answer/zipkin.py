@@ -8,24 +8,28 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from chalicelib import config
+from chalicelib.budget import Held
 from chalicelib.collector import collector_paused
-from chalicelib.errors import InvalidQuery, NotFound, StoreThrottled
+from chalicelib.errors import InvalidQuery, NotFound, OutOfTime, StoreThrottled, TooMuchAsked
 from chalicelib.model.edges import EdgeKind
 from chalicelib.present import zipkin as present
-from chalicelib.present.respond import json_answer, warned
+from chalicelib.present.respond import streamed_answer, warned
+from chalicelib.present.stream import Array
 from chalicelib.query import zipkin as query
 from chalicelib.query.edges import call_counts
 from chalicelib.query.parameters import listed_range
-from chalicelib.query.read_ahead import THREADS, ReadAhead
 from chalicelib.query.search import Searcher, search_warnings
-from chalicelib.query.services import hours_of_services
+from chalicelib.query.services import services_between
 from chalicelib.query.statistics import span_names
-from chalicelib.query.trace import trace_by_id
+from chalicelib.query.trace import trace_by_id, traces_by_id
 from chalicelib.receive.plain_endpoint import text
+from chalicelib.store.metered import budget_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from chalicelib.answer.asked import Asked
     from chalicelib.model.edges import CallCounts
@@ -33,6 +37,9 @@ if TYPE_CHECKING:
     from chalicelib.model.span import Span
     from chalicelib.query.parameters import Range
     from chalicelib.store.search_row import SearchRow
+
+    Made = Callable[[present.Json], bytes | None]
+    """What is kept of a span, as Zipkin's JSON has it."""
 
 _logger = logging.getLogger(__name__)
 
@@ -44,10 +51,14 @@ _SAMPLED_TRACES = 100
 
 
 class _Wanted:
-    """A question's conditions for the search; keeps the traces that it has found, as JSON."""
+    """A question's conditions for the search; keeps the trace that it has found last, as JSON."""
 
-    def __init__(self, question: query.Question) -> None:
-        self.found: dict[bytes, list[present.Json]] = {}
+    def __init__(self, question: query.Question, made: Made) -> None:
+        self._made = made
+        self.found: list[bytes] = []
+        """What `made` makes of its spans, where it makes anything."""
+        self.made_bytes = 0
+        """The bytes of that, and of what was too much to be kept."""
         self._question = question
         self._candidates = query.Candidates(question.row_conditions(present.TOLD_TAGS))
         self._end = question.search.range.end
@@ -66,11 +77,17 @@ class _Wanted:
         if not self._question.may_be_of(span.start_time_unix_nano for span in spans):
             return False
         ordered = sorted(spans, key=lambda span: (span.start_time_unix_nano, span.span_id))
-        trace = present.trace_json(ordered)
-        is_met = self._question.asks_for(trace, ordered)
-        if is_met:
-            self.found[spans[0].trace_id] = trace
-        return is_met
+        self.found, self.made_bytes = [], 0
+        return self._question.asks_for(self._seen(present.spans_json(ordered)), ordered)
+
+    def _seen(self, trace: Iterable[present.Json]) -> Iterator[present.Json]:
+        for span in trace:
+            yield span
+            if (made := self._made(span)) is not None:
+                self.made_bytes += len(made)
+                # A resource's tags are on each of its spans: a small trace may be a very large answer.
+                if self.made_bytes <= config.TRACE_CONTENT_BYTES_MAX:
+                    self.found.append(made)
 
 
 class _Found:
@@ -82,21 +99,27 @@ class _Found:
         self.is_cached = is_cached
 
 
-def _search(asked: Asked, question: query.Question) -> _Found:
-    wanted = _Wanted(question)
+def _search(
+    asked: Asked, question: query.Question, made: Made
+) -> tuple[list[list[bytes]], list[str]]:
+    """What is made of each span of every trace that is asked for, and what is left out."""
+    wanted = _Wanted(question, made)
     result = Searcher(
         asked.store,
         question.search,
         asked.now_unix_seconds,
         asked.has_time,
-        lambda spans: wanted.found[spans[0].trace_id],
+        lambda _: wanted.found,
         wanted,
+        held_by=lambda made, _: Held(content_bytes=wanted.made_bytes, parts=len(made)),
     ).run()
-    return _Found(result.answers, search_warnings(result))
+    return result.answers, search_warnings(result)
 
 
 def get_traces(asked: Asked) -> _Found:
-    return _search(asked, query.question_of(asked.parameters, asked.now_nano))
+    question = query.question_of(asked.parameters, asked.now_nano)
+    traces, warnings = _search(asked, question, orjson.dumps)
+    return _Found(Array(map(Array, traces)), warnings)
 
 
 def get_trace(asked: Asked) -> _Found:
@@ -105,33 +128,19 @@ def get_trace(asked: Asked) -> _Found:
         spans = trace_by_id(asked.store, trace_id, asked.now_unix_seconds)
     except NotFound as error:
         raise NotFound(f"{present.trace_id_text(trace_id)} not found") from error
-    return _Found(present.trace_json(spans))
+    return _Found(Array(present.spans_json(spans)))
 
 
 def get_trace_many(asked: Asked) -> _Found:
     """Those that are there."""
     trace_ids = query.trace_ids(asked.parameters)
-    traces = []
-    with ReadAhead(lambda trace_id: _spans(asked, trace_id)) as ahead:
-        for place, trace_id in enumerate(trace_ids):
-            spans = ahead.of(trace_id, trace_ids[place + 1 : place + THREADS])
-            if spans:
-                traces.append(present.trace_json(spans))
-    return _Found(traces)
-
-
-def _spans(asked: Asked, trace_id: bytes) -> list[Span]:
-    try:
-        return trace_by_id(asked.store, trace_id, asked.now_unix_seconds)
-    except NotFound:
-        return []
+    found = traces_by_id(asked.store, trace_ids, asked.now_unix_seconds)
+    return _Found(Array(Array(present.spans_json(spans)) for _, spans in found if spans))
 
 
 def _services(asked: Asked) -> list[str]:
     """As they are listed elsewhere: in whatever case."""
-    return list(
-        hours_of_services(asked.store, listed_range(asked.now_nano), asked.now_unix_seconds)
-    )
+    return list(services_between(asked.store, listed_range(asked.now_nano), asked.now_unix_seconds))
 
 
 def _names(found: Iterable[str]) -> _Found:
@@ -185,10 +194,14 @@ def get_autocomplete_values(asked: Asked) -> _Found:
         return _Found([])
     question = query.question_of({}, asked.now_nano)
     question = question._replace(terms={key: ""}, limit=_SAMPLED_TRACES)
-    found = _search(asked, question)
-    tags = [span.get("tags", {}) for trace in found.document for span in trace]
-    values = sorted({of_span[key] for of_span in tags if key in of_span})
-    return _Found(values, is_cached=len(values) >= _CACHED_NAMES_MIN)
+
+    def value_in(span: present.Json) -> bytes | None:
+        value: str | None = span.get("tags", {}).get(key)
+        return None if value is None else value.encode()
+
+    traces, warnings = _search(asked, question, value_in)
+    values = sorted({value.decode() for trace in traces for value in trace})
+    return _Found(values, warnings, is_cached=len(values) >= _CACHED_NAMES_MIN)
 
 
 def _answering(ask: Callable[[Asked], _Found]) -> Callable[[Asked], Answer]:
@@ -196,7 +209,11 @@ def _answering(ask: Callable[[Asked], _Found]) -> Callable[[Asked], Answer]:
         try:
             with collector_paused():
                 found = ask(asked)
-            answer = json_answer(found.document, asked.headers)
+                answer = streamed_answer(
+                    found.document, asked.headers, budget=budget_of(asked.store)
+                )
+        except TooMuchAsked as error:
+            return text(413, str(error))
         except InvalidQuery as error:
             return text(400, str(error))
         except NotFound as error:
@@ -204,6 +221,8 @@ def _answering(ask: Callable[[Asked], _Found]) -> Callable[[Asked], Answer]:
         except StoreThrottled as error:
             _logger.warning("query not answered: %s", error)
             return text(503, "the store is busy: ask again")
+        except OutOfTime as error:
+            return text(503, str(error))
         except Exception:
             _logger.exception("query not answered")
             return text(500, "this is a fault of Clew's: its log says more")

@@ -135,7 +135,10 @@ def spans_of(payload: bytes, scopes: Scopes) -> Iterator[Span]:
     """Every span of TracesData bytes that `receive` has accepted, in order."""
     for scope, raws in scopes_of(payload, scopes):
         for start in range(0, len(raws), _TOGETHER_MAX):
-            yield from _in_order(scope, raws[start : start + _TOGETHER_MAX]).spans()
+            batch = _in_order(scope, raws[start : start + _TOGETHER_MAX])
+            values, starts = batch.attributes
+            values = list(map(scopes.attributes.__getitem__, values))
+            yield from batch._replace(attributes=Attributes(values, starts)).spans()
 
 
 def _in_order(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:

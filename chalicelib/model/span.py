@@ -118,10 +118,20 @@ def link_attributes_in(raw_links: Sequence[bytes]) -> Iterator[bytes]:
         yield from ShadowLink.FromString(raw).attributes
 
 
+class Alike(dict[bytes, bytes]):
+    """Bytes → the first that were equal to them: most attributes of a trace are, and are kept once."""
+
+    def __missing__(self, raw: bytes) -> bytes:
+        self[raw] = raw
+        return raw
+
+
 class Scopes:
     """Interns scopes, so that spans of one resource that came in several messages meet again."""
 
     def __init__(self) -> None:
+        self.attributes = Alike()
+        """Those of the spans that were made with these scopes."""
         self._resources: dict[bytes, tuple[str, frozenset[bytes]]] = {}
         self._scopes: dict[tuple[bytes, bytes], Scope] = {}
 

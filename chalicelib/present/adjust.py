@@ -1,24 +1,24 @@
 """What Jaeger's query service mends when a trace is read, unless it is asked for as stored.
 
-    spans as JSON ──sort_collections──▶ ──distinct──▶ (clocks) ──mend──▶ spans as they are shown
+    span as JSON ──sort_collections──▶ (clocks) ──mend_address, Library──▶ span as it is shown
 
-In place, each with a warning on its span where something is lost. That ids are shared is mended before, in `jaeger.py`.
+In place, span by span, each with a warning where something is lost. Shared ids and copies are mended before, in
+`jaeger.py`.
 Source: jaeger, cmd/jaeger/internal/extension/jaegerquery/internal/adjuster.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from ipaddress import IPv4Address
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable
 
 Json = dict[str, Any]
 
-ADDRESS_KEYS = frozenset(["ip", "peer.ipv4"])
+_ADDRESS_KEYS = frozenset(["ip", "peer.ipv4"])
 _NUMBER_TYPES = ("int64", "float64")
 _LIBRARY_KEYS = frozenset(
     [
@@ -26,7 +26,7 @@ _LIBRARY_KEYS = frozenset(
         *("telemetry.distro.name", "telemetry.distro.version"),
     ]
 )
-MENDED_KEYS = ADDRESS_KEYS | _LIBRARY_KEYS
+MENDED_KEYS = _ADDRESS_KEYS | _LIBRARY_KEYS
 _key_of = itemgetter("key")
 
 
@@ -39,35 +39,59 @@ def sort_collections(span_or_process: Json) -> None:
             log["fields"].sort(key=lambda field: (field["key"] != "event", field["key"]))
 
 
-def distinct(spans: Sequence[Json]) -> Sequence[int]:
-    """Places of the spans that are not the same as one before."""
-    ids = [span["spanID"] for span in spans]
-    if len(set(ids)) == len(ids):
-        return range(len(spans))
-    counts = Counter(ids)
-    of_ids: dict[str, list[Json]] = {}
-    kept = []
-    for place, span in enumerate(spans):
-        span_id = span["spanID"]
-        if counts[span_id] > 1:
-            of_id = of_ids.setdefault(span_id, [])
-            if span in of_id:
-                continue
-            of_id.append(span)
-        kept.append(place)
-    return kept
+def mend_address(span_or_process: Json) -> None:
+    """Write addresses that came as numbers as addresses."""
+    tags = span_or_process["tags"]
+    if not _ADDRESS_KEYS.isdisjoint([tag["key"] for tag in tags]):
+        span_or_process["tags"] = list(map(_address, tags))
 
 
-def mend(spans: Sequence[Json], processes: Mapping[str, Json]) -> None:
-    """Write addresses that came as numbers as addresses; move what tells of the sender's library to its process."""
-    for process in processes.values():
-        process["tags"] = list(map(_address, process["tags"]))
-    for span in spans:
-        keys = [tag["key"] for tag in span["tags"]]
-        if not _LIBRARY_KEYS.isdisjoint(keys):
-            _move_library(span, processes[span["processID"]])
-        if not ADDRESS_KEYS.isdisjoint(keys):
-            span["tags"] = list(map(_address, span["tags"]))
+class Library:
+    """What spans tell of their sender's library: it belongs to their process."""
+
+    def __init__(self, process_of: Callable[[str], Json]) -> None:
+        """`process_of` tells a process by its id, as its resource has it."""
+        self._process_of = process_of
+        self._there: dict[str, list[Json]] = {}
+        """Process id → those of its tags, and of the ones that were moved to it."""
+        self._moved: dict[str, list[Json]] = {}
+
+    def move_from(self, span: Json) -> None:
+        """Take such tags from a span, but for those that contradict its process."""
+        tags = span["tags"]
+        if _LIBRARY_KEYS.isdisjoint([tag["key"] for tag in tags]):
+            return
+        there = self._there_in(span["processID"])
+        values = {tag["key"]: tag["value"] for tag in there}
+        kept = []
+        for tag in tags:
+            key = tag["key"]
+            if key not in _LIBRARY_KEYS:
+                kept.append(tag)
+            elif values.setdefault(key, tag["value"]) != tag["value"]:
+                kept.append(tag)
+                warn(span, f"conflicting values between Span and Resource for attribute {key}")
+            elif tag not in there:
+                there.append(tag)
+                there.sort(key=_key_of)
+                self._moved.setdefault(span["processID"], []).append(tag)
+        span["tags"] = kept
+
+    def _there_in(self, process_id: str) -> list[Json]:
+        there = self._there.get(process_id)
+        if there is None:
+            process = self._process_of(process_id)
+            sort_collections(process)
+            there = [tag for tag in process["tags"] if tag["key"] in _LIBRARY_KEYS]
+            self._there[process_id] = there
+        return there
+
+    def mended(self, process_id: str, process: Json) -> Json:
+        """The process, with what was moved to it."""
+        process["tags"] += self._moved.get(process_id, ())
+        sort_collections(process)
+        mend_address(process)
+        return process
 
 
 def warn(span: Json, *warnings: str) -> None:
@@ -76,7 +100,7 @@ def warn(span: Json, *warnings: str) -> None:
 
 
 def _address(tag: Json) -> Json:
-    if tag["key"] not in ADDRESS_KEYS or tag["type"] not in _NUMBER_TYPES:
+    if tag["key"] not in _ADDRESS_KEYS or tag["type"] not in _NUMBER_TYPES:
         return tag
     try:
         number = int(tag["value"])
@@ -84,19 +108,3 @@ def _address(tag: Json) -> Json:
         return tag
     text = str(IPv4Address(number & 0xFFFFFFFF))
     return {"key": tag["key"], "type": "string", "value": text}
-
-
-def _move_library(span: Json, process: Json) -> None:
-    """What tells of the sender's library belongs to the process."""
-    there = {tag["key"]: tag["value"] for tag in process["tags"]}
-    kept = []
-    for tag in span["tags"]:
-        key = tag["key"]
-        if key not in _LIBRARY_KEYS:
-            kept.append(tag)
-        elif there.setdefault(key, tag["value"]) != tag["value"]:
-            kept.append(tag)
-            warn(span, f"conflicting values between Span and Resource for attribute {key}")
-        elif tag not in process["tags"]:
-            process["tags"] = sorted([*process["tags"], tag], key=_key_of)
-    span["tags"] = kept

@@ -12,10 +12,11 @@ import base64
 from array import array
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans
 
+from chalicelib import config
+from chalicelib.errors import TooMuchAsked
 from chalicelib.model.attribute import key_and_text
 from chalicelib.model.links import are_link_ids
 from chalicelib.model.shadow_pb2 import (
@@ -35,6 +36,7 @@ from chalicelib.model.span import (
     is_entry,
 )
 from chalicelib.present.otlp_json import attribute_json
+from chalicelib.present.stream import Array, Object, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,13 +58,16 @@ _EXCEPTION_TYPE = b"exception.type"
 _FLAG_OF_STATUS = {STATUS_ERROR: ERROR, STATUS_OK: OK}
 
 
-def columns_json(page: Page, *, with_attributes: bool = False) -> Json:
-    """The page: rows come chunk after chunk, in the chunk's own order."""
+def streamed_columns(page: Page, *, with_attributes: bool = False) -> Object:
+    """The page: rows come chunk after chunk, in the chunk's own order.
+
+    Raises TooMuchAsked where its spans and resources have more distinct attributes than an answer can hold.
+    """
     rows = _Rows(with_attributes=with_attributes)
     for chunk in page.chunks:
         for scope, raw_spans in chunk.spans:
             rows.add(scope, raw_spans)
-    return {
+    fields = {
         "version": VERSION,
         "trace_id": page.trace_id.hex(),
         "start_time_unix_nano": str(rows.begin),
@@ -70,6 +75,13 @@ def columns_json(page: Page, *, with_attributes: bool = False) -> Json:
         "chunks": [{"key": each.key, "span_count": each.span_count} for each in page.chunks],
         **rows.json(),
     }
+    return Object(fields.items())
+
+
+def columns_json(page: Page, *, with_attributes: bool = False) -> Json:
+    """The same, at once."""
+    found: Json = plain(streamed_columns(page, with_attributes=with_attributes))
+    return found
 
 
 class _Places(dict[Any, int]):
@@ -163,7 +175,7 @@ class _Rows:
         parents, foreign_ids = self._parent_places()
         # Before `strings` is written: it may still bring some.
         scopes = [self._scope(scope) for scope in self._scopes]
-        found = {
+        found: Json = {
             "strings": list(self._strings),
             "scopes": scopes,
             "columns": {
@@ -282,26 +294,33 @@ class _Attributes:
             attributes = SpanAttributes.FromString(raw).attributes[:]
             self._counts.append(len(attributes))
             self._places.extend(map(self._distinct.__getitem__, attributes))
+        self._check()
 
-    def json(self, scopes: Iterable[Scope]) -> Json:
-        of_scopes = [_resource_attributes(scope) for scope in scopes]
-        scope_places = [self._distinct[raw] for attributes in of_scopes for raw in attributes]
-        return {
-            "distinct": _attributes_json(self._distinct),
+    def json(self, scopes: Iterable[Scope]) -> Object:
+        scope_counts, scope_places = array("I"), array("I")
+        for scope in scopes:
+            attributes = _resource_attributes(scope)
+            scope_counts.append(len(attributes))
+            scope_places.extend(map(self._distinct.__getitem__, attributes))
+            self._check()
+        fields = {
+            "distinct": Array(map(_attribute_json, self._distinct)),
             "counts": _base64(self._counts),
             "index": _base64(self._places),
-            "scope_counts": _base64(array("I", map(len, of_scopes))),
-            "scope_index": _base64(array("I", scope_places)),
+            "scope_counts": _base64(scope_counts),
+            "scope_index": _base64(scope_places),
         }
+        return Object(fields.items())
+
+    def _check(self) -> None:
+        if len(self._distinct) > config.TRACE_PARTS_MAX:
+            raise TooMuchAsked(
+                f"the page has more than {config.TRACE_PARTS_MAX} distinct attributes: ask for it without"
+            )
 
 
-def _attributes_json(attributes: Iterable[bytes]) -> orjson.Fragment:
-    """As bytes at once: objects of hundreds of thousands of attributes would not fit a small function."""
-    joined = bytearray()
-    for raw in attributes:
-        joined += b"," if joined else b"["
-        joined += orjson.dumps(attribute_json(KeyValue.FromString(raw)))
-    return orjson.Fragment(bytes(joined) + b"]" if joined else b"[]")
+def _attribute_json(raw: bytes) -> Json:
+    return attribute_json(KeyValue.FromString(raw))
 
 
 def _resource_attributes(scope: Scope) -> Sequence[bytes]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 
@@ -18,23 +20,25 @@ from chalicelib.model.attribute import double_text, plain_value, string_form
 from chalicelib.model.span import CLIENT, KIND_NAMES, SERVER, STATUS_ERROR, UNSPECIFIED
 from chalicelib.model.zipkin import SCOPE_NAME as ZIPKIN_SCOPE_NAME
 from chalicelib.present.adjust import (
-    ADDRESS_KEYS,
     MENDED_KEYS,
-    distinct,
-    mend,
+    Library,
+    mend_address,
     sort_collections,
     warn,
 )
 from chalicelib.present.message import message_of
+from chalicelib.present.otlp_json import DECODED_MAX
 from chalicelib.present.skew import Timed, host_of, skews
+from chalicelib.present.stream import Array, Object, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
     from chalicelib.model.edges import CallCounts
     from chalicelib.model.span import Scope, Span
+    from chalicelib.present.skew import Skew
     from chalicelib.query.trace import Summary
 
 Json = dict[str, Any]
@@ -61,7 +65,28 @@ _TOLD_KEYS = frozenset(
 def envelope(data: Any, errors: Sequence[Json] = ()) -> Json:
     """What every answer of the first API comes in."""
     total = len(data) if isinstance(data, list) else 0
-    return {"data": data, "total": total, "limit": 0, "offset": 0, "errors": list(errors) or None}
+    return {"data": data, **_rest_of_envelope(total, errors)}
+
+
+def streamed_envelope(data: Iterable[Object], errors: Sequence[Json] = ()) -> Object:
+    """The same of traces; their number, and `errors`, are what they are once the last trace is there."""
+    total = 0
+
+    def counted() -> Iterator[Object]:
+        nonlocal total
+        for each in data:
+            total += 1
+            yield each
+
+    def fields() -> Iterator[tuple[str, Any]]:
+        yield "data", Array(counted())
+        yield from _rest_of_envelope(total, errors).items()
+
+    return Object(fields())
+
+
+def _rest_of_envelope(total: int, errors: Sequence[Json]) -> Json:
+    return {"total": total, "limit": 0, "offset": 0, "errors": list(errors) or None}
 
 
 def error_envelope(status: int, message: str) -> Json:
@@ -72,24 +97,74 @@ def error_v3(status: int, message: str) -> Json:
     return {"error": {"httpCode": status, "message": message}}
 
 
-def trace_json(spans: Sequence[Span], *, is_raw: bool = False, skew_max_nano: int = 0) -> Json:
+def streamed_trace(
+    spans: Sequence[Span], *, is_raw: bool = False, skew_max_nano: int = 0
+) -> Object:
     """One trace (at least one span).
 
     Unless it is raw, it is mended as Jaeger does it: a server's half of a span that shares its client's id gets one of
     its own, clocks that differ by no more than `skew_max_nano` are set right, and the rest is as `adjust.py` says.
     """
-    writer = _Writer()
-    found = writer.spans(spans, {} if is_raw else _server_halves(spans))
-    if not is_raw:
-        for each in (*writer.processes.values(), *found):
-            sort_collections(each)
-        kept = distinct(found)
-        spans, found = [spans[place] for place in kept], [found[place] for place in kept]
-        _set_clocks(spans, found, skew_max_nano)
-        if writer.must_be_mended:
-            mend(found, writer.processes)
-    trace_id = _trace_id(spans[0].trace_id)
-    return {"traceID": trace_id, "spans": found, "processes": writer.processes, "warnings": None}
+    writer = _Writer(spans, {} if is_raw else _server_halves(spans))
+    library = Library(writer.process)
+    found = map(writer.span, spans) if is_raw else _mended(spans, writer, library, skew_max_nano)
+
+    def processes() -> Iterator[tuple[str, Json]]:
+        for process_id in writer.process_ids:
+            process = writer.process(process_id)
+            yield process_id, process if is_raw else library.mended(process_id, process)
+
+    return Object(
+        [
+            ("traceID", writer.trace_id),
+            ("spans", Array(found)),
+            # After the spans, of which some tell more of their process.
+            ("processes", Object(processes())),
+            ("warnings", None),
+        ]
+    )
+
+
+def trace_json(spans: Sequence[Span], *, is_raw: bool = False, skew_max_nano: int = 0) -> Json:
+    """The same, at once."""
+    found: Json = plain(streamed_trace(spans, is_raw=is_raw, skew_max_nano=skew_max_nano))
+    return found
+
+
+def _mended(
+    spans: Sequence[Span], writer: _Writer, library: Library, skew_max_nano: int
+) -> Iterator[Json]:
+    kept = _distinct(spans, writer)
+    skewed = skews(_timed(kept, writer), skew_max_nano)
+    for place, stored in enumerate(kept):
+        span = writer.span(stored)
+        sort_collections(span)
+        if skew := skewed.get(place):
+            _set_clock(stored, span, skew)
+        if writer.must_be_mended(stored):
+            mend_address(span)
+            library.move_from(span)
+        yield span
+
+
+def _distinct(spans: Sequence[Span], writer: _Writer) -> Sequence[Span]:
+    """All but those that are shown like one before."""
+    ids = list(map(writer.id_of, spans))
+    counts = Counter(ids)
+    if len(counts) == len(ids):
+        return spans
+    shown: set[bytes] = set()
+    kept = []
+    for span_id, span in zip(ids, spans, strict=True):
+        if counts[span_id] > 1:
+            found = writer.span(span)
+            sort_collections(found)
+            digest = hashlib.sha256(orjson.dumps(found)).digest()
+            if digest in shown:
+                continue
+            shown.add(digest)
+        kept.append(span)
+    return kept
 
 
 def _server_halves(spans: Sequence[Span]) -> dict[tuple[bytes, int], bytes]:
@@ -102,27 +177,34 @@ def _server_halves(spans: Sequence[Span]) -> dict[tuple[bytes, int], bytes]:
     }
 
 
-def _set_clocks(spans: Sequence[Span], found: Sequence[Json], max_nano: int) -> None:
+def _timed(spans: Sequence[Span], writer: _Writer) -> list[Timed]:
     hosts: dict[bytes, str] = {}
     timed = []
-    for stored, span in zip(spans, found, strict=True):
-        head = stored.scope.resource_head
+    for span in spans:
+        head = span.scope.resource_head
         if head not in hosts:
-            hosts[head] = host_of(stored.scope.resource_attributes)
-        # A parent's reference is the first.
-        has_parent = stored.parent_span_id or span["spanID"] != stored.span_id.hex()
-        parent = span["references"][0]["spanID"] if has_parent else ""
-        start, duration = stored.start_time_unix_nano, stored.duration_nano
-        timed.append(Timed(span["spanID"], parent, start, duration, hosts[head]))
-    for place, skew in skews(timed, max_nano).items():
-        stored, span = spans[place], found[place]
-        warn(span, *skew.warnings)
-        if skew.delta_nano:
-            start = stored.start_time_unix_nano + skew.delta_nano
-            span["startTime"] = max(0, start) // _MICRO_NANO
-            moved = skew.delta_nano // _MICRO_NANO
-            for log in span["logs"]:
-                log["timestamp"] = max(0, log["timestamp"] + moved)
+            hosts[head] = host_of(span.scope.resource_attributes)
+        parent = writer.parent_of(span)
+        timed.append(
+            Timed(
+                writer.id_of(span).hex(),
+                parent.hex(),
+                span.start_time_unix_nano,
+                span.duration_nano,
+                hosts[head],
+            )
+        )
+    return timed
+
+
+def _set_clock(stored: Span, span: Json, skew: Skew) -> None:
+    warn(span, *skew.warnings)
+    if skew.delta_nano:
+        start = stored.start_time_unix_nano + skew.delta_nano
+        span["startTime"] = max(0, start) // _MICRO_NANO
+        moved = skew.delta_nano // _MICRO_NANO
+        for log in span["logs"]:
+            log["timestamp"] = max(0, log["timestamp"] + moved)
 
 
 def _trace_id(trace_id: bytes) -> str:
@@ -130,49 +212,62 @@ def _trace_id(trace_id: bytes) -> str:
     return trace_id[8:].hex() if trace_id.startswith(bytes(8)) else trace_id.hex()
 
 
-def _process(scope: Scope) -> Json:
-    resource = ResourceSpans.FromString(scope.resource_head).resource
-    tags = [_tag(each) for each in resource.attributes if each.key != _SERVICE_NAME]
-    return {"serviceName": scope.service, "tags": tags}
-
-
 class _Writer:
-    """Decodes each process, scope and attribute once."""
+    """Shows the spans of a trace. Decodes each scope and attribute once, if there are not too many."""
 
-    def __init__(self) -> None:
-        self.processes: dict[str, Json] = {}
-        self._process_ids: dict[bytes, str] = {}
+    def __init__(self, spans: Sequence[Span], shared: Mapping[tuple[bytes, int], bytes]) -> None:
+        """`shared` as `_server_halves` tells it."""
+        self.trace_id = _trace_id(spans[0].trace_id)
+        self._shared = shared
+        scopes = {span.scope.resource_head: span.scope for span in spans}
+        self._process_ids = {head: f"p{number}" for number, head in enumerate(scopes, start=1)}
+        self._processes = dict(zip(self._process_ids.values(), scopes.values(), strict=True))
         self._scope_tags: dict[bytes, list[Json]] = {}
         self._kind_tags: dict[int, list[Json]] = {}
         self._tags = _Tags()
 
     @property
-    def must_be_mended(self) -> bool:
-        """Whether a tag of a span or a process is one of those that are mended there."""
-        of_processes = [tag["key"] for each in self.processes.values() for tag in each["tags"]]
-        of_spans = [tag["key"] for tag in self._tags.values()]
-        return not (MENDED_KEYS.isdisjoint(of_spans) and ADDRESS_KEYS.isdisjoint(of_processes))
+    def process_ids(self) -> Iterable[str]:
+        """By their first span."""
+        return self._processes
 
-    def spans(self, spans: Sequence[Span], shared: Mapping[tuple[bytes, int], bytes]) -> list[Json]:
-        """`shared` as `_server_halves` tells it."""
-        trace_id = _trace_id(spans[0].trace_id)
-        return [self._span(span, trace_id, shared) for span in spans]
+    def process(self, process_id: str) -> Json:
+        """A process, as its resource tells it."""
+        scope = self._processes[process_id]
+        resource = ResourceSpans.FromString(scope.resource_head).resource
+        tags = [_tag(each) for each in resource.attributes if each.key != _SERVICE_NAME]
+        return {"serviceName": scope.service, "tags": tags}
 
-    def _span(self, stored: Span, trace_id: str, shared: Mapping[tuple[bytes, int], bytes]) -> Json:
+    def must_be_mended(self, span: Span) -> bool:
+        """Whether an attribute of a span, which was shown before, is one of those that are mended."""
+        return not self._tags.mended.isdisjoint(span.attributes)
+
+    def id_of(self, span: Span) -> bytes:
+        """The id that a span is shown with."""
+        return self._shared.get((span.span_id, span.kind), span.span_id)
+
+    def parent_of(self, span: Span) -> bytes:
+        """The id of its parent as shown; empty for none. What a server's half has called hangs below that half."""
+        if (span.span_id, span.kind) in self._shared:
+            return span.span_id
+        own = self._shared.get((span.parent_span_id, SERVER))
+        return own if own and span.kind != SERVER else span.parent_span_id
+
+    def span(self, stored: Span) -> Json:
+        """A span as it is stored, but for shared ids."""
         span = message_of(stored)
-        own_id = shared.get((stored.span_id, stored.kind)) if shared else None
-        parent = stored.span_id if own_id else _parent(stored, shared)
         tags, is_debug = self._tags_of(stored, span)
+        links = span.links if stored.raw_links else ()
         found = {
-            "traceID": trace_id,
-            "spanID": (own_id or stored.span_id).hex(),
+            "traceID": self.trace_id,
+            "spanID": self.id_of(stored).hex(),
             "operationName": stored.name,
-            "references": _references(trace_id, parent, span.links if stored.raw_links else ()),
+            "references": _references(self.trace_id, self.parent_of(stored), links),
             "startTime": stored.start_time_unix_nano // _MICRO_NANO,
             "duration": stored.duration_nano // _MICRO_NANO,
             "tags": tags,
             "logs": [_log(event) for event in span.events] if stored.raw_events else [],
-            "processID": self._process_id(stored.scope),
+            "processID": self._process_ids[stored.scope.resource_head],
             "warnings": None,
         }
         if flags := (span.flags & _SAMPLED) | (_DEBUG if is_debug else 0):
@@ -206,13 +301,6 @@ class _Writer:
             found = self._kind_tags[stored.kind] = _told_tags(stored, span)
         return found
 
-    def _process_id(self, scope: Scope) -> str:
-        found = self._process_ids.get(scope.resource_head)
-        if found is None:
-            found = self._process_ids[scope.resource_head] = f"p{len(self._process_ids) + 1}"
-            self.processes[found] = _process(scope)
-        return found
-
 
 class _Tags(dict[bytes, Json]):
     """KeyValue wire bytes → tag."""
@@ -221,18 +309,18 @@ class _Tags(dict[bytes, Json]):
         super().__init__()
         self.special: set[bytes] = set()
         """Those that stand for a flag, or whose key a field may be told by as well."""
+        self.mended: set[bytes] = set()
+        """Those with a key that is mended."""
 
     def __missing__(self, raw: bytes) -> Json:
+        if len(self) >= DECODED_MAX:
+            self.clear()
         found = self[raw] = _tag(KeyValue.FromString(raw))
         if found["key"] == _DEBUG_KEY or found["key"] in _TOLD_KEYS:
             self.special.add(raw)
+        elif found["key"] in MENDED_KEYS:
+            self.mended.add(raw)
         return found
-
-
-def _parent(span: Span, shared: Mapping[tuple[bytes, int], bytes]) -> bytes:
-    """What a server's half has called hangs below that half."""
-    own = shared.get((span.parent_span_id, SERVER))
-    return own if own and span.kind != SERVER else span.parent_span_id
 
 
 def _references(trace_id: str, parent: bytes, links: Iterable[SpanMessage.Link]) -> list[Json]:

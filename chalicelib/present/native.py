@@ -8,11 +8,12 @@ from chalicelib.model.edges import EdgeKind, shown_edges
 from chalicelib.model.measure import SCALE, ZERO_BUCKET, Measure, quantiles_nano
 from chalicelib.model.names import OTHER_SERVICES
 from chalicelib.model.span import KIND_NAMES
+from chalicelib.present.stream import Array, Object, plain
 from chalicelib.query.services import services_warnings
 from chalicelib.query.statistics import series_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from chalicelib.model.statistics import SeriesKey
     from chalicelib.query.attributes import Sample
@@ -61,7 +62,7 @@ def _summary(summary: Summary) -> Json:
     }
 
 
-def services_json(services: Sequence[str]) -> Json:
+def services_json(services: Collection[str]) -> Json:
     return {"services": sorted(services), "warnings": services_warnings(services)}
 
 
@@ -84,41 +85,57 @@ def attributes_json(sample: Sample) -> Json:
     }
 
 
-def statistics_json(answer: ServiceStatistics) -> Json:
+def streamed_statistics(answer: ServiceStatistics) -> Object:
     """Points only where there are calls; `other` is what lies above the cap on names."""
     seconds, step = answer.seconds, answer.step_seconds
     width = seconds.end - seconds.start
-    return {
-        "service": answer.service,
-        "start_time_unix_nano": str(seconds.start * _NANO),
-        "end_time_unix_nano": str(seconds.end * _NANO),
-        "step_nano": str(step * _NANO),
-        "series": [
-            {
-                "span_name": name,
-                "kind": KIND_NAMES[kind],
-                "points": [
-                    {"start_time_unix_nano": str(second * _NANO), **_figures(measure, step)}
-                    for second, measure in series_of(answer.steps, (name, kind))
-                ],
-                "total": _figures(total, width),
-            }
-            for (name, kind), total in sorted(answer.total.series.items(), key=lambda item: item[0])
-        ],
-        "total": _figures(answer.total.entry, width),
-        "total_points": [
-            {"start_time_unix_nano": str(second * _NANO), **_figures(part.entry, step)}
-            for second, part in answer.steps.items()
-            if part.entry
-        ],
-        "other": _figures(answer.total.other, width) if answer.total.other else None,
-        "folded": {
-            "renamed_calls": answer.total.renamed_calls,
-            "other_calls": answer.total.other.calls,
-        },
-        "warnings": ([] if answer.is_exact else [_INEXACT])
-        + ([_CAPPED] if answer.is_capped else []),
-    }
+    warnings = ([] if answer.is_exact else [_INEXACT]) + ([_CAPPED] if answer.is_capped else [])
+    return Object(
+        {
+            "service": answer.service,
+            "start_time_unix_nano": str(seconds.start * _NANO),
+            "end_time_unix_nano": str(seconds.end * _NANO),
+            "step_nano": str(step * _NANO),
+            "series": Array(_series(answer)),
+            "total": _figures(answer.total.entry, width),
+            "total_points": Array(_total_points(answer)),
+            "other": _figures(answer.total.other, width) if answer.total.other else None,
+            "folded": {
+                "renamed_calls": answer.total.renamed_calls,
+                "other_calls": answer.total.other.calls,
+            },
+            "warnings": warnings,
+        }.items()
+    )
+
+
+def statistics_json(answer: ServiceStatistics) -> Json:
+    """The same, at once."""
+    found: Json = plain(streamed_statistics(answer))
+    return found
+
+
+def _series(answer: ServiceStatistics) -> Iterator[Object]:
+    width = answer.seconds.end - answer.seconds.start
+    for (name, kind), total in sorted(answer.total.series.items(), key=lambda item: item[0]):
+        points = (
+            {"start_time_unix_nano": str(second * _NANO), **_figures(measure, answer.step_seconds)}
+            for second, measure in series_of(answer.steps, (name, kind))
+        )
+        fields = {
+            "span_name": name,
+            "kind": KIND_NAMES[kind],
+            "points": Array(points),
+            "total": _figures(total, width),
+        }
+        yield Object(fields.items())
+
+
+def _total_points(answer: ServiceStatistics) -> Iterator[Json]:
+    for second, part in answer.steps.items():
+        if part.entry:
+            figures = _figures(part.entry, answer.step_seconds)
+            yield {"start_time_unix_nano": str(second * _NANO), **figures}
 
 
 def _figures(measure: Measure, width_seconds: int) -> Json:

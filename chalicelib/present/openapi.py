@@ -331,9 +331,12 @@ def _get(summary: str, schema: str, parameters: list[Json], **statuses: str) -> 
                 "403": _json(
                     "The token has not the scope `read`, or a page of another origin asks.", "Error"
                 ),
-                "413": _json("The answer is larger than can be returned: ask for less.", "Error"),
+                "413": _json("The answer is too large, or too much work: ask for less.", "Error"),
                 "500": _json("A fault of Clew's: its log says more.", "Error"),
-                "503": _json("The store is busy: ask again, after Retry-After.", "Error"),
+                "503": _json(
+                    "The store is busy, or the time was over: ask again, after Retry-After.",
+                    "Error",
+                ),
             },
         }
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
@@ -15,9 +16,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 
 from chalicelib.model.attribute import double_text
 from chalicelib.present.message import message_of
+from chalicelib.present.stream import Array, Object, plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from opentelemetry.proto.common.v1.common_pb2 import (
         AnyValue,
@@ -31,25 +33,42 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
+DECODED_MAX = 20_000
+"""Distinct attributes that are remembered decoded, some 600 bytes each: where more differ, few come again."""
 
-def traces_data_json(spans: Iterable[Span]) -> Json:
+
+def streamed_traces_data(spans: Iterable[Span]) -> Object:
     """`{"resourceSpans": […]}` of spans, grouped by resource and scope in the order of their first span."""
-    resources: dict[bytes, dict[bytes, list[Json]]] = {}
-    attributes = _Attributes()
+    resources: dict[bytes, dict[bytes, list[Span]]] = {}
     for span in spans:
         scopes = resources.setdefault(span.scope.resource_head, {})
-        scopes.setdefault(span.scope.scope_head, []).append(_span(span, attributes))
-    return {
-        "resourceSpans": [
-            {
-                **_resource_spans(resource_head),
-                "scopeSpans": [
-                    {**_scope_spans(head), "spans": of_scope} for head, of_scope in scopes.items()
-                ],
-            }
-            for resource_head, scopes in resources.items()
-        ]
-    }
+        scopes.setdefault(span.scope.scope_head, []).append(span)
+    attributes = _Attributes()
+    groups = (
+        Object(chain(_resource_spans(head).items(), _scope_groups(scopes, attributes)))
+        for head, scopes in resources.items()
+    )
+    return Object([("resourceSpans", Array(groups))])
+
+
+def _scope_groups(
+    scopes: Mapping[bytes, Sequence[Span]], attributes: _Attributes
+) -> Iterator[tuple[str, Array]]:
+    groups = (
+        Object(chain(_scope_spans(head).items(), _spans(of_scope, attributes)))
+        for head, of_scope in scopes.items()
+    )
+    yield "scopeSpans", Array(groups)
+
+
+def _spans(spans: Sequence[Span], attributes: _Attributes) -> Iterator[tuple[str, Array]]:
+    yield "spans", Array(_span(span, attributes) for span in spans)
+
+
+def traces_data_json(spans: Iterable[Span]) -> Json:
+    """The same, at once."""
+    found: Json = plain(streamed_traces_data(spans))
+    return found
 
 
 def _resource_spans(head: bytes) -> Json:
@@ -97,6 +116,8 @@ class _Attributes(dict[bytes, Json]):
     """KeyValue wire bytes → JSON: a trace's spans have most of their attributes in common."""
 
     def __missing__(self, raw: bytes) -> Json:
+        if len(self) >= DECODED_MAX:
+            self.clear()
         found = self[raw] = attribute_json(KeyValue.FromString(raw))
         return found
 

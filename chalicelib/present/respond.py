@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from chalicelib import config
+from chalicelib.errors import TooMuchAsked
 from chalicelib.model.http import Answer
 from chalicelib.present.native import error_json
+from chalicelib.present.stream import parts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from chalicelib.budget import Budget
+
+TOO_LARGE = "response_too_large"
+"""The code of the native API's error."""
 _GZIP_BYTES_MIN = 1_024
 _GZIP_LEVEL = 5
+_GZIP_FORMAT = 16 + zlib.MAX_WBITS
+_GZIP_PIECE_BYTES = 65_536
 _REFUSED = re.compile(r"q=0(\.0*)?")
 _HEADERS = {"Cache-Control": "no-store"}
 
@@ -30,15 +40,86 @@ def json_answer(
     *,
     is_indented: bool = False,
 ) -> Answer:
-    """`document` as JSON. `request_headers` have lower-case names. Too large even when gzipped: 413."""
-    body = orjson.dumps(document, option=orjson.OPT_INDENT_2 if is_indented else 0)
+    """As `streamed_answer`, but what is too large is a 413 in the form of the native API's errors."""
+    try:
+        return streamed_answer(
+            document, request_headers, status, media_type, vary, is_indented=is_indented
+        )
+    except TooMuchAsked as error:
+        return json_answer(error_json(TOO_LARGE, str(error)), {}, 413)
+
+
+def streamed_answer(
+    document: Any,
+    request_headers: Mapping[str, str],
+    status: int = 200,
+    media_type: str = "application/json",
+    vary: str = "Accept-Encoding",
+    *,
+    is_indented: bool = False,
+    budget: Budget | None = None,
+) -> Answer:
+    """`document`, which may be streamed, as JSON. `request_headers` have lower-case names.
+
+    Raises TooMuchAsked as soon as it is too large, even when gzipped, and what the budget raises.
+    """
     headers = {**_HEADERS, "Content-Type": media_type, "Vary": vary}
-    if len(body) >= _GZIP_BYTES_MIN and takes_gzip(request_headers):
-        body = gzipped(body)
-        headers["Content-Encoding"] = "gzip"
-    if len(body) > config.RESPONSE_BYTES_MAX:
-        return _too_large(len(body))
-    return Answer(status, headers, body)
+    written = parts(document)
+    if budget:
+        written = _spending(written, budget)
+    if is_indented:
+        written = _indented(written)
+    if not takes_gzip(request_headers):
+        return Answer(status, headers, _joined(written, "accept gzip, or ask for less"))
+    body = bytearray()
+    for part in written:
+        body += part
+        if len(body) >= _GZIP_BYTES_MIN:
+            headers["Content-Encoding"] = "gzip"
+            rest = _gzipped_parts(chain((bytes(body),), written))
+            return Answer(status, headers, _joined(rest, "ask for less"))
+    return Answer(status, headers, bytes(body))
+
+
+def _spending(written: Iterator[bytes], budget: Budget) -> Iterator[bytes]:
+    for part in written:
+        budget.write(len(part))
+        yield part
+
+
+def _indented(written: Iterator[bytes]) -> Iterator[bytes]:
+    body = bytearray()
+    for part in written:
+        body += part
+        if len(body) > config.INDENTED_BYTES_MAX:
+            raise TooMuchAsked(
+                f"the answer has more than {config.INDENTED_BYTES_MAX} bytes, which are too many to be "
+                "indented: ask without"
+            )
+    yield orjson.dumps(orjson.loads(body), option=orjson.OPT_INDENT_2)
+
+
+def _joined(written: Iterator[bytes], advice: str) -> bytes:
+    body = bytearray()
+    for part in written:
+        body += part
+        if len(body) > config.RESPONSE_BYTES_MAX:
+            raise TooMuchAsked(
+                f"the answer has more than {config.RESPONSE_BYTES_MAX} bytes, which is the limit: {advice}"
+            )
+    return bytes(body)
+
+
+def _gzipped_parts(written: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes as `gzipped`, in pieces."""
+    compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP_FORMAT)
+    waiting = bytearray()
+    for part in written:
+        waiting += part
+        if len(waiting) >= _GZIP_PIECE_BYTES:
+            yield compressor.compress(waiting)
+            waiting.clear()
+    yield compressor.compress(waiting) + compressor.flush()
 
 
 def warned(answer: Answer, warnings: Sequence[str]) -> Answer:
@@ -69,15 +150,6 @@ def _names_one_of(header: str, names: Sequence[str]) -> bool:
         if name in names:
             return not any(map(_REFUSED.fullmatch, parameters))
     return False
-
-
-def _too_large(body_bytes: int) -> Answer:
-    message = (
-        f"the answer has {body_bytes} bytes, the limit is {config.RESPONSE_BYTES_MAX}: "
-        "accept gzip, or ask for less"
-    )
-    body = orjson.dumps(error_json("response_too_large", message))
-    return Answer(413, {**_HEADERS, "Content-Type": "application/json"}, body)
 
 
 def html_answer(page: bytes) -> Answer:

@@ -19,9 +19,10 @@ from chalicelib.model.edges import EdgeKind
 from chalicelib.model.peers import peer_of
 from chalicelib.model.span import CALLER_KINDS, INTERNAL, KIND_NAMES, STATUS_ERROR
 from chalicelib.present.message import message_of
+from chalicelib.present.otlp_json import DECODED_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from opentelemetry.proto.common.v1.common_pb2 import KeyValue
     from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
@@ -106,6 +107,8 @@ class _Writer:
     def _text(self, raw: bytes) -> tuple[str, str]:
         found = self._texts.get(raw)
         if found is None:
+            if len(self._texts) >= DECODED_MAX:
+                self._texts.clear()
             key, text = key_and_text(raw)
             found = self._texts[raw] = key.decode(), text.decode()
         return found
@@ -125,9 +128,14 @@ class _Writer:
         return found
 
 
+def spans_json(spans: Iterable[Span]) -> Iterator[Json]:
+    """The spans of a trace one by one, in their order."""
+    return map(_Writer().span, spans)
+
+
 def trace_json(spans: Iterable[Span]) -> list[Json]:
-    """The spans of a trace, in their order."""
-    return list(map(_Writer().span, spans))
+    """The same, at once."""
+    return list(spans_json(spans))
 
 
 def trace_id_text(trace_id: bytes) -> str:

@@ -9,6 +9,7 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from chalicelib.budget import Held
 from chalicelib.model.attribute import key_and_text
 from chalicelib.query.parameters import Search
 from chalicelib.query.search import Conditions, Searcher, missing_warnings
@@ -27,6 +28,12 @@ KEYS_MAX = 200
 VALUES_MAX = 20
 VALUE_CHARACTERS_MAX = 256
 """Longer ones (statements, stack traces) are not chosen from a list."""
+_TEXT_BYTES_KEPT_MAX = 4 * VALUE_CHARACTERS_MAX
+"""A character has at most so many bytes."""
+ATTRIBUTES_COUNTED_MAX = 1_000_000
+"""Of all spans of the sample: twenty of each. A second of CPU."""
+TEXT_BYTES_MAX = 20_000_000
+"""Of what is different among them."""
 _STOPPED = "the sample stopped at its limit of work: it has fewer traces than there are"
 
 
@@ -45,17 +52,34 @@ class Sample(NamedTuple):
     warnings: list[str]
 
 
+class _Room:
+    """What a sample may still count."""
+
+    def __init__(self) -> None:
+        self.attributes = ATTRIBUTES_COUNTED_MAX
+        self.text_bytes = TEXT_BYTES_MAX
+
+    @property
+    def is_full(self) -> bool:
+        return self.attributes <= 0 or self.text_bytes <= 0
+
+
 class _Counts:
     """Spans by key, and by key and string form, in UTF-8."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: _Room) -> None:
+        self._room = room
         self.keys: Counter[bytes] = Counter()
         self.values: Counter[tuple[bytes, bytes]] = Counter()
 
     def count(self, spans: Iterable[Span]) -> None:
-        known = _KeysAndTexts()
+        room = self._room
+        known = _KeysAndTexts(room)
         for span in spans:
+            if room.is_full:
+                return
             attributes = (*span.attributes, *span.scope.resource_attributes)
+            room.attributes -= len(attributes)
             pairs = {known[raw] for raw in attributes}
             self.values.update(pairs)
             self.keys.update({key for key, _ in pairs})
@@ -66,9 +90,18 @@ class _Counts:
 
 
 class _KeysAndTexts(dict[bytes, tuple[bytes, bytes]]):
+    """Of a trace. Of a text that is not shown, only that it is too long is kept."""
+
+    def __init__(self, room: _Room) -> None:
+        super().__init__()
+        self._room = room
+
     def __missing__(self, raw: bytes) -> tuple[bytes, bytes]:
-        found = self[raw] = key_and_text(raw)
-        return found
+        key, text = key_and_text(raw)
+        text = text[: _TEXT_BYTES_KEPT_MAX + 1]
+        self._room.text_bytes -= len(key) + len(text)
+        self[raw] = key, text
+        return key, text
 
 
 def attributes_of_service(
@@ -82,17 +115,26 @@ def attributes_of_service(
     search = Search(service, None, [], False, None, None, asked, TRACES_MAX, None)
     conditions = Conditions(search)
 
+    room = _Room()
+
     def counts_of(spans: Iterable[Span]) -> _Counts:
-        counts = _Counts()
+        counts = _Counts(room)
         counts.count(islice(filter(conditions.met_by, spans), SPANS_OF_A_TRACE_MAX))
         return counts
 
-    result = Searcher(store, search, now_unix_seconds, has_time, counts_of).run()
-    total = _Counts()
+    result = Searcher(
+        store,
+        search,
+        now_unix_seconds,
+        lambda: has_time() and not room.is_full,
+        counts_of,
+        held_by=lambda *_: Held(),
+    ).run()
+    total = _Counts(room)
     for counts in result.answers:
         total.add(counts)
     warnings = missing_warnings(result.missing)
-    if result.ran_out:
+    if result.ran_out or room.is_full:
         warnings.append(_STOPPED)
     return Sample(_most_common(total), len(result.answers), warnings)
 
@@ -103,7 +145,8 @@ def _most_common(counts: _Counts) -> list[AttributeKey]:
     kept = dict(_highest(keys, KEYS_MAX))
     values: dict[bytes, dict[bytes, int]] = {key: {} for key in kept}
     for (key, text), count in counts.values.items():
-        if key in kept and len(text.decode()) <= VALUE_CHARACTERS_MAX:
+        is_whole = len(text) <= _TEXT_BYTES_KEPT_MAX
+        if key in kept and is_whole and len(text.decode()) <= VALUE_CHARACTERS_MAX:
             values[key][text] = count
     return [
         AttributeKey(

@@ -25,8 +25,9 @@ from chalicelib.store.targets import EDGES_NAME, call_counts_in, edges_in
 from chalicelib.summarise.join import NewHalves, added_edges, known_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from chalicelib.model.clew_pb2 import Edges as EdgesMessage
     from chalicelib.model.edges import CallCounts
     from chalicelib.query.parameters import Range
     from chalicelib.query.snapshot import PartOf
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 
 _NO_CALLS = (0, 0)
+_MERGED_BYTES = 8_000_000
+"""A usual answer's parts are merged at once; those of a year of thousands of edges, as they come."""
 
 
 class EdgesBetween(NamedTuple):
@@ -56,18 +59,30 @@ def edges(
     seconds, level = _asked(asked, now_unix_seconds)
 
     def read(views: dict[int, ShardView]) -> Edges:
-        folded = [
+        folded = (
             part
             for shard in views
             for part in _folded(store, shard, seconds, level, now_unix_seconds, edges_in)
-        ]
-        found = edges_from(merged_edges(folded))
+        )
+        found = edges_from(_merged(folded))
         for edges in _unfolded_between(store, views, seconds, now_unix_seconds, remembered):
             found.add(edges)
         return found
 
     found, is_exact = read_consistently(store, shards(), read)
     return EdgesBetween(seconds, found, is_exact)
+
+
+def _merged(parts: Iterable[EdgesMessage]) -> EdgesMessage:
+    """The sum of parts, of which a few are in memory at a time."""
+    waiting: list[EdgesMessage] = []
+    waiting_bytes = 0
+    for part in parts:
+        waiting.append(part)
+        waiting_bytes += part.ByteSize()
+        if waiting_bytes > _MERGED_BYTES:
+            waiting, waiting_bytes = [merged_edges(waiting)], 0
+    return merged_edges(waiting)
 
 
 def call_counts(

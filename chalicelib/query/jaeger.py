@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from chalicelib import config
-from chalicelib.errors import InvalidQuery
+from chalicelib.errors import InvalidQuery, TooMuchAsked
 from chalicelib.model.ids import trace_id_from_text
 from chalicelib.query.parameters import (
     TIME_NANO_MAX,
@@ -125,8 +125,11 @@ def _question(
 
 
 def trace_ids(parameters: Parameters) -> list[bytes]:
-    """Every `traceID`. Raises InvalidQuery."""
-    return [trace_id(text) for text in parameters.get("traceID", ())]
+    """Every `traceID`, once. Raises InvalidQuery."""
+    ids = list(dict.fromkeys(map(trace_id, parameters.get("traceID", ()))))
+    if len(ids) > config.TRACES_ASKED_MAX:
+        raise TooMuchAsked(f"at most {config.TRACES_ASKED_MAX} traces may be asked for", "traceID")
+    return ids
 
 
 def trace_id(text: str) -> bytes:
@@ -164,11 +167,17 @@ def metrics_question(
 ) -> MetricsQuestion:
     """Of `GET /api/metrics/…`. Raises InvalidQuery."""
     # Jaeger's UI joins several services to `service=a,service=b`.
-    services = [
-        name.removeprefix("service=")
-        for text in parameters.get("service", ())
-        for name in text.split(",service=")
-    ]
+    services = list(
+        dict.fromkeys(
+            name.removeprefix("service=")
+            for text in parameters.get("service", ())
+            for name in text.split(",service=")
+        )
+    )
+    if len(services) > config.METRICS_SERVICES_MAX:
+        raise TooMuchAsked(
+            f"at most {config.METRICS_SERVICES_MAX} services may be asked for at once", "service"
+        )
     if not services:
         raise InvalidQuery("parameter 'service' is required", "service")
     quantile = _first(parameters, "quantile")

@@ -14,9 +14,11 @@ import struct
 from bisect import insort
 from heapq import heappop, heappush, nsmallest
 from itertools import count
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from chalicelib import config
+from chalicelib.budget import Held
 from chalicelib.errors import InvalidQuery
 from chalicelib.model.attribute import (
     attribute_hash,
@@ -29,17 +31,19 @@ from chalicelib.model.names import OTHER_SERVICES, is_cut, is_named, key_name, m
 from chalicelib.query.read_ahead import THREADS, ReadAhead
 from chalicelib.query.services import hours_of_services
 from chalicelib.query.trace import Summary, summary_of
+from chalicelib.store.metered import budget_of
 from chalicelib.store.search_block import EVERY_SERVICE
 from chalicelib.store.search_row import HOUR_NANO, duration_step
-from chalicelib.store.traces import is_cut_off, read_rows, read_spans
+from chalicelib.store.traces import begun, read_rows, searched_trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from chalicelib.model.span import Span
     from chalicelib.query.parameters import Search
-    from chalicelib.store.items import ItemStore
+    from chalicelib.store.items import Item, ItemStore
     from chalicelib.store.search_row import SearchRow
+    from chalicelib.store.traces import SearchedTrace
 
 TRACES_READ_MAX = 5_000
 """Of one search: bounds what a question that the index narrows badly can cost."""
@@ -80,7 +84,9 @@ class Result(NamedTuple, Generic[Answer]):
     ran_out: bool
     """Whether it stopped at its limit of work."""
     cut_off: int = 0
-    """Traces so large that not all of their spans were looked at."""
+    """Traces of so many spans that not all of them were looked at."""
+    too_large: int = 0
+    """Traces so large that not all of their spans were looked at, though there are not that many."""
     has_unnamed: bool = False
     """Whether an hour has services whose names are not listed: what of them has blocks of its own was not read."""
 
@@ -229,11 +235,17 @@ class Hit(NamedTuple, Generic[Answer]):
     trace_id: bytes
     row_start_time_unix_nano: int
     """Of the row by which it was found."""
-    answer: Answer
+    answer: Answer | None
+    """None once so many newer ones are found that it can be on no page of this search."""
+    held: Held
+    """By the answer."""
 
     @property
     def place(self) -> Place:
         return self.start_time_unix_nano, self.trace_id
+
+
+_place_of = attrgetter("place")
 
 
 class Searcher(Generic[Answer]):
@@ -247,12 +259,18 @@ class Searcher(Generic[Answer]):
         has_time: Callable[[], bool],
         answer_of: Callable[[list[Span]], Answer],
         conditions: TraceConditions | None = None,
+        *,
+        held_by: Callable[[Answer, SearchedTrace], Held] = lambda _, trace: trace.held,
     ) -> None:
-        """`answer_of` makes what is wanted of a trace that matches, from all its spans.
+        """`answer_of` makes what is wanted of a trace that matches, from all its spans; `held_by` says what it holds of
+        the trace.
 
         The search's own conditions, unless others are given.
         """
         self._store = store
+        self._budget = budget_of(store)
+        self._held_by = held_by
+        self._spans_read = 0
         self._search = search
         self._now = now_unix_seconds
         self._has_time = has_time
@@ -261,7 +279,7 @@ class Searcher(Generic[Answer]):
         self._cursor = _cursor_from(search.cursor) if search.cursor else _FIRST_PAGE
         self._seen: set[bytes] = set()
         self._missing = 0
-        self._cut_off = 0
+        self._cut_off = self._too_large = 0
         self._has_unnamed = False
         self._found: list[Hit[Answer]] = []
         """Ascending."""
@@ -269,17 +287,23 @@ class Searcher(Generic[Answer]):
         """A heap of the candidates of the hour that is being read, by negated start."""
 
     def run(self) -> Result[Answer]:
-        """Raises StoreThrottled or StoreError as the store does."""
-        with ReadAhead(lambda trace_id: read_spans(self._store, trace_id, self._now)) as ahead:
+        """Raises StoreThrottled or StoreError as the store does, and TooMuchAsked or OutOfTime as its budget does."""
+        with ReadAhead(lambda trace_id: begun(self._store, trace_id)) as ahead:
             unread_before, ran_out = self._read(ahead)
         # What starts no earlier than any unread row is final; the rest could still be overtaken.
         final = [hit for hit in reversed(self._found) if hit.start_time_unix_nano >= unread_before]
         page = final[: self._search.limit]
         cursor = self._next(page, unread_before)
         next_cursor = cursor and _cursor_text(cursor)
-        answers = [hit.answer for hit in page]
+        answers = [hit.answer for hit in page if hit.answer is not None]
         return Result(
-            answers, next_cursor, self._missing, ran_out, self._cut_off, self._has_unnamed
+            answers,
+            next_cursor,
+            self._missing,
+            ran_out,
+            self._cut_off,
+            self._too_large,
+            self._has_unnamed,
         )
 
     def _next(self, page: list[Hit[Answer]], unread_before: int) -> Cursor | None:
@@ -292,16 +316,25 @@ class Searcher(Generic[Answer]):
         following = Cursor(after, max([*left, unread_before - 1]))
         return None if following == self._cursor else following
 
-    def _read(self, ahead: ReadAhead[list[Span]]) -> tuple[int, bool]:
+    def _read(self, ahead: ReadAhead[Iterator[Item]]) -> tuple[int, bool]:
         """Read until the page is certain; the start before which rows are unread (0: none), whether work ran out."""
         for unread_before, row in self._ticks():
             if self._is_certain(unread_before):
                 return unread_before, False
-            if not self._has_time() or len(self._seen) >= TRACES_READ_MAX:
+            if self._is_over():
                 return unread_before, True
             if row:
                 self._look_at(row, ahead)
         return 0, False
+
+    def _is_over(self) -> bool:
+        """Whether it has done all the work that a search may do."""
+        return (
+            not self._has_time()
+            or len(self._seen) >= TRACES_READ_MAX
+            or self._spans_read >= config.SEARCH_SPANS_MAX
+            or len(self._rows) > config.SEARCH_ROWS_HELD_MAX
+        )
 
     def _ticks(self) -> Iterator[Tick]:
         """Every row that may hold a match, latest first start first, with pauses where the index is read."""
@@ -313,7 +346,7 @@ class Searcher(Generic[Answer]):
     def _hours(self) -> dict[int, set[str]]:
         """Hour → services in it that the search is about."""
         hours: dict[int, set[str]] = {}
-        of_services = hours_of_services(self._store, self._search.range, self._now)
+        of_services = hours_of_services(self._store, self._search.range, self._now, self._names)
         for service, of_service in of_services.items():
             if service == OTHER_SERVICES:
                 # The one that is asked for may be among them.
@@ -321,10 +354,14 @@ class Searcher(Generic[Answer]):
                 self._has_unnamed |= not named
                 for hour in of_service:
                     hours.setdefault(hour, set()).update(named)
-            elif self._conditions.want_service(service):
+            else:
                 for hour in of_service:
                     hours.setdefault(hour, set()).add(service)
         return hours
+
+    def _names(self, service: str) -> bool:
+        """Whether a service's hours are looked at: it is wanted, or stands for those that are not listed."""
+        return service == OTHER_SERVICES or self._conditions.want_service(service)
 
     def _ticks_of_hour(
         self, hour: int, services: set[str], first_blocks: int | None
@@ -365,25 +402,39 @@ class Searcher(Generic[Answer]):
         place = len(self._found) - 1 - self._search.limit
         return place >= 0 and self._found[place].start_time_unix_nano >= unread_before
 
-    def _look_at(self, row: SearchRow, ahead: ReadAhead[list[Span]]) -> None:
+    def _look_at(self, row: SearchRow, ahead: ReadAhead[Iterator[Item]]) -> None:
         if row.trace_id in self._seen:
             return
         self._seen.add(row.trace_id)
         # The heap's beginning holds nearly all of those that are next, and is soon looked through.
         following = nsmallest(self._soon(), self._rows[: 8 * THREADS])
         soon = (each.trace_id for _, _, each in following)
-        spans = ahead.of(row.trace_id, [each for each in soon if each not in self._seen])
-        self._cut_off += is_cut_off(spans)
+        items = ahead.of(row.trace_id, [each for each in soon if each not in self._seen])
+        trace = searched_trace(self._store, items, self._now)
+        spans = trace.spans
+        self._spans_read += len(spans)
+        if len(spans) >= config.TRACE_SPANS_SEARCHED_MAX:
+            self._cut_off += 1
+        else:
+            self._too_large += trace.is_cut_off
         if not spans:
             self._missing += 1
         elif self._conditions.are_met_by(spans):
             start = min(span.start_time_unix_nano for span in spans)
             if (start, row.trace_id) < self._cursor.after:
                 answer = self._answer_of(spans)
-                insort(
-                    self._found,
-                    Hit(start, row.trace_id, row.first_start_time_unix_nano, answer),
-                )
+                held = self._held_by(answer, trace)
+                hit = Hit(start, row.trace_id, row.first_start_time_unix_nano, answer, held)
+                insort(self._found, hit, key=_place_of)
+                self._let_go()
+                self._budget.hold(held)
+
+    def _let_go(self) -> None:
+        """Of what was found, no page holds the one before the newest `limit`: there was none before the last came."""
+        place = len(self._found) - 1 - self._search.limit
+        if place >= 0 and (hit := self._found[place]).answer is not None:
+            self._found[place] = hit._replace(answer=None)
+            self._budget.let_go(hit.held)
 
     def _soon(self) -> int:
         """How many traces are to be read ahead: what the page still takes, if as many match as did before."""
@@ -402,8 +453,21 @@ def search_traces(
 
     Raises InvalidQuery for a cursor that is not one of ours.
     """
-    result = Searcher(store, search, now_unix_seconds, has_time, summary_of).run()
+    searcher = Searcher(
+        store,
+        search,
+        now_unix_seconds,
+        has_time,
+        summary_of,
+        held_by=lambda summary, _: held_by_names(summary.services),
+    )
+    result = searcher.run()
     return Found(result.answers, result.next_cursor, search_warnings(result))
+
+
+def held_by_names(services: Sequence[str]) -> Held:
+    """What a line of a list of traces holds: it names its services."""
+    return Held(content_bytes=sum(map(len, services)), parts=len(services))
 
 
 def search_warnings(result: Result[Any]) -> list[str]:
@@ -416,6 +480,12 @@ def search_warnings(result: Result[Any]) -> list[str]:
         warnings.append(
             f"{result.cut_off} traces have more spans than a search looks at: "
             f"of each, {config.TRACE_SPANS_SEARCHED_MAX} were"
+        )
+    if result.too_large:
+        warnings.append(
+            f"{result.too_large} traces are larger than a search looks at: "
+            f"of each, {config.TRACE_CONTENT_BYTES_SEARCHED_MAX} bytes or {config.TRACE_PARTS_SEARCHED_MAX} distinct "
+            "attributes, events and links were"
         )
     if result.has_unnamed:
         warnings.append(

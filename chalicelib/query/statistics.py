@@ -23,12 +23,14 @@ from chalicelib.query.snapshot import (
     widened,
 )
 from chalicelib.store.layout import Level, shard_of_service, statistics_partition
+from chalicelib.store.metered import budget_of
 from chalicelib.store.shard import ShardView, read_consistently
 from chalicelib.store.targets import above_services_cap, names_in, statistics_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from chalicelib.budget import Budget
     from chalicelib.model.clew_pb2 import Statistics as StatisticsMessage
     from chalicelib.model.measure import Measure
     from chalicelib.model.statistics import SeriesKey
@@ -73,23 +75,58 @@ def statistics(
         )
     name = key_name(service)
 
-    def read(views: dict[int, ShardView]) -> tuple[list[tuple[int, Statistics]], bool]:
-        parts = _parts(store, views, name, level, seconds, now_unix_seconds, statistics_in)
-        unfolded = [
-            (second, statistics_from(message))
-            for second, message in _unfolded(views, name, seconds)
-        ]
-        return [*unfolded, *parts], _is_capped(store, views, name, seconds, now_unix_seconds)
+    sums = _Sums(step, budget_of(store))
 
-    (parts, is_capped), is_exact = read_consistently(store, shards(), read)
-    steps: dict[int, Statistics] = {}
-    total = Statistics()
-    for second, part in parts:
-        steps.setdefault(second // step * step, Statistics()).add(part)
-        total.add(part)
+    def read(views: dict[int, ShardView]) -> bool:
+        sums.begin()
+        for second, message in _unfolded(views, name, seconds):
+            sums.add(second, statistics_from(message))
+        for part in _parts(store, views, name, level, seconds, now_unix_seconds, statistics_in):
+            sums.add(*part)
+        return _is_capped(store, views, name, seconds, now_unix_seconds)
+
+    is_capped, is_exact = read_consistently(store, shards(), read)
     return ServiceStatistics(
-        service, seconds, step, dict(sorted(steps.items())), total, is_exact, is_capped
+        service, seconds, step, dict(sorted(sums.steps.items())), sums.total, is_exact, is_capped
     )
+
+
+class _Sums:
+    """What is read, summed step by step; what that holds is spent from the budget."""
+
+    def __init__(self, step_seconds: int, budget: Budget) -> None:
+        self._step_seconds = step_seconds
+        self._budget = budget
+        self._held_of_total = self._held_of_steps = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget what was summed."""
+        self._budget.hold_figures(-self._held_of_total - self._held_of_steps)
+        self._held_of_total = self._held_of_steps = 0
+        self._last: int | None = None
+        self.steps: dict[int, Statistics] = {}
+        self.total = Statistics()
+
+    def add(self, second: int, part: Statistics) -> None:
+        step = second // self._step_seconds * self._step_seconds
+        # Parts come in order, but for the few that are not where they belong yet: most steps are counted once.
+        if step != self._last:
+            self._count()
+            self._last = step
+        self.steps.setdefault(step, Statistics()).add(part)
+        self.total.add(part)
+
+    def _count(self) -> None:
+        if self._last is not None:
+            of_step, of_total = _figures_in(self.steps[self._last]), _figures_in(self.total)
+            self._budget.hold_figures(of_step + of_total - self._held_of_total)
+            self._held_of_steps += of_step
+            self._held_of_total = of_total
+
+
+def _figures_in(statistics: Statistics) -> int:
+    return sum([1 + len(measure.buckets) for measure in statistics.series.values()])
 
 
 def _is_capped(
@@ -158,13 +195,14 @@ def span_names(
     name = key_name(service)
 
     def read(views: dict[int, ShardView]) -> set[SeriesKey]:
-        parts = _parts(store, views, name, Level.DAY, seconds, now_unix_seconds, names_in)
-        unfolded = [
+        found = {
             (series.span_name, series.kind)
             for _, message in _unfolded(views, name, seconds)
             for series in message.series
-        ]
-        return set(unfolded).union(*(names for _, names in parts))
+        }
+        for _, names in _parts(store, views, name, Level.DAY, seconds, now_unix_seconds, names_in):
+            found |= names
+        return found
 
     return sorted(read_consistently(store, shards(), read)[0])
 

@@ -13,14 +13,25 @@ from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from chalicelib import config
-from chalicelib.errors import InvalidQuery, NotFound
+from chalicelib.budget import Held
+from chalicelib.errors import InvalidQuery, NotFound, TooMuchAsked
 from chalicelib.model.frame import reading
 from chalicelib.model.span import Scope, Scopes, scopes_of
-from chalicelib.store.traces import distinct_spans, read_chunks, read_some_chunks
+from chalicelib.query.read_ahead import THREADS, ReadAhead
+from chalicelib.store.metered import budget_of
+from chalicelib.store.traces import (
+    Room,
+    begun,
+    chunks_in,
+    distinct_spans,
+    read_chunks,
+    read_some_chunks,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from chalicelib.budget import Budget
     from chalicelib.model.span import Span
     from chalicelib.store.items import ItemStore
     from chalicelib.store.traces import StoredChunk
@@ -69,7 +80,7 @@ class Page(NamedTuple):
     next_cursor: str | None
 
 
-class _Budget:
+class _Room:
     """What a page may still hold; it ends with the chunk that takes the last of it."""
 
     def __init__(self, *, with_attributes: bool) -> None:
@@ -97,22 +108,59 @@ def trace_by_id(
 ) -> list[Span]:
     """Its spans by start, copies left out: all, or those of some chunks, with some span ids.
 
-    Raises NotFound if there are none, InvalidQuery for the key of no chunk of this trace, and for more spans than an
-    answer can hold.
+    Raises NotFound if there are none, InvalidQuery for the key of no chunk of this trace, and TooMuchAsked for more
+    spans, or larger ones, than an answer can hold.
     """
     chunks = _chunks(store, trace_id, now_unix_seconds, chunk_keys)
-    spans = distinct_spans(chunks, config.TRACE_SPANS_MAX + 1)
-    if len(spans) > config.TRACE_SPANS_MAX:
-        raise InvalidQuery(
-            f"the trace has more than {config.TRACE_SPANS_MAX} spans: ask for it as columns, page by page, "
-            "or for some of its chunks",
-            "chunk" if chunk_keys else "trace_id",
-        )
+    spans = _held(chunks, budget_of(store), "chunk" if chunk_keys else "trace_id")
     if span_ids:
         spans = [span for span in spans if span.span_id in span_ids]
     if not spans:
         raise _not_found(trace_id, is_narrowed=bool(chunk_keys or span_ids))
     return in_order(spans)
+
+
+def traces_by_id(
+    store: ItemStore, trace_ids: Sequence[bytes], now_unix_seconds: int
+) -> Iterator[tuple[bytes, list[Span]]]:
+    """Each id with the spans of its trace by start; none where it is not there. Later ones are read ahead.
+
+    Raises TooMuchAsked once there are more spans, in all of them, than an answer can hold.
+    """
+    budget = budget_of(store)
+    with ReadAhead(lambda trace_id: begun(store, trace_id)) as ahead:
+        for place, trace_id in enumerate(trace_ids):
+            budget.check()
+            items = ahead.of(trace_id, trace_ids[place + 1 : place + THREADS])
+            chunks = chunks_in(store, items, now_unix_seconds)
+            yield trace_id, in_order(_held(chunks, budget, "trace_id"))
+
+
+def _held(chunks: Iterable[StoredChunk], budget: Budget, parameter: str) -> list[Span]:
+    """The spans of some chunks of a trace, which the budget has room for."""
+    left = budget.left
+    room = Room(left.content_bytes, left.parts)
+    spans = distinct_spans(_checked(chunks, budget), left.spans + 1, room)
+    try:
+        budget.hold(Held(len(spans), room.content_bytes, room.parts))
+    except TooMuchAsked as error:
+        what = f"{config.TRACE_SPANS_MAX} spans"
+        if len(spans) <= left.spans:
+            what = (
+                f"{config.TRACE_CONTENT_BYTES_MAX} bytes, or {config.TRACE_PARTS_MAX} distinct attributes, events "
+                "and links"
+            )
+        raise TooMuchAsked(
+            f"the trace has more than {what}: ask for it as columns, page by page, or for some of its chunks",
+            parameter,
+        ) from error
+    return spans
+
+
+def _checked(chunks: Iterable[StoredChunk], budget: Budget) -> Iterator[StoredChunk]:
+    for chunk in chunks:
+        budget.check()
+        yield chunk
 
 
 def in_order(spans: Iterable[Span]) -> list[Span]:
@@ -133,12 +181,12 @@ def trace_page(
     Raises NotFound, and InvalidQuery for a cursor that is none of this trace.
     """
     after = _digest_in(cursor, trace_id, "cursor") if cursor else b""
-    budget, scopes = _Budget(with_attributes=with_attributes), Scopes()
+    room, scopes = _Room(with_attributes=with_attributes), Scopes()
     chunks: list[ChunkOfSpans] = []
     for chunk in read_chunks(store, trace_id, now_unix_seconds, after):
-        if budget.is_spent:
+        if room.is_spent:
             return Page(trace_id, chunks, chunks[-1].key)
-        chunks.append(_taken(chunk, trace_id, scopes, budget))
+        chunks.append(_taken(chunk, trace_id, scopes, room))
     if not chunks and not after:
         raise _not_found(trace_id)
     return Page(trace_id, chunks, None)
@@ -156,23 +204,23 @@ def trace_chunks(
 
     Raises NotFound if none is there, InvalidQuery for the key of no chunk of this trace, and for too much at once.
     """
-    budget, scopes = _Budget(with_attributes=with_attributes), Scopes()
+    room, scopes = _Room(with_attributes=with_attributes), Scopes()
     chunks: list[ChunkOfSpans] = []
     for chunk in _chunks(store, trace_id, now_unix_seconds, chunk_keys):
-        if budget.is_spent:
+        if room.is_spent:
             raise InvalidQuery("these chunks are more than one answer can hold", "chunk")
-        chunks.append(_taken(chunk, trace_id, scopes, budget))
+        chunks.append(_taken(chunk, trace_id, scopes, room))
     if not chunks:
         raise _not_found(trace_id, is_narrowed=True)
     return Page(trace_id, chunks, None)
 
 
-def _taken(chunk: StoredChunk, trace_id: bytes, scopes: Scopes, budget: _Budget) -> ChunkOfSpans:
+def _taken(chunk: StoredChunk, trace_id: bytes, scopes: Scopes, room: _Room) -> ChunkOfSpans:
     with reading("chunk"):
         taken = ChunkOfSpans(
             _key_text(trace_id, chunk.digest), list(scopes_of(chunk.content, scopes))
         )
-    budget.take(chunk, taken.span_count)
+    room.take(chunk, taken.span_count)
     return taken
 
 

@@ -116,41 +116,51 @@ class Question(NamedTuple):
         first, last = self.first_timestamp, self.last_timestamp
         return any(first <= start // _MICRO_NANO <= last for start in starts_unix_nano)
 
-    def asks_for(self, trace: Sequence[Mapping[str, Any]], stored: Sequence[Span]) -> bool:
-        """Whether a trace, as Zipkin's JSON has it, is asked for. `stored` are the same spans."""
-        if not max(1, self.first_timestamp) <= _timestamp(trace) <= self.last_timestamp:
-            return False
-        of_service = [
-            (span, of_span)
-            for span, of_span in zip(trace, stored, strict=True)
-            if not self.service
-            or _name_of(span, "localEndpoint") in self.service
-            or of_span.scope.service_key.lower() in self.service
-        ]
-        spans = [span for span, _ in of_service]
-        return (
-            bool(spans)
-            and all(
-                any(_has(span, *term) for span in spans)
-                or _have_double([of_span for _, of_span in of_service], *term)
-                for term in self.terms.items()
-            )
-            and (
-                not self.span_name
-                or any(
-                    not self.span_name.isdisjoint(_listed_as(of_span.name, self.span_name))
-                    for _, of_span in of_service
-                )
-            )
-            and (
-                not self.remote_service
-                or any(
-                    not self.remote_service.isdisjoint({name, key_name(name).lower()})
-                    for name in (_name_of(span, "remoteEndpoint") for span in spans)
-                )
-            )
-            and any(self._has_duration(span.get("duration", 0)) for span in spans)
+    def asks_for(self, trace: Iterable[Mapping[str, Any]], stored: Iterable[Span]) -> bool:
+        """Whether a trace, as Zipkin's JSON has its spans, is asked for; `stored` are the same spans.
+
+        Goes through them once.
+        """
+        first_root = earliest = 0
+        terms = {term: WantedAttribute.of(*term) for term in self.terms.items()}
+        is_there = has_duration = False
+        has_name, has_remote = not self.span_name, not self.remote_service
+        for span, of_span in zip(trace, stored, strict=True):
+            if timestamp := span.get("timestamp", 0):
+                earliest = min(earliest or timestamp, timestamp)
+                if not first_root and "parentId" not in span:
+                    first_root = timestamp
+            if not self._has_service(span, of_span):
+                continue
+            is_there = True
+            if terms:
+                terms = {
+                    term: wanted
+                    for term, wanted in terms.items()
+                    if not (_has(span, *term) or _has_double(of_span, wanted))
+                }
+            has_name = has_name or self._has_name(of_span)
+            has_remote = has_remote or self._has_remote(span)
+            has_duration = has_duration or self._has_duration(span.get("duration", 0))
+        # A trace's time is its root's, else that of its earliest span; 0 if no span has one.
+        is_in_range = (
+            max(1, self.first_timestamp) <= (first_root or earliest) <= self.last_timestamp
         )
+        return is_in_range and is_there and not terms and has_name and has_remote and has_duration
+
+    def _has_service(self, span: Mapping[str, Any], stored: Span) -> bool:
+        return (
+            not self.service
+            or _name_of(span, "localEndpoint") in self.service
+            or stored.scope.service_key.lower() in self.service
+        )
+
+    def _has_name(self, stored: Span) -> bool:
+        return not self.span_name.isdisjoint(_listed_as(stored.name, self.span_name))
+
+    def _has_remote(self, span: Mapping[str, Any]) -> bool:
+        name = _name_of(span, "remoteEndpoint")
+        return not self.remote_service.isdisjoint({name, key_name(name).lower()})
 
     def _has_duration(self, duration: int) -> bool:
         low, high = self.min_duration, self.max_duration
@@ -206,13 +216,6 @@ def _may_be(indexed: str, wanted: Spellings) -> bool:
     return len(indexed) > _SHORT_NAME_CHARACTERS or indexed.lower() in wanted
 
 
-def _timestamp(trace: Sequence[Mapping[str, Any]]) -> int:
-    """µs of the root, else of the earliest span; 0 if no span has a time."""
-    timed = [span for span in trace if span.get("timestamp")]
-    roots = [span["timestamp"] for span in timed if "parentId" not in span]
-    return roots[0] if roots else min((span["timestamp"] for span in timed), default=0)
-
-
 def _has(span: Mapping[str, Any], key: str, value: str) -> bool:
     tags = span.get("tags", {})
     if value:
@@ -220,10 +223,9 @@ def _has(span: Mapping[str, Any], key: str, value: str) -> bool:
     return key in tags or any(each["value"] == key for each in span.get("annotations", ()))
 
 
-def _have_double(spans: Iterable[Span], key: str, value: str) -> bool:
-    wanted = WantedAttribute.of(key, value)
-    return wanted.double is not None and any(
-        wanted.is_double_of((*span.attributes, *span.scope.resource_attributes)) for span in spans
+def _has_double(stored: Span, wanted: WantedAttribute) -> bool:
+    return wanted.double is not None and wanted.is_double_of(
+        (*stored.attributes, *stored.scope.resource_attributes)
     )
 
 

@@ -28,6 +28,9 @@ DICTIONARY_PATH = Path(__file__).with_name("dictionary_2.zdict")
 """The one that is written with until one is learned. A new one gets a new file; the old ones stay for reading."""
 VALUE_BYTES_MAX = 390_000
 """An item has at most 409,600 bytes; the rest is for keys, expiry and what moto counts otherwise."""
+TEXTS_BYTES_MAX = 10_000_000
+"""Before they are compressed. A group may have 80 MB that compress to nothing: more than a reader takes of one item,
+and than an answer holds. Usual groups have 3 MB of all their traces."""
 DIGEST_BYTES = 16
 PACKED_VERSION = 2
 """The first byte of a value with packed spans. Those of FORMAT_VERSION, which older releases wrote, hold TracesData."""
@@ -74,7 +77,7 @@ def sealed_by(compressor: zstd.ZstdCompressor) -> Seal:
 
 
 def chunks_of(batches: Iterable[SpanBatch], seal: Seal = built_in_seal) -> list[Chunk]:
-    """The chunks of a group's spans: one a trace, more where one would be over the item limit."""
+    """The chunks of a group's spans: one a trace, more where one would be too large to store, or to read."""
     return [
         chunk
         for trace_id, runs in runs_by_trace(batches).items()
@@ -85,8 +88,11 @@ def chunks_of(batches: Iterable[SpanBatch], seal: Seal = built_in_seal) -> list[
 def _chunks_of_trace(trace_id: bytes, runs: Sequence[Run], seal: Seal) -> Iterator[Chunk]:
     columns, texts = pack(runs)
     head = bytes((PACKED_VERSION,)) + varint(len(columns)) + columns
-    value = head + seal(texts)
-    if len(value) > VALUE_BYTES_MAX and (parts := _halved(runs)):
+    parts = _halved(runs) if len(texts) > TEXTS_BYTES_MAX else []
+    value = b"" if parts else head + seal(texts)
+    if len(value) > VALUE_BYTES_MAX:
+        parts = _halved(runs)
+    if parts:
         for part in parts:
             yield from _chunks_of_trace(trace_id, part, seal)
     else:

@@ -232,15 +232,23 @@ def query_targets(
 ) -> Iterator[tuple[int, bytes]]:
     """(Number, value) of a partition's targets of a level, from `first` to `last`, ascending; not the expired."""
     low, high = level_sort_key(level, first), level_sort_key(level, last) + "|99"
-    heads: list[Item] = []
+    head: Item | None = None
     parts: dict[str, bytes] = {}
+    # A target's parts follow it: no more than one target is in memory at a time.
     for item in store.query(config.STATISTICS_TABLE, partition, low, high):
         if "n" not in item:
             parts[str(item["s"])] = _bytes(item["v"])
-        elif _integer(item["x"]) > now_unix_seconds:
-            heads.append(item)
-    for head in heads:
-        yield int(str(head["s"]).split("|")[1]), _whole(head, parts)
+            continue
+        if head:
+            yield _number_in(head), _whole(head, parts)
+        head = item if _integer(item["x"]) > now_unix_seconds else None
+        parts = {}
+    if head:
+        yield _number_in(head), _whole(head, parts)
+
+
+def _number_in(head: Item) -> int:
+    return int(str(head["s"]).split("|")[1])
 
 
 def _integer(value: object) -> int:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
+from chalicelib.budget import Held
 from chalicelib.model.batch import spans_of
 from chalicelib.model.frame import reading
 from chalicelib.model.names import key_name
@@ -15,10 +18,14 @@ from chalicelib.store.dictionary import DictionariesIn
 from chalicelib.store.search_block import rows_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from chalicelib.store.items import Item, ItemStore
     from chalicelib.store.search_row import SearchRow
+
+
+_BEGUN_BYTES = 1_000_000
+"""Of a trace that is read ahead: a page of a query."""
 
 
 class StoredChunk(NamedTuple):
@@ -39,7 +46,7 @@ def read_chunks(
     """
     # No digest is empty; the least key above a digest is that digest and a zero byte.
     low = after + b"\0" if after else None
-    yield from _unsealed(store, store.query(config.SPANS_TABLE, trace_id, low), now_unix_seconds)
+    yield from chunks_in(store, store.query(config.SPANS_TABLE, trace_id, low), now_unix_seconds)
 
 
 def read_some_chunks(
@@ -49,50 +56,112 @@ def read_some_chunks(
     keys: list[Item] = [{"p": trace_id, "s": digest} for digest in digests]
     items = store.get_batch(config.SPANS_TABLE, keys)
     items.sort(key=lambda item: item["s"])
-    yield from _unsealed(store, items, now_unix_seconds)
+    yield from chunks_in(store, items, now_unix_seconds)
 
 
-def _unsealed(
+def chunks_in(
     store: ItemStore, items: Iterable[Item], now_unix_seconds: int
 ) -> Iterator[StoredChunk]:
+    """The chunks of these items that have not expired. Raises StoreError for a damaged one."""
     dictionaries = DictionariesIn(store)
     for item in items:
-        trace_id, digest, value, expiry = item["p"], item["s"], item["v"], item["x"]
+        trace_id, digest, expiry = item["p"], item["s"], item["x"]
         assert isinstance(trace_id, bytes)
         assert isinstance(digest, bytes)
-        assert isinstance(value, bytes)
         assert isinstance(expiry, int)
+        value = _value_in(item)
         if expiry > now_unix_seconds:
             yield StoredChunk(digest, len(value), traces_data_of(trace_id, value, dictionaries))
 
 
-def read_spans(store: ItemStore, trace_id: bytes, now_unix_seconds: int) -> list[Span]:
-    """The spans of a trace, in no order; copies (same resource, scope and span bytes) are one.
+def begun(store: ItemStore, trace_id: bytes) -> Iterator[Item]:
+    """The items of a trace's chunks, of which the first megabyte has been read; the rest is read as it is iterated.
 
-    Different spans under one id are all there. Empty if there is none. Of a trace with more than
-    TRACE_SPANS_SEARCHED_MAX so many or a few more, those of its first chunks, the same each time (see `is_cut_off`).
+    So a trace can be fetched before it is its turn, in another thread, and takes a megabyte until then.
     """
-    chunks = read_chunks(store, trace_id, now_unix_seconds)
-    return distinct_spans(chunks, config.TRACE_SPANS_SEARCHED_MAX)
+    items = store.query(config.SPANS_TABLE, trace_id)
+    first, first_bytes = [], 0
+    for item in items:
+        first.append(item)
+        first_bytes += len(_value_in(item))
+        if first_bytes >= _BEGUN_BYTES:
+            break
+    return chain(first, items)
 
 
-def is_cut_off(spans: Sequence[Span]) -> bool:
-    """Whether these, of `read_spans`, may not be all."""
-    return len(spans) >= config.TRACE_SPANS_SEARCHED_MAX
+class Room:
+    """What may still be held of spans beside their number: bytes that they consist of, and parts, each of which is a
+    distinct attribute, an event or a link."""
+
+    def __init__(self, content_bytes: int, parts: int) -> None:
+        self._content_bytes_max, self.parts_max = content_bytes, parts
+        self.content_bytes = 0
+        """Taken."""
+        self.parts = 0
+
+    def is_full(self) -> bool:
+        return self.content_bytes > self._content_bytes_max or self.parts > self.parts_max
+
+
+class SearchedTrace(NamedTuple):
+    """What a search sees of a trace."""
+
+    spans: list[Span]
+    """In no order; copies (same resource, scope and span bytes) are one."""
+    room: Room
+    """Taken by them."""
+
+    @property
+    def held(self) -> Held:
+        """What who keeps the spans holds."""
+        return Held(len(self.spans), self.room.content_bytes, self.room.parts)
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether these may not be all: of a trace with more than TRACE_SPANS_SEARCHED_MAX spans, or larger ones, they
+        are the first, the same each time."""
+        return self.room.is_full() or len(self.spans) >= config.TRACE_SPANS_SEARCHED_MAX
+
+
+def searched_trace(store: ItemStore, items: Iterable[Item], now_unix_seconds: int) -> SearchedTrace:
+    """The trace of these items, which `begun` gives. Raises StoreError for damaged ones."""
+    room = Room(config.TRACE_CONTENT_BYTES_SEARCHED_MAX, config.TRACE_PARTS_SEARCHED_MAX)
+    chunks = chunks_in(store, items, now_unix_seconds)
+    return SearchedTrace(distinct_spans(chunks, config.TRACE_SPANS_SEARCHED_MAX, room), room)
+
+
+def read_spans(store: ItemStore, trace_id: bytes, now_unix_seconds: int) -> list[Span]:
+    """The spans of a trace, as a search sees them. Different spans under one id are all there. Empty for none."""
+    return searched_trace(store, begun(store, trace_id), now_unix_seconds).spans
 
 
 @reading("chunk")
-def distinct_spans(chunks: Iterable[StoredChunk], spans_max: int) -> list[Span]:
-    """The spans of some chunks of a trace; copies are one. Ends with the chunk that brings `spans_max`.
+def distinct_spans(
+    chunks: Iterable[StoredChunk], spans_max: int, room: Room | None = None
+) -> list[Span]:
+    """The spans of some chunks of a trace; copies are one. Ends with the chunk that brings `spans_max`, or where there
+    is no more room.
 
     Raises StoreError for chunks of which the content is none.
     """
+    room = room or Room(sys.maxsize, sys.maxsize)
     scopes = Scopes()
+    attributes = scopes.attributes
     found: dict[tuple[bytes, bytes, bytes], Span] = {}
+    events_and_links = 0
     for chunk in chunks:
+        room.content_bytes += len(chunk.content)
+        if room.is_full():
+            break
         for span in spans_of(chunk.content, scopes):
             found.setdefault((span.scope.resource_head, span.scope.scope_head, span.raw), span)
-        if len(found) >= spans_max:
+            # Most have none of either. This runs for every span.
+            if span.raw_events or span.raw_links:
+                events_and_links += len(span.raw_events) + len(span.raw_links)
+            if len(attributes) + events_and_links > room.parts_max:
+                break
+        room.parts = len(attributes) + events_and_links
+        if room.is_full() or len(found) >= spans_max:
             break
     return list(found.values())
 
@@ -116,8 +185,13 @@ def read_rows(
     for item in store.query(
         config.INDEX_TABLE, partition, descending=True, first_page_items=first_page_blocks
     ):
-        value, expiry = item["v"], item["x"]
-        assert isinstance(value, bytes)
+        expiry = item["x"]
         assert isinstance(expiry, int)
         if expiry > now_unix_seconds:
-            yield rows_in(value)
+            yield rows_in(_value_in(item))
+
+
+def _value_in(item: Item) -> bytes:
+    value = item["v"]
+    assert isinstance(value, bytes)
+    return value

@@ -15,11 +15,12 @@ from chalicelib import config
 from chalicelib.errors import StoreError
 from chalicelib.model import zstd
 from chalicelib.model.batch import spans_of
-from chalicelib.model.frame import dictionary_id
+from chalicelib.model.frame import CONTENT_BYTES_MAX, dictionary_id
 from chalicelib.model.span import Scopes, Span
 from chalicelib.store import chunk as chunk_module
 from chalicelib.store.chunk import (
     DICTIONARY_PATH,
+    TEXTS_BYTES_MAX,
     VALUE_BYTES_MAX,
     Chunk,
     built_in,
@@ -113,6 +114,18 @@ def test_large_trace():
     assert len({chunk.digest for chunk in chunks}) == len(chunks)
     assert max(len(chunk.value) for chunk in chunks) <= VALUE_BYTES_MAX
     assert identities(s for chunk in chunks for s in spans_in(chunk)) == identities(spans(made))
+
+
+def test_large_trace_of_nothing():
+    """A group's spans of one trace that compress to nothing are several chunks, each of which a reader takes."""
+    texts = tuple((f"k{number}", "x" * 9_000) for number in range(10))
+    of_message = [Made(1, number, attributes=texts) for number in range(1, 11)]
+    chunks = chunks_of(batches(of_message) * config.GROUP_MESSAGES_MAX)
+    contents = list(map(content_of, chunks))
+    assert sum(map(len, contents)) > CONTENT_BYTES_MAX
+    assert max(map(len, contents)) <= TEXTS_BYTES_MAX
+    found = sum(len(spans_in(chunk)) for chunk in chunks)
+    assert found == len(of_message) * config.GROUP_MESSAGES_MAX
 
 
 def test_largest_span():
