@@ -166,6 +166,8 @@ class Rules:
         self._kept_keys = KEPT_KEYS | kept_keys
         self._own_keys = tuple(own_keys)
         self._matches: dict[str, KeyMatch | None] = {}
+        self.clean_keys: set[str] = set()
+        """Keys in which no secret was found."""
         probes = [_probe_of_glob(glob) for own in own_keys for glob in own.globs]
         probes += [own.probe for own in own_patterns]
         self.looks_at_all = b"" in probes
@@ -185,6 +187,13 @@ class Rules:
                 self._matches = {}
             found = self._matches[key] = self._of_key(key)
             return found
+
+    def remember_clean(self, key: str) -> None:
+        """Add to `clean_keys`."""
+        if len(key) <= _KEY_CHARACTERS_LOOKED_AT:
+            if len(self.clean_keys) >= _KEYS_REMEMBERED_MAX:
+                self.clean_keys = set()
+            self.clean_keys.add(key)
 
     def of_query_name(self, name: str) -> KeyMatch | None:
         """The same of a name in `name=value`."""
