@@ -103,7 +103,7 @@ class Redaction:
         new = parts.difference(self._harmless)
         suspects = suspects_of(new, self._rules)
         self._harmless = _with(self._harmless, new.difference(suspects))
-        work = _Work(self._rules, _looked_at(suspects, len(payload)), len(payload))
+        work = _Work(self._rules, suspects, len(payload))
         # What was found clean before is left out of account where a bound is: else a retry had another.
         unknown = suspects if work.is_bounded else suspects.difference(self._clean)
         secret = {each for each in unknown if not work.is_clean(each)}
@@ -172,24 +172,27 @@ class _Decision(NamedTuple):
     """The rule of each secret in it; empty: it is clean."""
 
 
+_TEXT_UNSEEN = _Decision(REDACTED.encode(), (TOO_MANY,))
+_ATTRIBUTE_UNSEEN = _Decision(None, (TOO_MANY,))
+
+
 class _Work:
     """One payload, written anew."""
 
     def __init__(
         self,
         rules: Rules,
-        looked_at: frozenset[bytes] | None,
+        suspects: set[bytes],
         payload_bytes: int,
         roomy: _Work | None = None,
     ) -> None:
-        """A suspect that is not in `looked_at` is left out unseen, if that is given.
-
-        With `roomy` nothing becomes longer by its mask: what would is left out, as decided there otherwise.
-        """
+        """With `roomy` nothing becomes longer by its mask: what would is left out, as decided there otherwise."""
         self.counts: Counter[str] = Counter()
-        self.is_bounded = looked_at is not None
         self._rules = rules
-        self._looked_at = looked_at
+        self._suspects = suspects
+        self._looked_at = roomy._looked_at if roomy else _looked_at(suspects, payload_bytes)
+        self.is_bounded = self._looked_at is not None
+        """Whether some suspects are left out unseen."""
         self._payload_bytes = payload_bytes
         self._roomy = roomy
         self._decisions: dict[bytes, _Decision] = {}
@@ -197,7 +200,7 @@ class _Work:
 
     def tight(self) -> _Work:
         """The same work without anything that becomes longer."""
-        return _Work(self._rules, self._looked_at, self._payload_bytes, self)
+        return _Work(self._rules, self._suspects, self._payload_bytes, self)
 
     def is_clean(self, each: bytes) -> bool:
         """Whether nothing is found in an attribute, or in a text with its mark."""
@@ -220,6 +223,9 @@ class _Work:
     def _resource_spans(self, raw: bytes, attributes: set[bytes], texts: set[bytes]) -> bytes:
         parts = []
         resource_spans = shadow.ResourceSpans.FromString(raw)
+        if not resource_spans.scope_spans:
+            # Nothing is said of nothing.
+            return b""
         if resource_spans.resource:
             raw = b"".join(resource_spans.resource)
             own = shadow.ResourceTexts.FromString(field(1, raw)).resource.attributes
@@ -237,7 +243,6 @@ class _Work:
         parts = []
         scope_spans = shadow.ScopeSpans.FromString(raw)
         if not scope_spans.spans:
-            # Nothing is said of nothing.
             return b""
         if scope_spans.scope:
             raw = b"".join(scope_spans.scope)
@@ -358,10 +363,8 @@ class _Work:
     def _decide(self, each: bytes) -> _Decision:
         is_text = each.startswith(_TEXT_MARK)
         if self._roomy is None:
-            if not is_suspect(each, self._rules):
-                return _Decision(each[is_text:], ())
             if self._looked_at is not None and each not in self._looked_at:
-                return _Decision(REDACTED.encode() if is_text else None, (TOO_MANY,))
+                return self._unseen(each)
             return self._decided_text(each) if is_text else self._decided_attribute(each)
         decision = self._roomy._decided(each)
         size = len(each) - is_text
@@ -369,6 +372,12 @@ class _Work:
             return decision
         # A cut text might look as if it had a secret again; a cut mask does not.
         return decision._replace(new=REDACTED.encode()[:size] if is_text else None)
+
+    def _unseen(self, each: bytes) -> _Decision:
+        is_text = each.startswith(_TEXT_MARK)
+        if each not in self._suspects and not is_suspect(each, self._rules):
+            return _Decision(each[is_text:], ())
+        return _TEXT_UNSEEN if is_text else _ATTRIBUTE_UNSEEN
 
     def _decided_text(self, marked: bytes) -> _Decision:
         found = Found()

@@ -29,7 +29,7 @@ from chalicelib.receive.redaction_rules import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from chalicelib.receive.redaction_rules import Rules
 
@@ -43,7 +43,7 @@ _PASSES_MAX = 4
 _PAIRS_MAX = 200_000
 """Names with values that are looked at in one text, more than `cost_of` lets pass in a payload; with more it is masked
 whole."""
-_SIGNS = (b"=", b":", b">", b"--", b"bearer", b"basic", b"identified", b"passw", b"eyj")
+_SIGNS = (b"=", b":", b">", b"--", b"@", b"bearer", b"basic", b"identified", b"passw", b"eyj")
 """At each of these, in a folded text, some pattern may stop and ask."""
 _TEXT_CHARACTERS_MIN = 5
 """No shorter text has a secret that is known by its look: `pwd=x`."""
@@ -54,7 +54,7 @@ _PLACEHOLDER = re.compile(
 )
 
 
-COST_OF_ONE, _COST_OF_NAME = 25, 4
+COST_OF_ONE, _COST_OF_NAME, _COST_OF_DIGITS = 25, 4, 4
 
 
 class Found:
@@ -101,15 +101,23 @@ def is_suspect(content: bytes, rules: Rules) -> bool:
     )
 
 
-def suspects_of(contents: Iterable[bytes], rules: Rules) -> set[bytes]:
-    """Those of many of which `is_suspect` says so."""
-    return {each for each in contents if is_suspect(each, rules)}
+def suspects_of(contents: set[bytes], rules: Rules) -> set[bytes]:
+    """Those of which `is_suspect` says so."""
+    if rules.looks_at_all:
+        return contents
+    search = rules.probe.search
+    return {
+        each
+        for each, fold in zip(contents, map(folded, contents), strict=True)
+        if search(fold) or DIGITS_OF_A_CARD in fold or (b"@" in fold and has_userinfo(fold))
+    }
 
 
 def cost_of(content: bytes) -> int:
     """About how many microseconds of a slow processor it takes at most to look closely at a text or an attribute."""
     fold = folded(content)
     stops = sum(map(fold.count, _SIGNS))
+    stops += _COST_OF_DIGITS * fold.count(DIGITS_OF_A_CARD)
     names = min(stops, sum(map(fold.count, KEY_PROBES))) if stops else 0
     return COST_OF_ONE + len(content) // 32 + stops + _COST_OF_NAME * names
 
