@@ -34,7 +34,7 @@ CHROMIUM_STAMP := $(VENV)/chromium/.installed
 MODEL := chalicelib/model
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo ui infra deploy undeploy check test faults fuzz bounds simulate kills soak contract golden deploy-check screenshots lint bench bench-ui bench-journal bench-scale bench-compiled proto dictionary clean
+.PHONY: attack help run demo ui infra deploy undeploy check test faults fuzz bounds simulate kills soak contract golden deploy-check screenshots lint bench bench-ui bench-journal bench-scale bench-compiled proto dictionary clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,10 @@ bounds: $(DEV_STAMP) ## what hostile bodies cost, for every decoder, in fresh pr
 
 simulate: $(DEV_STAMP) ## everything that can come between, in a simulation (MINUTES=10, SEED, REPLAY)
 	@MINUTES=$(MINUTES) $(PY) -m tests.simulator
+
+attack: MINUTES := 2
+attack: $(DEV_STAMP) $(UI) ## hostile requests of every kind at once, beside good ones (MINUTES=2, SEED)
+	@MINUTES=$(MINUTES) $(PY) -m tests.attack
 
 kills: $(DEV_STAMP) $(UI) ## kill -9 of the laptop stack at random points (KILLS=50)
 	@KILLS=$${KILLS:-50} $(PY) -m pytest tests/e2e/test_kill.py

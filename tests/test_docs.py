@@ -183,11 +183,23 @@ def test_links_to_every_page():
     assert missing == []
 
 
-def test_tests_that_are_named_exist():
-    """docs/reliability.md names only tests that are there."""
-    named = re.findall(r"`(tests/\S+?\.py)`", text_of(DOCS / "reliability.md"))
+@pytest.mark.parametrize("page", ["reliability.md", "security.md"])
+def test_tests_that_are_named_exist(page):
+    """The pages that name a test for each promise name only tests that are there, with or without `tests/` before."""
+    named = re.findall(r"`(?:tests/)?([\w/]+\.py)((?:::\w+)*)`", text_of(DOCS / page))
     assert named
-    assert [name for name in named if not (PROJECT / name).is_file()] == []
+    missing = []
+    for path, parts in named:
+        if not path.rpartition("/")[2].startswith("test_") and "/" not in path:
+            continue
+        file = PROJECT / path if (PROJECT / path).is_file() else PROJECT / "tests" / path
+        text = text_of(file) if file.is_file() else ""
+        names = [name for name in parts.split("::") if name]
+        if not text or not all(
+            re.search(rf"^ *(?:class|def) {name}\b", text, re.M) for name in names
+        ):
+            missing.append(path + parts)
+    assert missing == []
 
 
 def test_readme_python_compiles():

@@ -589,7 +589,7 @@ WRONG = [
     ("/v1/traces", "end", "-1"),
     ("/v1/traces", "end", "1e9"),
     ("/v1/traces", "end", "99999999999"),
-    ("/v1/traces", "service", "s" * 1_025),
+    ("/v1/traces", "service", "s" * 8_193),
     ("/v1/traces", "servce", "typo"),
     ("/v1/traces/" + "ab" * 16, "raw", "1"),
     ("/v1/services", "limit", "3"),
