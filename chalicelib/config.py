@@ -71,6 +71,9 @@ GROUP_MESSAGES_MAX = 80
 """Markers of one commit: a transaction has 100 actions, and segments need some of them."""
 GROUP_SPANS_MAX = _integer("CLEW_GROUP_SPANS_MAX", 10_000)
 """Larger groups leave the CPU's cache and cost more a span."""
+GROUP_CONTENT_BYTES_MAX = 16_000_000
+"""Uncompressed: three times what so many usual spans have. Of spans that are made of tiny events, which compress to
+nothing, a megabyte takes up to 30 MB and a second."""
 RETENTION_SECONDS = _integer("CLEW_RETENTION_SECONDS", 14 * 86_400)
 """Chunks and search blocks, from their arrival."""
 CLOCK_AHEAD_SECONDS = 86_400

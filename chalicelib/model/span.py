@@ -62,6 +62,14 @@ class Scope(NamedTuple):
     """The scope's own, KeyValue wire bytes."""
 
 
+class Carried(NamedTuple):
+    """A span that is only carried along."""
+
+    scope: Scope
+    raw: bytes
+    """The Span message's own wire bytes."""
+
+
 class Span(NamedTuple):
     trace_id: bytes
     span_id: bytes
@@ -187,7 +195,7 @@ def is_parent_local(flags: int) -> bool:
     return flags & _FLAGS_REMOTE == _FLAGS_LOCAL
 
 
-def traces_data(spans: Iterable[Span]) -> bytes:
+def traces_data(spans: Iterable[Carried]) -> bytes:
     """TracesData bytes of these spans, grouped by resource and scope in the order of their first span."""
     resources: dict[bytes, dict[bytes, list[bytes]]] = {}
     scope: Scope | None = None

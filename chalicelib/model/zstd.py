@@ -15,6 +15,7 @@ if sys.version_info >= (3, 14):
         ZstdDecompressor,
         ZstdDict,
         ZstdError,
+        get_frame_info,
         train_dict,
     )
 else:
@@ -24,6 +25,7 @@ else:
         ZstdDecompressor,
         ZstdDict,
         ZstdError,
+        get_frame_info,
         train_dict,
     )
 
@@ -34,6 +36,7 @@ __all__ = [
     "ZstdError",
     "ZstdTooLong",
     "compress",
+    "content_bytes_of",
     "decompress",
     "train_dict",
 ]
@@ -76,3 +79,11 @@ def decompress(
     if decompressor.unused_data:
         raise ZstdError("bytes follow the frame")
     return raw
+
+
+def content_bytes_of(frame: bytes) -> int:
+    """The size that a frame says its content has; 0 if it says none, or is damaged."""
+    try:
+        return get_frame_info(frame).decompressed_size or 0
+    except ZstdError:
+        return 0

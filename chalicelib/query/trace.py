@@ -255,11 +255,26 @@ def _digest_in(text: str, trace_id: bytes, parameter: str) -> bytes:
     return bytes(digest)
 
 
-def summary_of(spans: Sequence[Span]) -> Summary:
-    """Of the spans of one trace (at least one). The root is the earliest without a parent, else the earliest."""
-    root = min(
-        spans, key=lambda span: (bool(span.parent_span_id), span.start_time_unix_nano, span.span_id)
+def root_of(spans: Sequence[Span]) -> Span:
+    """The earliest span without a parent; else of those whose parent is not here; else (a circle) of all.
+
+    Clocks differ: a span below another may seem to start first, and is no root for that.
+    """
+    ids = {span.span_id for span in spans}
+    return min(
+        spans,
+        key=lambda span: (
+            bool(span.parent_span_id),
+            span.parent_span_id in ids,
+            span.start_time_unix_nano,
+            span.span_id,
+        ),
     )
+
+
+def summary_of(spans: Sequence[Span]) -> Summary:
+    """Of the spans of one trace (at least one)."""
+    root = root_of(spans)
     start = min(span.start_time_unix_nano for span in spans)
     end = max(span.start_time_unix_nano + span.duration_nano for span in spans)
     return Summary(

@@ -125,3 +125,11 @@ def payload_of(tenant: str, message: Message, bytes_max: int) -> bytes:
     if proof != _proof_of(message.digest, redacted):
         raise InvalidPayload("the payload is not what its digest was made of")
     return redacted
+
+
+def content_bytes_of(message: Message) -> int:
+    """How long the uncompressed payload claims to be; 0 if the frame claims nothing, or is none.
+
+    It is no promise: it only says which messages are taken together.
+    """
+    return zstd.content_bytes_of(message.frame)

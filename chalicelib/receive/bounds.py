@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
+from chalicelib import config
 from chalicelib.model import shadow_pb2 as shadow
-from chalicelib.model.wire import field
+from chalicelib.model.wire import field, varint_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,6 +23,52 @@ if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 
 PART_BYTES = 1_000_000
+SENT_BYTES_MAX = 4 * config.SPAN_BYTES_MAX
+"""A span, resource or scope that is longer than this as sent is not parsed: no sender's way of writing makes four
+bytes of one."""
+_FIXED_BYTES = {1: 8, 5: 4}
+"""Wire type → the bytes of its values."""
+_VARINT, _LENGTH_DELIMITED = 0, 2
+
+
+def has_more_fields(message: bytes, fields_max: int, part_bytes: int = PART_BYTES) -> bool:
+    """Whether a protobuf message has more fields at its top than that: what is repeated counts each time.
+
+    A parser keeps sixteen bytes and more of each, and an empty one has two. A message of no more than `part_bytes` is
+    not looked into, and nothing is said of bytes that are no message: that is for the parser.
+    """
+    end = len(message)
+    if end <= part_bytes:
+        return False
+    at = 0
+    try:
+        for _ in range(fields_max):
+            # Nearly all are length-delimited, of a number below 16.
+            tag, size = message[at], message[at + 1]
+            if tag < 0x80 and tag & 7 == _LENGTH_DELIMITED:
+                at += 2
+                if size >= 0x80:
+                    size, at = varint_at(message, at - 1)
+                at += size
+            else:
+                at = _end_of_field(message, at)
+            if at >= end:
+                return False
+    except (IndexError, ValueError):
+        return False
+    return True
+
+
+def _end_of_field(message: bytes, at: int) -> int:
+    """What is in a group counts as if it were beside it."""
+    tag, at = varint_at(message, at)
+    wire_type = tag & 7
+    if wire_type == _VARINT:
+        return varint_at(message, at)[1]
+    if wire_type == _LENGTH_DELIMITED:
+        size, at = varint_at(message, at)
+        return at + size
+    return at + _FIXED_BYTES.get(wire_type, 0)
 
 
 def rewritten(body: bytes, part_bytes: int = PART_BYTES) -> bytes:

@@ -23,7 +23,13 @@ from chalicelib.model.ids import SPAN_ID_BYTES, TRACE_ID_BYTES, ZERO_SPAN_ID, ZE
 from chalicelib.model.links import drop_bad_links
 from chalicelib.model.span import head_of
 from chalicelib.model.wire import field
-from chalicelib.receive.bounds import PART_BYTES, in_parts, rewritten
+from chalicelib.receive.bounds import (
+    PART_BYTES,
+    SENT_BYTES_MAX,
+    has_more_fields,
+    in_parts,
+    rewritten,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,8 +41,8 @@ _LINK_FAULT = (
 )
 
 _TOO_LARGE = f"a span with its resource may have {config.SPAN_BYTES_MAX} bytes"
-_SENT_BYTES_MAX = 4 * config.SPAN_BYTES_MAX
-"""What is longer than this as sent is not parsed: no sender's way of writing makes four bytes of one."""
+_HEAD_FIELDS_MAX = 100
+"""Of a message of groups or spans, beside these: a resource or scope, a schema, what a later OTLP may add."""
 
 Proto = TypeVar("Proto", bound=Message)
 
@@ -93,19 +99,24 @@ class _Group(NamedTuple):
 def _groups(body: bytes) -> Iterator[_Group]:
     """Refuses a body of millions of empty messages before a parser makes an object of each."""
     groups = 0
+    _check_fields(body)
     for raw_resource_spans in _shadow(shadow.TracesData, body).resource_spans:
+        _check_fields(raw_resource_spans)
         resource_spans = _shadow(shadow.ResourceSpans, raw_resource_spans)
         resource, scopes = resource_spans.resource[:], resource_spans.scope_spans[:]
         groups += 1 + len(scopes)
         if groups > config.GROUPS_PER_REQUEST_MAX:
-            raise PayloadTooLarge(
-                f"the request has more than {config.GROUPS_PER_REQUEST_MAX} resources and scopes: send smaller batches"
-            )
+            raise _too_many_groups()
         resource_bytes = sum(map(len, resource))
         says_nothing = not scopes or (not resource_bytes and bool(resource))
         if not scopes:
             yield _Group(resource_bytes, (), says_nothing)
         for raw_scope_spans in scopes:
+            # Their scope and schema are fields too.
+            if has_more_fields(raw_scope_spans, config.SPANS_PER_REQUEST_MAX + _HEAD_FIELDS_MAX):
+                raise PayloadTooLarge(
+                    f"the request has more than {config.SPANS_PER_REQUEST_MAX} spans: send smaller batches"
+                )
             scope_spans = _shadow(shadow.ScopeSpans, raw_scope_spans)
             raws, scope = scope_spans.spans, scope_spans.scope[:]
             # Before an object is made of each.
@@ -115,6 +126,18 @@ def _groups(body: bytes) -> Iterator[_Group]:
             is_large = len(raw_scope_spans) > PART_BYTES
             for part in in_parts(raws[:]) if is_large else (raws[:],):
                 yield _Group(resource_bytes + scope_bytes, part, has_empty)
+
+
+def _check_fields(message: bytes) -> None:
+    """Raises PayloadTooLarge for a request, or a resource's spans, of more fields than there may be groups."""
+    if has_more_fields(message, config.GROUPS_PER_REQUEST_MAX + _HEAD_FIELDS_MAX):
+        raise _too_many_groups()
+
+
+def _too_many_groups() -> PayloadTooLarge:
+    return PayloadTooLarge(
+        f"the request has more than {config.GROUPS_PER_REQUEST_MAX} resources and scopes: send smaller batches"
+    )
 
 
 def _is_too_large(group: _Group) -> bool:
@@ -241,7 +264,7 @@ class _Salvage:
 
     def _span(self, raw: bytes, shared_bytes: int) -> bytes:
         """The field of ScopeSpans; empty if the span is bad."""
-        if len(raw) > _SENT_BYTES_MAX:
+        if len(raw) > SENT_BYTES_MAX:
             self.rejected[_TOO_LARGE] += 1
             return b""
         try:
@@ -262,7 +285,7 @@ class _Salvage:
 
 def _check_sent_bytes(head: bytes) -> None:
     """Raises DecodeError for a resource or scope that is not worth parsing."""
-    if len(head) > _SENT_BYTES_MAX:
+    if len(head) > SENT_BYTES_MAX:
         raise DecodeError("too large")
 
 

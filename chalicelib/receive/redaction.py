@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from functools import cache
-from itertools import chain
+from functools import cache, lru_cache
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,18 +36,22 @@ from chalicelib.receive.redaction_rules import (
     rules_from,
 )
 from chalicelib.receive.redaction_text import (
+    COST_OF_ONE,
     FAULT,
+    TOO_MANY,
     Found,
+    cost_of,
     has_userinfo,
     is_placeholder,
     is_suspect,
     redacted_text,
     replaced,
+    suspects_of,
     tell_fault,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from opentelemetry.proto.common.v1.common_pb2 import KeyValueList
 
@@ -59,6 +63,15 @@ _CLEAN_MAX = 50_000
 """Attributes and texts, and words, that are remembered as clean: about 10 MB each."""
 _CLEAN_BYTES_MAX = 512
 """Longer ones are rarely the same."""
+_COST_MAX, _BYTES_A_COST = 100_000, 6
+"""What may be looked at closely in a payload, as `cost_of` counts (about a microsecond): the greater of so much, and of
+one for so many bytes. 5,000 suspects in a megabyte, so two or three in each of 2,000 spans."""
+_UNCOUNTED_BYTES_MAX = 20_000
+"""A payload that is no longer cannot cost so much."""
+_HOLDERS_MAX, _BYTES_A_HOLDER = 4_000, 160
+"""The spans, resources and scopes of a payload that are written anew: the greater of both again."""
+_INNER_A_HOLDER = 16
+"""Events, links and their attributes cost about as much together as one more span."""
 _GROWTH_BYTES_MAX = 4_000
 """Of a span, a resource or a scope: three of them are within what an item has above SPAN_BYTES_MAX."""
 _SPAN_ATTRIBUTES, _RESOURCE_ATTRIBUTES, _SCOPE_ATTRIBUTES = 9, 1, 3
@@ -70,7 +83,10 @@ class Redaction:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
+        self._harmless: set[bytes] = set()
+        """That nothing says may be a secret."""
         self._clean: set[bytes] = set()
+        """That something said might be a secret, and was none."""
         self._clean_folds: set[bytes] = set()
 
     def redacted(self, payload: bytes, bytes_max: int, counts: Counter[str]) -> bytes:
@@ -84,11 +100,15 @@ class Redaction:
         # The cheap test.
         if self._are_clean(parts):
             return payload
-        work = _Work(self._rules)
-        new = parts.difference(self._clean)
-        suspects = [each for each in new if is_suspect(each, self._rules)]
-        secret = {each for each in suspects if not work.is_clean(each)}
-        self._remember(new.difference(secret))
+        new = parts.difference(self._harmless)
+        suspects = suspects_of(new, self._rules)
+        self._harmless = _with(self._harmless, new.difference(suspects))
+        work = _Work(self._rules, suspects, len(payload))
+        # What was found clean before is left out of account where a bound is: else a retry had another.
+        unknown = suspects if work.is_bounded else suspects.difference(self._clean)
+        secret = {each for each in unknown if not work.is_clean(each)}
+        if not work.is_bounded:
+            self._clean = _with(self._clean, unknown.difference(secret))
         if not secret:
             return payload
         written = work.written(payload, secret)
@@ -118,10 +138,29 @@ class Redaction:
         self._clean_folds.update([fold for fold in new if len(fold) <= _CLEAN_BYTES_MAX])
         return True
 
-    def _remember(self, clean: Iterable[bytes]) -> None:
-        if len(self._clean) > _CLEAN_MAX:
-            self._clean = set()
-        self._clean.update([each for each in clean if len(each) <= _CLEAN_BYTES_MAX])
+
+def _with(remembered: set[bytes], more: Iterable[bytes]) -> set[bytes]:
+    """What is remembered with more, or only that where it were too much."""
+    if len(remembered) > _CLEAN_MAX:
+        remembered = set()
+    remembered.update([each for each in more if len(each) <= _CLEAN_BYTES_MAX])
+    return remembered
+
+
+def _looked_at(suspects: Collection[bytes], payload_bytes: int) -> frozenset[bytes] | None:
+    """Which of the suspects may be looked at closely: None for all, else the shortest.
+
+    A function of the payload alone, so that what is sent again is decided alike.
+    """
+    if payload_bytes <= _UNCOUNTED_BYTES_MAX:
+        return None
+    cost_max = max(_COST_MAX, payload_bytes // _BYTES_A_COST)
+    in_order = sorted(sorted(suspects), key=len)[: cost_max // COST_OF_ONE]
+    sums = accumulate(map(cost_of, in_order))
+    looked_at = frozenset(
+        each for each, cost in zip(in_order, sums, strict=True) if cost <= cost_max
+    )
+    return None if len(looked_at) == len(suspects) else looked_at
 
 
 class _Decision(NamedTuple):
@@ -133,19 +172,35 @@ class _Decision(NamedTuple):
     """The rule of each secret in it; empty: it is clean."""
 
 
+_TEXT_UNSEEN = _Decision(REDACTED.encode(), (TOO_MANY,))
+_ATTRIBUTE_UNSEEN = _Decision(None, (TOO_MANY,))
+
+
 class _Work:
     """One payload, written anew."""
 
-    def __init__(self, rules: Rules, roomy: _Work | None = None) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        suspects: set[bytes],
+        payload_bytes: int,
+        roomy: _Work | None = None,
+    ) -> None:
         """With `roomy` nothing becomes longer by its mask: what would is left out, as decided there otherwise."""
         self.counts: Counter[str] = Counter()
         self._rules = rules
+        self._suspects = suspects
+        self._looked_at = roomy._looked_at if roomy else _looked_at(suspects, payload_bytes)
+        self.is_bounded = self._looked_at is not None
+        """Whether some suspects are left out unseen."""
+        self._payload_bytes = payload_bytes
         self._roomy = roomy
         self._decisions: dict[bytes, _Decision] = {}
+        self._holders_left = max(_HOLDERS_MAX, payload_bytes // _BYTES_A_HOLDER)
 
     def tight(self) -> _Work:
         """The same work without anything that becomes longer."""
-        return _Work(self._rules, self)
+        return _Work(self._rules, self._suspects, self._payload_bytes, self)
 
     def is_clean(self, each: bytes) -> bool:
         """Whether nothing is found in an attribute, or in a text with its mark."""
@@ -161,70 +216,111 @@ class _Work:
             if _has(
                 merged.resource.attributes, merged.schema_url, attributes, texts
             ) or _has_in_scope(merged.scope_spans, attributes, texts):
-                raw = self._resource_spans(shadow.ResourceSpans.FromString(raw), attributes, texts)
+                raw = self._resource_spans(raw, attributes, texts)
             parts.append(field(1, raw))
         return b"".join(parts)
 
-    def _resource_spans(
-        self, resource_spans: shadow.ResourceSpans, attributes: set[bytes], texts: set[bytes]
-    ) -> bytes:
+    def _resource_spans(self, raw: bytes, attributes: set[bytes], texts: set[bytes]) -> bytes:
         parts = []
+        resource_spans = shadow.ResourceSpans.FromString(raw)
+        if not resource_spans.scope_spans:
+            # Nothing is said of nothing.
+            return b""
         if resource_spans.resource:
             raw = b"".join(resource_spans.resource)
+            own = shadow.ResourceTexts.FromString(field(1, raw)).resource.attributes
             resource = Resource.FromString(raw)
-            parts.append(field(1, self._holder(resource, raw, _RESOURCE_ATTRIBUTES)))
+            parts.append(field(1, self._holder(resource, raw, _RESOURCE_ATTRIBUTES, own)))
         for raw in resource_spans.scope_spans:
             if _has_in_scope(shadow.ScopeTexts.FromString(raw), attributes, texts):
-                raw = self._scope_spans(shadow.ScopeSpans.FromString(raw), attributes, texts)
+                raw = self._scope_spans(raw, attributes, texts)
             parts.append(field(2, raw))
         if url := self._text(resource_spans.schema_url, Found()):
             parts.append(field(3, url.encode()))
         return b"".join(parts)
 
-    def _scope_spans(
-        self, scope_spans: shadow.ScopeSpans, attributes: set[bytes], texts: set[bytes]
-    ) -> bytes:
+    def _scope_spans(self, raw: bytes, attributes: set[bytes], texts: set[bytes]) -> bytes:
         parts = []
+        scope_spans = shadow.ScopeSpans.FromString(raw)
+        if not scope_spans.spans:
+            return b""
         if scope_spans.scope:
             raw = b"".join(scope_spans.scope)
+            own = shadow.ScopeTexts.FromString(field(1, raw)).scope.attributes
             scope = InstrumentationScope.FromString(raw)
-            parts.append(field(1, self._holder(scope, raw, _SCOPE_ATTRIBUTES)))
+            parts.append(field(1, self._holder(scope, raw, _SCOPE_ATTRIBUTES, own)))
         for raw in scope_spans.spans:
-            if _has_in_span(shadow.SpanTexts.FromString(raw), attributes, texts):
-                raw = self._holder(Span.FromString(raw), raw, _SPAN_ATTRIBUTES)
+            span = shadow.SpanTexts.FromString(raw)
+            if _has_in_span(span, attributes, texts):
+                raw = self._span(span, raw)
             parts.append(field(2, raw))
         if url := self._text(scope_spans.schema_url, Found()):
             parts.append(field(3, url.encode()))
         return b"".join(parts)
 
+    def _span(self, texts: shadow.SpanTexts, raw: bytes) -> bytes:
+        own, events, links = texts.attributes, texts.events, texts.links
+        span = Span.FromString(raw)
+        inner = len(span.events) + len(span.links) + len(events.attributes) + len(links.attributes)
+        self._holders_left -= inner // _INNER_A_HOLDER
+        return self._holder(span, raw, _SPAN_ATTRIBUTES, own)
+
     def _holder(
-        self, message: Resource | InstrumentationScope | Span, raw: bytes, attributes: int
+        self,
+        message: Resource | InstrumentationScope | Span,
+        raw: bytes,
+        number: int,
+        own: Sequence[bytes],
     ) -> bytes:
-        """A span, resource or scope without its secrets; what was found is said in an attribute of its own."""
+        """A span, resource or scope without its secrets; what was found is said in an attribute of its own.
+
+        `number` is that of its field of attributes, `own` are its attributes as they came.
+        """
+        if self._holders_left <= 0:
+            return self._bare(message, len(raw), number)
+        self._holders_left -= 1
         found = Found()
         if isinstance(message, InstrumentationScope):
             message.name = self._text(message.name, found)
             message.version = self._text(message.version, found)
         elif isinstance(message, Span):
             self._rest_of_span(message, found)
-        self._attributes(message, attributes, found)
+        self._attributes(message, own, number, found)
         if not found.rules:
             # What a later field of the same number hides is in the bytes all the same, but not in these.
             whole = message.SerializeToString(deterministic=True)
             return whole if len(whole) < len(raw) else raw
-        silent = message.SerializeToString(deterministic=True)
-        _tell(message, attributes, found)
+        silent = message.SerializeToString(deterministic=True) if self._roomy else b""
+        _tell(message, number, found)
         new = message.SerializeToString(deterministic=True)
         if self._roomy is None:
             if len(new) > len(raw) + _GROWTH_BYTES_MAX:
                 tight = self.tight()
-                new = tight._holder(type(message).FromString(raw), raw, attributes)
+                new = tight._holder(type(message).FromString(raw), raw, number, own)
                 self.counts.update(tight.counts)
                 return new
         elif len(new) > len(raw):
             new = silent
         self.counts.update(found.rules)
         return new
+
+    def _bare(
+        self, message: Resource | InstrumentationScope | Span, raw_bytes: int, number: int
+    ) -> bytes:
+        """One of more spans, resources or scopes than are written anew: its ids, kind, times and status alone."""
+        self.counts[TOO_MANY] += 1
+        if isinstance(message, Span):
+            for name in ("trace_state", "attributes", "events", "links"):
+                message.ClearField(name)
+            message.name = REDACTED[: len(message.name.encode())]
+            if message.status.message:
+                message.status.message = ""
+        else:
+            message.Clear()
+        told = _told(((TOO_MANY, 1),), number)
+        if self._roomy is None or message.ByteSize() + len(told) <= raw_bytes:
+            message.MergeFromString(told)
+        return message.SerializeToString(deterministic=True)
 
     def _rest_of_span(self, span: Span, found: Found) -> None:
         span.name = self._text(span.name, found)
@@ -233,14 +329,15 @@ class _Work:
             span.status.message = self._text(span.status.message, found)
         for event in span.events:
             event.name = self._text(event.name, found)
-            self._attributes(event, _EVENT_ATTRIBUTES, found)
+            if event.attributes:
+                self._attributes(event, _written(event.attributes), _EVENT_ATTRIBUTES, found)
         for link in span.links:
             link.trace_state = self._text(link.trace_state, found)
-            self._attributes(link, _LINK_ATTRIBUTES, found)
+            if link.attributes:
+                self._attributes(link, _written(link.attributes), _LINK_ATTRIBUTES, found)
 
-    def _attributes(self, holder: Any, number: int, found: Found) -> None:
-        raws = [each.SerializeToString(deterministic=True) for each in holder.attributes]
-        decisions = list(map(self._decided, raws))
+    def _attributes(self, holder: Any, own: Sequence[bytes], number: int, found: Found) -> None:
+        decisions = list(map(self._decided, own))
         rules = list(chain.from_iterable(decision.rules for decision in decisions))
         if not rules:
             return
@@ -266,6 +363,8 @@ class _Work:
     def _decide(self, each: bytes) -> _Decision:
         is_text = each.startswith(_TEXT_MARK)
         if self._roomy is None:
+            if self._looked_at is not None and each not in self._looked_at:
+                return self._unseen(each)
             return self._decided_text(each) if is_text else self._decided_attribute(each)
         decision = self._roomy._decided(each)
         size = len(each) - is_text
@@ -273,6 +372,12 @@ class _Work:
             return decision
         # A cut text might look as if it had a secret again; a cut mask does not.
         return decision._replace(new=REDACTED.encode()[:size] if is_text else None)
+
+    def _unseen(self, each: bytes) -> _Decision:
+        is_text = each.startswith(_TEXT_MARK)
+        if each not in self._suspects and not is_suspect(each, self._rules):
+            return _Decision(each[is_text:], ())
+        return _TEXT_UNSEEN if is_text else _ATTRIBUTE_UNSEEN
 
     def _decided_text(self, marked: bytes) -> _Decision:
         found = Found()
@@ -295,24 +400,36 @@ class _Work:
         return _Decision(attribute.SerializeToString(deterministic=True), found.rules)
 
 
+def _written(attributes: Iterable[KeyValue]) -> list[bytes]:
+    return [each.SerializeToString(deterministic=True) for each in attributes]
+
+
 def _tell(message: Any, number: int, found: Found) -> None:
-    counts = sorted(Counter(found.rules).items())
-    told = KeyValue(
-        key=TOLD_KEY,
-        value=AnyValue(string_value=", ".join(f"{rule} {count}" for rule, count in counts)),
-    )
-    # One of a Clew or a sender before, which knew less, gives way.
-    kept = [each for each in message.attributes if each.key != TOLD_KEY]
-    raws = [each.SerializeToString(deterministic=True) for each in (*kept, told)]
-    del message.attributes[:]
-    message.MergeFromString(b"".join([field(number, each) for each in raws]))
+    if any(each.key == TOLD_KEY for each in message.attributes):
+        # One of a Clew or a sender before, which knew less, gives way.
+        kept = [each for each in message.attributes if each.key != TOLD_KEY]
+        raws = _written(kept)
+        del message.attributes[:]
+        message.MergeFromString(b"".join([field(number, each) for each in raws]))
+    message.MergeFromString(_told(tuple(sorted(Counter(found.rules).items())), number))
+
+
+@lru_cache(1_024)
+def _told(counts: tuple[tuple[str, int], ...], number: int) -> bytes:
+    """The field, of this number, of an attribute that says what was found."""
+    text = ", ".join(f"{rule} {count}" for rule, count in counts)
+    told = KeyValue(key=TOLD_KEY, value=AnyValue(string_value=text))
+    return field(number, told.SerializeToString(deterministic=True))
 
 
 def redact_attribute(attribute: KeyValue, rules: Rules, found: Found) -> None:
     """Take the secrets out of an attribute, in place."""
     match = rules.of_key(attribute.key)
-    if attribute.key:
-        attribute.key = redacted_text(attribute.key, rules, found)
+    key = attribute.key
+    if key and key not in rules.clean_keys:
+        attribute.key = redacted_text(key, rules, found)
+        if attribute.key == key:
+            rules.remember_clean(key)
     if match:
         _close(attribute.value, match, rules, found)
     else:

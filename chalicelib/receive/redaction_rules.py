@@ -6,6 +6,7 @@ Own rules are JSON (docs/redaction.md); `rules_from` checks them before the firs
 from __future__ import annotations
 
 import re
+import warnings
 from importlib import import_module
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -165,6 +166,8 @@ class Rules:
         self._kept_keys = KEPT_KEYS | kept_keys
         self._own_keys = tuple(own_keys)
         self._matches: dict[str, KeyMatch | None] = {}
+        self.clean_keys: set[str] = set()
+        """Keys in which no secret was found."""
         probes = [_probe_of_glob(glob) for own in own_keys for glob in own.globs]
         probes += [own.probe for own in own_patterns]
         self.looks_at_all = b"" in probes
@@ -184,6 +187,13 @@ class Rules:
                 self._matches = {}
             found = self._matches[key] = self._of_key(key)
             return found
+
+    def remember_clean(self, key: str) -> None:
+        """Add to `clean_keys`."""
+        if len(key) <= _KEY_CHARACTERS_LOOKED_AT:
+            if len(self.clean_keys) >= _KEYS_REMEMBERED_MAX:
+                self.clean_keys = set()
+            self.clean_keys.add(key)
 
     def of_query_name(self, name: str) -> KeyMatch | None:
         """The same of a name in `name=value`."""
@@ -353,11 +363,7 @@ def _own_pattern(name: str, action: str, text: Any) -> OwnPattern:
         len(text) <= _PATTERN_CHARACTERS_MAX,
         f"{where} may have {_PATTERN_CHARACTERS_MAX} characters",
     )
-    try:
-        pattern = re.compile(text, re.ASCII)
-        parsed = import_module("re._parser").parse(text, re.ASCII)
-    except (re.error, RecursionError, OverflowError) as error:
-        raise RedactionRulesError(f"{where} is no regular expression: {error}") from error
+    pattern, parsed = _compiled(text, where)
     _check(pattern.search("") is None, f"{where} must not match nothing at all")
     masks = [REDACTED]
     if action == HASH:
@@ -376,6 +382,21 @@ def _own_pattern(name: str, action: str, text: Any) -> OwnPattern:
         "closer, or begin it with a word of three letters that it always has",
     )
     return OwnPattern(name, action, pattern, probe, steps)
+
+
+def _compiled(text: str, where: str) -> tuple[re.Pattern[str], Any]:
+    """A pattern, and its tree. What Python warns of will mean something else one day, or means nothing now."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            parsed = import_module("re._parser").parse(text, re.ASCII)
+            return re.compile(text, re.ASCII), parsed
+    except (re.error, RecursionError, OverflowError) as error:
+        raise RedactionRulesError(f"{where} is no regular expression: {error}") from error
+    except Warning as warning:
+        raise RedactionRulesError(
+            f"{where} may be read in two ways: {warning}; write \\ before a character that stands for itself"
+        ) from warning
 
 
 def _literals_in(parsed: Any) -> list[str]:

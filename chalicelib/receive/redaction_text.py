@@ -21,6 +21,7 @@ from chalicelib.receive.redaction_rules import (
     DROP,
     HASH,
     HASH_DIGITS,
+    KEY_PROBES,
     MASK,
     REDACTED,
     KeyMatch,
@@ -36,9 +37,14 @@ _logger = logging.getLogger(__name__)
 
 FAULT = "fault"
 """The rule that is named where a rule failed, and the value was masked for that."""
+TOO_MANY = "too-many"
+"""The rule that is named for what may be a secret, where there was more of it than is looked at closely."""
 _PASSES_MAX = 4
-_PAIRS_MAX = 40_000
-"""Names with values that are looked at in one text; a text with more that has a secret's name is masked whole."""
+_PAIRS_MAX = 200_000
+"""Names with values that are looked at in one text, more than `cost_of` lets pass in a payload; with more it is masked
+whole."""
+_SIGNS = (b"=", b":", b">", b"--", b"@", b"bearer", b"basic", b"identified", b"passw", b"eyj")
+"""At each of these, in a folded text, some pattern may stop and ask."""
 _TEXT_CHARACTERS_MIN = 5
 """No shorter text has a secret that is known by its look: `pwd=x`."""
 _PLACEHOLDER = re.compile(
@@ -46,6 +52,9 @@ _PLACEHOLDER = re.compile(
     rf"|hmac:[0-9a-f]{{{HASH_DIGITS}}}",
     re.IGNORECASE | re.ASCII,
 )
+
+
+COST_OF_ONE, _COST_OF_NAME, _COST_OF_DIGITS = 25, 4, 4
 
 
 class Found:
@@ -90,6 +99,27 @@ def is_suspect(content: bytes, rules: Rules) -> bool:
         or DIGITS_OF_A_CARD in fold
         or has_userinfo(fold)
     )
+
+
+def suspects_of(contents: set[bytes], rules: Rules) -> set[bytes]:
+    """Those of which `is_suspect` says so."""
+    if rules.looks_at_all:
+        return contents
+    search = rules.probe.search
+    return {
+        each
+        for each, fold in zip(contents, map(folded, contents), strict=True)
+        if search(fold) or DIGITS_OF_A_CARD in fold or (b"@" in fold and has_userinfo(fold))
+    }
+
+
+def cost_of(content: bytes) -> int:
+    """About how many microseconds of a slow processor it takes at most to look closely at a text or an attribute."""
+    fold = folded(content)
+    stops = sum(map(fold.count, _SIGNS))
+    stops += _COST_OF_DIGITS * fold.count(DIGITS_OF_A_CARD)
+    names = min(stops, sum(map(fold.count, KEY_PROBES))) if stops else 0
+    return COST_OF_ONE + len(content) // 32 + stops + _COST_OF_NAME * names
 
 
 def tell_fault(error: Exception) -> None:

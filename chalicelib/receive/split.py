@@ -15,19 +15,22 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from chalicelib import config
-from chalicelib.model.batch import spans_of
-from chalicelib.model.span import Scopes, traces_data
+from chalicelib.model.shadow_pb2 import Span as ShadowSpan
+from chalicelib.model.span import Carried, Scopes, scopes_of, traces_data
 from chalicelib.queue.message import Message, message_from_payload
 from chalicelib.receive.redaction import redaction_of_settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from chalicelib.model.span import Scope, Span
+    from chalicelib.model.span import Scope
 
 _SPAN_OVERHEAD_BYTES = 12
 """Tag and length of a span, and its share of lengths that grow around it."""
 _SCOPE_OVERHEAD_BYTES = 24
+_TRACE_ID_HEAD = b"\n\x10"
+_TRACE_ID_END = 18
+"""What a span in canonical form begins with: the trace id's tag and length, and its 16 bytes."""
 
 
 def messages_of(
@@ -64,16 +67,20 @@ def _payloads(payload: bytes, span_count: int, bytes_max: int) -> Iterator[tuple
     if len(payload) <= bytes_max:
         yield payload, span_count
         return
-    for part in _parts(spans_of(payload, Scopes()), bytes_max):
+    for part in _parts(payload, bytes_max):
         yield traces_data(part), len(part)
 
 
-def _parts(spans: Iterable[Span], bytes_max: int) -> Iterator[list[Span]]:
-    """The spans, trace by trace in the order of their first span, in parts whose encoding is within the bound."""
-    traces: dict[bytes, list[Span]] = {}
-    for span in spans:
-        traces.setdefault(span.trace_id, []).append(span)
-    part: list[Span] = []
+def _parts(payload: bytes, bytes_max: int) -> Iterator[list[Carried]]:
+    """The spans, trace by trace in the order of their first span, in parts whose encoding is within the bound.
+
+    Of a span nothing but its trace id is read: it may have a hundred thousand events.
+    """
+    traces: dict[bytes, list[Carried]] = {}
+    for scope, raws in scopes_of(payload, Scopes()):
+        for raw in raws:
+            traces.setdefault(_trace_id(raw), []).append(Carried(scope, raw))
+    part: list[Carried] = []
     part_bytes = 0
     scopes: set[Scope] = set()
     for of_trace in traces.values():
@@ -95,7 +102,13 @@ def _parts(spans: Iterable[Span], bytes_max: int) -> Iterator[list[Span]]:
         yield part
 
 
-def _added_bytes(spans: Iterable[Span], scopes: set[Scope]) -> Iterator[int]:
+def _trace_id(raw: bytes) -> bytes:
+    if raw.startswith(_TRACE_ID_HEAD):
+        return raw[len(_TRACE_ID_HEAD) : _TRACE_ID_END]
+    return ShadowSpan.FromString(raw).trace_id
+
+
+def _added_bytes(spans: Iterable[Carried], scopes: set[Scope]) -> Iterator[int]:
     """What each span adds to a part that has these scopes already; an upper bound."""
     new: set[Scope] = set()
     for span in spans:

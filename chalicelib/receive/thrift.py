@@ -19,10 +19,13 @@ Fields = dict[int, Any]
 
 DEPTH_MAX = 16
 """Structs and lists in each other; Jaeger's and Zipkin's have no more than four."""
-_STRUCT_BYTES_MIN = 15
-"""On average in a long list: tags, logs, references and annotations have 19 and more, each with its fields."""
-_VALUES_MAX = 1_000
-"""Of a list whose elements are no structs, which Jaeger and Zipkin do not have."""
+_VALUE_BYTES_MIN = 15
+"""On average, of structs, lists, and what is in lists and maps: tags, logs, references and annotations have 19 and
+more. An object is made of each, which is many times larger than an empty one's single byte."""
+_VALUES_MIN = 10_000
+"""As many are allowed in any case: in the compact protocol a tag may take nine bytes, and a datagram has 65,000."""
+_FIELDS_MAX = 40
+"""Of a struct; Jaeger's and Zipkin's have no more than twelve."""
 _i16, _i32, _i64 = (Struct(f">{code}").unpack_from for code in "hiq")
 _head = Struct(">BHi").unpack_from
 """A field's type and number, and the first four bytes of its value, or what follows it."""
@@ -63,7 +66,8 @@ def call(data: bytes) -> tuple[bytes, Fields]:
 
 def _read(data: bytes, at: int, read: Any) -> Any:
     try:
-        found, end = read(data + bytes(_PADDING_BYTES), at, DEPTH_MAX)
+        left = [_VALUES_MIN + len(data) // _VALUE_BYTES_MIN]
+        found, end = read(data + bytes(_PADDING_BYTES), at, DEPTH_MAX, left)
     except _Malformed as error:
         raise InvalidPayload(f"the body is not Thrift: {error}") from error
     except (IndexError, StructError) as error:
@@ -103,7 +107,7 @@ def _binary_bytes(data: bytes, at: int) -> tuple[bytes, int]:
     return data[start:end], end
 
 
-def _binary_fields(data: bytes, at: int, depth: int) -> tuple[Fields, int]:
+def _binary_fields(data: bytes, at: int, depth: int, left: list[int]) -> tuple[Fields, int]:
     """The fields of the struct at `at`, and where it ends. Written for speed: most of a batch are small structs."""
     found: Fields = {}
     end = len(data) - _PADDING_BYTES
@@ -116,6 +120,8 @@ def _binary_fields(data: bytes, at: int, depth: int) -> tuple[Fields, int]:
                 raise _Malformed("a length leads beyond its end")
             found[number] = data[start:at]
         elif kind == _STOP:
+            if len(found) > _FIELDS_MAX:
+                raise _too_many_fields()
             return found, at + 1
         elif kind == _I32:
             found[number] = word
@@ -124,10 +130,10 @@ def _binary_fields(data: bytes, at: int, depth: int) -> tuple[Fields, int]:
             found[number] = _i64(data, at + 3)[0]
             at += 11
         else:
-            found[number], at = _binary_value(data, at + 3, kind, depth)
+            found[number], at = _binary_value(data, at + 3, kind, depth, left)
 
 
-def _binary_value(data: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
+def _binary_value(data: bytes, at: int, kind: int, depth: int, left: list[int]) -> tuple[Any, int]:
     match kind:
         case 2:
             return data[at] != 0, at + 1
@@ -144,64 +150,64 @@ def _binary_value(data: bytes, at: int, kind: int, depth: int) -> tuple[Any, int
         case 11:
             return _binary_bytes(data, at)
         case 12:
-            return _binary_fields(data, at, _deeper(depth))
+            return _binary_fields(data, at, _deeper(depth, left), left)
         case 13:
-            return _binary_map(data, at, _deeper(depth))
+            return _binary_map(data, at, _deeper(depth, left), left)
         case 14 | 15:
-            return _binary_list(data, at, _deeper(depth))
+            return _binary_list(data, at, _deeper(depth, left), left)
     raise _Malformed(f"there is no type {kind}")
 
 
-def _binary_list(data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
+def _binary_list(data: bytes, at: int, depth: int, left: list[int]) -> tuple[list[Any], int]:
     kind, count = data[at], _i32(data, at + 1)[0]
     at += 5
-    _check_count(data, at, count)
-    start = at
+    _check_count(data, at, count, left)
     found = []
     if kind == _STRUCT:
-        if count > _VALUES_MAX:
-            _check_count(data, at, count * _STRUCT_BYTES_MIN)
-        depth = _deeper(depth)
+        depth = _deeper(depth, left)
         for _ in range(count):
-            value, at = _binary_fields(data, at, depth)
+            value, at = _binary_fields(data, at, depth, left)
             found.append(value)
-        _check_structs(count, at - start)
         return found, at
-    if count > _VALUES_MAX:
-        raise _Malformed(f"a list of no structs has more than {_VALUES_MAX} elements")
     for _ in range(count):
-        value, at = _binary_value(data, at, kind, depth)
+        value, at = _binary_value(data, at, kind, depth, left)
         found.append(value)
     return found, at
 
 
-def _binary_map(data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
+def _binary_map(data: bytes, at: int, depth: int, left: list[int]) -> tuple[list[Any], int]:
     key_kind, value_kind, count = data[at], data[at + 1], _i32(data, at + 2)[0]
     at += 6
-    _check_count(data, at, count)
+    _check_count(data, at, count, left)
     found = []
     for _ in range(count):
-        key, at = _binary_value(data, at, key_kind, depth)
-        value, at = _binary_value(data, at, value_kind, depth)
+        key, at = _binary_value(data, at, key_kind, depth, left)
+        value, at = _binary_value(data, at, value_kind, depth, left)
         found.append((key, value))
     return found, at
 
 
-def _check_count(data: bytes, at: int, count: int) -> None:
-    """Every element takes a byte at least."""
+def _check_count(data: bytes, at: int, count: int, left: list[int]) -> None:
+    """Every element takes a byte at least, and `left` says how many values there may still be."""
     if not 0 <= count <= len(data) - at:
         raise _Malformed("a count leads beyond its end")
+    _take(left, count)
 
 
-def _check_structs(count: int, content_bytes: int) -> None:
-    """An object is made of each, which is many times larger than an empty one's single byte."""
-    if count > _VALUES_MAX and content_bytes < count * _STRUCT_BYTES_MIN:
-        raise _Malformed("most structs of a list have hardly a field")
+def _take(left: list[int], count: int) -> None:
+    left[0] -= count
+    if left[0] < 0:
+        raise _Malformed("it has more values than its size allows")
 
 
-def _deeper(depth: int) -> int:
+def _too_many_fields() -> _Malformed:
+    return _Malformed(f"a struct has more than {_FIELDS_MAX} fields")
+
+
+def _deeper(depth: int, left: list[int]) -> int:
     if not depth:
         raise _Malformed(f"it is nested deeper than {DEPTH_MAX}")
+    _take(left, 1)
     return depth - 1
 
 
@@ -231,7 +237,7 @@ def _compact_bytes(data: bytes, at: int) -> tuple[bytes, int]:
     return data[start:end], end
 
 
-def _compact_fields(data: bytes, at: int, depth: int) -> tuple[Fields, int]:
+def _compact_fields(data: bytes, at: int, depth: int, left: list[int]) -> tuple[Fields, int]:
     found: Fields = {}
     number = 0
     while True:
@@ -239,6 +245,8 @@ def _compact_fields(data: bytes, at: int, depth: int) -> tuple[Fields, int]:
         at += 1
         kind = head & 0x0F
         if kind == _STOP:
+            if len(found) > _FIELDS_MAX:
+                raise _too_many_fields()
             return found, at
         if head >> 4:
             number += head >> 4
@@ -247,10 +255,10 @@ def _compact_fields(data: bytes, at: int, depth: int) -> tuple[Fields, int]:
         if kind <= 2:
             found[number] = kind == 1
         else:
-            found[number], at = _compact_value(data, at, kind, depth)
+            found[number], at = _compact_value(data, at, kind, depth, left)
 
 
-def _compact_value(data: bytes, at: int, kind: int, depth: int) -> tuple[Any, int]:
+def _compact_value(data: bytes, at: int, kind: int, depth: int, left: list[int]) -> tuple[Any, int]:
     match kind:
         case 1 | 2:
             return data[at] == 1, at + 1
@@ -263,37 +271,37 @@ def _compact_value(data: bytes, at: int, kind: int, depth: int) -> tuple[Any, in
         case 8:
             return _compact_bytes(data, at)
         case 9 | 10:
-            return _compact_list(data, at, _deeper(depth))
+            return _compact_list(data, at, _deeper(depth, left), left)
         case 11:
-            return _compact_map(data, at, _deeper(depth))
+            return _compact_map(data, at, _deeper(depth, left), left)
         case 12:
-            return _compact_fields(data, at, _deeper(depth))
+            return _compact_fields(data, at, _deeper(depth, left), left)
     raise _Malformed(f"there is no type {kind}")
 
 
-def _compact_list(data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
+def _compact_list(data: bytes, at: int, depth: int, left: list[int]) -> tuple[list[Any], int]:
     count, kind = data[at] >> 4, data[at] & 0x0F
     at += 1
     if count == 15:
         count, at = _varint(data, at)
-    _check_count(data, at, count)
+    _check_count(data, at, count, left)
     found = []
     for _ in range(count):
-        value, at = _compact_value(data, at, kind, depth)
+        value, at = _compact_value(data, at, kind, depth, left)
         found.append(value)
     return found, at
 
 
-def _compact_map(data: bytes, at: int, depth: int) -> tuple[list[Any], int]:
+def _compact_map(data: bytes, at: int, depth: int, left: list[int]) -> tuple[list[Any], int]:
     count, at = _varint(data, at)
     if not count:
         return [], at
     kinds = data[at]
     at += 1
-    _check_count(data, at, count)
+    _check_count(data, at, count, left)
     found = []
     for _ in range(count):
-        key, at = _compact_value(data, at, kinds >> 4, depth)
-        value, at = _compact_value(data, at, kinds & 0x0F, depth)
+        key, at = _compact_value(data, at, kinds >> 4, depth, left)
+        value, at = _compact_value(data, at, kinds & 0x0F, depth, left)
         found.append((key, value))
     return found, at

@@ -24,6 +24,7 @@ from chalicelib.model import zipkin as model
 from chalicelib.model import zipkin_spans_pb2 as proto
 from chalicelib.model.span import CLIENT, CONSUMER, PRODUCER, SERVER, STATUS_ERROR
 from chalicelib.model.wire import Prefixes, field, varint
+from chalicelib.receive.bounds import SENT_BYTES_MAX, has_more_fields
 from chalicelib.receive.otlp import Normalised, payload_from_protobuf
 from chalicelib.receive.zipkin_fields import (
     TIME_MICRO_MAX,
@@ -50,6 +51,7 @@ _MICRO_NANO = 1_000
 _REMEMBERED_MAX = 20_000
 _STATUS_OK = 1
 _MALFORMED = "Malformed"
+_TOO_LARGE = f"a span may have {config.SPAN_BYTES_MAX} bytes"
 _SCOPE = field(1, field(1, model.SCOPE_NAME.encode()))
 _KIND_FIELDS = {
     None: b"",
@@ -101,18 +103,39 @@ def _dicts(spans: Iterable[Any]) -> Iterator[Json]:
 
 def payload_from_proto(body: bytes) -> Normalised:
     """Of a ListOfSpans. Raises as `payload_from_json` does."""
+    if has_more_fields(body, config.SPANS_PER_REQUEST_MAX):
+        raise PayloadTooLarge(
+            f"the request has more than {config.SPANS_PER_REQUEST_MAX} spans: send smaller batches"
+        )
     try:
-        raw_spans = proto.ListOfSpans.FromString(body).spans
+        raw_spans = proto.ListOfSpans.FromString(body).spans[:]
     except DecodeError as error:
         raise InvalidPayload("Malformed reading List<Span> from proto3") from error
     check_span_count(len(raw_spans))
-    spans: list[Any] = []
-    for raw in raw_spans:
-        try:
-            spans.append(_span_from_proto(proto.Span.FromString(raw)))
-        except DecodeError:
-            spans.append(None)
-    return payload_of(spans, "proto3")
+    spans = _SpansFromProto(raw_spans)
+    return payload_of(spans, "proto3", spans.rejected)
+
+
+class _SpansFromProto:
+    """Spans as Zipkin's JSON has them, made anew at every turn: their dicts are many times larger than their bytes."""
+
+    def __init__(self, raws: Sequence[bytes]) -> None:
+        self._raws = raws
+        self.rejected: Counter[str] = Counter()
+        """Those that were left out at the last turn."""
+
+    def __iter__(self) -> Iterator[Json | None]:
+        self.rejected.clear()
+        for raw in self._raws:
+            if len(raw) > SENT_BYTES_MAX:
+                self.rejected[_TOO_LARGE] += 1
+                continue
+            try:
+                span = proto.Span.FromString(raw)
+            except DecodeError:
+                yield None
+            else:
+                yield _span_from_proto(span)
 
 
 def _span_from_proto(span: proto.Span) -> Json:
@@ -311,7 +334,7 @@ class _Writer:
             raise Fault(f"a span may have {config.ATTRIBUTES_PER_SPAN_MAX} attributes")
         group = self._group(local)
         if group.head_bytes + len(raw) > config.SPAN_BYTES_MAX:
-            raise Fault(f"a span may have {config.SPAN_BYTES_MAX} bytes")
+            raise Fault(_TOO_LARGE)
         group.parts.extend((_span_prefixes[len(raw)], raw))
         self.span_count += 1
 

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from chalicelib import config
 from chalicelib.collector import collector_paused
 from chalicelib.errors import InvalidPayload, StoreError
-from chalicelib.queue.message import PAYLOAD_ATTRIBUTE, Message, message_from_parts, payload_of
+from chalicelib.queue.message import (
+    PAYLOAD_ATTRIBUTE,
+    Message,
+    content_bytes_of,
+    message_from_parts,
+    payload_of,
+)
 from chalicelib.store.commit import Committed, Counted, commit, counted_among
 from chalicelib.store.dead_letter import Note, carried_key, forget_notes, note_of, write_notes
 
@@ -200,15 +206,20 @@ def _with_payload(message: Message) -> Counted:
 
 
 def groups_of(received: Sequence[Received]) -> Iterator[list[Received]]:
-    """Messages in order, in groups of at most 80 messages and about 10,000 spans."""
+    """Messages in order, in groups of at most 80 messages, about 10,000 spans and 16 MB of their content."""
     group: list[Received] = []
-    span_count = 0
+    span_count = content_bytes = 0
     for each in received:
-        full = len(group) == config.GROUP_MESSAGES_MAX
+        size = content_bytes_of(each.message)
+        full = (
+            len(group) == config.GROUP_MESSAGES_MAX
+            or content_bytes + size > config.GROUP_CONTENT_BYTES_MAX
+        )
         if group and (full or span_count + each.message.span_count > config.GROUP_SPANS_MAX):
             yield group
-            group, span_count = [], 0
+            group, span_count, content_bytes = [], 0, 0
         group.append(each)
         span_count += each.message.span_count
+        content_bytes += size
     if group:
         yield group

@@ -123,8 +123,12 @@ def _row(
     del distinct_hashes[NO_HASH]
     of_longest = of_resource + of_spans[starts[longest] : starts[longest + 1]]
     if batch.raw_links or batch.raw_events:
-        distinct_hashes |= dict.fromkeys(_hashes_of_links_and_events(batch, start, end))
-        of_longest += _hashes_of_links_and_events(batch, longest, longest + 1)
+        of_row = list(_hashes_of_links_and_events(batch, start, end))
+        distinct_hashes |= dict.fromkeys(of_row)
+        is_alone = end - start == 1
+        of_longest += (
+            of_row if is_alone else _hashes_of_links_and_events(batch, longest, longest + 1)
+        )
     fields = (
         batch.trace_ids[start],
         batch.scope.service_key,
@@ -150,7 +154,9 @@ def _hashes_of_links_and_events(batch: SpanBatch, start: int, end: int) -> Itera
             yield link_hash(trace_id)
         yield from map(_hash_of, link_attributes_in(links))
     for events in batch.raw_events[start:end]:
-        for name, attributes in events_in(events):
+        # Equal ones once: a span may have a hundred thousand.
+        distinct = dict.fromkeys(events) if len(events) > 1 else events
+        for name, attributes in events_in(distinct):
             yield event_hash(name)
             yield from map(_hash_of, attributes)
 

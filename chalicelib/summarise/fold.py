@@ -42,6 +42,7 @@ from chalicelib.store.targets import (
     target_puts,
 )
 from chalicelib.summarise.join import NewHalves, added_edges, known_for
+from chalicelib.summarise.parents import EARLY_SECONDS, Looked, look
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -104,6 +105,7 @@ class Plan(NamedTuple):
     additions: Additions
     halves: list[HalvesMessage]
     """To be kept waiting."""
+    looked: Looked
     progress: dict[str, int]
     """Segment → how many of its entries are folded after this step."""
     spilled: dict[int, Edges]
@@ -116,6 +118,8 @@ class Taken(NamedTuple):
 
     entries: list[Entry]
     progress: dict[str, int]
+    early: list[HalvesMessage]
+    """Of these, the half-edges that were committed so long ago that they are looked at now."""
 
     @property
     def halves(self) -> list[HalvesMessage]:
@@ -123,7 +127,7 @@ class Taken(NamedTuple):
         return list(merged_halves(of_entries))
 
 
-def taken(view: ShardView, targets_max: int, entries_max: int) -> Taken:
+def taken(view: ShardView, targets_max: int, entries_max: int, now_unix_seconds: int) -> Taken:
     """As many unfolded entries as seem to fit one transaction; at least one if there is any.
 
     Each segment's in order, but not one segment's after another's: those of one target together, so that it is
@@ -131,6 +135,8 @@ def taken(view: ShardView, targets_max: int, entries_max: int) -> Taken:
     """
     progress = {segment.sort: segment.folded_count for segment in view.segments}
     entries: list[Entry] = []
+    early: list[HalvesMessage] = []
+    early_below = layout.segment_sort_key((now_unix_seconds - EARLY_SECONDS) * 10**9, b"")
     targets: set[tuple[str | None, int]] = set()
     for sort, entry in merge(*map(_unfolded, view.segments), key=_by_target):
         more = _targets_of(entry) - targets
@@ -140,7 +146,9 @@ def taken(view: ShardView, targets_max: int, entries_max: int) -> Taken:
         targets |= more
         entries.append(entry)
         progress[sort] += 1
-    return Taken(entries, progress)
+        if sort < early_below and entry.HasField("halves"):
+            early.append(entry.halves)
+    return Taken(entries, progress, early)
 
 
 def _unfolded(segment: Unfolded) -> Iterable[tuple[str, Entry]]:
@@ -163,13 +171,17 @@ def _targets_of(entry: Entry) -> set[tuple[str | None, int]]:
 
 
 def plan(
-    entries: Taken, halves: list[HalvesMessage], joined: dict[int, Edges], targets_max: int
+    entries: Taken,
+    halves: list[HalvesMessage],
+    looked: Looked,
+    joined: dict[int, Edges],
+    targets_max: int,
 ) -> Plan:
-    """What to do about these entries, whose halves come to these edges."""
+    """What to do about these entries, whose halves, with what a look has found, come to these edges."""
     additions, spilled = _additions(entries.entries, joined), {}
     if additions.target_count > targets_max:
         additions, spilled = _additions(entries.entries, {}), joined
-    return Plan(additions, halves, entries.progress, spilled, len(entries.entries))
+    return Plan(additions, halves, looked, entries.progress, spilled, len(entries.entries))
 
 
 def _additions(entries: Iterable[Entry], joined: dict[int, Edges]) -> Additions:
@@ -319,18 +331,21 @@ class ShardFold:
         return True
 
     def _plan(self, view: ShardView, entries_max: int) -> Plan:
-        entries = taken(view, TARGETS_MAX, entries_max)
-        halves = entries.halves
-        return plan(entries, halves, self._joined(view, halves), TARGETS_MAX)
-
-    def _joined(self, view: ShardView, halves: list[HalvesMessage]) -> dict[int, Edges]:
+        entries = taken(view, TARGETS_MAX, entries_max, self._now)
+        halves, state = entries.halves, view.state
+        looked = Looked(set(), state.looked_sequence, state.looked_trace_id)
+        joined: dict[int, Edges] = {}
         # Waiting halves are read only for halves that could pair with them.
-        if not halves:
-            return {}
-        new = NewHalves(halves, self._now)
-        waiting = self._remembered.waiting(self._store, self._shard, view.state)
-        known = known_for(waiting, new)
-        return added_edges(known, new, config.PENDING_WINDOW_SECONDS)
+        if halves:
+            waiting = list(self._remembered.waiting(self._store, self._shard, state))
+            if entries_max == ENTRIES_MAX:
+                looked = look(self._store, state, waiting, self._now, halves, entries.early)
+            if looked.parents:
+                halves = list(merged_halves([*halves, *looked.messages]))
+            new = NewHalves(halves, self._now)
+            known = known_for(waiting, new)
+            joined = added_edges(known, new, config.PENDING_WINDOW_SECONDS)
+        return plan(entries, halves, looked, joined, TARGETS_MAX)
 
     def _actions(self, view: ShardView, planned: Plan) -> list[Put]:
         sequence = view.state.version + 1
@@ -392,6 +407,7 @@ class ShardFold:
         state = FoldState()
         state.CopyFrom(before)
         state.version = before.version + 1
+        planned.looked.note_in(state)
         del state.progress[:]
         # Segments that the view would have but has not are deleted: they are forgotten here. What lies beyond a view
         # that is cut off may be there.

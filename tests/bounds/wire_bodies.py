@@ -85,6 +85,23 @@ def _deep(size: int) -> bytes:
     return _IDS + one * (size // len(one))
 
 
+def _good(span_bytes: int, piece: bytes) -> Make:
+    """Good spans of so many bytes each, with ids of their own."""
+    time = struct.pack("<Q", 1_767_268_800 * 10**9)
+    rest = field(5, b"n") + b"\x30\x02\x39" + time + b"\x41" + time
+
+    def span(number: int) -> bytes:
+        ids = field(1, number.to_bytes(16, "big")) + field(2, number.to_bytes(8, "big"))
+        room = span_bytes - len(ids) - len(rest)
+        return field(2, ids + rest + piece * (room // len(piece) if piece else 0))
+
+    def make(size: int) -> bytes:
+        count = (size - 100) // len(span(1))
+        return field(1, field(2, b"".join(map(span, range(1, count + 1)))))
+
+    return make
+
+
 def _otlp() -> dict[str, Make]:
     made: dict[str, Make] = {
         "resources": _repeated(field(1, b"")),
@@ -100,6 +117,12 @@ def _otlp() -> dict[str, Make]:
         "unknown groups of the request": _repeated(_UNKNOWN_GROUP),
         "attributes of nesting": _spans(_deep, SPAN_BYTES, 1, 2, 2),
     }
+    # So that each is apart from the others, and none is forgotten as seen before.
+    made["good: spans alone"] = _good(170, b"")
+    made["good: events of a time"] = _good(SPAN_BYTES, field(11, b"\x09" + b"\x01" * 8))
+    made["good: named events"] = _good(SPAN_BYTES, field(11, field(2, b"ab")))
+    made["good: links"] = _good(SPAN_BYTES, field(13, _IDS))
+    made["good: attributes"] = _good(10_000, field(9, field(1, b"k") + field(2, field(1, b"v"))))
     for name, piece in _PIECES.items():
         made[f"one span, {name}"] = _repeated(piece, 1, 2, 2, before=_IDS)
         made[f"spans, {name}"] = _spans(_filled(_IDS, piece), SPAN_BYTES, 1, 2, 2)
@@ -143,6 +166,62 @@ def _binary_list(kind: int, piece: bytes, before: bytes, after: bytes) -> Make:
     return make
 
 
+def _binary_map(before: bytes, after: bytes) -> Make:
+    """A map of as many booleans to booleans as there is room for."""
+
+    def make(size: int) -> bytes:
+        count = (size - len(before) - len(after) - 6) // 2
+        return before + struct.pack(">BBi", _BOOL, _BOOL, count) + b"\x01\x01" * count + after
+
+    return make
+
+
+def _binary_struct(field_of: Callable[[int], bytes], before: bytes, after: bytes) -> Make:
+    """A struct of as many fields as there is room for, whose numbers begin again after 30,000."""
+
+    def make(size: int) -> bytes:
+        some = b"".join(map(field_of, range(1, 30_001)))
+        count = (size - len(before) - len(after) - 1) // len(some)
+        return before + some * count + b"\x00" + after
+
+    return make
+
+
+def _structs(before: bytes, after: bytes) -> Make:
+    """Lists of a thousand structs of thirty empty structs each, in each other's elements."""
+    one = b"".join([_head(_STRUCT, number) + b"\x00" for number in range(1, 31)]) + b"\x00"
+    lists = struct.pack(">Bi", _STRUCT, 1_000) + one * 1_000
+
+    def make(size: int) -> bytes:
+        count = (size - len(before) - len(after) - 5) // len(lists)
+        return before + struct.pack(">Bi", _LIST, count) + lists * count + after
+
+    return make
+
+
+def _binary_bodies(places: dict[str, tuple[bytes, bytes]]) -> dict[str, Make]:
+    """`places`: what is before and after a list, whose field's head is the last three bytes before."""
+    made = {
+        f"{place}: {name}": _binary_list(kind, piece, *around)
+        for place, around in places.items()
+        for name, (kind, piece) in _ELEMENTS.items()
+    }
+    before, after = places["unknown field"]
+    of_struct = before[:-3] + _head(_STRUCT, 99), after
+    return made | {
+        "a map of booleans": _binary_map(before[:-3] + _head(_MAP, 99), after),
+        "structs of structs": _structs(before, after),
+        "one field again and again": _binary_struct(
+            lambda _: _head(_BOOL, 1) + b"\x01", *of_struct
+        ),
+        "fields of booleans": _binary_struct(lambda n: _head(_BOOL, n) + b"\x01", *of_struct),
+        "fields of empty structs": _binary_struct(
+            lambda n: _head(_STRUCT, n) + b"\x00", *of_struct
+        ),
+        "fields of empty texts": _binary_struct(lambda n: _head(_STRING, n) + bytes(4), *of_struct),
+    }
+
+
 def _head(kind: int, number: int) -> bytes:
     return struct.pack(">Bh", kind, number)
 
@@ -166,6 +245,17 @@ def _jaeger_ids() -> bytes:
     return ids + _head(_STRING, 5) + bytes(4)
 
 
+def _of_structs(before: bytes, one: bytes, after: bytes) -> Make:
+    return _binary_list(_STRUCT, one, before, after)
+
+
+def _tag(value: bytes) -> bytes:
+    """A string tag as short as one can be."""
+    key = _head(_STRING, 1) + struct.pack(">i", 1) + b"k"
+    kind = _head(8, 2) + bytes(4)
+    return key + kind + _head(_STRING, 3) + struct.pack(">i", len(value)) + value + b"\x00"
+
+
 def _jaeger() -> dict[str, Make]:
     in_span = _PROCESS + _head(_LIST, 2) + struct.pack(">Bi", _STRUCT, 1) + _jaeger_ids()
     places = {
@@ -179,10 +269,13 @@ def _jaeger() -> dict[str, Make]:
             b"\x00\x00",
         ),
     }
-    return {
-        f"{place}: {name}": _binary_list(kind, piece, *around)
-        for place, around in places.items()
-        for name, (kind, piece) in _ELEMENTS.items()
+    spans = _PROCESS + _head(_LIST, 2)
+    tags = _head(_LIST, 10) + struct.pack(">Bi", _STRUCT, 900) + _tag(b"v") * 900
+    log = _head(_I64, 1) + bytes(8) + _head(_LIST, 2) + struct.pack(">Bi", _STRUCT, 0) + b"\x00"
+    logs = _head(_LIST, 11) + struct.pack(">Bi", _STRUCT, 5_000) + log * 5_000
+    return _binary_bodies(places) | {
+        "good: tags": _of_structs(spans, _jaeger_ids() + tags + b"\x00", b"\x00"),
+        "good: logs": _of_structs(spans, _jaeger_ids() + logs + b"\x00", b"\x00"),
     }
 
 
@@ -195,10 +288,15 @@ def _zipkin_v1() -> dict[str, Make]:
         "binary annotations": (in_span + _head(_LIST, 8), b"\x00"),
         "unknown field": (in_span + _head(_LIST, 99), b"\x00"),
     }
-    return {
-        f"{place}: {name}": _binary_list(kind, piece, *around)
-        for place, around in places.items()
-        for name, (kind, piece) in _ELEMENTS.items()
+    annotation = _head(_I64, 1) + struct.pack(">q", 1_767_268_800_000_000)
+    annotation += _head(_STRING, 2) + struct.pack(">i", 1) + b"a" + b"\x00"
+    annotations = _head(_LIST, 6) + struct.pack(">Bi", _STRUCT, 5_000) + annotation * 5_000
+    binary = _head(_STRING, 1) + struct.pack(">i", 1) + b"k" + _head(_STRING, 2) + bytes(4)
+    binary += _head(8, 3) + struct.pack(">i", 6) + b"\x00"
+    binaries = _head(_LIST, 8) + struct.pack(">Bi", _STRUCT, 900) + binary * 900
+    return _binary_bodies(places) | {
+        "good: annotations": _of_structs(b"", ids + annotations + b"\x00", b""),
+        "good: binary annotations": _of_structs(b"", ids + binaries + b"\x00", b""),
     }
 
 

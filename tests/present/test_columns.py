@@ -72,7 +72,7 @@ def test_every_row_is_its_span(batches: list[list[Made]]) -> None:
             ):
                 identity = resource, scope, message.SerializeToString(deterministic=True)
                 kind, is_root = message.kind, not message.parent_span_id
-                is_remote = message.flags & 0x300 == 0x300
+                is_parent_remote = message.flags & 0x300 == 0x300
                 expected.append(
                     (
                         message.span_id,
@@ -83,7 +83,7 @@ def test_every_row_is_its_span(batches: list[list[Made]]) -> None:
                         resource_spans.resource.attributes[0].value.string_value,
                         kind,
                         (ERROR if message.status.code == 2 else 0)
-                        | (ENTRY if is_root or is_remote or kind in (2, 5) else 0)
+                        | (ENTRY if is_root or is_parent_remote or kind in (2, 5) else 0)
                         | (COPY if identity in seen else 0),
                         [(link.trace_id, link.span_id) for link in message.links],
                     )

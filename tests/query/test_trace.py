@@ -41,10 +41,12 @@ def test_an_unknown_trace(store):
         ([Made(1, 1, start=5, parent=9), Made(1, 2, name="root", start=7)], "root"),
         ([Made(1, 1, start=5, parent=9, name="first"), Made(1, 2, start=7, parent=9)], "first"),
         ([Made(1, 1, start=6, name="late"), Made(1, 2, start=5, name="early")], "early"),
+        ([Made(1, 1, start=6, parent=9, name="above"), Made(1, 2, start=5, parent=1)], "above"),
+        ([Made(1, 1, start=6, parent=2), Made(1, 2, start=5, parent=1, name="circle")], "circle"),
     ],
 )
 def test_the_root(store, made, root):
-    """The root is the earliest span without a parent, else the earliest of all."""
+    """The root is the earliest span without a parent, else of those whose parent is not here, else of all."""
     put(store, made)
     assert summary_of(trace_by_id(store, trace_id(1), NOW)).root_span_name == root
 

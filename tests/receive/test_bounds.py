@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from chalicelib.model.wire import field, varint
-from chalicelib.receive.bounds import rewritten
+from chalicelib.receive.bounds import has_more_fields, rewritten
 
 _UNKNOWN = st.sampled_from([b"", varint(100 << 3) + b"\x01", varint(101 << 3 | 2) + b"\x01x"])
 _ATTRIBUTE = field(2, field(1, b"v")) + field(1, b"k")
@@ -56,3 +56,27 @@ def _whole(body: bytes) -> bytes:
 def test_parts_make_the_whole(body, part_bytes):
     """Whatever order fields stand in, and whatever is unknown, the bytes are those of parsing it whole."""
     assert rewritten(body, part_bytes) == _whole(body)
+
+
+_FIELD = st.sampled_from(
+    [
+        field(1, b""),
+        field(2, b"x" * 300),
+        varint(100 << 3 | 2) + b"\x01x",
+        varint(3 << 3) + b"\x80\x01",
+        varint(3 << 3 | 1) + bytes(8),
+        varint(3 << 3 | 5) + bytes(4),
+    ]
+)
+
+
+@given(st.lists(_FIELD, min_size=1, max_size=20), st.integers(0, 20))
+def test_fields_are_counted_as_a_parser_finds_them(fields, fields_max):
+    """Whether a message has more fields than may be is known before it is parsed, whatever their types are."""
+    assert has_more_fields(b"".join(fields), fields_max, 0) == (len(fields) > fields_max)
+
+
+@given(st.binary(max_size=40))
+def test_what_is_no_message_is_left_to_the_parser(data):
+    """Bytes that are no message raise nothing where fields are counted."""
+    has_more_fields(data, 3, 0)

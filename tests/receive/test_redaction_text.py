@@ -249,6 +249,10 @@ def test_own_rules():
         ('{"rules": [{"name": "a", "pattern": "ORD[0-9]+", "action": "mask"}]}', "without a bound"),
         ('{"rules": [{"name": "a", "pattern": "(abc|abcd){1,9}e", "action": "mask"}]}', "steps"),
         (r'{"rules": [{"name": "a", "pattern": "(abc)\\1", "action": "mask"}]}', "refers"),
+        *(
+            (f'{{"rules": [{{"name": "a", "pattern": "{text}", "action": "mask"}}]}}', "two ways")
+            for text in ("[[a]bc", "[0--]x", "[a&&b]c", "[a||b]c", "[a~~b]c")
+        ),
     ],
 )
 def test_rules_that_cannot_be_used(document, says):

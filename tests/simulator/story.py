@@ -23,7 +23,7 @@ from chalicelib.store.layout import Level
 from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.shard import Bound
 from chalicelib.store.traces import read_spans
-from chalicelib.summarise import fold, job, waiting
+from chalicelib.summarise import fold, job, parents, waiting
 from tests.payloads import (
     CLIENT,
     INTERNAL,
@@ -103,13 +103,14 @@ class Limits(NamedTuple):
     def set(self, patch: pytest.MonkeyPatch) -> None:
         for module in (fold, waiting):
             patch.setattr(module, "TARGETS_MAX", self.targets)
-        patch.setattr(waiting, "TRACES_MAX", self.traces)
+        for name in ("parents", "waiting"):
+            patch.setattr(f"chalicelib.summarise.{name}.TRACES_MAX", self.traces)
         patch.setattr(fold, "FILTERED_BYTES_MIN", self.filtered_bytes)
         patch.setattr(job, "BACKLOG_MAX", self.backlog)
 
 
 LIMITS = (
-    Limits(fold.TARGETS_MAX, waiting.TRACES_MAX, job.BACKLOG_MAX, 10**6, fold.FILTERED_BYTES_MIN),
+    Limits(fold.TARGETS_MAX, parents.TRACES_MAX, job.BACKLOG_MAX, 10**6, fold.FILTERED_BYTES_MIN),
     Limits(2, 1, Bound(segments=1, stored_bytes=1_000), 0, 1),
     Limits(4, 1, Bound(segments=2, stored_bytes=1_000_000), 700, 1),
 )

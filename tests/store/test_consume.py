@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from chalicelib import config
 from chalicelib.errors import StoreError, StoreThrottled
+from chalicelib.model import zstd
 from chalicelib.model.statistics import Statistics, statistics_from
+from chalicelib.queue.message import content_bytes_of
 from chalicelib.store.commit import (
     COMMIT_ACTIONS_MAX,
     Counted,
@@ -252,6 +254,26 @@ def test_groups(counts):
         assert 1 <= len(group) <= config.GROUP_MESSAGES_MAX
         spans = sum(each.message.span_count for each in group)
         assert spans <= config.GROUP_SPANS_MAX or len(group) == 1
+
+
+_FRAMES = {size: zstd.compress(bytes(size)) for size in (0, 1_000_000, 7_000_000, 17_000_000)}
+
+
+@given(st.lists(st.sampled_from(list(_FRAMES)), max_size=40))
+def test_groups_have_a_bound_of_content(sizes):
+    """Above 16 MB of content a group has only one message, and no message is left out."""
+    message = one(1)
+    received = [Received(message._replace(frame=_FRAMES[size]), {}) for size in sizes]
+    groups = list(groups_of(received))
+    assert [each for group in groups for each in group] == received
+    for group in groups:
+        content = sum(content_bytes_of(each.message) for each in group)
+        assert content <= config.GROUP_CONTENT_BYTES_MAX or len(group) == 1
+
+
+def test_a_damaged_frame_claims_nothing():
+    """A message whose frame is damaged is taken with others, and found when it is read."""
+    assert content_bytes_of(one(1)._replace(frame=b"none")) == 0
 
 
 def counted(number: int, spans: int = 1) -> Counted:

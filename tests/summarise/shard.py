@@ -19,7 +19,7 @@ from chalicelib.store.targets import (
 )
 from chalicelib.summarise.job import summarise_shards
 from tests.memory_store import MemoryStore
-from tests.payloads import NOON_NANO, NOON_UNIX_SECONDS, payload
+from tests.payloads import NOON_UNIX_SECONDS, payload
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,11 +53,11 @@ class Shard(MemoryStore):
         if keys:
             super().delete_batch(table, keys)
 
-    def commit(self, *made: Made) -> None:
+    def commit(self, *made: Made, at: int = NOON_UNIX_SECONDS) -> None:
         self._commits += 1
         content = payload(made)
         message = Counted(hashlib.sha256(content).digest(), NOON_UNIX_SECONDS, content)
-        commit(self, [message], NOON_NANO + self._commits, 1)
+        commit(self, [message], at * 10**9 + self._commits, 1)
 
     def summarise(self, now: int = NOON_UNIX_SECONDS) -> int:
         return summarise_shards(self, [0], now)

@@ -8,7 +8,7 @@ from chalicelib import config
 from chalicelib.model.edges import EdgeKind
 from chalicelib.model.measure import bucket_of
 from chalicelib.store.shard import read_shard
-from chalicelib.summarise import waiting
+from chalicelib.summarise import parents
 from chalicelib.summarise.waiting import WaitingHalves
 from tests.payloads import CLIENT, INTERNAL, MILLI, NOON_UNIX_SECONDS, PRODUCER, SERVER, Made
 from tests.summarise.shard import Shard
@@ -19,7 +19,7 @@ AFTER = NOON_UNIX_SECONDS + WINDOW + 1
 PARENT = Made(1, 1, "shop", kind=INTERNAL, duration=50 * MILLI)
 CALLEE = Made(1, 2, "cart", parent=1, kind=SERVER, duration=MILLI)
 EDGE = {("shop", "cart", EdgeKind.PARENT): 1}
-SOON = NOON_UNIX_SECONDS + waiting.LOOKED_AT_SECONDS
+SOON = NOON_UNIX_SECONDS + parents.LOOKED_AT_SECONDS
 
 
 class Watched(Shard):
@@ -205,7 +205,8 @@ def test_deleted(shard):
 @pytest.mark.parametrize("when", [SOON, AFTER])
 def test_bounded(shard, monkeypatch, when):
     """A step looks up a bounded number of traces; the next goes on, and each trace is looked up once."""
-    monkeypatch.setattr(waiting, "TRACES_MAX", 3)
+    for name in ("parents", "waiting"):
+        monkeypatch.setattr(f"chalicelib.summarise.{name}.TRACES_MAX", 3)
     traces = range(1, 9)
     shard.commit(*(CALLEE._replace(trace=i) for i in traces))
     shard.commit(*(PARENT._replace(trace=i) for i in traces))
@@ -224,7 +225,8 @@ def test_bounded(shard, monkeypatch, when):
 
 def test_a_caller_that_comes_between_steps(shard, monkeypatch):
     """A look that was begun skips no trace because another has met its caller meanwhile."""
-    monkeypatch.setattr(waiting, "TRACES_MAX", 3)
+    for name in ("parents", "waiting"):
+        monkeypatch.setattr(f"chalicelib.summarise.{name}.TRACES_MAX", 3)
     traces = range(1, 9)
     shard.commit(*(CALLEE._replace(trace=i) for i in traces))
     shard.commit(*(PARENT._replace(trace=i) for i in traces))
