@@ -27,31 +27,20 @@ class Object:
         self.fields = fields
 
 
-_PIECE_BYTES = 16_384
-"""Of small elements: each piece passes through all that writes the answer."""
-
-
 def parts(document: Any) -> Iterator[bytes]:
-    """The JSON of a document in pieces; what is in no Array or Object is in one piece."""
+    """The JSON of a document in pieces; what is in no Array or Object is one piece."""
     if isinstance(document, Array):
-        piece = bytearray(b"[")
-        opening = b""
+        opening = b"["
         for element in document.elements:
-            piece += opening
-            opening = b","
             if isinstance(element, dict):
-                piece += orjson.dumps(element)
+                yield opening + orjson.dumps(element)
             elif isinstance(element, bytes):
-                piece += element
+                yield opening + element
             else:
-                yield bytes(piece)
-                piece.clear()
+                yield opening
                 yield from parts(element)
-            if len(piece) >= _PIECE_BYTES:
-                yield bytes(piece)
-                piece.clear()
-        piece += b"]"
-        yield bytes(piece)
+            opening = b","
+        yield b"[]" if opening == b"[" else b"]"
     elif isinstance(document, Object):
         opening = b"{"
         for name, value in document.fields:
