@@ -160,7 +160,7 @@ PAGE_SPANS = _integer("CLEW_PAGE_SPANS", 50_000)
 """A page of a trace as columns ends with the chunk that brings it there: 1.2 MB gzipped, 0.3 s of CPU."""
 PAGE_STORED_BYTES = 3_600_000
 """Of the chunks of such a page: gzipped, columns are about half as large as the chunks they are made of."""
-PAGE_CONTENT_BYTES = 40_000_000
-"""Of those chunks uncompressed: a 512 MB Lambda holds it several times over."""
+PAGE_CONTENT_BYTES = 20_000_000
+"""Of those chunks uncompressed, 400 bytes for each span: a million events take two seconds of CPU, and 150 MB."""
 PAGE_SHARE_WITH_ATTRIBUTES = 2
 """A page with attributes has that part of either: its columns are larger, and an object for each distinct attribute."""

@@ -60,6 +60,7 @@ class _Writer:
 
     def __init__(self) -> None:
         self._shared: dict[Scope, _Shared] = {}
+        self._shared_tags = 0
         self._texts: dict[bytes, tuple[str, str]] = {}
 
     def span(self, span: Span) -> Json:
@@ -124,6 +125,10 @@ class _Writer:
         for key in (model.SERVICE_NAME, *model.LOCAL_KEYS):
             of_resource.pop(key, None)
         scope_tags = {key: name for key, name in names.items() if name}
+        if self._shared_tags >= DECODED_MAX:
+            self._shared.clear()
+            self._shared_tags = 0
+        self._shared_tags += len(of_resource)
         found = self._shared[scope] = _Shared(is_zipkin, local, of_resource, scope_tags)
         return found
 

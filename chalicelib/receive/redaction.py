@@ -190,7 +190,9 @@ class _Work:
         self.counts: Counter[str] = Counter()
         self._rules = rules
         self._suspects = suspects
-        self._looked_at = roomy._looked_at if roomy else _looked_at(suspects, payload_bytes)
+        self._looked_at: frozenset[bytes] | None = (
+            roomy._looked_at if roomy else _looked_at(suspects, payload_bytes)
+        )
         self.is_bounded = self._looked_at is not None
         """Whether some suspects are left out unseen."""
         self._payload_bytes = payload_bytes

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.counting import CountingStore
 from chalicelib import config, wiring
+from chalicelib.health import Health
 from chalicelib.model.clew_pb2 import EdgesTarget, StatisticsTarget
 from chalicelib.model.edges import EdgeKind, Edges, edges_message
 from chalicelib.model.frame import seal
@@ -205,6 +206,8 @@ class Case(NamedTuple):
     body: bytes = b""
     statuses: frozenset[int] = frozenset([200, 413, 503])
     """503 where the machine is slower than the budget of CPU takes it to be."""
+    is_always_asked: bool = False
+    """Not by `make bounds` alone: of each kind of question the most expensive."""
 
 
 def _of(route: str, *query: tuple[str, str], **more: Any) -> Case:
@@ -237,12 +240,13 @@ def _cases() -> Iterator[Case]:
         path = {"trace_id": trace_id(trace).hex()}
         for route in ("GET /v1/traces/{trace_id}", "GET /api/v3/traces/{trace_id}"):
             yield Case(route, path)
-        yield Case("GET /v1/traces/{trace_id}", path, (), COLUMNS)
+        columns = Case("GET /v1/traces/{trace_id}", path, (), COLUMNS)
+        yield columns._replace(is_always_asked=trace == EVENTS)
         yield Case("GET /v1/traces/{trace_id}", path, (("attributes", "true"),), COLUMNS)
         yield Case("GET /api/traces/{trace_id}", path)
         yield Case("GET /api/traces/{trace_id}", path, (("raw", "true"),))
         yield Case("GET /api/traces/{trace_id}", path, (("prettyPrint", "true"),))
-        yield Case("GET /api/v2/trace/{trace_id}", path)
+        yield Case("GET /api/v2/trace/{trace_id}", path, is_always_asked=trace == RESOURCES)
     usual = {"trace_id": trace_id(USUAL).hex()}
     chunks = tuple(("chunk", "x" * 1_000) for _ in range(5_000))
     yield Case("GET /v1/traces/{trace_id}", usual, chunks, statuses=frozenset([400]))
@@ -254,7 +258,8 @@ def _cases() -> Iterator[Case]:
     yield _of("GET /api/traces", *[("traceID", each) for each in _HEX * 100])
     yield _of("GET /api/traces", ("service", "shop"), ("limit", "1000"), *_MICROS)
     yield _of("GET /api/traces", ("service", "shop"), ("limit", "1000"), ("tags", _TAGS), *_MICROS)
-    yield _of("GET /api/traces", ("service", "much"), ("limit", "1000"), *_MICROS)
+    jaeger_search = _of("GET /api/traces", ("service", "much"), ("limit", "1000"), *_MICROS)
+    yield jaeger_search._replace(is_always_asked=True)
     refused = frozenset([400])
     yield _of("GET /api/traces", ("service", "shop"), ("tags", _DEEP), *_MICROS, statuses=refused)
     many = (("tag", "a:b"),) * 5_000
@@ -279,11 +284,11 @@ def _cases() -> Iterator[Case]:
         (("start", str(NOW - 399 * DAY)), ("step", "1d")),
     ):
         statuses = frozenset([200, 400, 413, 503])
-        yield Case(
-            "GET /v1/services/{service}/statistics", {"service": "wide"}, query, statuses=statuses
-        )
+        route = "GET /v1/services/{service}/statistics"
+        statistics = Case(route, {"service": "wide"}, query, statuses=statuses)
+        yield statistics._replace(is_always_asked=query is step)
     yield _of("GET /v1/services", *_ALL)
-    yield _of("GET /v1/edges", *_ALL)
+    yield _of("GET /v1/edges", *_ALL, is_always_asked=True)
     yield _of("GET /v1/edges", ("start", str(NOW - 7 * DAY)))
     yield _of("GET /api/services")
     yield _of("GET /api/v3/services")
@@ -304,7 +309,7 @@ def _cases() -> Iterator[Case]:
         yield _of(route, ("service", "wide"), *[("spanKind", "server")] * 5_000, *_METRICS)
     yield _of("GET /api/metrics/minstep")
     yield _of("GET /api/v2/traces", *_ZIPKIN)
-    yield _of("GET /api/v2/traces", ("serviceName", "much"), *_ZIPKIN)
+    yield _of("GET /api/v2/traces", ("serviceName", "much"), *_ZIPKIN, is_always_asked=True)
     terms = " and ".join(map(str, range(100)))
     yield _of("GET /api/v2/traces", ("annotationQuery", terms), *_ZIPKIN)
     yield _of("GET /api/v2/traceMany", ("traceIds", ",".join(_HEX)))
@@ -429,6 +434,8 @@ def main(numbers: Iterable[int]) -> None:
     queue: Any = _Queue()
     wiring.store = lambda: store  # type: ignore[assignment]
     wiring.dead_letter_queue = lambda: queue  # type: ignore[assignment]
+    health = Health({"the queue": queue.message_count})
+    wiring.health = lambda: health  # type: ignore[assignment]
     # The modules of every stage: what their import takes is not the question's.
     _answered(_of("GET /health"))
     for number in numbers:
