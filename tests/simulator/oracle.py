@@ -19,15 +19,22 @@ from tests.memory_store import MemoryStore
 from tests.payloads import CLIENT, CONSUMER, PRODUCER, SERVER, Made, payload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence, Set
 
 Figures = Counter[tuple[Any, ...]]
+SpanKey = tuple[int, int]
+"""Trace and span id."""
+CALLERS, CALLEES = (CLIENT, PRODUCER), (SERVER, CONSUMER)
+LOCAL = 0x100
+"""Flags: whether the parent is remote is known, and it is not."""
 
 
-def figures(spans: Sequence[Made], level: Level = Level.MINUTE) -> Figures:
+def figures(
+    spans: Sequence[Made], level: Level = Level.MINUTE, unseen: Set[SpanKey] = frozenset()
+) -> Figures:
     """Calls and errors of series, durations of a service, by minute, hour or day; calls of edges over all time.
 
-    Copies count each time.
+    Copies count each time. Spans that are `unseen` are nobody's parents.
     """
     found: Figures = Counter()
     for span in spans:
@@ -37,27 +44,39 @@ def figures(spans: Sequence[Made], level: Level = Level.MINUTE) -> Figures:
         found["duration", span.service, number] += span.duration
         if span.kind in (SERVER, CONSUMER):
             found["entry", span.service, number] += 1
-    found.update(_calls(spans))
+    found.update(_calls(spans, unseen))
     return +found
 
 
-def _calls(spans: Sequence[Made]) -> Iterable[tuple[Any, ...]]:
+def _calls(spans: Sequence[Made], unseen: Set[SpanKey]) -> Iterable[tuple[Any, ...]]:
     """An edge for each callee whose caller is among the spans; else for each caller that knows a name."""
-    callers = {(span.trace, span.span): span for span in spans if span.kind in (CLIENT, PRODUCER)}
+    # The same span in two messages is one call: halves are sets.
+    spans = list(dict.fromkeys(spans))
     called = set()
-    seen = set()
     for span in spans:
-        # The same span in two messages is one call: halves are sets.
-        if span.kind not in (SERVER, CONSUMER) or (span.trace, span.span) in seen:
-            continue
-        caller = callers.get((span.trace, span.parent))
-        if caller and caller.service != span.service:
-            seen.add((span.trace, span.span))
-            called.add((span.trace, span.parent))
-            yield "edge", caller.service, span.service
-    for key, span in callers.items():
-        if key not in called and (peer := dict(span.attributes).get("server.address")):
+        for caller in _callers_of(span, spans):
+            if caller.kind in CALLERS or (caller.trace, caller.span) not in unseen:
+                called.add(caller)
+                yield "edge", caller.service, span.service
+    for span in spans:
+        peer = dict(span.attributes).get("server.address")
+        if span.kind in CALLERS and peer and span not in called:
             yield "edge", span.service, peer
+
+
+def _callers_of(span: Made, spans: Sequence[Made]) -> Sequence[Made]:
+    """The clients of other services that share a server's id; else its parents, if they are of other services."""
+    of_trace = [each for each in spans if each.trace == span.trace]
+    others = [each for each in of_trace if each.service != span.service]
+    sharing = [each for each in others if each.span == span.span and each.kind in CALLERS]
+    if sharing and span.kind == SERVER:
+        return sharing
+    if span.kind not in CALLEES:
+        is_local = any(each.span == span.parent for each in of_trace if each not in others)
+        if is_local or span.flags == LOCAL:
+            return []
+    above = [each for each in others if span.parent and each.span == span.parent]
+    return [each for each in above if each.kind in CALLERS] or above[:1]
 
 
 def figures_of_targets(
@@ -90,14 +109,18 @@ def digest_of(spans: Sequence[Made]) -> bytes:
 def straightforward(
     batches: Sequence[Sequence[Made]], shards: int, times: Sequence[int]
 ) -> list[dict[tuple[str, str], bytes]]:
-    """Each batch committed once, in order, at the first of the times; the targets after summarising at each."""
+    """Each batch committed once, in order, at the first of the times; the targets after summarising at each.
+
+    The first time of all with what the run a minute later looks for.
+    """
     store = MemoryStore()
     for batch in batches:
         content = payload(batch)
         counted = Counted(hashlib.sha256(content).digest(), times[0], content)
         commit(store, [counted], times[0] * 10**9, shards)
     found = []
-    for now in times:
+    summarise_shards(store, range(shards), times[0])
+    for now in (times[0] + 60, *times[1:]):
         summarise_shards(store, range(shards), now)
         items = {
             (str(p), str(s)): item["v"] for (_, p, s), item in store.items.items() if "v" in item

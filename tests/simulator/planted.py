@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from chalicelib import config
 from chalicelib.errors import StoreError
 from chalicelib.model.clew_pb2 import TraceFilter
+from chalicelib.model.edges import EdgeKind
 from chalicelib.model.halves import trace_ids_in
 from chalicelib.query import edges, statistics
 from chalicelib.queue import sqs
-from chalicelib.store import commit, consume, layout, shard
+from chalicelib.store import commit, consume, half_edges, layout, shard
 from chalicelib.store.dynamodb import (
     DynamoStore,
     _query_arguments,
@@ -22,7 +23,7 @@ from chalicelib.store.items import ConditionFailed
 from chalicelib.store.remembered import Kept, RememberedHalves
 from chalicelib.store.segment import segments_of
 from chalicelib.store.targets import TargetForm
-from chalicelib.summarise import fold, join, roll_up, waiting
+from chalicelib.summarise import fold, join, parents, roll_up, waiting
 from tests.faults import planted as of_faults
 
 if TYPE_CHECKING:
@@ -308,6 +309,59 @@ def _checked_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(waiting.WaitingHalves, "_transact", unconditional)
 
 
+def _found_parents_are_clients(patch: pytest.MonkeyPatch) -> None:
+    """A parent that is looked for is taken twice: as it is, and as a caller that stands for a call of its own."""
+    parents_of = parents.parents_of
+
+    def twice(callee: Any, stored: Any) -> Any:
+        found = parents_of(callee, stored)
+        return [*found, *(each._replace(kind=EdgeKind.EXTERNAL, peer="twice") for each in found)]
+
+    patch.setattr(parents, "parents_of", twice)
+
+
+def _cursor_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A look that has more traces than it may look up in a step takes the rest for done."""
+    look = parents.look
+
+    def hasty(store: Any, state: Any, waiting_halves: Any, now: int, *new: Any) -> Any:
+        item = parents.first_look_due(state, now)
+        looked = look(store, state, waiting_halves, now, *new)
+        return looked._replace(sequence=item.sequence, trace_id=b"") if item else looked
+
+    for module in (fold, waiting):
+        patch.setattr(module, "look", hasty)
+
+
+def _looked_at_before_it_is_folded(patch: pytest.MonkeyPatch) -> None:
+    """A fold takes the halves that it keeps for looked at."""
+
+    def note_in(_: Any, state: Any) -> None:
+        state.looked_sequence, state.looked_trace_id = state.version, b""
+
+    patch.setattr(parents.Looked, "note_in", note_in)
+
+
+def _shared_with_its_own_service(patch: pytest.MonkeyPatch) -> None:
+    def key_shared_by(_: Any, callee: Any, __: int, owners: Any, ___: int) -> Any:
+        return next(iter(owners.get((callee.trace_id, callee.own), ())), None)
+
+    patch.setattr(join.KnownHalves, "key_shared_by", key_shared_by)
+
+
+def _shared_ids_not_seen(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(join, "sharing_traces", lambda *_: set())
+
+
+def _local_flags_ignored(patch: pytest.MonkeyPatch) -> None:
+    """Spans of which the flags say that their parent is local make children."""
+    patch.setattr(half_edges, "_local_flags", lambda _: set())
+
+
+def _long_spans_are_no_parents(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(half_edges, "_LONG_NANO", 10**18)
+
+
 PLANTED = [
     *(Planted(each.name, each.plant) for each in of_faults.PLANTED),
     Planted("delivered again is counted", _redelivered_is_counted),
@@ -333,6 +387,13 @@ PLANTED = [
     Planted("late hours are not marked", _late_hours_not_marked),
     Planted("days are never rolled up", _days_forgotten),
     Planted("a lost race is done", _lost_race_is_done),
+    Planted("found parents are clients too", _found_parents_are_clients),
+    Planted("looked at before it is folded", _looked_at_before_it_is_folded),
+    Planted("an id shared with its own service", _shared_with_its_own_service),
+    Planted("shared ids are not seen", _shared_ids_not_seen),
+    Planted("local flags ignored", _local_flags_ignored),
+    Planted("long spans are no parents", _long_spans_are_no_parents),
     Planted("a letter lost is buried", _buried_and_acknowledged_half, is_rare=True),
     Planted("waiting halves checked twice", _checked_twice, is_rare=True),
+    Planted("the look forgets its cursor", _cursor_forgotten, is_rare=True),
 ]

@@ -14,6 +14,8 @@ from tests.simulator.story import Scale
 pytestmark = pytest.mark.slow
 
 SMALL = Scale()
+RUNS_MAX = 300
+"""By which a planted bug is found that is not rare."""
 LARGE = Scale(messages=8, consumers=3, folds=2, readers=1, faults=8)
 
 BY_ORDER = {
@@ -70,7 +72,7 @@ class TestItself:
     )
     def test_planted(self, bug):
         """A bug that is put in is found, and by the same choices again."""
-        broken = until_broken(range(80), SMALL, bug.plant).broken
+        broken = until_broken(range(RUNS_MAX), SMALL, bug.plant).broken
         assert broken
         assert run(Choices(broken.choices), SMALL, bug.plant) == broken
 
@@ -98,7 +100,7 @@ class TestItself:
     def test_simplest(self, name):
         """What is broken stays broken, and takes no longer, while everything is left out that need not be."""
         plant = planted(name).plant
-        broken = until_broken(range(80), SMALL, plant).broken
+        broken = until_broken(range(RUNS_MAX), SMALL, plant).broken
         assert broken
         simple = simplest(broken, SMALL, plant)
         assert simple.kind == broken.kind == "Broken"
