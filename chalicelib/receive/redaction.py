@@ -190,7 +190,8 @@ class _Work:
         self.counts: Counter[str] = Counter()
         self._rules = rules
         self._suspects = suspects
-        self._looked_at = roomy._looked_at if roomy else _looked_at(suspects, payload_bytes)
+        bounded = roomy._looked_at if roomy else _looked_at(suspects, payload_bytes)
+        self._looked_at: frozenset[bytes] | None = bounded
         self.is_bounded = self._looked_at is not None
         """Whether some suspects are left out unseen."""
         self._payload_bytes = payload_bytes
