@@ -44,7 +44,19 @@ _PASSES_MAX = 4
 _PAIRS_MAX = 200_000
 """Names with values that are looked at in one text, more than `cost_of` lets pass in a payload; with more it is masked
 whole."""
-_SIGNS = (b"=", b":", b">", b"--", b"@", b"bearer", b"basic", b"identified", b"passw", b"eyj")
+_SIGNS = (
+    b"=",
+    b":",
+    b">",
+    b"--",
+    b"@",
+    b"bearer",
+    b"basic",
+    b"identified",
+    b"auth",
+    b"passw",
+    b"eyj",
+)
 """At each of these, in a folded text, some pattern may stop and ask."""
 _TEXT_CHARACTERS_MIN = 5
 """No shorter text has a secret that is known by its look: `pwd=x`."""
@@ -55,7 +67,7 @@ _PLACEHOLDER = re.compile(
 )
 
 
-COST_OF_ONE, _COST_OF_NAME, _COST_OF_DIGITS = 25, 4, 4
+COST_OF_ONE, _COST_OF_NAME, _COST_OF_DIGITS = 16, 3, 4
 
 
 class Found:
@@ -160,7 +172,7 @@ def _pass(text: str, rules: Rules, found: Found) -> str:
         text = _PEM.sub(partial(_whole, rule="private-key-block", rules=rules, found=found), text)
     if rules.key_probe.search(fold):
         text = _values_of_names(text, fold, rules, found)
-    for rule in _LOOKS:
+    for rule in _LOOKS if _LOOK_PROBE.search(fold) else ():
         if rule.name not in rules.off and rule.probe.search(fold):
             text = rule.pattern.sub(
                 partial(rule.decide, rule=rule.name, rules=rules, found=found), text
@@ -519,6 +531,10 @@ _LOOKS = (
         _last_part,
     ),
 )
+
+
+_LOOK_PROBE = re.compile(b"|".join(each.probe.pattern for each in _LOOKS))
+"""Of any of them."""
 
 
 # Digits with a space or a hyphen between groups, before which there is no letter, point or other digit.
