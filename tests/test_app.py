@@ -20,7 +20,7 @@ from google.rpc.status_pb2 import Status
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from app import app
-from chalicelib import config, wiring
+from chalicelib import config, telemetry, wiring
 from chalicelib.errors import StoreError, StoreThrottled
 from chalicelib.model.token import Scope
 from chalicelib.present import ui
@@ -818,3 +818,33 @@ def test_an_import_brings_no_stage_that_a_route_brings():
     )
     assert "chalicelib.query" not in done.stdout
     assert "chalicelib.present" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("resource", "media_type", "body"),
+    [
+        (
+            "/v1/traces",
+            "application/x-protobuf",
+            payload([Made(7, 1, "shop", 0, "GET /?token=abc", attributes=(("password", "x"),))]),
+        ),
+        (
+            "/api/v2/spans",
+            "application/json",
+            b'[{"traceId":"7","id":"1","name":"?token=abc","tags":{"password":"x"}}]',
+        ),
+    ],
+)
+def test_redacted_values_are_a_metric(aws, monkeypatch, capsys, resource, media_type, body):
+    """What redaction took out is counted by one line in CloudWatch's embedded metric format; without, there is none."""
+    monkeypatch.setattr(telemetry, "ENABLED", True)
+    sent("POST", resource, headers={"Content-Type": media_type}, body=body)
+    (line,) = capsys.readouterr().out.splitlines()
+    told = orjson.loads(line)
+    assert (told["service"], told["values_redacted"]) == ("receive", [2.0])
+    (metrics,) = told["_aws"]["CloudWatchMetrics"]
+    assert metrics["Namespace"] == "Clew"
+    assert {each["Name"] for each in metrics["Metrics"]} == {"values_redacted"}
+    clean = body.replace(b"token", b"takes").replace(b"password", b"passport")
+    sent("POST", resource, headers={"Content-Type": media_type}, body=clean)
+    assert capsys.readouterr().out == ""

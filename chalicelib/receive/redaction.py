@@ -63,12 +63,12 @@ _CLEAN_MAX = 50_000
 """Attributes and texts, and words, that are remembered as clean: about 10 MB each."""
 _CLEAN_BYTES_MAX = 512
 """Longer ones are rarely the same."""
-_COST_MAX, _BYTES_A_COST = 100_000, 6
+_COST_MAX, _BYTES_A_COST = 100_000, 4
 """What may be looked at closely in a payload, as `cost_of` counts (about a microsecond): the greater of so much, and of
-one for so many bytes. 5,000 suspects in a megabyte, so two or three in each of 2,000 spans."""
+one for so many bytes. 7,000 suspects in a megabyte, so three in each of 2,200 spans."""
 _UNCOUNTED_BYTES_MAX = 20_000
 """A payload that is no longer cannot cost so much."""
-_HOLDERS_MAX, _BYTES_A_HOLDER = 4_000, 160
+_HOLDERS_MAX, _BYTES_A_HOLDER = 2_500, 250
 """The spans, resources and scopes of a payload that are written anew: the greater of both again."""
 _INNER_A_HOLDER = 16
 """Events, links and their attributes cost about as much together as one more span."""
@@ -190,9 +190,8 @@ class _Work:
         self.counts: Counter[str] = Counter()
         self._rules = rules
         self._suspects = suspects
-        self._looked_at: frozenset[bytes] | None = (
-            roomy._looked_at if roomy else _looked_at(suspects, payload_bytes)
-        )
+        bounded = roomy._looked_at if roomy else _looked_at(suspects, payload_bytes)
+        self._looked_at: frozenset[bytes] | None = bounded
         self.is_bounded = self._looked_at is not None
         """Whether some suspects are left out unseen."""
         self._payload_bytes = payload_bytes

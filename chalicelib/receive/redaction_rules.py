@@ -59,7 +59,7 @@ KEY_RULES = (
             *("accountkey", "masterkey", "authkey", "subscriptionkey", "functionskey"),
         ),
     ),
-    KeyRule("private-key", ("privatekey", "privkey", "sshkey")),
+    KeyRule("private-key", ("privatekey", "privkey", "sshkey", "hmackey")),
     KeyRule("credential", ("credential", "credentials", "creds")),
     KeyRule("session-id", ("sessionid", "sessid", "connectsid", "sessionkey")),
     KeyRule("card-number", ("cardnumber", "cardno", "ccnumber", "creditcard", "cvv", "cvc")),
@@ -221,7 +221,17 @@ class Rules:
 _VALUE_PROBES = (
     *(b"basic", b"eyj", b"akia", b"asia", b"abia", b"acca", b"ghp", b"gho", b"ghu", b"ghs", b"ghr"),
     *(b"githubpat", b"xox", b"xapp", b"sklive", b"sktest", b"rklive", b"rktest", b"whsec"),
-    *(b"glpat", b"aiza", b"skant", b"skproj", b"npm", b"gocspx"),
+    *(b"glpat", b"aiza", b"skant", b"skproj", b"npm", b"gocspx", b"t0blbkfj", b"dopv", b"pypiage"),
+    *(b"hvs", b"dckrpat", b"shpat", b"shpss", b"shpca", b"shppa"),
+    *(
+        b"hooksslack",
+        b"api/webhooks",
+        b"apitelegram",
+        b"@tcp(",
+        b"@unix(",
+        b"@udp(",
+        b"oracle:thin:",
+    ),
 )
 
 

@@ -24,6 +24,7 @@ from chalicelib.receive.redaction_rules import (
     KEY_PROBES,
     MASK,
     REDACTED,
+    RULE_NAMES,
     KeyMatch,
     folded,
 )
@@ -43,7 +44,19 @@ _PASSES_MAX = 4
 _PAIRS_MAX = 200_000
 """Names with values that are looked at in one text, more than `cost_of` lets pass in a payload; with more it is masked
 whole."""
-_SIGNS = (b"=", b":", b">", b"--", b"@", b"bearer", b"basic", b"identified", b"passw", b"eyj")
+_SIGNS = (
+    b"=",
+    b":",
+    b">",
+    b"--",
+    b"@",
+    b"bearer",
+    b"basic",
+    b"identified",
+    b"auth",
+    b"passw",
+    b"eyj",
+)
 """At each of these, in a folded text, some pattern may stop and ask."""
 _TEXT_CHARACTERS_MIN = 5
 """No shorter text has a secret that is known by its look: `pwd=x`."""
@@ -54,7 +67,7 @@ _PLACEHOLDER = re.compile(
 )
 
 
-COST_OF_ONE, _COST_OF_NAME, _COST_OF_DIGITS = 25, 4, 4
+COST_OF_ONE, _COST_OF_NAME, _COST_OF_DIGITS = 16, 3, 4
 
 
 class Found:
@@ -159,7 +172,7 @@ def _pass(text: str, rules: Rules, found: Found) -> str:
         text = _PEM.sub(partial(_whole, rule="private-key-block", rules=rules, found=found), text)
     if rules.key_probe.search(fold):
         text = _values_of_names(text, fold, rules, found)
-    for rule in _LOOKS:
+    for rule in _LOOKS if _LOOK_PROBE.search(fold) else ():
         if rule.name not in rules.off and rule.probe.search(fold):
             text = rule.pattern.sub(
                 partial(rule.decide, rule=rule.name, rules=rules, found=found), text
@@ -219,7 +232,7 @@ _PEM = re.compile(
 
 # name=value, "name": "value", <name>value<; --name value; PASSWORD 'value', IDENTIFIED BY value.
 _PAIR = re.compile(
-    r"""(?<![\w.\-])(?P<name>[\w.\-]++)(?P<quote>\\*+["'])?+\]?+\s{0,20}+(?P<sign>=>|[=:>]=?+)\s{0,20}+""",
+    r"""(?<![\w.\-])(?P<name>[\w.\-]++)(?P<quote>\\*+["'`])?+\]?+\s{0,20}+(?P<sign>=>|[=:>]=?+)\s{0,20}+""",
     re.ASCII,
 )
 _FLAG = re.compile(r"(?<![\w\-])(?P<name>--[A-Za-z][\w.\-]*+)[ ]{1,4}+(?!-)", re.ASCII)
@@ -228,6 +241,13 @@ _STATEMENT = re.compile(
     r"""(?:\s{1,20}+(?=["'])|(?<=by)\s{1,20}+(?=[^\s"']))""",
     re.IGNORECASE | re.ASCII,
 )
+_CONDITION = re.compile(
+    r"""(?<![\w.\-])(?P<name>[\w.\-]++)["`\]]?+\s{1,20}+(?:not\s{1,20}+)?+"""
+    r"""(?:i?like\s{1,20}+(?=')|in\s{0,20}+(?=\(\s{0,20}+'))""",
+    re.IGNORECASE | re.ASCII,
+)
+"""token LIKE 'x', token IN ('x', 'y')."""
+_IN_PARENTHESES = re.compile(r"(?:[^'()]|'(?:[^'\\]|\\.|'')*+(?:'|\Z))*+", re.DOTALL)
 _OPENING = re.compile(r"[bur]?(\\*+[\"'])", re.ASCII)
 _QUOTED = {
     '"': re.compile(r'(?:[^"\\]|\\.)*+', re.DOTALL),
@@ -252,6 +272,8 @@ def _values_of_names(text: str, fold: bytes, rules: Rules, found: Found) -> str:
     text = _pairs(text, _PAIR, lambda pair: _match_of(pair, rules), rules, found)
     if "--" in text:
         text = _pairs(text, _FLAG, lambda pair: rules.of_key(pair["name"]), rules, found)
+    if b"in(" in fold or b"like" in fold:
+        text = _pairs(text, _CONDITION, lambda pair: rules.of_key(pair["name"]), rules, found)
     if (b"identified" in fold or b"passw" in fold) and "password" not in rules.off:
         text = _pairs(text, _STATEMENT, lambda _: _PASSWORD, rules, found)
     return text
@@ -275,12 +297,50 @@ def _pairs(
         if match is None:
             continue
         start, end, quote = _value_at(pair, match)
-        if end > start and not is_placeholder(text[start:end].strip(" \t)]}")):
+        value = text[start:end].strip(" \t)]}")
+        may_be_word = start == at and match.rule in RULE_NAMES
+        if not is_placeholder(value) and not (may_be_word and _is_word(value, pair)):
             new = replaced(text[start:end], match, rules, found)
             parts += [text[done:start], f"{quote}{new}{quote}"]
             done = at = end
     found.rules.append(FAULT)
     return REDACTED
+
+
+_SENTENCES = (
+    "a an and access are at be been by can cannot changed contains could denied did disabled does empty "
+    "enabled error expected expired fail failed failure for from got had has have id if in incorrect int "
+    "integer invalid is it malformed mandatory match mismatch missing must no none not number of ok on "
+    "only optional or parse passed rejected required reset revoked should string success successful "
+    "succeeded that the this to too type unauthorized unknown unsupported updated valid was will with "
+    "wrong you your"
+)
+_WORDS_OF_SENTENCES = frozenset(_SENTENCES.split())
+_VARIABLE = re.compile(r"[$:@]\{?(\w+)\}?|%\((\w+)\)s|\{\{?(\w+)\}?\}?|(\w+)", re.ASCII)
+_EXPRESSION = re.compile(
+    r"(?:self|this|os|request|req|config|settings|args|kwargs|params|options|form|env|process)"
+    r"(?:\.[A-Za-z_]{1,40}){1,8}(?:[(\[].*)?",
+    re.ASCII | re.DOTALL,
+)
+
+
+def _is_word(value: str, pair: re.Match[str]) -> bool:
+    """Whether what follows a secret's name without quotes is a word of a sentence, or of a program: no secret."""
+    if value.rstrip(".,:;!?").lower() in _WORDS_OF_SENTENCES:
+        return True
+    if value.isdigit() and len(value) < 3:
+        # pass=2 of 3
+        return "name" in pair.re.groupindex and pair["name"].lower() == "pass"
+    if (variable := _VARIABLE.fullmatch(value)) and "name" in pair.re.groupindex:
+        # password = :password
+        return _letters(variable[variable.lastindex or 0]) == _letters(
+            pair["name"].rpartition(".")[2]
+        )
+    return _EXPRESSION.fullmatch(value) is not None
+
+
+def _letters(name: str) -> str:
+    return name.lower().replace("_", "").lstrip("-")
 
 
 def _match_of(pair: re.Match[str], rules: Rules) -> KeyMatch | None:
@@ -301,11 +361,14 @@ def _value_at(pair: re.Match[str], match: KeyMatch) -> tuple[int, int, str]:
     text, at = pair.string, pair.end()
     quote, sign = "", ""
     if pair.re is _PAIR:
-        quote, sign = pair["quote"] or "", pair["sign"]
+        quote, sign = (pair["quote"] or "").replace("`", ""), pair["sign"]
     if opening := _OPENING.match(text, at):
         return opening.end(), _end_of_quoted(text, opening.end(), opening[1]), ""
     if text[at : at + 1] in ("[", "{"):
         return at, _end_of_brackets(text, at), quote
+    if pair.re is _CONDITION:
+        matched = _IN_PARENTHESES.match(text, at + 1)
+        return at + 1, matched.end() if matched else len(text), "'"
     before = _before(pair)
     if sign == ">":
         pattern = _IN_ELEMENT
@@ -379,6 +442,14 @@ def _jwt(matched: re.Match[str], rule: str, rules: Rules, found: Found) -> str:
     return _masked(token, rule, rules, found)
 
 
+def _last_part(matched: re.Match[str], rule: str, rules: Rules, found: Found) -> str:
+    """What begins so, with its last group masked."""
+    secret = matched[matched.lastindex or 0]
+    if is_placeholder(secret):
+        return matched[0]
+    return matched[0][: -len(secret)] + _masked(secret, rule, rules, found)
+
+
 class _Look(NamedTuple):
     """Secrets that are known by what they look like."""
 
@@ -408,6 +479,7 @@ _LOOKS = (
         "vendor-key",
         re.compile(
             rb"gh[pousr]|githubpat|xox|xapp|[sr]k(?:live|test)|whsec|glpat|aiza|sk(?:ant|proj)|npm|gocspx"
+            rb"|t0blbkfj|apikey|dopv|pypiage|hvs|dckrpat|shp(?:at|ss|ca|pa)"
         ),
         re.compile(
             r"gh[pousr]_[A-Za-z0-9]{20,255}+"
@@ -419,9 +491,50 @@ _LOOKS = (
             r"|sk-(?:ant|proj)-[A-Za-z0-9_\-]{16,255}+"
             r"|npm_[A-Za-z0-9]{30,255}+"
             r"|GOCSPX-[A-Za-z0-9_\-]{16,255}+"
+            r"|(?<![A-Za-z0-9])sk-[A-Za-z0-9_\-]{20,255}+"
+            r"|do[opr]_v1_[a-f0-9]{32,255}+"
+            r"|pypi-AgE[A-Za-z0-9_\-]{16,255}+"
+            r"|hvs\.[A-Za-z0-9_\-]{20,255}+"
+            r"|dckr_pat_[A-Za-z0-9_\-]{16,255}+"
+            r"|shp(?:at|ss|ca|pa)_[A-Fa-f0-9]{32}"
         ),
     ),
+    _Look(
+        "vendor-key",
+        re.compile(rb"hooksslack|api/webhooks|apitelegram"),
+        re.compile(
+            r"(hooks\.slack\.com/(?:services|workflows|triggers)/)([^\s\"'<>\\?#]++)"
+            r"|(/api/webhooks/[0-9]{5,25}/)([\w\-]{20,255}+)"
+            r"|(api\.telegram\.org/bot[0-9]{5,20}:)([\w\-]{20,255}+)",
+            re.ASCII,
+        ),
+        _last_part,
+    ),
+    _Look(
+        "url-userinfo",
+        re.compile(rb"@(?:tcp|unix|udp)\(|oracle:thin:"),
+        re.compile(
+            r"((?<![^\s\"'])[\w.\-=]{1,64}+:)([^\s\"'<>]{1,200}?)(?=@(?:tcp|unix|udp)\()"
+            r"|(oracle:thin:[\w.\-]{1,64}+/)([^\s\"'<>@]{1,200}+)(?=@)",
+            re.ASCII,
+        ),
+        _last_part,
+    ),
+    _Look(
+        "password",
+        re.compile(rb"auth|requirepass"),
+        re.compile(
+            r"(?<![^\n])((?:HELLO [23] )?AUTH (?:[^\s]{1,64}+ )?)(?![A-Z]+(?:\s|\Z))([^\s]++)(?=[ ]?(?:\n|\Z))"
+            r"|((?:requirepass|masterauth) )([^\s]++)",
+            re.ASCII,
+        ),
+        _last_part,
+    ),
 )
+
+
+_LOOK_PROBE = re.compile(b"|".join(each.probe.pattern for each in _LOOKS))
+"""Of any of them."""
 
 
 # Digits with a space or a hyphen between groups, before which there is no letter, point or other digit.

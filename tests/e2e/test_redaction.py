@@ -20,10 +20,13 @@ from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from thriftpy2.protocol import TCompactProtocol
 
-from chalicelib import wiring
+from bench.encodings import as_collector_writes, as_dotnet_writes
+from chalicelib import config, wiring
 from chalicelib.errors import StoreError
-from chalicelib.model import zstd
+from chalicelib.model import zipkin_spans_pb2, zstd
 from chalicelib.model.frame import content_of, unseal
+from chalicelib.store import commit as commit_module
+from chalicelib.store import consume
 from chalicelib.store.dictionary import DictionariesIn
 from infra.local.journal import Journal
 from infra.local.otlp_grpc import EXPORT, OtlpGrpc
@@ -32,9 +35,11 @@ from infra.local.stack import LocalStack
 from tests.payloads import trace_id
 from tests.receive.test_jaeger import STRING, batch_of, binary, datagram, span, tag
 from tests.receive.test_redaction import full_of
+from tests.receive.test_zipkin_v1 import idl, thrift_body
 
 CANARY = "canary7QsecretQ"
 TEXTS = (f"password={CANARY}", f"Bearer {CANARY}", f"https://ann:{CANARY}@host.example/?a=b")
+REFUSED, BURIED = "refused-by-the-store", 12
 NOW_NANO = time.time_ns()
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
@@ -100,6 +105,65 @@ def jaeger(number: int) -> Any:
     )
 
 
+def zipkin_proto(number: int) -> bytes:
+    """Zipkin's second model in proto3."""
+    sent = zipkin_spans_pb2.Span(
+        trace_id=trace_id(number),
+        id=bytes(7) + b"\2",
+        name=TEXTS[0],
+        timestamp=NOW_NANO // 1_000,
+        duration=5,
+        local_endpoint=zipkin_spans_pb2.Endpoint(service_name="shop"),
+        annotations=[zipkin_spans_pb2.Annotation(timestamp=5, value=TEXTS[0])],
+        tags={"authorization": CANARY, "note": TEXTS[1], "http.url": TEXTS[2]},
+    )
+    return zipkin_spans_pb2.ListOfSpans(spans=[sent.SerializeToString()]).SerializeToString()
+
+
+def zipkin_thrift(number: int) -> bytes:
+    """Zipkin's first model in Thrift."""
+    shop = idl.Endpoint(service_name="shop")
+    tags = {"authorization": CANARY, "note": TEXTS[1], "http.url": TEXTS[2]}
+    return thrift_body(
+        idl.Span(
+            trace_id=number,
+            id=2,
+            name=TEXTS[0],
+            timestamp=NOW_NANO // 1_000,
+            duration=5,
+            annotations=[idl.Annotation(timestamp=NOW_NANO // 1_000, value=TEXTS[0], host=shop)],
+            binary_annotations=[
+                idl.BinaryAnnotation(key=key, value=text.encode(), annotation_type=6, host=shop)
+                for key, text in tags.items()
+            ],
+        )
+    )
+
+
+def to_be_buried() -> bytes:
+    """Spans that no store takes: see `refusing`."""
+    data = otlp(BURIED)
+    for resource_spans in data.resource_spans:
+        resource_spans.resource.attributes.add(key="refused").value.string_value = REFUSED
+    return data.SerializeToString()
+
+
+@pytest.fixture(scope="module")
+def refusing():
+    """A fault of the store's that no second try mends: some payloads are refused, with all that they have."""
+    commit = commit_module.commit
+
+    def failing(store: Any, messages: Any, *more: Any) -> Any:
+        for each in messages:
+            if REFUSED.encode() in each.payload:
+                raise ValueError(f"it cannot be stored: {each.payload!r}")
+        return commit(store, messages, *more)
+
+    with pytest.MonkeyPatch.context() as planted:
+        planted.setattr(consume, "commit", failing)
+        yield
+
+
 def post(url: str, path: str, body: bytes, media_type: str) -> None:
     with urlopen(Request(url + path, body, {"Content-Type": media_type})) as response:
         assert response.status in (200, 202)
@@ -115,7 +179,7 @@ def get(url: str, path: str) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def sent(tmp_path_factory):
+def sent(tmp_path_factory, refusing):
     """A whole Clew that was sent the canary over every wire: itself, its journal's folder, and what it logged."""
     folder = tmp_path_factory.mktemp("journal")
     lines: list[str] = []
@@ -139,6 +203,12 @@ def sent(tmp_path_factory):
         post(stack.url, "/api/v2/spans", zipkin(4, 2), "application/json")
         post(stack.url, "/api/v1/spans", zipkin(5, 1), "application/json")
         post(stack.url, "/api/traces", binary(jaeger(6)), "application/x-thrift")
+        post(stack.url, "/api/v2/spans", zipkin_proto(8), "application/x-protobuf")
+        post(stack.url, "/api/v1/spans", zipkin_thrift(9), "application/x-thrift")
+        for number, rewritten in ((10, as_collector_writes), (11, as_dotnet_writes)):
+            body = rewritten(otlp(number).SerializeToString())
+            post(stack.url, "/v1/traces", body, "application/x-protobuf")
+        post(stack.url, "/v1/traces", to_be_buried(), "application/x-protobuf")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.sendto(datagram(jaeger(7), TCompactProtocol), udp_address)
         ends = time.monotonic() + 30
@@ -189,7 +259,7 @@ def test_no_table_has_it(sent):
 def test_every_wire_was_redacted(sent):
     """Each trace is there, with a mask where the canary was, and says so; no answer has the canary."""
     stack, _, _ = sent
-    for number in range(1, 8):
+    for number in range(1, BURIED):
         text = trace_id(number).hex()
         answers = [
             get(stack.url, f"{path}{text}")
@@ -229,13 +299,32 @@ def test_no_search_finds_it(sent, path):
             "/api/services",
             "/api/operations?service=shop",
         ),
-        *("/api/v2/services", "/api/v2/spans?serviceName=shop", "/v1/dead_letters", "/v1/traces"),
+        *("/api/v2/services", "/api/v2/spans?serviceName=shop", "/v1/dead-letters", "/v1/traces"),
     ],
 )
 def test_no_other_answer_has_it(sent, path):
     """Names of services, spans and edges, statistics and lists do not have the canary."""
     stack, _, _ = sent
     assert CANARY.encode() not in get(stack.url, path)
+
+
+def test_no_dead_letter_has_it(sent):
+    """Neither the letter, nor its reason, its note or the list of notes has the canary, whatever the fault says."""
+    stack, _, lines = sent
+    sqs = stack.client("sqs")
+    url = wiring.queue_url(config.DEAD_LETTER_QUEUE)
+    (letter,) = sqs.receive_message(
+        QueueUrl=url, MessageAttributeNames=["All"], VisibilityTimeout=0, WaitTimeSeconds=5
+    )["Messages"]
+    frame = letter["MessageAttributes"]["payload"]["BinaryValue"]
+    payload = zstd.decompress(frame, 10**7)
+    assert REFUSED.encode() in payload
+    assert CANARY.encode() not in payload
+    assert CANARY not in str(letter)
+    (listed,) = json.loads(get(stack.url, "/v1/dead-letters"))["dead_letters"]
+    assert "it cannot be stored" in listed["reason"]
+    assert CANARY not in json.dumps(listed)
+    assert any("to the dead-letter queue" in line for line in lines)
 
 
 def test_no_log_has_it(sent):
@@ -254,6 +343,6 @@ def test_neither_journal_nor_queue_has_it(sent):
         messages = list(journal.messages())
     finally:
         journal.close()
-    assert len(messages) == 7
+    assert len(messages) == BURIED
     for message in messages:
         assert CANARY.encode() not in zstd.decompress(message.frame, 10**7)

@@ -124,6 +124,26 @@ FOUND = {
         "https://REDACTED:x-oauth-basic@github.com"
     ),
     "user[password]=abc&user[name]=x": "user[password]=REDACTED&user[name]=x",
+    "https://hooks.slack.com/services/T024/B024/abcXYZ?x=1": (
+        "https://hooks.slack.com/services/REDACTED?x=1"
+    ),
+    "https://discord.com/api/webhooks/123456789/abcdefghijklmnopqrstuvwxyz": (
+        "https://discord.com/api/webhooks/123456789/REDACTED"
+    ),
+    "https://api.telegram.org/bot110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw/getMe": (
+        "https://api.telegram.org/bot110201543:REDACTED/getMe"
+    ),
+    "shop:p@ss@tcp(db:3306)/shop?a=b": "shop:REDACTED@tcp(db:3306)/shop?a=b",
+    "jdbc:oracle:thin:scott/tiger@//h:1521/s": "jdbc:oracle:thin:scott/REDACTED@//h:1521/s",
+    "HELLO 3 AUTH default hunter2": "HELLO 3 AUTH default REDACTED",
+    "AUTH hunter2": "AUTH REDACTED",
+    "CONFIG SET requirepass hunter2": "CONFIG SET requirepass REDACTED",
+    "SELECT 1 FROM t WHERE `t`.`token` = 'x'": "SELECT 1 FROM t WHERE `t`.`token` = 'REDACTED'",
+    "WHERE token IN ('a)b', 'c') AND x": "WHERE token IN ('REDACTED') AND x",
+    "WHERE api_key LIKE 'x%' AND y": "WHERE api_key LIKE 'REDACTED' AND y",
+    "Incorrect API key provided: sk-abcdefghijklmnopqrstuv.": (
+        "Incorrect API key provided: REDACTED."
+    ),
 }
 HARMLESS = [
     "the bearer authentication scheme; Bearer token; Bearer of news",
@@ -141,6 +161,13 @@ HARMLESS = [
     "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----",
     "AKIA is a prefix, AKIAIOSFODNN7EXAMPLEX1 is too long, asia-east1",
     "ghp_short sk_live_ xox glpat-",
+    "Invalid password: must be at least 8 characters",
+    "password: required. token: not found; secret=missing, auth=ok, cookie: disabled",
+    "token = self.client.get(key); authenticate(password=password, token=self.token)",
+    "mutation Login($password: String!) { login(password: $password) { token } }",
+    "WHERE password = :password AND token = %(token)s AND secret = @secret",
+    "test passes=3 pass=2",
+    "AUTH FAILED",
     "if (token == null) return token >= secret;",
     "",
     "pwd",
