@@ -69,8 +69,13 @@ faults: $(DEV_STAMP) ## every fault at every call of AWS
 fuzz: $(DEV_STAMP) ## damaged input for every decoder (MINUTES=10)
 	@MINUTES=$(MINUTES) $(PY) -m tests.fuzz
 
+<<<<<<< HEAD
 bounds: $(DEV_STAMP) ## what hostile bodies cost, for every decoder, and hostile questions, in fresh processes
 	@BOUNDS=all $(PY) -m pytest tests/bounds tests/answer/test_budget.py
+=======
+bounds: $(DEV_STAMP) ## what hostile bodies cost, for every decoder, in fresh processes (ONLY=text)
+	@ONLY="$(ONLY)" $(PY) -m tests.bounds
+>>>>>>> w-json
 
 simulate: $(DEV_STAMP) ## everything that can come between, in a simulation (MINUTES=10, SEED, REPLAY)
 	@MINUTES=$(MINUTES) $(PY) -m tests.simulator

@@ -1,6 +1,6 @@
 """Thrift's binary and compact protocols, read without a schema: a struct is a dict of its fields by number.
 
-    bytes ──binary_struct / compact_struct──▶ {1: 42, 5: b"name", 10: [{1: b"key"}, …]}
+    bytes ──binary_struct / call──▶ {1: 42, 5: b"name", 10: [{1: b"key"}, …]}
 
 Strings and binaries are bytes; lists and sets are lists; maps are lists of pairs. No length is believed before it is
 compared with what is left, and nesting has a bound: thriftpy2, the library with a compiled core and wheels for Lambda,
@@ -11,9 +11,13 @@ from __future__ import annotations
 
 from struct import Struct
 from struct import error as StructError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import InvalidPayload
+from chalicelib.receive.bounds import SENT_BYTES_MAX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 Fields = dict[int, Any]
 
@@ -29,6 +33,8 @@ _FIELDS_MAX = 40
 _i16, _i32, _i64 = (Struct(f">{code}").unpack_from for code in "hiq")
 _head = Struct(">BHi").unpack_from
 """A field's type and number, and the first four bytes of its value, or what follows it."""
+_LIST_HEAD_BYTES = 5
+_CUT_SHORT = "the body is not Thrift: it is cut short"
 _PADDING_BYTES = 8
 """Zeros behind the data, so that a head may be read at its very end: no field begins among them."""
 _double_big, _double_little = (Struct(code).unpack_from for code in (">d", "<d"))
@@ -52,10 +58,34 @@ def binary_struct(data: bytes) -> Fields:
     return found
 
 
-def binary_list(data: bytes) -> list[Any]:
-    """The list that `data` begins with, in the binary protocol. Raises InvalidPayload."""
-    found: list[Any] = _read(data, 0, _binary_list)
-    return found
+class BinaryStructs:
+    """The structs of the list that `data` begins with, in the binary protocol, read anew at every turn.
+
+    Only one is there at a time: they are many times larger than their bytes. Raises InvalidPayload, also on the way.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data + bytes(_PADDING_BYTES)
+        kind, self._count = _checked(lambda: (data[0], _i32(data, 1)[0]))
+        if not 0 <= self._count <= len(data):
+            raise InvalidPayload("the body is not Thrift: a count leads beyond its end")
+        if self._count and kind != _STRUCT:
+            raise InvalidPayload("the body is not Thrift: a list of no structs")
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Fields]:
+        data, at = self._data, _LIST_HEAD_BYTES
+        left = _values_max(len(data))
+        for _ in range(self._count):
+            of_struct = [min(left, _values_max(SENT_BYTES_MAX))]
+            left -= of_struct[0]
+            found, at = _checked(lambda: _binary_fields(data, at, DEPTH_MAX, of_struct))  # noqa: B023
+            left += of_struct[0]
+            yield found
+        if at > len(data) - _PADDING_BYTES:
+            raise InvalidPayload(_CUT_SHORT)
 
 
 def call(data: bytes) -> tuple[bytes, Fields]:
@@ -64,17 +94,25 @@ def call(data: bytes) -> tuple[bytes, Fields]:
     return name, _read(data, at, read)
 
 
+def _values_max(data_bytes: int) -> int:
+    return _VALUES_MIN + data_bytes // _VALUE_BYTES_MIN
+
+
 def _read(data: bytes, at: int, read: Any) -> Any:
+    left = [_values_max(len(data))]
+    found, end = _checked(lambda: read(data + bytes(_PADDING_BYTES), at, DEPTH_MAX, left))
+    if end > len(data):
+        raise InvalidPayload(_CUT_SHORT)
+    return found
+
+
+def _checked(read: Callable[[], tuple[Any, int]]) -> tuple[Any, int]:
     try:
-        left = [_VALUES_MIN + len(data) // _VALUE_BYTES_MIN]
-        found, end = read(data + bytes(_PADDING_BYTES), at, DEPTH_MAX, left)
+        return read()
     except _Malformed as error:
         raise InvalidPayload(f"the body is not Thrift: {error}") from error
     except (IndexError, StructError) as error:
-        raise InvalidPayload("the body is not Thrift: it is cut short") from error
-    if end > len(data):
-        raise InvalidPayload("the body is not Thrift: it is cut short")
-    return found
+        raise InvalidPayload(_CUT_SHORT) from error
 
 
 def _envelope(data: bytes) -> tuple[bytes, int, Any]:
@@ -150,11 +188,14 @@ def _binary_value(data: bytes, at: int, kind: int, depth: int, left: list[int]) 
         case 11:
             return _binary_bytes(data, at)
         case 12:
-            return _binary_fields(data, at, _deeper(depth, left), left)
+            _take(left, 1)
+            return _binary_fields(data, at, _deeper(depth), left)
         case 13:
-            return _binary_map(data, at, _deeper(depth, left), left)
+            _take(left, 1)
+            return _binary_map(data, at, _deeper(depth), left)
         case 14 | 15:
-            return _binary_list(data, at, _deeper(depth, left), left)
+            _take(left, 1)
+            return _binary_list(data, at, _deeper(depth), left)
     raise _Malformed(f"there is no type {kind}")
 
 
@@ -164,7 +205,7 @@ def _binary_list(data: bytes, at: int, depth: int, left: list[int]) -> tuple[lis
     _check_count(data, at, count, left)
     found = []
     if kind == _STRUCT:
-        depth = _deeper(depth, left)
+        depth = _deeper(depth)
         for _ in range(count):
             value, at = _binary_fields(data, at, depth, left)
             found.append(value)
@@ -204,10 +245,9 @@ def _too_many_fields() -> _Malformed:
     return _Malformed(f"a struct has more than {_FIELDS_MAX} fields")
 
 
-def _deeper(depth: int, left: list[int]) -> int:
+def _deeper(depth: int) -> int:
     if not depth:
         raise _Malformed(f"it is nested deeper than {DEPTH_MAX}")
-    _take(left, 1)
     return depth - 1
 
 
@@ -271,11 +311,14 @@ def _compact_value(data: bytes, at: int, kind: int, depth: int, left: list[int])
         case 8:
             return _compact_bytes(data, at)
         case 9 | 10:
-            return _compact_list(data, at, _deeper(depth, left), left)
+            _take(left, 1)
+            return _compact_list(data, at, _deeper(depth), left)
         case 11:
-            return _compact_map(data, at, _deeper(depth, left), left)
+            _take(left, 1)
+            return _compact_map(data, at, _deeper(depth), left)
         case 12:
-            return _compact_fields(data, at, _deeper(depth, left), left)
+            _take(left, 1)
+            return _compact_fields(data, at, _deeper(depth), left)
     raise _Malformed(f"there is no type {kind}")
 
 

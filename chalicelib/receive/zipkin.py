@@ -51,6 +51,10 @@ _MICRO_NANO = 1_000
 _REMEMBERED_MAX = 20_000
 _STATUS_OK = 1
 _MALFORMED = "Malformed"
+_UNTIMED_ANNOTATIONS_MAX = 1_000
+"""Of a span in proto3. Zipkin reads none that has no time, and an empty one takes two bytes."""
+_ANNOTATION_BYTES_MIN = 11
+"""In proto3, with a time."""
 _TOO_LARGE = f"a span may have {config.SPAN_BYTES_MAX} bytes"
 _SCOPE = field(1, field(1, model.SCOPE_NAME.encode()))
 _KIND_FIELDS = {
@@ -134,8 +138,12 @@ class _SpansFromProto:
                 span = proto.Span.FromString(raw)
             except DecodeError:
                 yield None
-            else:
-                yield _span_from_proto(span)
+                continue
+            annotations_max = _UNTIMED_ANNOTATIONS_MAX + len(raw) // _ANNOTATION_BYTES_MIN
+            if len(span.annotations) > annotations_max:
+                self.rejected["most of its annotations have no timestamp"] += 1
+                continue
+            yield _span_from_proto(span)
 
 
 def _span_from_proto(span: proto.Span) -> Json:
@@ -229,6 +237,8 @@ class _Writer:
         self.span_count = 0
         self._untimed: set[int] = set()
         """Their places."""
+        self._firsts: dict[str, int] = {}
+        """Trace id as sent → when its first span starts, of those that say so."""
         self._groups: dict[bytes, _Group] = {}
         """By the fields of ResourceSpans other than scope_spans."""
         self._group_of: dict[tuple[Any, ...], _Group] = Remembered()
@@ -253,6 +263,9 @@ class _Writer:
         try:
             start = time_of(span.get("timestamp"))
             if start:
+                trace_id = span.get("traceId")
+                if type(span["timestamp"]) is int and isinstance(trace_id, str):
+                    self._firsts[trace_id] = min(start, self._firsts.get(trace_id, start))
                 self._write(span, place, start, is_timed=True)
             elif start := min(filter(None, _annotation_times(span)), default=0):
                 self._write(span, place, start, is_timed=False)
@@ -267,11 +280,7 @@ class _Writer:
         """Those of which nothing says when: they start with their trace, as far as it is in the request."""
         if not self._untimed:
             return
-        firsts: dict[Any, int] = {}
-        for span in _dicts(spans):
-            start, trace_id = span.get("timestamp"), span.get("traceId")
-            if type(start) is int and 0 < start <= TIME_MICRO_MAX and isinstance(trace_id, str):
-                firsts[trace_id] = min(start, firsts.get(trace_id, start))
+        firsts = self._firsts
         first = min(firsts.values(), default=0)
         for place, span in enumerate(spans):
             if place not in self._untimed:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.errors import InvalidPayload
 from chalicelib.receive.otlp import Normalised
-from chalicelib.receive.thrift import binary_list
+from chalicelib.receive.thrift import BinaryStructs
 from chalicelib.receive.zipkin import (
     Json,
     Remembered,
@@ -99,7 +99,7 @@ def payload_from_thrift(body: bytes) -> Normalised:
     """Of a list of spans in Thrift's binary protocol. Raises as `zipkin.payload_from_json` does."""
     if not body:
         return Normalised(b"", 0, Counter())
-    spans = binary_list(body)
+    spans = BinaryStructs(body)
     check_span_count(len(spans))
     return _payload(
         _Converted(spans, _span_from_thrift, _Endpoints(_endpoint_from_thrift)), "thrift"

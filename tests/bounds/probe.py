@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from chalicelib.model.http import Answer
 
+_NOW_UNIX_SECONDS = 1_767_268_800
 JSON, PROTOBUF = "application/json", "application/x-protobuf"
 PLAIN = {
     "zipkin-v2-json": ("zipkin", "payload_from_json"),
@@ -78,13 +79,45 @@ def _transform() -> Callable[[bytes], Answer]:
     return transform
 
 
+def _consume() -> Callable[[bytes], Answer]:
+    """An OTLP request accepted, and its messages consumed as one event, into a store of its own."""
+    from base64 import b64encode
+
+    from chalicelib.model.http import Answer
+    from chalicelib.queue.message import PAYLOAD_ATTRIBUTE, Message, body_of
+    from chalicelib.receive.endpoint import receive_traces
+    from chalicelib.store.consume import Consumer, Record
+    from tests.memory_store import MemoryStore
+    from tests.store.records import DeadLetterList
+
+    def consume(body: bytes) -> Answer:
+        sent: list[Message] = []
+        answer = receive_traces({"content-type": PROTOBUF}, body, _NOW_UNIX_SECONDS, sent.extend)
+        records: list[Record] = [
+            {
+                "body": body_of(message),
+                "messageAttributes": {
+                    PAYLOAD_ATTRIBUTE: {"binaryValue": b64encode(message.frame).decode()}
+                },
+            }
+            for message in sent
+        ]
+        consumer = Consumer(MemoryStore(), DeadLetterList(), lambda: _NOW_UNIX_SECONDS * 10**9)
+        consumed = consumer.consume(records)
+        counted = consumed.messages + consumed.duplicate_messages
+        is_good = counted == len(sent) and not consumed.dead_letters
+        return Answer(answer.status if is_good else 500, {}, str(consumed).encode())
+
+    return consume
+
+
 def route(name: str) -> Callable[[bytes], Answer]:
     """What answers a body in that dialect."""
     if name.startswith("otlp-"):
         return _otlp(JSON if name == "otlp-json" else PROTOBUF)
     if name in PLAIN:
         return _plain(name)
-    return {"sampling": _sampling, "transform": _transform}[name]()
+    return {"sampling": _sampling, "transform": _transform, "consume": _consume}[name]()
 
 
 def _high_water_bytes() -> int:

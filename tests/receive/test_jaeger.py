@@ -392,10 +392,13 @@ def test_damaged(at, value):
         b"\x82\x81\x00\x09emitBatch" + b"\x1c" * 60_000,
         b"\x82\x81\x00\x09emitBatch\x1c\x19\xfc\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
         b"\x82\x81\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+        b"\x0d\x00\x63\x02\x02\x00\x00\x75\x30" + b"\x01\x01" * 30_000 + b"\x00",
+        b"".join(b"\x02" + number.to_bytes(2, "big") + b"\x01" for number in range(1, 60))
+        + b"\x00",
     ],
 )
 def test_hostile_lengths_and_nesting(body):
-    """Lengths beyond the body, and nesting without end, are refused at once."""
+    """Lengths beyond the body, nesting without end, and more values than a body may hold are refused at once."""
     for read in (payload_from_binary, payload_from_call):
         with pytest.raises(InvalidPayload):
             read(body)

@@ -228,6 +228,17 @@ def test_limits(monkeypatch):
         payload_from_json(body_of(SPAN, SPAN))
 
 
+def test_proto_annotations_without_times_have_a_bound():
+    """A proto3 span of thousands of annotations without a timestamp fails alone: Zipkin reads none of them."""
+    ids = {"trace_id": bytes(7) + b"\x0a", "timestamp": START}
+    good = proto.Span(id=bytes(7) + b"\x01", **ids).SerializeToString()
+    empty = [proto.Annotation()] * 3_000
+    bad = proto.Span(id=bytes(7) + b"\x02", annotations=empty, **ids).SerializeToString()
+    found = payload_from_proto(proto.ListOfSpans(spans=[bad, good]).SerializeToString())
+    assert found.span_count == 1
+    assert found.rejected == {"most of its annotations have no timestamp": 1}
+
+
 def test_proto():
     """proto3 comes to the same as JSON; a damaged span fails alone."""
     good = proto.Span(
