@@ -69,13 +69,9 @@ faults: $(DEV_STAMP) ## every fault at every call of AWS
 fuzz: $(DEV_STAMP) ## damaged input for every decoder (MINUTES=10)
 	@MINUTES=$(MINUTES) $(PY) -m tests.fuzz
 
-<<<<<<< HEAD
-bounds: $(DEV_STAMP) ## what hostile bodies cost, for every decoder, and hostile questions, in fresh processes
-	@BOUNDS=all $(PY) -m pytest tests/bounds tests/answer/test_budget.py
-=======
-bounds: $(DEV_STAMP) ## what hostile bodies cost, for every decoder, in fresh processes (ONLY=text)
+bounds: $(DEV_STAMP) ## what hostile bodies and questions cost, in fresh processes (ONLY=text)
 	@ONLY="$(ONLY)" $(PY) -m tests.bounds
->>>>>>> w-json
+	@BOUNDS=all $(PY) -m pytest tests/answer/test_budget.py
 
 simulate: $(DEV_STAMP) ## everything that can come between, in a simulation (MINUTES=10, SEED, REPLAY)
 	@MINUTES=$(MINUTES) $(PY) -m tests.simulator

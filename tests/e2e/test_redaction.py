@@ -117,14 +117,17 @@ def zipkin_proto(number: int) -> bytes:
         annotations=[zipkin_spans_pb2.Annotation(timestamp=5, value=TEXTS[0])],
         tags={"authorization": CANARY, "note": TEXTS[1], "http.url": TEXTS[2]},
     )
-    return zipkin_spans_pb2.ListOfSpans(spans=[sent.SerializeToString()]).SerializeToString()
+    content: bytes = zipkin_spans_pb2.ListOfSpans(
+        spans=[sent.SerializeToString()]
+    ).SerializeToString()
+    return content
 
 
 def zipkin_thrift(number: int) -> bytes:
     """Zipkin's first model in Thrift."""
     shop = idl.Endpoint(service_name="shop")
     tags = {"authorization": CANARY, "note": TEXTS[1], "http.url": TEXTS[2]}
-    return thrift_body(
+    content: bytes = thrift_body(
         idl.Span(
             trace_id=number,
             id=2,
@@ -138,6 +141,7 @@ def zipkin_thrift(number: int) -> bytes:
             ],
         )
     )
+    return content
 
 
 def to_be_buried() -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Any
 
 import orjson
 import pytest
@@ -230,7 +231,7 @@ def test_limits(monkeypatch):
 
 def test_proto_annotations_without_times_have_a_bound():
     """A proto3 span of thousands of annotations without a timestamp fails alone: Zipkin reads none of them."""
-    ids = {"trace_id": bytes(7) + b"\x0a", "timestamp": START}
+    ids: Any = {"trace_id": bytes(7) + b"\x0a", "timestamp": START}
     good = proto.Span(id=bytes(7) + b"\x01", **ids).SerializeToString()
     empty = [proto.Annotation()] * 3_000
     bad = proto.Span(id=bytes(7) + b"\x02", annotations=empty, **ids).SerializeToString()
