@@ -15,7 +15,8 @@ from chalicelib.store import commit, consume, layout
 from chalicelib.store.dynamodb import DynamoStore, _translated
 from chalicelib.store.items import ConditionFailed
 from chalicelib.store.segment import segments_of
-from chalicelib.summarise import fold
+from chalicelib.store.shard import fold_state_put
+from chalicelib.summarise import fold, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,6 +161,16 @@ def _progress_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(fold.ShardFold, "step", step_and_delete)
 
 
+def _look_noted_first(patch: pytest.MonkeyPatch) -> None:
+    def in_two(self: Any, before: Any, after: Any, puts: Any) -> bool:
+        self._store.transact([fold_state_put(self._shard, before.version, after)])
+        if puts:
+            self._store.transact(puts)
+        return True
+
+    patch.setattr(waiting.WaitingHalves, "_transact", in_two)
+
+
 def _rolled_up_in_two_transactions(patch: pytest.MonkeyPatch) -> None:
     transact = DynamoStore.transact
 
@@ -260,6 +271,7 @@ PLANTED = [
     Planted("targets and fold-state apart", _targets_and_state_apart, SUMMARISE, "dies after"),
     Planted("fold-state unconditional", _state_without_its_version, SUMMARISE, ANOTHER),
     Planted("progress forgotten", _progress_forgotten, SUMMARISE, "dies after"),
+    Planted("a look noted first", _look_noted_first, SUMMARISE, "dies after"),
     Planted("rolled up in two", _rolled_up_in_two_transactions, SUMMARISE, "dies after"),
     Planted("acknowledged though not queued", _acknowledged_regardless, SEND, "unreachable"),
     Planted("Failed entries ignored", _failed_entries_ignored, SEND, "half failed"),

@@ -57,11 +57,15 @@ def test_the_world_is_whole(expected, world):
     """The world that faults are compared with has spans, every kind of edge, a roll-up, and nothing left to do."""
     assert {number: len(spans) for number, spans in expected.outcome.spans.items()} == {
         1: 4,
-        2: 3,
+        2: 5,
         3: 1,
     }
-    kinds = {edge["kind"] for edge in expected.answers["/v1/edges"]["edges"]}
-    assert kinds == {"rpc", "database", "messaging"}
+    calls = {
+        (edge["callee"], edge["kind"]): edge["calls"]
+        for edge in expected.answers["/v1/edges"]["edges"]
+    }
+    # One of the calls of the cart is below a client, one below a span that is looked for.
+    assert calls == {("cart", "rpc"): 2, ("db-1", "database"): 1, ("mail", "messaging"): 1}
     levels = {sort.partition("|")[0] for _, sort in expected.outcome.targets}
     assert levels >= {"m", "h"}
     assert expected.outcome.left == {"messages": 0, "segments": 0}

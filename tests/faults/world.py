@@ -23,11 +23,22 @@ from chalicelib.store.dictionary import Dictionaries
 from chalicelib.store.dynamodb import DynamoStore
 from chalicelib.store.search_block import EVERY_SERVICE
 from chalicelib.store.traces import read_rows, read_spans
+from chalicelib.summarise import parents
 from infra.local.event_source_mapping import Source, record_from_message
 from infra.local.fake_aws import REGION
 from infra.local.functions import context_of
 from tests.faults.injector import Died, Fault, Injector
-from tests.payloads import CLIENT, CONSUMER, MILLI, PRODUCER, Made, payload, trace_id
+from tests.payloads import (
+    CLIENT,
+    CONSUMER,
+    INTERNAL,
+    MILLI,
+    PRODUCER,
+    SERVER,
+    Made,
+    payload,
+    trace_id,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -58,8 +69,12 @@ def requests_of(now_unix_seconds: int) -> list[bytes]:
         [
             Made(2, 5, "shop", 0, "POST /order", start=soon + MINUTE),
             Made(2, 6, "shop", 5, "send", PRODUCER, soon + MINUTE + 1),
+            Made(2, 9, "shop", 5, "by hand", INTERNAL, soon + MINUTE + 2),
         ],
-        [Made(2, 7, "mail", 6, "receive", CONSUMER, soon + 2 * MINUTE, links=((2, 6),))],
+        [
+            Made(2, 7, "mail", 6, "receive", CONSUMER, soon + 2 * MINUTE, links=((2, 6),)),
+            Made(2, 10, "cart", 9, "below", SERVER, soon + MINUTE + 3),
+        ],
         [Made(3, 8, "cart", 0, "GET /late", start=long_ago, is_error=True)],
     ]
     return [payload(each) for each in spans]
@@ -104,6 +119,8 @@ class World:
         patch.setattr(wiring, "dictionaries", lambda: Dictionaries(self.store))
         patch.setattr(config, "SHARDS", shards)
         patch.setattr(config, "SHARDS_READ", shards)
+        # Nobody waits for the run a minute later: the next step of the same looks for parents.
+        patch.setattr(parents, "LOOKED_AT_SECONDS", 0)
         self.injector = Injector(dynamodb, self.sqs)
         self.queue_url = wiring.queue_url(config.SPAN_QUEUE)
         self.dead_url = wiring.queue_url(config.DEAD_LETTER_QUEUE)

@@ -391,9 +391,18 @@ class Story:
             for (caller, callee, _), edge in edges_between.edges.edges.items():
                 calls[caller, callee] += edge.measure.calls
             calls = +calls
-            # Of what is looked for, nobody knows yet whether it is found.
+            # Of what is looked for, nobody knows yet whether it is found; it may be in its trace before it is counted.
+            stored = self._looked_for(range(len(self.batches)))
+            parents_stored = [
+                made
+                for made in self._made(range(len(self.batches)))
+                if (made.trace, made.span) in stored and made.name == "call"
+            ]
             possible_calls = [
-                (_edges_of(figures(made, unseen=self._looked_for(each))), _edges_of(figures(made)))
+                (
+                    _edges_of(figures(made, unseen=stored)),
+                    _edges_of(figures([*made, *parents_stored])),
+                )
                 for each in _between(before, after)
                 for made in (self._made(each),)
             ]
