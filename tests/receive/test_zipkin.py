@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
 
 import orjson
 import pytest
@@ -231,10 +230,12 @@ def test_limits(monkeypatch):
 
 def test_proto_annotations_without_times_have_a_bound():
     """A proto3 span of thousands of annotations without a timestamp fails alone: Zipkin reads none of them."""
-    ids: Any = {"trace_id": bytes(7) + b"\x0a", "timestamp": START}
-    good = proto.Span(id=bytes(7) + b"\x01", **ids).SerializeToString()
+    trace_id = bytes(7) + b"\x0a"
+    good = proto.Span(trace_id=trace_id, id=bytes(7) + b"\x01", timestamp=START).SerializeToString()
     empty = [proto.Annotation()] * 3_000
-    bad = proto.Span(id=bytes(7) + b"\x02", annotations=empty, **ids).SerializeToString()
+    bad = proto.Span(
+        trace_id=trace_id, id=bytes(7) + b"\x02", timestamp=START, annotations=empty
+    ).SerializeToString()
     found = payload_from_proto(proto.ListOfSpans(spans=[bad, good]).SerializeToString())
     assert found.span_count == 1
     assert found.rejected == {"most of its annotations have no timestamp": 1}
