@@ -117,10 +117,11 @@ def zipkin_proto(number: int) -> bytes:
         annotations=[zipkin_spans_pb2.Annotation(timestamp=5, value=TEXTS[0])],
         tags={"authorization": CANARY, "note": TEXTS[1], "http.url": TEXTS[2]},
     )
-    return zipkin_spans_pb2.ListOfSpans(spans=[sent.SerializeToString()]).SerializeToString()
+    body: bytes = zipkin_spans_pb2.ListOfSpans(spans=[sent.SerializeToString()]).SerializeToString()
+    return body
 
 
-def zipkin_thrift(number: int) -> bytes:
+def zipkin_thrift(number: int) -> Any:
     """Zipkin's first model in Thrift."""
     shop = idl.Endpoint(service_name="shop")
     tags = {"authorization": CANARY, "note": TEXTS[1], "http.url": TEXTS[2]}
