@@ -44,20 +44,10 @@ _PASSES_MAX = 4
 _PAIRS_MAX = 200_000
 """Names with values that are looked at in one text, more than `cost_of` lets pass in a payload; with more it is masked
 whole."""
-_SIGNS = (
-    b"=",
-    b":",
-    b">",
-    b"--",
-    b"@",
-    b"bearer",
-    b"basic",
-    b"identified",
-    b"auth",
-    b"passw",
-    b"eyj",
-)
+_SIGNS = (b"=", b":", b">", b"--", b"bearer", b"basic", b"identified", b"auth", b"passw", b"eyj")
 """At each of these, in a folded text, some pattern may stop and ask."""
+COST_OF_ONE, _COST_OF_NAME, _COST_OF_CHECK = 18, 2, 4
+"""Of a suspect, a name that may be a secret's, and a URL's userinfo or a card's digits; a sign costs 1."""
 _TEXT_CHARACTERS_MIN = 5
 """No shorter text has a secret that is known by its look: `pwd=x`."""
 _PLACEHOLDER = re.compile(
@@ -65,9 +55,6 @@ _PLACEHOLDER = re.compile(
     rf"|hmac:[0-9a-f]{{{HASH_DIGITS}}}",
     re.IGNORECASE | re.ASCII,
 )
-
-
-COST_OF_ONE, _COST_OF_NAME, _COST_OF_DIGITS = 16, 3, 4
 
 
 class Found:
@@ -130,7 +117,7 @@ def cost_of(content: bytes) -> int:
     """About how many microseconds of a slow processor it takes at most to look closely at a text or an attribute."""
     fold = folded(content)
     stops = sum(map(fold.count, _SIGNS))
-    stops += _COST_OF_DIGITS * fold.count(DIGITS_OF_A_CARD)
+    stops += _COST_OF_CHECK * (fold.count(DIGITS_OF_A_CARD) + fold.count(b"@"))
     names = min(stops, sum(map(fold.count, KEY_PROBES))) if stops else 0
     return COST_OF_ONE + len(content) // 32 + stops + _COST_OF_NAME * names
 

@@ -117,17 +117,15 @@ def zipkin_proto(number: int) -> bytes:
         annotations=[zipkin_spans_pb2.Annotation(timestamp=5, value=TEXTS[0])],
         tags={"authorization": CANARY, "note": TEXTS[1], "http.url": TEXTS[2]},
     )
-    content: bytes = zipkin_spans_pb2.ListOfSpans(
-        spans=[sent.SerializeToString()]
-    ).SerializeToString()
-    return content
+    body: bytes = zipkin_spans_pb2.ListOfSpans(spans=[sent.SerializeToString()]).SerializeToString()
+    return body
 
 
-def zipkin_thrift(number: int) -> bytes:
+def zipkin_thrift(number: int) -> Any:
     """Zipkin's first model in Thrift."""
     shop = idl.Endpoint(service_name="shop")
     tags = {"authorization": CANARY, "note": TEXTS[1], "http.url": TEXTS[2]}
-    content: bytes = thrift_body(
+    return thrift_body(
         idl.Span(
             trace_id=number,
             id=2,
@@ -141,7 +139,6 @@ def zipkin_thrift(number: int) -> bytes:
             ],
         )
     )
-    return content
 
 
 def to_be_buried() -> bytes:
