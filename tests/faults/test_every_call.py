@@ -32,6 +32,7 @@ class Expected:
     """What the world comes to without faults, and the calls it takes."""
 
     def __init__(self, world: World) -> None:
+        world.have_a_look()
         self.operations = world.run()
         self.outcome: Outcome = world.outcome()
         self.answers = answers(world)

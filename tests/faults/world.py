@@ -50,10 +50,11 @@ TRIES_MAX = 6
 DATABASE = (("db.system.name", "postgresql"), ("server.address", "db-1"))
 
 
-def requests_of(now_unix_seconds: int) -> list[bytes]:
+def requests_of(now_unix_seconds: int, *, with_look: bool = False) -> list[bytes]:
     """Two traces over three services, in requests of their own, and one span of hours ago that makes a roll-up.
 
-    What is recent is dated ahead, so that no hour can end while the world runs.
+    What is recent is dated ahead, so that no hour can end while the world runs. `with_look` adds a call whose parent
+    comes an event before it, and is looked for.
     """
     soon = (now_unix_seconds + 120) * SECOND
     long_ago = (now_unix_seconds - 3 * 3_600) * SECOND
@@ -69,14 +70,13 @@ def requests_of(now_unix_seconds: int) -> list[bytes]:
         [
             Made(2, 5, "shop", 0, "POST /order", start=soon + MINUTE),
             Made(2, 6, "shop", 5, "send", PRODUCER, soon + MINUTE + 1),
-            Made(2, 9, "shop", 5, "by hand", INTERNAL, soon + MINUTE + 2),
         ],
-        [
-            Made(2, 7, "mail", 6, "receive", CONSUMER, soon + 2 * MINUTE, links=((2, 6),)),
-            Made(2, 10, "cart", 9, "below", SERVER, soon + MINUTE + 3),
-        ],
+        [Made(2, 7, "mail", 6, "receive", CONSUMER, soon + 2 * MINUTE, links=((2, 6),))],
         [Made(3, 8, "cart", 0, "GET /late", start=long_ago, is_error=True)],
     ]
+    if with_look:
+        spans[2].append(Made(2, 9, "shop", 5, "by hand", INTERNAL, soon + MINUTE + 2))
+        spans[3].append(Made(2, 10, "cart", 9, "below", SERVER, soon + MINUTE + 3))
     return [payload(each) for each in spans]
 
 
@@ -129,6 +129,10 @@ class World:
         self.now = int(time.time())
         self._delivered: list[dict[str, Any]] = []
         self.requests = requests_of(self.now)
+
+    def have_a_look(self) -> None:
+        """Tell a story in which a parent is looked for."""
+        self.requests = requests_of(self.now, with_look=True)
 
     def clear(self) -> None:
         """As on the first day."""
