@@ -12,6 +12,7 @@ import pytest
 from chalicelib import config
 from tests.faults.injector import FOREVER, Fault, cancelled
 from tests.payloads import Made, payload
+from tests.policies import RECORDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,4 +185,6 @@ def test_a_table_that_is_not_there(world, monkeypatch):
         wrong.setattr(config, "SPANS_TABLE", "nowhere")
         with pytest.raises(Exception, match="ResourceNotFound"):
             world.consume(records)
+    # No policy allows a table of this name, either.
+    assert {each.call.resource for each in RECORDER.take_refused()} == {"table/nowhere"}
     assert world.outcome().dead_letters == []
