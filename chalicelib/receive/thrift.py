@@ -52,6 +52,10 @@ class _Malformed(Exception):
     """What the bytes are not."""
 
 
+_FAULTS = (_Malformed, IndexError, StructError)
+"""What reading raises; the latter two at the end of what is cut short."""
+
+
 def binary_struct(data: bytes, number: int, read: Callable[[Structs], Any]) -> Fields:
     """The struct that `data` begins with, in the binary protocol; a list of structs in field `number` is what `read`
     makes of it, who must read it to its end.
@@ -90,7 +94,11 @@ class Structs:
         self._data, self._left = data, left
         self.at = at + _LIST_HEAD_BYTES
         """Where the next begins, or what follows the last."""
-        kind, self._count = _checked(lambda: (data[at], _i32(data, at + 1)[0]))
+        try:
+            kind = data[at]
+            self._count: int = _i32(data, at + 1)[0]
+        except _FAULTS as error:
+            raise _refusal(error) from error
         if not 0 <= self._count <= len(data) - _PADDING_BYTES - at:
             raise InvalidPayload("the body is not Thrift: a count leads beyond its end")
         if self._count and kind != _STRUCT:
@@ -101,10 +109,14 @@ class Structs:
 
     def __iter__(self) -> Iterator[Fields]:
         data, left = self._data, self._left
+        of_struct_max = _values_max(SENT_BYTES_MAX)
         for _ in range(self._count):
-            of_struct = [min(left[0], _values_max(SENT_BYTES_MAX))]
+            of_struct = [min(left[0], of_struct_max)]
             left[0] -= of_struct[0]
-            found, self.at = _checked(lambda: _binary_fields(data, self.at, DEPTH_MAX, of_struct))  # noqa: B023
+            try:
+                found, self.at = _binary_fields(data, self.at, DEPTH_MAX, of_struct)
+            except _FAULTS as error:
+                raise _refusal(error) from error
             left[0] += of_struct[0]
             yield found
 
@@ -144,19 +156,18 @@ def _values_max(data_bytes: int) -> int:
 
 def _read(data: bytes, at: int, read: Any) -> Any:
     left = [_values_max(len(data))]
-    found, end = _checked(lambda: read(data + bytes(_PADDING_BYTES), at, DEPTH_MAX, left))
+    try:
+        found, end = read(data + bytes(_PADDING_BYTES), at, DEPTH_MAX, left)
+    except _FAULTS as error:
+        raise _refusal(error) from error
     if end > len(data):
         raise InvalidPayload(_CUT_SHORT)
     return found
 
 
-def _checked(read: Callable[[], tuple[Any, int]]) -> tuple[Any, int]:
-    try:
-        return read()
-    except _Malformed as error:
-        raise InvalidPayload(f"the body is not Thrift: {error}") from error
-    except (IndexError, StructError) as error:
-        raise InvalidPayload(_CUT_SHORT) from error
+def _refusal(error: Exception) -> InvalidPayload:
+    is_told = isinstance(error, _Malformed)
+    return InvalidPayload(f"the body is not Thrift: {error}" if is_told else _CUT_SHORT)
 
 
 def _envelope(data: bytes) -> tuple[bytes, int, Any]:
