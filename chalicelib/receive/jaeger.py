@@ -27,8 +27,10 @@ from chalicelib.receive.thrift import binary_struct, call
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from chalicelib.receive.thrift import Fields
+    from chalicelib.receive.thrift import Fields, Structs
 
+_PROCESS, _SPANS = 1, 2
+"""Fields of a Batch."""
 _STRING, _DOUBLE, _BOOL, _LONG, _BINARY = range(5)
 """A tag's type (field 2); its value is in the field of that number, counted from 3."""
 _TAG_KEY, _TAG_TYPE, _TAG_VALUES = 1, 2, 3
@@ -78,7 +80,7 @@ def payload_from_binary(body: bytes) -> Normalised:
     Raises InvalidPayload if it is none, or names no process; PayloadTooLarge for too many spans. Spans without ids, or
     that could not be stored, are counted as rejected.
     """
-    return _payload(binary_struct(body))
+    return _payload(binary_struct(body, _SPANS, _written))
 
 
 def payload_from_call(datagram: bytes) -> Normalised:
@@ -90,30 +92,41 @@ def payload_from_call(datagram: bytes) -> Normalised:
     return _payload(batch)
 
 
+class _Written(NamedTuple):
+    """A batch's spans in OTLP's bytes."""
+
+    writer: _Writer
+    by_scope: dict[bytes, list[bytes]]
+    """Scope → spans, as fields of ScopeSpans."""
+    rejected: Counter[str]
+
+
 def _payload(batch: Fields) -> Normalised:
-    process, spans = batch.get(1), batch.pop(2, None) or []
-    if not isinstance(process, dict) or not isinstance(spans, list):
+    process, spans = batch.get(_PROCESS), batch.pop(_SPANS, None) or []
+    if not isinstance(process, dict) or not isinstance(spans, list | _Written):
         raise InvalidPayload("the batch has no process, and so no service name")
-    check_span_count(len(spans))
-    writer = _Writer()
-    rejected: Counter[str] = Counter()
-    by_scope: dict[bytes, list[bytes]] = defaultdict(list)
-    # What is written is not kept: the dicts are many times larger.
-    spans.reverse()
-    while spans:
-        try:
-            scope, raw = writer.span(spans.pop())
-        except (LookupError, TypeError, AttributeError, StructError):
-            rejected["a field is missing, or has the wrong type"] += 1
-        else:
-            by_scope[scope].append(field(2, raw))
+    written = spans if isinstance(spans, _Written) else _written(spans)
     try:
-        head = field(1, writer.resource(process))
+        head = field(1, written.writer.resource(process))
     except (LookupError, TypeError, AttributeError) as error:
         raise InvalidPayload("the batch's process has a field of the wrong type") from error
-    scopes = [field(2, scope + b"".join(of_scope)) for scope, of_scope in by_scope.items()]
+    scopes = [field(2, scope + b"".join(raws)) for scope, raws in written.by_scope.items()]
     normalised = payload_from_protobuf(field(1, head + b"".join(scopes)))
-    return normalised._replace(rejected=normalised.rejected + rejected)
+    return normalised._replace(rejected=normalised.rejected + written.rejected)
+
+
+def _written(spans: Structs | list[Any]) -> _Written:
+    check_span_count(len(spans))
+    written = _Written(_Writer(), defaultdict(list), Counter())
+    write, by_scope = written.writer.span, written.by_scope
+    for span in spans:
+        try:
+            scope, raw = write(span)
+        except (LookupError, TypeError, AttributeError, StructError):
+            written.rejected["a field is missing, or has the wrong type"] += 1
+        else:
+            by_scope[scope].append(field(2, raw))
+    return written
 
 
 class _Told(NamedTuple):

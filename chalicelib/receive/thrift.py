@@ -52,22 +52,54 @@ class _Malformed(Exception):
     """What the bytes are not."""
 
 
-def binary_struct(data: bytes) -> Fields:
-    """The struct that `data` begins with, in the binary protocol. Raises InvalidPayload."""
-    found: Fields = _read(data, 0, _binary_fields)
+_FAULTS = (_Malformed, IndexError, StructError)
+"""What reading raises; the latter two at the end of what is cut short."""
+
+
+def binary_struct(data: bytes, number: int, read: Callable[[Structs], Any]) -> Fields:
+    """The struct that `data` begins with, in the binary protocol; a list of structs in field `number` is what `read`
+    makes of it, who must read it to its end.
+
+    Raises InvalidPayload.
+    """
+
+    def fields(padded: bytes, at: int, depth: int, left: list[int]) -> tuple[Fields, int]:
+        found: Fields = {}
+        while True:
+            kind, field_number, _ = _head(padded, at)
+            if kind == _STOP:
+                if len(found) > _FIELDS_MAX:
+                    raise _too_many_fields()
+                return found, at + 1
+            at += 3
+            if field_number == number and kind in (_LIST, _SET) and padded[at] == _STRUCT:
+                structs = Structs(padded, at, left)
+                found[number] = read(structs)
+                at = structs.at
+            else:
+                found[field_number], at = _binary_value(padded, at, kind, depth, left)
+
+    found: Fields = _read(data, 0, fields)
     return found
 
 
-class BinaryStructs:
-    """The structs of the list that `data` begins with, in the binary protocol, read anew at every turn.
+class Structs:
+    """The structs of a list in the binary protocol, to be read once.
 
     Only one is there at a time: they are many times larger than their bytes. Raises InvalidPayload, also on the way.
     """
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data + bytes(_PADDING_BYTES)
-        kind, self._count = _checked(lambda: (data[0], _i32(data, 1)[0]))
-        if not 0 <= self._count <= len(data):
+    def __init__(self, data: bytes, at: int, left: list[int]) -> None:
+        """Of the list at `at` of data with padding; `left` is how many values there may be, of which these are."""
+        self._data, self._left = data, left
+        self.at = at + _LIST_HEAD_BYTES
+        """Where the next begins, or what follows the last."""
+        try:
+            kind = data[at]
+            self._count: int = _i32(data, at + 1)[0]
+        except _FAULTS as error:
+            raise _refusal(error) from error
+        if not 0 <= self._count <= len(data) - _PADDING_BYTES - at:
             raise InvalidPayload("the body is not Thrift: a count leads beyond its end")
         if self._count and kind != _STRUCT:
             raise InvalidPayload("the body is not Thrift: a list of no structs")
@@ -76,16 +108,40 @@ class BinaryStructs:
         return self._count
 
     def __iter__(self) -> Iterator[Fields]:
-        data, at = self._data, _LIST_HEAD_BYTES
-        left = _values_max(len(data))
+        data, left = self._data, self._left
+        of_struct_max = _values_max(SENT_BYTES_MAX)
         for _ in range(self._count):
-            of_struct = [min(left, _values_max(SENT_BYTES_MAX))]
-            left -= of_struct[0]
-            found, at = _checked(lambda: _binary_fields(data, at, DEPTH_MAX, of_struct))  # noqa: B023
-            left += of_struct[0]
+            of_struct = [min(left[0], of_struct_max)]
+            left[0] -= of_struct[0]
+            try:
+                found, self.at = _binary_fields(data, self.at, DEPTH_MAX, of_struct)
+            except _FAULTS as error:
+                raise _refusal(error) from error
+            left[0] += of_struct[0]
             yield found
-        if at > len(data) - _PADDING_BYTES:
+
+
+class BinaryStructs:
+    """The structs of the list that `data` begins with, in the binary protocol, read anew at every turn.
+
+    Raises as Structs does.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data + bytes(_PADDING_BYTES)
+        self._count = len(self._structs())
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Fields]:
+        structs = self._structs()
+        yield from structs
+        if structs.at > len(self._data) - _PADDING_BYTES:
             raise InvalidPayload(_CUT_SHORT)
+
+    def _structs(self) -> Structs:
+        return Structs(self._data, 0, [_values_max(len(self._data))])
 
 
 def call(data: bytes) -> tuple[bytes, Fields]:
@@ -100,19 +156,18 @@ def _values_max(data_bytes: int) -> int:
 
 def _read(data: bytes, at: int, read: Any) -> Any:
     left = [_values_max(len(data))]
-    found, end = _checked(lambda: read(data + bytes(_PADDING_BYTES), at, DEPTH_MAX, left))
+    try:
+        found, end = read(data + bytes(_PADDING_BYTES), at, DEPTH_MAX, left)
+    except _FAULTS as error:
+        raise _refusal(error) from error
     if end > len(data):
         raise InvalidPayload(_CUT_SHORT)
     return found
 
 
-def _checked(read: Callable[[], tuple[Any, int]]) -> tuple[Any, int]:
-    try:
-        return read()
-    except _Malformed as error:
-        raise InvalidPayload(f"the body is not Thrift: {error}") from error
-    except (IndexError, StructError) as error:
-        raise InvalidPayload(_CUT_SHORT) from error
+def _refusal(error: Exception) -> InvalidPayload:
+    is_told = isinstance(error, _Malformed)
+    return InvalidPayload(f"the body is not Thrift: {error}" if is_told else _CUT_SHORT)
 
 
 def _envelope(data: bytes) -> tuple[bytes, int, Any]:

@@ -52,6 +52,7 @@ _FEW = (
     "spans, annotations of a time",
     "good: short annotations",
     "good: short tags",
+    "good: logs",
     "structs of structs",
     "fields of booleans",
     "a map of booleans",

@@ -320,6 +320,27 @@ def test_neighbours_of_bad_spans_stay():
     assert rejected.total() == 3
 
 
+def test_fields_of_a_batch_in_any_order():
+    """The process may follow the spans, and the last of two lists of spans is the one that counts."""
+    process, stop = binary(idl.Batch(process=idl.Process(serviceName="shop")))[:-1], b"\x00"
+    first, last = (
+        binary(idl.Batch(spans=spans))[:-1]
+        for spans in ([span()], [span(spanId=3), span(spanId=4)])
+    )
+    for body in (process + first + last + stop, first + process + last + stop):
+        found, _ = spans_of(payload_from_binary(body))
+        assert [each.span_id[-1] for each in found] == [3, 4]
+    assert payload_from_binary(last + process + stop) == payload_from_binary(process + last + stop)
+
+
+@pytest.mark.parametrize("cut_bytes", range(1, 40))
+def test_a_batch_that_is_cut_short(cut_bytes):
+    """It is refused as a whole, wherever among its spans it ends."""
+    body = binary(batch_of(span(), span(spanId=3, operationName="name")))
+    with pytest.raises(InvalidPayload, match="not Thrift"):
+        payload_from_binary(body[:-cut_bytes])
+
+
 def test_text_that_is_no_utf8():
     """It is stored with what is broken replaced."""
     body = binary(batch_of(span(operationName="name", tags=[tag("key", STRING, "value")])))
