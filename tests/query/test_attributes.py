@@ -27,6 +27,7 @@ values = st.sampled_from((1, "1", 2.0, True, "é", b"x", "y" * 256, "z" * 257, "
 attributes = st.lists(st.tuples(st.sampled_from("abc"), values), max_size=4).map(tuple)
 spans = st.builds(
     Made,
+    flags=st.just(0),
     trace=st.integers(1, 4),
     span=st.integers(1, 9),
     service=st.sampled_from(("shop", "cart")),

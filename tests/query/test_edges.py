@@ -141,6 +141,7 @@ def test_the_range_is_in_whole_minutes_while_these_are_kept(start, end, expected
 
 spans = st.builds(
     Made,
+    flags=st.just(0),
     trace=st.integers(1, 2),
     span=st.integers(1, 5),
     parent=st.integers(0, 5),

@@ -143,6 +143,7 @@ def test_question(question: Question, folded: bool) -> None:
 
 spans = st.builds(
     Made,
+    flags=st.just(0),
     trace=st.integers(1, 5),
     span=st.integers(1, 4),
     service=st.sampled_from(("shop", "cart", "s" * 300)),

@@ -109,6 +109,7 @@ def test_an_expired_trace_is_not_there(store):
 
 spans = st.builds(
     Made,
+    flags=st.just(0),
     trace=st.integers(1, 8),
     span=st.integers(1, 3),
     service=st.sampled_from(("shop", "cart")),

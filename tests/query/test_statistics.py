@@ -26,6 +26,7 @@ STEPS = (None, 60, 120, 900, HOUR, 2 * HOUR, DAY, 90_000)
 
 spans = st.builds(
     Made,
+    flags=st.just(0),
     trace=st.just(1),
     span=st.integers(1, 1_000_000),
     parent=st.sampled_from((0, 7)),
