@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -25,6 +26,9 @@ from tests.e2e.shop import (
     minutes_ago,
     trace_id_of,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PROJECT = Path(__file__).parents[2]
 ANSWER_SECONDS = 30.0
@@ -45,8 +49,6 @@ class Clew:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # Whoever runs the tests may have it ignored, as `nohup` does.
-            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
         )
         self.url = self._url()
 
@@ -104,10 +106,21 @@ def counted(url: str) -> tuple[Any, ...]:
     return edge["callee"], edge["calls"], total["calls"]
 
 
+@contextmanager
+def hang_up(handler: signal.Handlers) -> Iterator[None]:
+    """A process that is started within has this for SIGHUP."""
+    before = signal.signal(signal.SIGHUP, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_one_life(start, number):
     """What the stock exporter sends is found within seconds, and a signal ends it with 0 and without a word."""
-    clew = start()
+    with hang_up(signal.SIG_DFL):  # who runs the tests may have it ignored
+        clew = start()
     trace_id = send_call(clew.url)
     assert answer_soon(clew.url, f"/v1/traces/{trace_id}").status == 200
     assert clew.end(number) == (0, "")
@@ -158,11 +171,8 @@ def test_open_to_others(start):
 
 def test_hung_up_under_nohup(start):
     """Where SIGHUP is ignored, as `nohup` has it, a terminal that is closed does not end it."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
+    with hang_up(signal.SIG_IGN):
         clew = start()
-    finally:
-        signal.signal(signal.SIGHUP, before)
     clew.process.send_signal(signal.SIGHUP)
     assert http(clew.url + "/health").status == 200
     assert clew.end(signal.SIGTERM) == (0, "")
