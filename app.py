@@ -319,9 +319,11 @@ def _response(answer: Answer) -> Response:
 def _ingest(receive: Callable[[], Answer]) -> Response:
     """An ingest answer; what nobody foresaw is a 503, so that the sender keeps its spans."""
     from chalicelib.receive.endpoint import unavailable
+    from chalicelib.receive.pieces import within
 
     try:
-        return _response(receive())
+        with within(_has_time_left(app.lambda_context)):
+            return _response(receive())
     except Exception:
         _logger.exception("spans not accepted")
         return _response(unavailable(_headers(), _body()))
@@ -331,7 +333,7 @@ def _time(seconds: float, cpu_seconds: float) -> Callable[[], bool]:
     """Whether a question that begins now still has time: by the clock, by the processor, and by what the function has
     left, which on a laptop is nothing once the asker has gone."""
     ends, cpu_ends = time.monotonic() + seconds, time.thread_time() + cpu_seconds
-    thread, context = get_ident(), app.lambda_context
+    thread, has_time_left = get_ident(), _has_time_left(app.lambda_context)
 
     def has_time() -> bool:
         if time.monotonic() >= ends:
@@ -341,10 +343,19 @@ def _time(seconds: float, cpu_seconds: float) -> Callable[[], bool]:
             return True
         if time.thread_time() >= cpu_ends:
             return False
+        return has_time_left()
+
+    return has_time
+
+
+def _has_time_left(context: Any) -> Callable[[], bool]:
+    """Whether the function has time left: on a laptop it has none once the client has gone, and waits for others."""
+
+    def has_time_left() -> bool:
         left: float = context.get_remaining_time_in_millis() if context else sys.maxsize
         return left >= _LEFT_MILLISECONDS_MIN
 
-    return has_time
+    return has_time_left
 
 
 def _budget() -> Budget:
@@ -452,20 +463,22 @@ def post_zipkin_v1_spans() -> Response:
 
 
 def _plain_spans(readers: dict[str, Callable[[bytes], Normalised]]) -> Response:
+    from chalicelib.receive.pieces import within
     from chalicelib.receive.plain_endpoint import receive_plain
 
     now = int(time.time())
-    return _response(
-        receive_plain(
-            _headers(),
-            _body(),
-            now,
-            readers,
-            lambda messages: wiring.sender().send(messages),
-            _tell_rejected,
-            _tell_redacted,
+    with within(_has_time_left(app.lambda_context)):
+        return _response(
+            receive_plain(
+                _headers(),
+                _body(),
+                now,
+                readers,
+                lambda messages: wiring.sender().send(messages),
+                _tell_rejected,
+                _tell_redacted,
+            )
         )
-    )
 
 
 @_route("/v1/metrics", "POST", scope=Scope.INGEST)

@@ -6,7 +6,7 @@ ClewError
 │   └── UnsupportedMedia 415
 ├── InvalidQuery         the asker's fault; 400, names the parameter
 │   └── TooMuchAsked     413: an answer would take more than one may; less can be asked for
-├── OutOfTime            503 with Retry-After: the time of a question is over, or its asker has gone
+├── OutOfTime            503 with Retry-After: the time of a request is over, or its client has gone
 ├── NotFound             404
 ├── LimitExceeded        something of ours would break a limit of AWS: a bug, or a message that cannot be stored
 └── StoreError           ours or AWS's; 503 on ingest, so that senders keep their data; 500 elsewhere
@@ -47,7 +47,7 @@ class TooMuchAsked(InvalidQuery):
 
 
 class OutOfTime(ClewError):
-    """A question's time is over, or nobody waits for its answer any more: its work ends where it is."""
+    """A request's time is over, or nobody waits for its answer any more: its work ends where it is."""
 
 
 class NotFound(ClewError):

@@ -187,12 +187,14 @@ def get_dependencies(asked: Asked) -> Any:
 def post_transform(asked: Asked) -> Any:
     """OTLP/JSON of whatever content type as Jaeger's traces; `errors` tells which spans are left out, and why."""
     from chalicelib.receive.otlp import payload_from_json
+    from chalicelib.receive.pieces import within
 
     if len(asked.body) > config.BODY_BYTES_MAX:
         raise InvalidPayload(
             f"the body has {len(asked.body)} bytes, the limit is {config.BODY_BYTES_MAX}"
         )
-    normalised = payload_from_json(asked.body)
+    with within(asked.has_time):
+        normalised = payload_from_json(asked.body)
     traces: dict[bytes, list[Span]] = {}
     for span in spans_of(normalised.payload, Scopes()):
         traces.setdefault(span.trace_id, []).append(span)

@@ -15,6 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from chalicelib import config
 from chalicelib.model import shadow_pb2 as shadow
 from chalicelib.model.wire import field, varint_at
+from chalicelib.receive.pieces import piece_done
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -123,6 +124,7 @@ def in_parts(raws: Iterable[bytes], part_bytes: int = PART_BYTES) -> Iterator[li
     size = 0
     for raw in raws:
         if part and size + len(raw) > part_bytes:
+            piece_done(size)
             yield part
             part, size = [], 0
         part.append(raw)

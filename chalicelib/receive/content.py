@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib import config
 from chalicelib.errors import InvalidPayload, PayloadTooLarge, UnsupportedMedia
+from chalicelib.receive.pieces import piece_done
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,6 +130,7 @@ def _member(body: bytes, at: int, window_bits: int, room: int) -> tuple[list[byt
         room -= len(parts[-1])
         if room < 0:
             raise _too_large()
+        piece_done(len(parts[-1]))
         at += len(step) - len(stream.unused_data)
         step_bytes = min(2 * step_bytes, _STEP_BYTES_MAX)
     return parts, at

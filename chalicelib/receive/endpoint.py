@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING
 import orjson
 
 from chalicelib import config
-from chalicelib.errors import InvalidPayload, PayloadTooLarge, StoreError, UnsupportedMedia
+from chalicelib.errors import (
+    InvalidPayload,
+    OutOfTime,
+    PayloadTooLarge,
+    StoreError,
+    UnsupportedMedia,
+)
 from chalicelib.model.http import Answer
 from chalicelib.model.wire import field, varint
 from chalicelib.receive.content import Encoding, encoding_of, uncompressed
@@ -60,7 +66,7 @@ def receive_traces(
         redacted = _send(normalised, now_unix_seconds, send)
     except InvalidPayload as error:
         return _status_answer(encoding, _http_status(error), _INVALID_ARGUMENT, str(error))
-    except StoreError as error:
+    except (OutOfTime, StoreError) as error:
         _logger.warning("spans not accepted: %s", error)
         return unavailable(headers, body)
     except Exception:

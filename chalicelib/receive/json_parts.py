@@ -15,6 +15,7 @@ import orjson
 
 from chalicelib import config
 from chalicelib.errors import InvalidPayload, PayloadTooLarge
+from chalicelib.receive.pieces import piece_done
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +42,7 @@ def check_structure(body: bytes) -> None:
 
     Raises PayloadTooLarge for more than `JSON_STRUCTURE_MAX` commas, braces and brackets outside of strings.
     """
+    piece_done(len(body))
     if _has_more_marks(body, config.JSON_STRUCTURE_MAX):
         raise PayloadTooLarge(
             f"the body has more than {config.JSON_STRUCTURE_MAX} values: send smaller batches"
@@ -68,6 +70,7 @@ def _marks(body: bytes) -> Iterator[int]:
     body = body.translate(_TO_COMMAS, _NOT_COUNTED).replace(b'""', b"")
     is_in_string = 0
     for start in range(0, len(body), _STEP_BYTES):
+        piece_done(_STEP_BYTES)
         pieces = body[start : start + _STEP_BYTES].split(b'"')
         yield sum(map(len, pieces[is_in_string::2]))
         is_in_string ^= (len(pieces) - 1) & 1
@@ -122,9 +125,10 @@ def document_of(text: Raw) -> Any:
     """The value that a text is.
 
     Raises InvalidPayload if the text is no JSON, too deep, longer than `JSON_PART_BYTES_MAX`, or has more values than
-    `JSON_PART_STRUCTURE_MAX`.
+    `JSON_PART_STRUCTURE_MAX`; OutOfTime.
     """
     view = memoryview(text)
+    piece_done(len(view))
     if len(view) > config.JSON_PART_BYTES_MAX:
         raise InvalidPayload(
             f"has {len(view)} bytes of JSON, the limit is {config.JSON_PART_BYTES_MAX}"

@@ -30,6 +30,7 @@ from chalicelib.receive.bounds import (
     in_parts,
     rewritten,
 )
+from chalicelib.receive.pieces import piece_done
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -125,6 +126,7 @@ def _groups(body: bytes) -> Iterator[_Group]:
             has_empty = says_nothing or not raws or (not scope_bytes and bool(scope))
             is_large = len(raw_scope_spans) > PART_BYTES
             for part in in_parts(raws[:]) if is_large else (raws[:],):
+                piece_done(sum(map(len, part)) if is_large else len(raw_scope_spans))
                 yield _Group(resource_bytes + scope_bytes, part, has_empty)
 
 
@@ -264,6 +266,7 @@ class _Salvage:
 
     def _span(self, raw: bytes, shared_bytes: int) -> bytes:
         """The field of ScopeSpans; empty if the span is bad."""
+        piece_done(len(raw))
         if len(raw) > SENT_BYTES_MAX:
             self.rejected[_TOO_LARGE] += 1
             return b""

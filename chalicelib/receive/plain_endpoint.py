@@ -14,7 +14,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from chalicelib import config
-from chalicelib.errors import InvalidPayload, PayloadTooLarge, StoreError, UnsupportedMedia
+from chalicelib.errors import (
+    InvalidPayload,
+    OutOfTime,
+    PayloadTooLarge,
+    StoreError,
+    UnsupportedMedia,
+)
 from chalicelib.model.http import Answer
 from chalicelib.receive.content import media_type_of, uncompressed
 from chalicelib.receive.split import messages_of
@@ -57,7 +63,7 @@ def receive_plain(
             send(messages)
     except InvalidPayload as error:
         return text(413 if isinstance(error, PayloadTooLarge) else 400, str(error))
-    except StoreError as error:
+    except (OutOfTime, StoreError) as error:
         _logger.warning("spans not accepted: %s", error)
         return text(503, "the queue does not accept spans: send again")
     except Exception:

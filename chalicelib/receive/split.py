@@ -18,6 +18,7 @@ from chalicelib import config
 from chalicelib.model.shadow_pb2 import Span as ShadowSpan
 from chalicelib.model.span import Carried, Scopes, scopes_of, traces_data
 from chalicelib.queue.message import Message, message_from_payload
+from chalicelib.receive.pieces import piece_done
 from chalicelib.receive.redaction import redaction_of_settings
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def _payloads(payload: bytes, span_count: int, bytes_max: int) -> Iterator[tuple
         yield payload, span_count
         return
     for part in _parts(payload, bytes_max):
+        piece_done(bytes_max)
         yield traces_data(part), len(part)
 
 

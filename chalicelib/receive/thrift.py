@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import InvalidPayload
 from chalicelib.receive.bounds import SENT_BYTES_MAX
+from chalicelib.receive.pieces import piece_done
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,9 +115,11 @@ class Structs:
             of_struct = [min(left[0], of_struct_max)]
             left[0] -= of_struct[0]
             try:
-                found, self.at = _binary_fields(data, self.at, DEPTH_MAX, of_struct)
+                at = self.at
+                found, self.at = _binary_fields(data, at, DEPTH_MAX, of_struct)
             except _FAULTS as error:
                 raise _refusal(error) from error
+            piece_done(self.at - at)
             left[0] += of_struct[0]
             yield found
 

@@ -26,6 +26,7 @@ from chalicelib.model.span import CLIENT, CONSUMER, PRODUCER, SERVER, STATUS_ERR
 from chalicelib.model.wire import Prefixes, field, varint
 from chalicelib.receive.bounds import SENT_BYTES_MAX, has_more_fields
 from chalicelib.receive.otlp import Normalised, payload_from_protobuf
+from chalicelib.receive.pieces import piece_done
 from chalicelib.receive.zipkin_fields import (
     TIME_MICRO_MAX,
     ZERO_ID,
@@ -131,6 +132,7 @@ class _SpansFromProto:
     def __iter__(self) -> Iterator[Json | None]:
         self.rejected.clear()
         for raw in self._raws:
+            piece_done(len(raw))
             if len(raw) > SENT_BYTES_MAX:
                 self.rejected[_TOO_LARGE] += 1
                 continue

@@ -23,7 +23,7 @@ from waitress.task import WSGITask
 
 from infra.local.gateway import BODY_BYTES_MAX
 from infra.local.http_parser import Parser
-from infra.local.turns import Answering, Kind
+from infra.local.turns import Kind, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -96,24 +96,14 @@ class Judge(Protocol):
 
 
 class Task(WSGITask):  # type: ignore[misc]
-    """A request whose answer gives way to senders, and ends with its asker."""
-
-    answering: Answering | None = None
+    """A request that gives way to others, and ends with its client."""
 
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
-        if (kind := self.channel.kind) is not Kind.SEND:
-            turns, has_gone = self.channel.door.turns, self.channel.check_client_disconnected
-            self.answering = Answering(turns, has_gone, takes_turns=kind is not Kind.LIGHT)
-            environ["clew.go_on"] = self.answering.go_on
+        work = self.channel.work
+        work.begin()
+        environ["clew.go_on"] = work.go_on
         return environ
-
-    def service(self) -> None:
-        try:
-            super().service()
-        finally:
-            if self.answering:
-                self.answering.end()
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
@@ -126,8 +116,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def __init__(self, door: Door, *arguments: Any, **named: Any) -> None:
         self.door = door
-        self.kind = Kind.LIGHT
-        """Of the request that is being answered."""
+        self.work = Work(door.turns, Kind.LIGHT)
+        """That of the request that is being answered."""
         self.queued_at = 0.0
         self.since = time.monotonic()
         """When it was opened, or the last request ended, or this one began."""
@@ -280,13 +270,12 @@ class Channel(HTTPChannel):  # type: ignore[misc]
                 self._complete(request)
 
     def service(self) -> None:
-        kind = self.kind
+        work = self.work
         try:
             super().service()
         finally:
             self.since = time.monotonic()
-            if kind is Kind.SEND:
-                self.door.turns.sender_left()
+            work.end()
 
     def handle_close(self) -> None:
         super().handle_close()

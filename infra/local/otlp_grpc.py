@@ -29,15 +29,13 @@ from google.rpc.status_pb2 import Status
 
 from infra.local.gateway import BODY_BYTES_MAX, Answer, Request
 from infra.local.server import PortTaken, listening_socket
-from infra.local.turns import Turns
+from infra.local.turns import Kind, Turns, Work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 THREADS = 16
 """As many calls are received at once; the others wait in their connections."""
-WORKING_MAX = 4
-"""As many of them are worked on."""
 RECEIVE_SECONDS_MAX = 20.0
 """From a call's begin to the end of its message."""
 CONTESTED_SECONDS_MAX = 2.0
@@ -104,7 +102,7 @@ class OtlpGrpc:
 
     def start(
         self,
-        answer: Callable[[Request], Answer],
+        answer: Callable[[Request, Callable[[], bool]], Answer],
         refusal: Callable[[Request], Answer | None] = lambda _: None,
         turns: Turns | None = None,
     ) -> None:
@@ -132,14 +130,13 @@ class _Services(grpc.GenericRpcHandler):
 
     def __init__(
         self,
-        answer: Callable[[Request], Answer],
+        answer: Callable[[Request, Callable[[], bool]], Answer],
         refusal: Callable[[Request], Answer | None],
         turns: Turns,
     ) -> None:
         self._answer = answer
         self._refusal = refusal
         self._turns = turns
-        self._working = threading.Semaphore(WORKING_MAX)
         self._receiving: dict[grpc.ServicerContext, float] = {}
         self._lock = threading.Lock()
 
@@ -177,8 +174,12 @@ class _Services(grpc.GenericRpcHandler):
             body = next(messages, None)
         if body is None:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call has no message")
-        with self._turns.sending(), self._working:
-            answer = self._answer(_request(path, body, context))
+        work = Work(self._turns, Kind.SEND)
+        work.begin()
+        try:
+            answer = self._answer(_request(path, body, context), work.go_on)
+        finally:
+            work.end()
         return answer.body if answer.status == HTTPStatus.OK else _told(answer, context)
 
 

@@ -1,9 +1,9 @@
 """waitress on sockets that are already bound, with threads by kind of request, bounds, and an orderly end.
 
-sockets ──▶ Listener ──▶ Channel (door) ──▶ Pools ─┬─ SEND   4 threads
-                                                   ├─ LIGHT  2
-                                                   ├─ TRACE  2   who waits too long, or behind too many, is told
-                                                   ├─ HEAVY  2   so: 503
+sockets ──▶ Listener ──▶ Channel (door) ──▶ Pools ─┬─ SEND   some threads for what is short, some for what is long
+                                                   ├─ LIGHT    (turns.py)
+                                                   ├─ TRACE  who waits too long, or behind too many, is told
+                                                   ├─ HEAVY    so: 503
                                                    └─ door   2   refusals, and who may send what is large
 """
 
@@ -26,7 +26,7 @@ from waitress.task import ThreadedTaskDispatcher
 from infra.local.door import Channel, Door
 from infra.local.gateway import BODY_BYTES_MAX
 from infra.local.http_parser import HEADER_BYTES_MAX
-from infra.local.turns import Kind, Turns, kind_of
+from infra.local.turns import ROOM, Kind, Turns, Work, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
-THREADS = {Kind.SEND: 4, Kind.LIGHT: 2, Kind.TRACE: 2, Kind.HEAVY: 2}
-"""Of Python one runs at a time: more would only share it among more answers, and keep more of them in memory."""
+THREADS = {Kind.LIGHT: 2, **{kind: room.threads for kind, room in ROOM.items()}}
+"""Of Python one runs at a time, and of what is long few are in memory: most of these threads wait."""
 DOOR_THREADS = 2
 WAITING_MAX = 32
 """Askers in a line."""
@@ -107,19 +107,16 @@ class Pools:
     def add_task(self, channel: Channel) -> None:
         """Have the channel's first request answered. From any thread."""
         request = channel.requests[0]
-        if request.error:
-            channel.kind = Kind.LIGHT
-            self._door.add_task(channel)
-            return
-        channel.kind = kind_of(request.command, request.path)
+        kind = Kind.LIGHT if request.error else kind_of(request.command, request.path)
+        channel.work = Work(self._turns, kind, channel.check_client_disconnected)
         channel.queued_at = time.monotonic()
-        pool = self._of_kind[channel.kind]
-        if channel.kind is Kind.SEND:
-            self._turns.sender_came()
-        elif len(pool.queue) >= WAITING_MAX:
+        pool = self._of_kind[kind]
+        if request.error:
+            self._door.add_task(channel)
+        elif kind is not Kind.SEND and len(pool.queue) >= WAITING_MAX:
             self._refuse(channel)
-            return
-        pool.add_task(channel)
+        else:
+            pool.add_task(channel)
 
     def sweep(self) -> None:
         """Tell those who have waited for long that there is no room."""
@@ -146,7 +143,6 @@ class Pools:
     def _refuse(self, channel: Channel) -> None:
         request = channel.requests[0]
         request.error = self._busy(request)
-        channel.kind = Kind.LIGHT
         self._door.add_task(channel)
 
 

@@ -1,38 +1,62 @@
-"""Who goes first in one Python: senders before askers, and of askers those whose answers are short before the others.
+"""Who goes first in one Python: what is short before what is long, senders before askers, long ones one at a time.
 
     request ──kind_of──▶ SEND   threads of their own: what is taken in waits for no answer
                          LIGHT  health, pages, lists of names
                          TRACE  one trace by its id
-                         HEAVY  searches, statistics, edges: few at a time, the rest wait in a line, for a while
+                         HEAVY  searches, statistics, edges
+                           └──SHORT_CPU_SECONDS──▶ long: of each kind a few are worked on, a few wait, more are told 503
 
-Python runs one thread at a time, so one answer that is worked on halves what senders get. So of the longer answers one
-is worked on at a time, and at each look at its time (`Answering.go_on`) it waits while spans are being taken, though
-not for ever, rests if some were taken a moment ago, and lets the next one work. Deployed, the same separation is one of
-functions.
+Python runs one thread at a time, so what is worked on for long halves what all others get. Nobody can say of a request
+how long it will take: a body of sixteen kilobytes may be sixteen megabytes, and a trace may have three spans or a
+hundred thousand. So each begins as a short one, and is long once it has taken so much of the processor. Of the long
+ones one is worked on at a time, and at each look at its time (`Work.go_on`) it waits while spans are being taken or
+short answers are worked on, though not for ever, rests if there were some a moment ago, and lets the next long one
+work. Deployed, the same separation is one of functions.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from chalicelib.errors import OutOfTime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+SHORT_CPU_SECONDS = 0.03
+"""Of the processor: a usual batch takes 5 ms, a usual answer 10."""
 QUIET_SECONDS = 0.01
 """After a request of a sender its next one is likely: one that sends in a row is not to wait for each."""
 GIVE_WAY_SECONDS_MAX = 0.25
 """Of one wait."""
-SHARE = 8
-"""How many times as long as it has worked an answer waits at most: it has a ninth of the time, whatever is sent."""
+LONG_SHARE, SHORT_SHARE = 8, 1
+"""How many times as long as it has worked an answer waits for senders at most. A long one has a ninth of the time,
+whatever is sent."""
 RECENT_SECONDS = 1.0
 REST_SECONDS_MAX = 0.05
-"""While spans come now and then, an answer rests for as long as it has worked, up to this: half of the time is free."""
+"""While spans come now and then, what is long rests for as long as it has worked, up to this: half the time is free."""
 TURN_SECONDS_MAX = 1.0
-"""How long an answer waits for another to let it work: some work long between two looks."""
+"""How long one waits for another to let it work: some work long between two looks."""
+ROOM_SECONDS_MAX = 8.0
+"""How long a long one waits until one of its kind is done; then its client is told to come again."""
+
+
+_SHORT_THREADS = 3
+
+
+class Room(NamedTuple):
+    """How many long ones of a kind there may be at once: each may take a hundred megabytes."""
+
+    worked_on: int
+    waiting: int
+
+    @property
+    def threads(self) -> int:
+        """So many that long ones leave some to the short."""
+        return self.worked_on + self.waiting + _SHORT_THREADS
 
 
 class Kind(Enum):
@@ -71,16 +95,31 @@ def kind_of(method: str, path: str) -> Kind:
     return Kind.TRACE if path.startswith(_TRACE_PREFIXES) else Kind.LIGHT
 
 
+ROOM = {Kind.SEND: Room(2, 5), Kind.TRACE: Room(2, 3), Kind.HEAVY: Room(2, 4)}
+"""Nothing LIGHT takes long."""
+
+
+class NoRoom(OutOfTime):
+    """There are too many long ones of this kind: the client is to come again."""
+
+    def __init__(self) -> None:
+        super().__init__("too many that take as long are being worked on: try again")
+
+
 class Turns:
-    """Knows who is being served; may be asked from any thread."""
+    """Knows what is being worked on; may be asked from any thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._changed = threading.Condition()
         self._senders = 0
+        """Whose requests are short as yet."""
         self._sent_at = -1_000.0
-        self._working: object = None
-        self._line: list[object] = []
+        self._working: dict[bool, Work | None] = {False: None, True: None}
+        """Whether it is long → who has the turn."""
+        self._line: dict[bool, list[Work]] = {False: [], True: []}
+        self._long: dict[Kind, list[Work]] = {kind: [] for kind in ROOM}
+        """In the order in which they became so: the first few are worked on."""
 
     def sender_came(self) -> None:
         with self._changed:
@@ -92,25 +131,33 @@ class Turns:
             self._sent_at = self._clock()
             self._changed.notify_all()
 
-    @contextmanager
-    def sending(self) -> Iterator[None]:
-        self.sender_came()
-        try:
-            yield
-        finally:
-            self.sender_left()
+    @property
+    def is_sending(self) -> bool:
+        """Whether somebody sends whose request is short as yet."""
+        return self._senders > 0
 
-    def give_way(self, worked_seconds: float) -> None:
+    def long_count(self, kind: Kind) -> int:
+        """How many long ones there are, those that wait included."""
+        return len(self._long[kind])
+
+    def give_way(self, worked_seconds: float, *, is_long: bool = True) -> None:
         """Wait while spans are being taken, or were a moment ago; no longer than a share of what was worked."""
         since_sent = self._clock() - self._sent_at
-        if not self._senders and since_sent > QUIET_SECONDS:
-            if since_sent < RECENT_SECONDS:
-                self._wait_while(lambda: True, min(worked_seconds, REST_SECONDS_MAX))
-            return
-        self._wait_while(self._is_sending, min(SHARE * worked_seconds, GIVE_WAY_SECONDS_MAX))
+        is_sent = self._senders or since_sent <= QUIET_SECONDS
+        if is_sent or (is_long and self._is_short_worked_on()):
+            share = LONG_SHARE if is_long else SHORT_SHARE
+            seconds = min(share * worked_seconds, GIVE_WAY_SECONDS_MAX)
+            self._wait_while(lambda: self._has_to_wait(is_long), seconds)
+        elif is_long and since_sent < RECENT_SECONDS:
+            self._wait_while(lambda: True, min(worked_seconds, REST_SECONDS_MAX))
 
-    def _is_sending(self) -> bool:
-        return self._senders > 0 or self._clock() < self._sent_at + QUIET_SECONDS
+    def _has_to_wait(self, is_long: bool) -> bool:
+        if self._senders > 0 or self._clock() < self._sent_at + QUIET_SECONDS:
+            return True
+        return is_long and self._is_short_worked_on()
+
+    def _is_short_worked_on(self) -> bool:
+        return self._working[False] is not None or bool(self._line[False])
 
     def _wait_while(self, has_to: Callable[[], bool], seconds: float) -> None:
         ends = self._clock() + seconds
@@ -118,58 +165,110 @@ class Turns:
             while has_to() and (left := ends - self._clock()) > 0:
                 self._changed.wait(left if self._senders else min(left, QUIET_SECONDS))
 
-    def take(self, answer: object) -> None:
-        """Let the answer work when those before it have: no two at once, unless one keeps the others for too long."""
+    def become_long(self, work: Work) -> None:
+        """Wait until the work is among the first of its kind. Raises NoRoom if that takes too long."""
+        room = ROOM[work.kind]
         with self._changed:
-            self._line.append(answer)
-            self._changed.wait_for(
-                lambda: self._working is None and self._line[0] is answer, TURN_SECONDS_MAX
+            long = self._long[work.kind]
+            if len(long) >= room.worked_on + room.waiting:
+                raise NoRoom
+            long.append(work)
+            may_work = self._changed.wait_for(
+                lambda: work in long[: room.worked_on], ROOM_SECONDS_MAX
             )
-            self._line.remove(answer)
-            self._working = answer
+            if not may_work:
+                self._forget(work)
+                raise NoRoom
 
-    def let_go(self, answer: object) -> None:
+    def end(self, work: Work) -> None:
+        """It is worked on no more."""
+        with self._changed:
+            self._forget(work)
+
+    def _forget(self, work: Work) -> None:
+        if (long := self._long.get(work.kind)) and work in long:
+            long.remove(work)
+            self._changed.notify_all()
+
+    def take(self, work: Work, *, is_long: bool) -> None:
+        """Let it work when those before it have: no two at once, unless one keeps the others for too long."""
+        line = self._line[is_long]
+        with self._changed:
+            line.append(work)
+            self._changed.wait_for(
+                lambda: self._working[is_long] is None and line[0] is work, TURN_SECONDS_MAX
+            )
+            line.remove(work)
+            self._working[is_long] = work
+
+    def let_go(self, work: Work) -> None:
         """Let another one work, if this one did."""
         with self._changed:
-            if self._working is answer:
-                self._working = None
-                self._changed.notify_all()
+            for is_long, working in self._working.items():
+                if working is work:
+                    self._working[is_long] = None
+                    self._changed.notify_all()
 
-    def is_wanted_by_others(self) -> bool:
-        return bool(self._line)
+    def is_wanted_by_others(self, *, is_long: bool) -> bool:
+        return bool(self._line[is_long])
 
 
-class Answering:
-    """One answer that is being worked on: gives way to senders, ends with its asker."""
+class Work:
+    """One request that is being worked on: it gives way to others, and ends with its client."""
 
     def __init__(
         self,
         turns: Turns,
-        has_gone: Callable[[], bool],
+        kind: Kind,
+        has_gone: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
-        *,
-        takes_turns: bool = False,
+        cpu_clock: Callable[[], float] = time.thread_time,
     ) -> None:
-        """`takes_turns`: whether it may be long, so that it is worked on when no other such answer is."""
+        """It waits for a thread as yet. Of a sender `has_gone` is not asked: it may have closed its own side."""
+        self.kind = kind
         self._turns = turns
         self._has_gone = has_gone
         self._clock = clock
-        self._takes_turns = takes_turns
+        self._cpu_clock = cpu_clock
+        self._is_long = False
         self._has_turn = False
-        self._since = clock()
+        self._since = self._cpu_since = 0.0
+        if kind is Kind.SEND:
+            turns.sender_came()
+
+    def begin(self) -> None:
+        """It is worked on from now on, by this thread."""
+        self._since, self._cpu_since = self._clock(), self._cpu_clock()
 
     def go_on(self) -> bool:
-        """Give way; return whether there is still somebody who waits for the answer."""
-        self._turns.give_way(self._clock() - self._since)
-        if self._takes_turns and not (self._has_turn and not self._turns.is_wanted_by_others()):
-            self.end()
-            self._turns.take(self)
+        """Give way; return whether there is still somebody who waits for the answer. Raises NoRoom."""
+        worked_seconds = self._clock() - self._since
+        if not self._is_long and self.kind in ROOM:
+            if self._cpu_clock() - self._cpu_since >= SHORT_CPU_SECONDS:
+                self._become_long()
+            elif self.kind is Kind.SEND:
+                return True
+        self._turns.give_way(worked_seconds, is_long=self._is_long)
+        is_wanted = self._turns.is_wanted_by_others(is_long=self._is_long)
+        if self.kind in ROOM and not (self._has_turn and not is_wanted):
+            self._turns.let_go(self)
+            self._turns.take(self, is_long=self._is_long)
             self._has_turn = True
         self._since = self._clock()
-        return not self._has_gone()
+        return self.kind is Kind.SEND or not self._has_gone()
 
-    def end(self) -> None:
-        """It is worked on no more."""
+    def _become_long(self) -> None:
         if self._has_turn:
             self._has_turn = False
             self._turns.let_go(self)
+        if self.kind is Kind.SEND:
+            self._turns.sender_left()
+        self._is_long = True
+        self._turns.become_long(self)
+
+    def end(self) -> None:
+        """It is worked on no more."""
+        self._turns.let_go(self)
+        self._turns.end(self)
+        if self.kind is Kind.SEND and not self._is_long:
+            self._turns.sender_left()

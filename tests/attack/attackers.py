@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 BODY_ATTACKERS, ASKERS = 2, 8
+NICENESS = 19
+"""An attacker has a machine of its own: here it gets the time that Clew and its good clients leave."""
 HALF_SENT_MAX = 60
 """Connections that are left half-sent at a time."""
 ANSWER_SECONDS = 60
@@ -62,8 +64,11 @@ def _tell(name: str, act: Callable[[], int]) -> None:
 def _send_bodies(target: Target, seed: int) -> None:
     hostile = bodies()
     Random(seed).shuffle(hostile)
+    compressed: dict[str, bytes] = {}
     for body in cycle(hostile):
-        sent = body.sent
+        if body.name not in compressed:
+            compressed[body.name] = body.sent
+        sent = compressed[body.name]
         headers = {"Content-Type": body.media_type, "Content-Encoding": "gzip"}
         _tell(body.name, lambda: target.ask(body.method, body.path, sent, headers))  # noqa: B023
 
@@ -96,6 +101,7 @@ def _half_sent(target: Target, sent: bytes, opened: list[socket.socket]) -> int:
 
 
 def main() -> None:
+    os.nice(NICENESS)
     url, token, seed = urlsplit(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     target = Target(url.hostname or "", url.port or 0, token)
     acts: list[tuple[Callable[..., None], tuple[object, ...]]] = [

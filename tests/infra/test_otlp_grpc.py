@@ -321,7 +321,7 @@ class TestPorts:
                 OtlpGrpc().bind("127.0.0.1", port)
         first = OtlpGrpc()
         port = first.bind("127.0.0.1", 0)
-        first.start(lambda _: Answer(200, [], b""))
+        first.start(lambda *_: Answer(200, [], b""))
         with pytest.raises(PortTaken):
             OtlpGrpc().bind("127.0.0.1", port)
         first.stop(1)
@@ -338,7 +338,7 @@ class TestStop:
         """A call that runs when it stops is answered; a later one is not taken."""
         called, goes_on = threading.Event(), threading.Event()
 
-        def answer(_):
+        def answer(*_):
             called.set()
             goes_on.wait(30)
             return Answer(200, [], b"done")
@@ -362,7 +362,7 @@ class TestStop:
         """Clients that keep their connections do not hold it up."""
         otlp_grpc = OtlpGrpc()
         port = otlp_grpc.bind("127.0.0.1", 0)
-        otlp_grpc.start(lambda _: Answer(200, [], b"done"))
+        otlp_grpc.start(lambda *_: Answer(200, [], b"done"))
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
             ask: Any = channel.unary_unary(EXPORT)
             assert ask(b"", timeout=30) == b"done"

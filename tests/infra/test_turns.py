@@ -11,14 +11,17 @@ from app import app
 from infra.local import turns as turns_module
 from infra.local.turns import (
     GIVE_WAY_SECONDS_MAX,
+    LONG_SHARE,
     QUIET_SECONDS,
     RECENT_SECONDS,
     REST_SECONDS_MAX,
+    ROOM,
     SEND_PATHS,
-    SHARE,
-    Answering,
+    SHORT_SHARE,
     Kind,
+    NoRoom,
     Turns,
+    Work,
     kind_of,
 )
 
@@ -77,9 +80,10 @@ def test_waits_until_spans_are_taken():
     clock = Steps()
     turns = Turns(clock)
     waited = threading.Thread(target=turns.give_way, args=(10,))
-    with turns.sending():
-        waited.start()
-        assert waited.is_alive()
+    turns.sender_came()
+    waited.start()
+    assert waited.is_alive()
+    turns.sender_left()
     while len(clock.looks) < 5:
         assert waited.is_alive()
     clock.now = QUIET_SECONDS
@@ -87,34 +91,27 @@ def test_waits_until_spans_are_taken():
     assert not waited.is_alive()
 
 
-@pytest.mark.parametrize("worked_seconds", [0.0, 0.001, 0.01, 10.0])
-def test_not_for_ever(worked_seconds):
+@pytest.mark.parametrize("is_long", [True, False])
+@pytest.mark.parametrize("worked_seconds", [0.0, 0.001, 0.01, 1.0])
+def test_not_for_ever(worked_seconds, is_long):
     """Under senders without end an answer has its share of the time: it waits for a multiple of what it worked."""
-    clock = Steps(step=0.0005)
+    clock = Steps(step=0.02)
     turns = Turns(clock)
     turns.sender_came()
     began = clock.now
-    turns.give_way(worked_seconds)
+    turns.give_way(worked_seconds, is_long=is_long)
     waited_seconds = clock.now - began
-    assert waited_seconds <= min(SHARE * worked_seconds, GIVE_WAY_SECONDS_MAX) + 3 * clock.step
+    share = LONG_SHARE if is_long else SHORT_SHARE
+    assert waited_seconds <= min(share * worked_seconds, GIVE_WAY_SECONDS_MAX) + 3 * clock.step
     assert all(before <= after for before, after in pairwise(clock.looks))
 
 
-def test_answering():
-    """An answer goes on as long as somebody waits for it."""
-    gone = [False]
-    answering = Answering(Turns(), lambda: gone[0])
-    assert answering.go_on()
-    gone[0] = True
-    assert not answering.go_on()
-
-
 def test_rests_while_spans_come():
-    """In the second after a span an answer rests for as long as it has worked, within a bound; later not at all."""
+    """In the second after a span what is long rests for as long as it has worked, within a bound; later not at all."""
     clock = Steps(step=0.0005)
     turns = Turns(clock)
-    with turns.sending():
-        pass
+    turns.sender_came()
+    turns.sender_left()
     for later, worked, expected in ((QUIET_SECONDS, 0.01, 0.01), (0, 10, REST_SECONDS_MAX)):
         clock.now += later
         began = clock.now
@@ -126,35 +123,135 @@ def test_rests_while_spans_come():
     assert clock.now - began <= 2 * clock.step
 
 
-class TestTurnsOfAnswers:
-    @staticmethod
-    def answering(turns):
-        return Answering(turns, lambda: False, takes_turns=True)
+class Works:
+    """Requests of one laptop, each with a processor's clock that is set by hand."""
 
-    def test_one_at_a_time(self):
-        """Of two long answers one is worked on; at its next look, or its end, it is the other's turn."""
-        turns = Turns()
-        first, second = self.answering(turns), self.answering(turns)
+    def __init__(self) -> None:
+        self.turns = Turns()
+
+    def begun(self, kind: Kind, *, is_long: bool = False, is_gone: bool = False) -> Work:
+        cpu_seconds = iter([0.0, 1.0 if is_long else 0.0])
+        last = 0.0
+
+        def cpu_clock() -> float:
+            nonlocal last
+            last = next(cpu_seconds, last)
+            return last
+
+        work = Work(self.turns, kind, lambda: is_gone, cpu_clock=cpu_clock)
+        work.begin()
+        return work
+
+    def wait_until(self, holds, thread):
+        while not holds():
+            assert thread.is_alive()
+
+
+@pytest.fixture
+def works():
+    return Works()
+
+
+@pytest.fixture
+def no_waiting(monkeypatch):
+    """Nobody waits for others for more than a moment."""
+    for name in ("TURN_SECONDS_MAX", "ROOM_SECONDS_MAX", "GIVE_WAY_SECONDS_MAX"):
+        monkeypatch.setattr(turns_module, name, 0.001)
+
+
+def test_whoever_has_gone(works):
+    """An answer goes on as long as somebody waits for it; what a sender sent is taken whether it waits or not."""
+    assert works.begun(Kind.TRACE).go_on()
+    assert not works.begun(Kind.HEAVY, is_gone=True).go_on()
+    assert works.begun(Kind.SEND, is_gone=True).go_on()
+
+
+class TestTurnsOfWork:
+    @pytest.mark.parametrize("is_long", [False, True])
+    def test_one_at_a_time(self, works, is_long):
+        """Of two answers one is worked on; at its next look, or its end, it is the other's turn."""
+        first, second = (works.begun(Kind.HEAVY, is_long=is_long) for _ in range(2))
         assert first.go_on()
         waiting = threading.Thread(target=second.go_on)
         waiting.start()
-        while not turns.is_wanted_by_others():
-            assert waiting.is_alive()
-        assert (
-            first.go_on()
-        )  # it gives its turn away, and goes on when the other has had it for long
+        works.wait_until(lambda: works.turns.is_wanted_by_others(is_long=is_long), waiting)
+        # It gives its turn away, and goes on when the other has had it for long.
+        assert first.go_on()
         waiting.join(30)
         assert not waiting.is_alive()
         first.end()
         second.end()
-        assert second.go_on()
+        assert works.begun(Kind.TRACE).go_on()
 
-    def test_who_keeps_the_others_waiting(self, monkeypatch):
+    def test_who_keeps_the_others_waiting(self, works, no_waiting):
         """One that works for long between two looks does not stop the others."""
-        monkeypatch.setattr(turns_module, "TURN_SECONDS_MAX", 0)
-        turns = Turns()
-        first, second = self.answering(turns), self.answering(turns)
+        first, second = works.begun(Kind.TRACE), works.begun(Kind.TRACE)
         assert first.go_on()
         assert second.go_on()
         first.end()
         assert second.go_on()
+
+    def test_a_short_one_does_not_wait_for_a_long_one(self, works):
+        """Long answers, and long bodies, have turns among themselves."""
+        long = works.begun(Kind.HEAVY, is_long=True)
+        body = works.begun(Kind.SEND, is_long=True)
+        assert long.go_on()
+        for kind in Kind:
+            short = works.begun(kind)
+            assert short.go_on()
+            short.end()
+        waiting = threading.Thread(target=body.go_on)
+        waiting.start()
+        works.wait_until(lambda: works.turns.is_wanted_by_others(is_long=True), waiting)
+        long.end()
+        waiting.join(30)
+        assert not waiting.is_alive()
+
+
+class TestRoom:
+    @pytest.mark.parametrize("kind", ROOM)
+    def test_so_many_are_long(self, works, no_waiting, kind):
+        """Of each kind a few are worked on for long; more are told to come again, and short ones go on."""
+        room = ROOM[kind]
+        long = [works.begun(kind, is_long=True) for _ in range(room.worked_on)]
+        assert all(work.go_on() for work in long)
+        with pytest.raises(NoRoom):
+            works.begun(kind, is_long=True).go_on()
+        assert works.begun(kind).go_on()
+        long[0].end()
+        assert works.begun(kind, is_long=True).go_on()
+
+    @pytest.mark.parametrize("kind", ROOM)
+    def test_a_few_wait_and_no_more(self, works, kind, monkeypatch):
+        """Who waits goes on when there is room; who would be one too many is told at once."""
+        monkeypatch.setattr(turns_module, "TURN_SECONDS_MAX", 0.001)
+        room = ROOM[kind]
+        working = [works.begun(kind, is_long=True) for _ in range(room.worked_on)]
+        assert all(work.go_on() for work in working)
+        waiting = [works.begun(kind, is_long=True) for _ in range(room.waiting)]
+        threads = [threading.Thread(target=work.go_on) for work in waiting]
+        for count, thread in enumerate(threads, room.worked_on + 1):
+            thread.start()
+            works.wait_until(lambda: works.turns.long_count(kind) == count, thread)  # noqa: B023
+        with pytest.raises(NoRoom):
+            works.begun(kind, is_long=True).go_on()
+        for work in working:
+            work.end()
+        for work, thread in zip(waiting, threads, strict=True):
+            thread.join(30)
+            assert not thread.is_alive()
+            work.end()
+        assert not works.turns.long_count(kind)
+
+    def test_a_long_body_is_no_reason_to_wait(self, works):
+        """Answers give way to senders whose requests are short; one that is long gives way itself."""
+        body = works.begun(Kind.SEND, is_long=True)
+        assert works.turns.is_sending
+        assert body.go_on()
+        assert not works.turns.is_sending
+        body.end()
+        assert not works.turns.is_sending
+        short = works.begun(Kind.SEND)
+        assert works.turns.is_sending
+        short.end()
+        assert not works.turns.is_sending
