@@ -176,7 +176,7 @@ RANGES = [
     st.sampled_from((1, 3)),
     st.sampled_from((1, FILTERED_BYTES_MIN)),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_the_answer_is_the_same_before_and_after_fold_and_roll_up(batches, doing, shards, filtered):
     """What is counted of a call does not depend on what is folded and rolled up, at any range."""
     with pytest.MonkeyPatch.context() as patch:

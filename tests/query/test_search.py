@@ -211,7 +211,7 @@ def brute_force(batches: list[list[Made]], search: Search) -> list[int]:
     st.booleans(),
     st.sampled_from((1, 3)),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_every_answer_is_the_brute_force_one_page_after_page(
     batches: list[list[Made]], search: Search, folded: bool, index_shards: int
 ) -> None:

@@ -133,7 +133,7 @@ spans = st.builds(
     st.sampled_from((1, 2, 20)),
     st.integers(1, 6),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_search_that_is_cut_short_is_in_order_and_goes_on(batches, service, name, limit, ticks):
     """Where work runs out, what is answered is a prefix of the true answer, and next goes on without a gap."""
     store = MemoryStore()

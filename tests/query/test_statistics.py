@@ -83,7 +83,7 @@ def expected_steps(
     st.integers(NOW - 4 * DAY, NOW),
     st.integers(1, 5 * DAY),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_every_span_counts_once_in_its_step(batches, doing, shards, step, start, width):
     """Whatever is folded and rolled up, in whichever shard, a step holds exactly the spans that began in it."""
     store = filled(batches, doing, shards)
@@ -123,7 +123,7 @@ def test_every_span_counts_once_in_its_step(batches, doing, shards, step, start,
 
 @pytest.mark.slow
 @given(commits, doings)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_span_names_are_those_of_the_days(batches, doing):
     """Span names and kinds of every span of the range's days, sorted, wherever they are summarised."""
     store = filled(batches, doing, 1)
