@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _UNCHECKED_MAX = 64
 """Pieces (items, spans) between two looks at the clock: a look takes a microsecond, these some hundred."""
 _BYTES_OF_A_PIECE = 4_096
-"""Stored or written: what is larger takes as long as several."""
+"""Stored: what is larger takes as long as several."""
 
 
 class Held(NamedTuple):
@@ -117,10 +117,10 @@ class Budget:
         self.check()
 
     def write(self, written_bytes: int) -> None:
-        """Spend bytes of the answer, a piece of it, before they are compressed."""
+        """Spend bytes of the answer, a part of it, before they are compressed."""
         self.written_bytes += written_bytes
         _bound("bytes", self.written_bytes, self._limits.written_bytes)
-        self._count(1 + written_bytes // _BYTES_OF_A_PIECE)
+        self.check()
 
     def _count(self, pieces: int) -> None:
         self._unchecked += pieces

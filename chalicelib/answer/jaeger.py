@@ -28,7 +28,7 @@ from chalicelib.model.span import KIND_NAMES, UNSPECIFIED, Scopes
 from chalicelib.present import jaeger as present
 from chalicelib.present.otlp_json import streamed_traces_data
 from chalicelib.present.respond import json_answer, streamed_answer, warned
-from chalicelib.present.stream import Object
+from chalicelib.present.stream import form_of
 from chalicelib.query import jaeger as query
 from chalicelib.query.parameters import Range, checked_text, listed_range
 from chalicelib.query.search import Searcher, held_by_names, search_warnings
@@ -117,7 +117,7 @@ def _spans(asked: Asked) -> list[Span]:
         raise NotFound("trace not found") from error
 
 
-def _trace(spans: Sequence[Span], *, is_raw: bool) -> Object:
+def _trace(spans: Sequence[Span], *, is_raw: bool) -> Any:
     skew_max_nano = config.CLOCK_SKEW_MAX_MILLISECONDS * 10**6
     return present.streamed_trace(spans, is_raw=is_raw, skew_max_nano=skew_max_nano)
 
@@ -150,7 +150,7 @@ def get_traces(asked: Asked) -> Any:
 def _traces_of(asked: Asked, trace_ids: Sequence[bytes], *, is_raw: bool) -> Any:
     missing: list[dict[str, str]] = []
 
-    def traces() -> Iterator[Object]:
+    def traces() -> Iterator[Any]:
         for trace_id, spans in traces_by_id(asked.store, trace_ids, asked.now_unix_seconds):
             if spans:
                 yield _trace(spans, is_raw=is_raw)
@@ -161,8 +161,9 @@ def _traces_of(asked: Asked, trace_ids: Sequence[bytes], *, is_raw: bool) -> Any
 
 
 def get_trace(asked: Asked) -> Any:
-    trace = _trace(_spans(asked), is_raw=query.is_raw(asked.parameters))
-    return present.streamed_envelope([trace])
+    spans = _spans(asked)
+    trace = _trace(spans, is_raw=query.is_raw(asked.parameters))
+    return present.streamed_envelope([trace], form=form_of(spans))
 
 
 def _call_counts(asked: Asked, within: Range) -> list[tuple[str, str, int]]:
@@ -289,7 +290,7 @@ def get_operations_v3(asked: Asked) -> Any:
 
 
 def get_trace_v3(asked: Asked) -> Any:
-    return Object([("result", streamed_traces_data(_spans(asked)))])
+    return _result(_spans(asked))
 
 
 def get_traces_v3(asked: Asked) -> Any:
@@ -298,7 +299,12 @@ def get_traces_v3(asked: Asked) -> Any:
     if not traces:
         raise NotFound("No traces found")
     spans = [span for spans in traces for span in spans]
-    return _Warned(Object([("result", streamed_traces_data(spans))]), warnings)
+    return _Warned(_result(spans), warnings)
+
+
+def _result(spans: Sequence[Span]) -> Any:
+    form = form_of(spans)
+    return form.object([("result", streamed_traces_data(spans, form))])
 
 
 def get_summaries_v3(asked: Asked) -> Any:

@@ -128,14 +128,14 @@ def get_trace(asked: Asked) -> _Found:
         spans = trace_by_id(asked.store, trace_id, asked.now_unix_seconds)
     except NotFound as error:
         raise NotFound(f"{present.trace_id_text(trace_id)} not found") from error
-    return _Found(Array(present.spans_json(spans)))
+    return _Found(present.streamed_trace(spans))
 
 
 def get_trace_many(asked: Asked) -> _Found:
     """Those that are there."""
     trace_ids = query.trace_ids(asked.parameters)
     found = traces_by_id(asked.store, trace_ids, asked.now_unix_seconds)
-    return _Found(Array(Array(present.spans_json(spans)) for _, spans in found if spans))
+    return _Found(Array(present.streamed_trace(spans) for _, spans in found if spans))
 
 
 def _services(asked: Asked) -> list[str]:

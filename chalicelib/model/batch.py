@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import defaultdict
 from functools import partial
 from itertools import chain, compress, pairwise, repeat
-from operator import add, not_
+from operator import add, attrgetter, not_
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError
@@ -40,6 +40,7 @@ from chalicelib.model.wire import NO_MESSAGE, Prefixes
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from chalicelib.model.beginning import Beginnings
     from chalicelib.model.span import Scope
 
 _NO_FLAGS = 77
@@ -50,7 +51,7 @@ _BETWEEN = SpanColumns(
 _BETWEEN_WITH_EVENTS = (
     _BETWEEN + SpanColumns(events=[NO_MESSAGE], links=[NO_MESSAGE]).SerializeToString()
 )
-_OF_BEGINNINGS = (
+_of_beginnings = attrgetter(
     *("trace_id", "span_id", "parent_span_id", "name", "kind"),
     *("start_time_unix_nano", "end_time_unix_nano"),
 )
@@ -74,7 +75,7 @@ class Cut(NamedTuple):
 class Attributes(NamedTuple):
     """KeyValue wire bytes of many spans: one list, for most are asked for many at a time."""
 
-    values: Sequence[bytes]
+    values: list[bytes]
     """Those of each span, and NO_MESSAGE after them."""
     starts: Sequence[int]
     """Where each span's begin; and where those of one more would."""
@@ -107,7 +108,7 @@ class SpanBatch(NamedTuple):
     raw_links: Sequence[Sequence[bytes]]
     """Likewise."""
     cut: Cut | None
-    """If all of them could be cut."""
+    """If all of them could be cut, and are going to be packed."""
     flags: Sequence[int]
     """No field of Span."""
 
@@ -133,17 +134,23 @@ _new_span: partial[Span] = partial(tuple.__new__, Span)
 
 def spans_of(payload: bytes, scopes: Scopes) -> Iterator[Span]:
     """Every span of TracesData bytes that `receive` has accepted, in order."""
+    for batch in batches_in_order(payload, scopes):
+        yield from batch.spans()
+
+
+def batches_in_order(payload: bytes, scopes: Scopes) -> Iterator[SpanBatch]:
+    """The same, in batches of one scope; of equal attributes one is kept, in `scopes`."""
     for scope, raws in scopes_of(payload, scopes):
         for start in range(0, len(raws), _TOGETHER_MAX):
             batch = _in_order(scope, raws[start : start + _TOGETHER_MAX])
-            values, starts = batch.attributes
-            values = list(map(scopes.attributes.__getitem__, values))
-            yield from batch._replace(attributes=Attributes(values, starts)).spans()
+            values = batch.attributes.values
+            values[:] = map(scopes.attributes.setdefault, values, values)
+            yield batch
 
 
 def _in_order(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
     try:
-        return _cut_batch(scope, raws)
+        return _cut_batch(scope, raws, to_be_packed=False)
     except Unlike:
         return _uncut_batch(scope, raws)
 
@@ -207,7 +214,7 @@ def _is_alike(raw: bytes) -> bool:
     return True
 
 
-def _cut_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
+def _cut_batch(scope: Scope, raws: Sequence[bytes], *, to_be_packed: bool = True) -> SpanBatch:
     """Raises Unlike."""
     of = beginnings_of(raws)
     columns = _columns_of_rests(of.rests)
@@ -218,11 +225,6 @@ def _cut_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
     flags = _column(columns.flags[:], _NO_FLAGS, count, 0)
     statuses = _column(columns.status[:], NO_MESSAGE, count, b"")
     is_error = {each: Status.FromString(each).code == STATUS_ERROR for each in set(statuses)}
-    named = of.named
-    if states := of.trace_states:
-        named = [states.get(place, b"") + each for place, each in enumerate(named)]
-    sizes = map(add, map(len, named), map(len, of.rests))
-    texts = zip(map(_prefixes.__getitem__, sizes), named, of.rests, strict=True)
     return SpanBatch(
         scope,
         of.trace_ids,
@@ -238,9 +240,18 @@ def _cut_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
         _attributes(columns.attributes[:], count),
         _lists(columns.events[:], count),
         _lists(columns.links[:], count),
-        Cut(of.parents, list(chain.from_iterable(texts))),
+        _cut_of(of) if to_be_packed else None,
         flags,
     )
+
+
+def _cut_of(beginnings: Beginnings) -> Cut:
+    named, rests = beginnings.named, beginnings.rests
+    if states := beginnings.trace_states:
+        named = [states.get(place, b"") + each for place, each in enumerate(named)]
+    sizes = map(add, map(len, named), map(len, rests))
+    texts = zip(map(_prefixes.__getitem__, sizes), named, rests, strict=True)
+    return Cut(beginnings.parents, list(chain.from_iterable(texts)))
 
 
 def _columns_of_rests(rests: Sequence[bytes]) -> SpanColumns:
@@ -252,7 +263,7 @@ def _columns_of_rests(rests: Sequence[bytes]) -> SpanColumns:
     except DecodeError:
         # A number that is written as bytes: no field of a span, but of a column.
         raise Unlike from None
-    if any(getattr(columns, name) for name in _OF_BEGINNINGS):
+    if any(_of_beginnings(columns)):
         raise Unlike
     return columns
 

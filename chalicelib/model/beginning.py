@@ -64,6 +64,7 @@ def beginnings_of(raws: Sequence[bytes]) -> Beginnings:
     named: list[bytes] = []
     times: list[bytes] = []
     rests: list[bytes] = []
+    has_unnamed = False
     try:
         for raw in raws:
             if raw[_AFTER_ID:30] == PARENT:
@@ -76,7 +77,11 @@ def beginnings_of(raws: Sequence[bytes]) -> Beginnings:
             else:
                 place = _AFTER_ID
                 parents.append(b"")
-            start = place + raw[place + 1] + 2 if raw[place] == _NAME else place
+            if raw[place] == _NAME:
+                start = place + raw[place + 1] + 2
+            else:
+                start = place
+                has_unnamed = True
             if raw[start] == _KIND:
                 start += 2
             end = start + TIMES.size
@@ -93,11 +98,9 @@ def beginnings_of(raws: Sequence[bytes]) -> Beginnings:
     # What few spans differ in is looked at once for all that are equal.
     begins = [raw[:BEGIN_BYTES] for raw in raws]
     trace_ids = {begin: _trace_id(begin) for begin in set(begins)}
-    distinct = set(named)
-    if any(each[:1] != NAME_TAG for each in distinct):
+    if has_unnamed:
         named = [each if each[:1] == NAME_TAG else _NO_NAME + each for each in named]
-        distinct = set(named)
-    names_and_kinds = {each: _name_and_kind(each) for each in distinct}
+    names_and_kinds = {each: _name_and_kind(each) for each in set(named)}
     names, kinds = zip(*map(names_and_kinds.__getitem__, named), strict=True)
     return Beginnings(
         list(map(trace_ids.__getitem__, begins)),

@@ -126,32 +126,28 @@ def link_attributes_in(raw_links: Sequence[bytes]) -> Iterator[bytes]:
         yield from ShadowLink.FromString(raw).attributes
 
 
-class Alike(dict[bytes, bytes]):
-    """Bytes → the first that were equal to them: most attributes of a trace are, and are kept once."""
-
-    def __missing__(self, raw: bytes) -> bytes:
-        self[raw] = raw
-        return raw
-
-
 class Scopes:
     """Interns scopes, so that spans of one resource that came in several messages meet again."""
 
     def __init__(self) -> None:
-        self.attributes = Alike()
-        """Those of the spans that were made with these scopes."""
+        self.attributes: dict[bytes, bytes] = {}
+        """Those of the spans that were made with these scopes; most of a trace are equal, and are kept once."""
         self._resources: dict[bytes, tuple[str, frozenset[bytes]]] = {}
+        self._of_scopes: dict[bytes, frozenset[bytes]] = {}
         self._scopes: dict[tuple[bytes, bytes], Scope] = {}
 
-    def scope_of(self, resource_head: bytes, resource: bytes, scope_head: bytes) -> Scope:
+    def scope_of(
+        self, resource_head: bytes, resource: bytes, scope_head: bytes, scope: bytes
+    ) -> Scope:
         found = self._scopes.get((resource_head, scope_head))
         if found is None:
-            of_scope = ShadowScope.FromString(b"".join(ScopeSpans.FromString(scope_head).scope))
+            if scope not in self._of_scopes:
+                self._of_scopes[scope] = frozenset(ShadowScope.FromString(scope).attributes)
             if resource_head not in self._resources:
                 attributes = ShadowResource.FromString(resource).attributes
                 self._resources[resource_head] = service_of(attributes), frozenset(attributes)
             service, attributes_set = self._resources[resource_head]
-            heads = resource_head, scope_head, frozenset(of_scope.attributes)
+            heads = resource_head, scope_head, self._of_scopes[scope]
             found = Scope(service, key_name(service), attributes_set, *heads)
             self._scopes[resource_head, scope_head] = found
         return found
@@ -159,7 +155,9 @@ class Scopes:
 
 def service_of(attributes: Sequence[bytes]) -> str:
     """The service's name in a resource's attributes (KeyValue wire bytes)."""
-    return texts_of(attributes).get(_SERVICE_NAME) or UNKNOWN_SERVICE
+    # Of the others, none is decoded.
+    named = [raw for raw in attributes if _SERVICE_NAME in raw]
+    return texts_of(named).get(_SERVICE_NAME) or UNKNOWN_SERVICE
 
 
 def scopes_of(payload: bytes, scopes: Scopes) -> Iterator[tuple[Scope, Sequence[bytes]]]:
@@ -170,8 +168,9 @@ def scopes_of(payload: bytes, scopes: Scopes) -> Iterator[tuple[Scope, Sequence[
         resource_head = head_of(resource_spans.resource, resource_spans.schema_url)
         for scope_bytes in resource_spans.scope_spans:
             scope_spans = ScopeSpans.FromString(scope_bytes)
-            scope_head = head_of(scope_spans.scope, scope_spans.schema_url)
-            yield scopes.scope_of(resource_head, resource, scope_head), scope_spans.spans[:]
+            of_scope = scope_spans.scope
+            scope, scope_head = b"".join(of_scope), head_of(of_scope, scope_spans.schema_url)
+            yield scopes.scope_of(resource_head, resource, scope_head, scope), scope_spans.spans[:]
 
 
 def head_of(contents: Sequence[bytes], schema_url: str) -> bytes:

@@ -29,7 +29,7 @@ from chalicelib.present.adjust import (
 from chalicelib.present.message import message_of
 from chalicelib.present.otlp_json import DECODED_MAX
 from chalicelib.present.skew import Timed, host_of, skews
-from chalicelib.present.stream import Array, Object, plain
+from chalicelib.present.stream import STREAMED, WHOLE, form_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from chalicelib.model.edges import CallCounts
     from chalicelib.model.span import Scope, Span
     from chalicelib.present.skew import Skew
+    from chalicelib.present.stream import Form
     from chalicelib.query.trace import Summary
 
 Json = dict[str, Any]
@@ -68,21 +69,23 @@ def envelope(data: Any, errors: Sequence[Json] = ()) -> Json:
     return {"data": data, **_rest_of_envelope(total, errors)}
 
 
-def streamed_envelope(data: Iterable[Object], errors: Sequence[Json] = ()) -> Object:
+def streamed_envelope(
+    data: Iterable[Any], errors: Sequence[Json] = (), form: Form = STREAMED
+) -> Any:
     """The same of traces; their number, and `errors`, are what they are once the last trace is there."""
     total = 0
 
-    def counted() -> Iterator[Object]:
+    def counted() -> Iterator[Any]:
         nonlocal total
         for each in data:
             total += 1
             yield each
 
     def fields() -> Iterator[tuple[str, Any]]:
-        yield "data", Array(counted())
+        yield "data", form.array(counted())
         yield from _rest_of_envelope(total, errors).items()
 
-    return Object(fields())
+    return form.object(fields())
 
 
 def _rest_of_envelope(total: int, errors: Sequence[Json]) -> Json:
@@ -98,8 +101,12 @@ def error_v3(status: int, message: str) -> Json:
 
 
 def streamed_trace(
-    spans: Sequence[Span], *, is_raw: bool = False, skew_max_nano: int = 0
-) -> Object:
+    spans: Sequence[Span],
+    *,
+    is_raw: bool = False,
+    skew_max_nano: int = 0,
+    form: Form | None = None,
+) -> Any:
     """One trace (at least one span).
 
     Unless it is raw, it is mended as Jaeger does it: a server's half of a span that shares its client's id gets one of
@@ -114,12 +121,13 @@ def streamed_trace(
             process = writer.process(process_id)
             yield process_id, process if is_raw else library.mended(process_id, process)
 
-    return Object(
+    form = form or form_of(spans)
+    return form.object(
         [
             ("traceID", writer.trace_id),
-            ("spans", Array(found)),
+            ("spans", form.array(found)),
             # After the spans, of which some tell more of their process.
-            ("processes", Object(processes())),
+            ("processes", form.object(processes())),
             ("warnings", None),
         ]
     )
@@ -127,7 +135,7 @@ def streamed_trace(
 
 def trace_json(spans: Sequence[Span], *, is_raw: bool = False, skew_max_nano: int = 0) -> Json:
     """The same, at once."""
-    found: Json = plain(streamed_trace(spans, is_raw=is_raw, skew_max_nano=skew_max_nano))
+    found: Json = streamed_trace(spans, is_raw=is_raw, skew_max_nano=skew_max_nano, form=WHOLE)
     return found
 
 
@@ -150,9 +158,9 @@ def _mended(
 def _distinct(spans: Sequence[Span], writer: _Writer) -> Sequence[Span]:
     """All but those that are shown like one before."""
     ids = list(map(writer.id_of, spans))
-    counts = Counter(ids)
-    if len(counts) == len(ids):
+    if len(set(ids)) == len(ids):
         return spans
+    counts = Counter(ids)
     shown: set[bytes] = set()
     kept = []
     for span_id, span in zip(ids, spans, strict=True):
@@ -240,14 +248,19 @@ class _Writer:
 
     def must_be_mended(self, span: Span) -> bool:
         """Whether an attribute of a span, which was shown before, is one of those that are mended."""
-        return not self._tags.mended.isdisjoint(span.attributes)
+        mended = self._tags.mended
+        return bool(mended) and not mended.isdisjoint(span.attributes)
 
     def id_of(self, span: Span) -> bytes:
         """The id that a span is shown with."""
+        if not self._shared:
+            return span.span_id
         return self._shared.get((span.span_id, span.kind), span.span_id)
 
     def parent_of(self, span: Span) -> bytes:
         """The id of its parent as shown; empty for none. What a server's half has called hangs below that half."""
+        if not self._shared:
+            return span.parent_span_id
         if (span.span_id, span.kind) in self._shared:
             return span.span_id
         own = self._shared.get((span.parent_span_id, SERVER))
@@ -282,7 +295,8 @@ class _Writer:
         own = list(map(self._tags.__getitem__, stored.attributes))
         told = self._told_tags(stored, span)
         is_debug = False
-        if not self._tags.special.isdisjoint(stored.attributes):
+        special = self._tags.special
+        if special and not special.isdisjoint(stored.attributes):
             own_keys = {tag["key"] for tag in own}
             is_debug = _DEBUG_KEY in own_keys
             if _is_of_zipkin(of_scope):
@@ -380,6 +394,8 @@ def _text_tag(key: str, text: str) -> Json:
 
 def _tag(attribute: KeyValue) -> Json:
     plain = plain_value(attribute.value)
+    if isinstance(plain, str):
+        return _text_tag(attribute.key, plain)
     kind = _TYPES.get(type(plain))
     if kind is None:
         return _text_tag(attribute.key, string_form(attribute.value))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import math
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
@@ -16,10 +15,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 
 from chalicelib.model.attribute import double_text
 from chalicelib.present.message import message_of
-from chalicelib.present.stream import Array, Object, plain
+from chalicelib.present.stream import WHOLE, form_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from opentelemetry.proto.common.v1.common_pb2 import (
         AnyValue,
@@ -28,8 +27,10 @@ if TYPE_CHECKING:
     )
     from opentelemetry.proto.resource.v1.resource_pb2 import Resource
     from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
+    from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
     from chalicelib.model.span import Span
+    from chalicelib.present.stream import Form
 
 Json = dict[str, Any]
 
@@ -37,37 +38,33 @@ DECODED_MAX = 20_000
 """Distinct attributes that are remembered decoded, some 600 bytes each: where more differ, few come again."""
 
 
-def streamed_traces_data(spans: Iterable[Span]) -> Object:
+def streamed_traces_data(spans: Sequence[Span], form: Form | None = None) -> Any:
     """`{"resourceSpans": […]}` of spans, grouped by resource and scope in the order of their first span."""
     resources: dict[bytes, dict[bytes, list[Span]]] = {}
     for span in spans:
         scopes = resources.setdefault(span.scope.resource_head, {})
         scopes.setdefault(span.scope.scope_head, []).append(span)
+    form = form or form_of(spans)
     attributes = _Attributes()
-    groups = (
-        Object(chain(_resource_spans(head).items(), _scope_groups(scopes, attributes)))
-        for head, scopes in resources.items()
-    )
-    return Object([("resourceSpans", Array(groups))])
+    groups = (_resource_group(*each, attributes, form) for each in resources.items())
+    return form.object([("resourceSpans", form.array(groups))])
 
 
-def _scope_groups(
-    scopes: Mapping[bytes, Sequence[Span]], attributes: _Attributes
-) -> Iterator[tuple[str, Array]]:
-    groups = (
-        Object(chain(_scope_spans(head).items(), _spans(of_scope, attributes)))
-        for head, of_scope in scopes.items()
-    )
-    yield "scopeSpans", Array(groups)
+def _resource_group(
+    head: bytes, scopes: Mapping[bytes, Sequence[Span]], attributes: _Attributes, form: Form
+) -> Any:
+    groups = (_scope_group(*each, attributes, form) for each in scopes.items())
+    return form.object([*_resource_spans(head).items(), ("scopeSpans", form.array(groups))])
 
 
-def _spans(spans: Sequence[Span], attributes: _Attributes) -> Iterator[tuple[str, Array]]:
-    yield "spans", Array(_span(span, attributes) for span in spans)
+def _scope_group(head: bytes, spans: Sequence[Span], attributes: _Attributes, form: Form) -> Any:
+    found = (_span(span, attributes) for span in spans)
+    return form.object([*_scope_spans(head).items(), ("spans", form.array(found))])
 
 
-def traces_data_json(spans: Iterable[Span]) -> Json:
+def traces_data_json(spans: Sequence[Span]) -> Json:
     """The same, at once."""
-    found: Json = plain(streamed_traces_data(spans))
+    found: Json = streamed_traces_data(spans, WHOLE)
     return found
 
 
@@ -136,12 +133,16 @@ def _span(stored: Span, attributes: _Attributes) -> Json:
         endTimeUnixNano=_integer(span.end_time_unix_nano),
         attributes=[attributes[raw] for raw in stored.attributes],
         droppedAttributesCount=span.dropped_attributes_count,
-        events=[_event(event) for event in span.events],
+        events=[_event(event) for event in span.events] if stored.raw_events else (),
         droppedEventsCount=span.dropped_events_count,
-        links=[_link(link) for link in span.links],
+        links=[_link(link) for link in span.links] if stored.raw_links else (),
         droppedLinksCount=span.dropped_links_count,
-        status=_with({}, message=span.status.message, code=span.status.code),
+        status=_status(span.status) if span.HasField("status") else None,
     )
+
+
+def _status(status: Status) -> Json:
+    return _with({}, message=status.message, code=status.code)
 
 
 def _event(event: SpanMessage.Event) -> Json:

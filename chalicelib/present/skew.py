@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
-from chalicelib.model.attribute import key_and_text, plain_value
+from chalicelib.model.attribute import key_of, plain_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,7 +47,7 @@ class Skew:
 
 def host_of(resource_attributes: Iterable[bytes]) -> str:
     """By which it is told whether two spans were timed by one clock; empty if nothing says it."""
-    raws = {key_and_text(raw)[0]: raw for raw in resource_attributes}
+    raws = {key_of(raw): raw for raw in resource_attributes}
     for key in _HOST_KEYS:
         if key in raws:
             value = plain_value(KeyValue.FromString(raws[key]).value)

@@ -1,16 +1,24 @@
 """Documents whose large parts are made piece by piece, while the answer is written: none is ever whole in memory.
 
-{"spans": Array(span by span)} ──parts──▶ b'{"spans":[', b'{…}', b',{…}', …, b']}'
+{"spans": Array(span by span)} ──parts──▶ b'{"spans":[{…},{…}', b',{…},{…}', …, b']}'
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from chalicelib.model.span import Span
+
+
+PART_BYTES = 8_192
+"""Some dozen spans, which are made in a millisecond: then the clock is looked at."""
+_WHOLE_SPANS_MAX, _WHOLE_BYTES_MAX = 128, 65_536
+"""A single span may have six times as many bytes, and is never divided."""
 
 
 class Array:
@@ -27,29 +35,68 @@ class Object:
         self.fields = fields
 
 
+class Form(NamedTuple):
+    """What the arrays and objects of a document are made as."""
+
+    array: Callable[[Iterable[Any]], Any]
+    object: Callable[[Iterable[tuple[str, Any]]], Any]
+
+
+STREAMED = Form(Array, Object)
+WHOLE = Form(list, dict)
+
+
+def form_of(spans: Sequence[Span]) -> Form:
+    """How spans are shown: at once if they are few and small, for streaming those takes a tenth longer."""
+    if len(spans) > _WHOLE_SPANS_MAX:
+        return STREAMED
+    size = sum(len(span.raw) + len(span.scope.resource_head) for span in spans)
+    return WHOLE if size <= _WHOLE_BYTES_MAX else STREAMED
+
+
 def parts(document: Any) -> Iterator[bytes]:
-    """The JSON of a document in pieces; what is in no Array or Object is one piece."""
+    """The JSON of a document in parts of PART_BYTES and the value that exceeds them; the last may be shorter."""
+    if not isinstance(document, Array | Object):
+        yield orjson.dumps(document)
+        return
+    waiting = bytearray()
+    for _ in _full(document, waiting):
+        yield bytes(waiting)
+        waiting.clear()
+    yield bytes(waiting)
+
+
+def _full(document: Array | Object, waiting: bytearray) -> Iterator[None]:
+    """Appends a document to what is waiting, and stops whenever that is enough for a part.
+
+    To pass each value on through the generators of all that it is nested in takes longer than to write it.
+    """
     if isinstance(document, Array):
         opening = b"["
         for element in document.elements:
-            if isinstance(element, dict):
-                yield opening + orjson.dumps(element)
-            elif isinstance(element, bytes):
-                yield opening + element
-            else:
-                yield opening
-                yield from parts(element)
+            waiting += opening
             opening = b","
-        yield b"[]" if opening == b"[" else b"]"
-    elif isinstance(document, Object):
+            if isinstance(element, bytes):
+                waiting += element
+            elif isinstance(element, Array | Object):
+                yield from _full(element, waiting)
+            else:
+                waiting += orjson.dumps(element)
+            if len(waiting) >= PART_BYTES:
+                yield
+        waiting += b"[]" if opening == b"[" else b"]"
+    else:
         opening = b"{"
         for name, value in document.fields:
-            yield opening + orjson.dumps(name) + b":"
-            yield from parts(value)
+            waiting += opening + orjson.dumps(name) + b":"
             opening = b","
-        yield b"{}" if opening == b"{" else b"}"
-    else:
-        yield orjson.dumps(document)
+            if isinstance(value, Array | Object):
+                yield from _full(value, waiting)
+            else:
+                waiting += orjson.dumps(value)
+            if len(waiting) >= PART_BYTES:
+                yield
+        waiting += b"{}" if opening == b"{" else b"}"
 
 
 def plain(document: Any) -> Any:

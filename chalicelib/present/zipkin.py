@@ -20,6 +20,7 @@ from chalicelib.model.peers import peer_of
 from chalicelib.model.span import CALLER_KINDS, INTERNAL, KIND_NAMES, STATUS_ERROR
 from chalicelib.present.message import message_of
 from chalicelib.present.otlp_json import DECODED_MAX
+from chalicelib.present.stream import form_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from chalicelib.model.edges import CallCounts
     from chalicelib.model.span import Scope, Span
+    from chalicelib.present.stream import Form
 
 Json = dict[str, Any]
 
@@ -55,17 +57,28 @@ class _Shared(NamedTuple):
     """What tells of the scope's fields."""
 
 
+class _Texts(dict[bytes, tuple[str, str]]):
+    """KeyValue wire bytes → key and string form."""
+
+    def __missing__(self, raw: bytes) -> tuple[str, str]:
+        if len(self) >= DECODED_MAX:
+            self.clear()
+        key, text = key_and_text(raw)
+        found = self[raw] = key.decode(), text.decode()
+        return found
+
+
 class _Writer:
     """Decodes each scope and each attribute once."""
 
     def __init__(self) -> None:
         self._shared: dict[Scope, _Shared] = {}
         self._shared_tags = 0
-        self._texts: dict[bytes, tuple[str, str]] = {}
+        self._texts = _Texts()
 
     def span(self, span: Span) -> Json:
         shared = self._shared.get(span.scope) or self._of_scope(span.scope)
-        texts = [self._text(raw) for raw in span.attributes]
+        texts = list(map(self._texts.__getitem__, span.attributes))
         message = message_of(span)
         found: Json = {"traceId": trace_id_text(span.trace_id)}
         if span.parent_span_id:
@@ -83,12 +96,13 @@ class _Writer:
             found["duration"] = max(1, span.duration_nano // _MICRO_NANO)
         if shared.local_endpoint:
             found["localEndpoint"] = shared.local_endpoint
+        events = message.events if span.raw_events else ()
         if shared.is_zipkin:
             remote = _endpoint(own, model.PEER_SERVICE, model.REMOTE_KEYS)
-            annotations = [(event.time_unix_nano, event.name) for event in message.events]
+            annotations = [(event.time_unix_nano, event.name) for event in events]
         else:
             remote = _remote(span, tags)
-            annotations = [(event.time_unix_nano, _event_text(event)) for event in message.events]
+            annotations = [(event.time_unix_nano, _event_text(event)) for event in events]
             own = {model.DEBUG: tags.pop(_JAEGER_DEBUG)} if _JAEGER_DEBUG in tags else {}
             tags = {**shared.tags, **tags, **shared.scope_tags, **_told_tags(span, message)}
             if not span.is_error:
@@ -105,17 +119,8 @@ class _Writer:
                 found[name] = True
         return found
 
-    def _text(self, raw: bytes) -> tuple[str, str]:
-        found = self._texts.get(raw)
-        if found is None:
-            if len(self._texts) >= DECODED_MAX:
-                self._texts.clear()
-            key, text = key_and_text(raw)
-            found = self._texts[raw] = key.decode(), text.decode()
-        return found
-
     def _of_scope(self, scope: Scope) -> _Shared:
-        of_resource = dict(map(self._text, sorted(scope.resource_attributes)))
+        of_resource = dict(map(self._texts.__getitem__, sorted(scope.resource_attributes)))
         told = ScopeSpans.FromString(scope.scope_head).scope
         names = {"otel.scope.name": told.name, "otel.scope.version": told.version}
         is_zipkin = told.name == model.SCOPE_NAME
@@ -136,6 +141,11 @@ class _Writer:
 def spans_json(spans: Iterable[Span]) -> Iterator[Json]:
     """The spans of a trace one by one, in their order."""
     return map(_Writer().span, spans)
+
+
+def streamed_trace(spans: Sequence[Span], form: Form | None = None) -> Any:
+    """One trace."""
+    return (form or form_of(spans)).array(spans_json(spans))
 
 
 def trace_json(spans: Iterable[Span]) -> list[Json]:
@@ -209,20 +219,22 @@ def _told_tags(span: Span, message: SpanMessage) -> dict[str, str]:
     tags = {}
     if span.kind == INTERNAL:
         tags["span.kind"] = KIND_NAMES[INTERNAL]
-    if message.status.code == STATUS_ERROR:
-        tags["otel.status_code"] = "ERROR"
-        tags["error"] = message.status.message or "true"
-    elif message.status.code == _STATUS_OK:
-        tags["otel.status_code"] = "OK"
+    if message.HasField("status"):
+        if message.status.code == STATUS_ERROR:
+            tags["otel.status_code"] = "ERROR"
+            tags["error"] = message.status.message or "true"
+        elif message.status.code == _STATUS_OK:
+            tags["otel.status_code"] = "OK"
     if message.trace_state:
         tags[model.TRACE_STATE] = message.trace_state
-    dropped = {
-        "otel.dropped_attributes_count": message.dropped_attributes_count,
-        "otel.dropped_events_count": message.dropped_events_count,
-        "otel.dropped_links_count": message.dropped_links_count,
-    }
-    tags |= {key: str(count) for key, count in dropped.items() if count}
-    for place, link in enumerate(message.links):
+    for key, count in (
+        ("otel.dropped_attributes_count", message.dropped_attributes_count),
+        ("otel.dropped_events_count", message.dropped_events_count),
+        ("otel.dropped_links_count", message.dropped_links_count),
+    ):
+        if count:
+            tags[key] = str(count)
+    for place, link in enumerate(message.links if span.raw_links else ()):
         parts = (
             *(link.trace_id.hex(), link.span_id.hex(), link.trace_state),
             *(_json_text(link.attributes), str(link.dropped_attributes_count)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
 from chalicelib.budget import Held
-from chalicelib.model.batch import spans_of
+from chalicelib.model.batch import batches_in_order
 from chalicelib.model.frame import reading
 from chalicelib.model.names import key_name
 from chalicelib.model.span import Scopes, Span
@@ -153,11 +153,16 @@ def distinct_spans(
         room.content_bytes += len(chunk.content)
         if room.is_full():
             break
-        for span in spans_of(chunk.content, scopes):
-            found.setdefault((span.scope.resource_head, span.scope.scope_head, span.raw), span)
-            # Most have none of either. This runs for every span.
-            if span.raw_events or span.raw_links:
-                events_and_links += len(span.raw_events) + len(span.raw_links)
+        for batch in batches_in_order(chunk.content, scopes):
+            resource_head, scope_head = batch.scope.resource_head, batch.scope.scope_head
+            # Most batches have none of either. What is within runs for every span.
+            has_more = bool(batch.raw_events or batch.raw_links)
+            for span in batch.spans():
+                found.setdefault((resource_head, scope_head, span.raw), span)
+                if has_more:
+                    events_and_links += len(span.raw_events) + len(span.raw_links)
+                    if len(attributes) + events_and_links > room.parts_max:
+                        break
             if len(attributes) + events_and_links > room.parts_max:
                 break
         room.parts = len(attributes) + events_and_links

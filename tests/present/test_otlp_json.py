@@ -25,7 +25,7 @@ _IDS = ("traceId", "spanId", "parentSpanId")
 
 def written(data: TracesData) -> Any:
     """What we answer, as a client reads it."""
-    spans = spans_of(data.SerializeToString(), Scopes())
+    spans = list(spans_of(data.SerializeToString(), Scopes()))
     return orjson.loads(orjson.dumps(traces_data_json(spans)))
 
 
