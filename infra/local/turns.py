@@ -26,8 +26,8 @@ from chalicelib.errors import OutOfTime
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SHORT_CPU_SECONDS = 0.03
-"""Of the processor: a usual batch takes 5 ms, a usual answer 10."""
+SHORT_CPU_SECONDS = 0.01
+"""Of the processor: a usual batch takes 2 ms, a usual answer 5."""
 QUIET_SECONDS = 0.01
 """After a request of a sender its next one is likely: one that sends in a row is not to wait for each."""
 GIVE_WAY_SECONDS_MAX = 0.25
@@ -95,7 +95,7 @@ def kind_of(method: str, path: str) -> Kind:
     return Kind.TRACE if path.startswith(_TRACE_PREFIXES) else Kind.LIGHT
 
 
-ROOM = {Kind.SEND: Room(2, 5), Kind.TRACE: Room(2, 3), Kind.HEAVY: Room(2, 4)}
+ROOM = {Kind.SEND: Room(2, 5), Kind.TRACE: Room(2, 3), Kind.HEAVY: Room(2, 6)}
 """Nothing LIGHT takes long."""
 
 
@@ -113,7 +113,9 @@ class Turns:
         self._clock = clock
         self._changed = threading.Condition()
         self._senders = 0
-        """Whose requests are short as yet."""
+        """Whose requests are short as yet, those that wait for a thread included."""
+        self._short_askers = 0
+        """Whose answers are worked on, and short as yet."""
         self._sent_at = -1_000.0
         self._working: dict[bool, Work | None] = {False: None, True: None}
         """Whether it is long → who has the turn."""
@@ -131,6 +133,15 @@ class Turns:
             self._sent_at = self._clock()
             self._changed.notify_all()
 
+    def asker_came(self) -> None:
+        with self._changed:
+            self._short_askers += 1
+
+    def asker_left(self) -> None:
+        with self._changed:
+            self._short_askers -= 1
+            self._changed.notify_all()
+
     @property
     def is_sending(self) -> bool:
         """Whether somebody sends whose request is short as yet."""
@@ -144,7 +155,7 @@ class Turns:
         """Wait while spans are being taken, or were a moment ago; no longer than a share of what was worked."""
         since_sent = self._clock() - self._sent_at
         is_sent = self._senders or since_sent <= QUIET_SECONDS
-        if is_sent or (is_long and self._is_short_worked_on()):
+        if is_sent or (is_long and self._short_askers):
             share = LONG_SHARE if is_long else SHORT_SHARE
             seconds = min(share * worked_seconds, GIVE_WAY_SECONDS_MAX)
             self._wait_while(lambda: self._has_to_wait(is_long), seconds)
@@ -154,10 +165,7 @@ class Turns:
     def _has_to_wait(self, is_long: bool) -> bool:
         if self._senders > 0 or self._clock() < self._sent_at + QUIET_SECONDS:
             return True
-        return is_long and self._is_short_worked_on()
-
-    def _is_short_worked_on(self) -> bool:
-        return self._working[False] is not None or bool(self._line[False])
+        return is_long and self._short_askers > 0
 
     def _wait_while(self, has_to: Callable[[], bool], seconds: float) -> None:
         ends = self._clock() + seconds
@@ -232,6 +240,8 @@ class Work:
         self._cpu_clock = cpu_clock
         self._is_long = False
         self._has_turn = False
+        self._is_counted = kind is Kind.SEND
+        """Whether others wait for it, as for one that is short."""
         self._since = self._cpu_since = 0.0
         if kind is Kind.SEND:
             turns.sender_came()
@@ -239,6 +249,9 @@ class Work:
     def begin(self) -> None:
         """It is worked on from now on, by this thread."""
         self._since, self._cpu_since = self._clock(), self._cpu_clock()
+        if not self._is_counted:
+            self._is_counted = True
+            self._turns.asker_came()
 
     def go_on(self) -> bool:
         """Give way; return whether there is still somebody who waits for the answer. Raises NoRoom."""
@@ -261,8 +274,7 @@ class Work:
         if self._has_turn:
             self._has_turn = False
             self._turns.let_go(self)
-        if self.kind is Kind.SEND:
-            self._turns.sender_left()
+        self._count_no_more()
         self._is_long = True
         self._turns.become_long(self)
 
@@ -270,5 +282,10 @@ class Work:
         """It is worked on no more."""
         self._turns.let_go(self)
         self._turns.end(self)
-        if self.kind is Kind.SEND and not self._is_long:
-            self._turns.sender_left()
+        self._count_no_more()
+
+    def _count_no_more(self) -> None:
+        if self._is_counted:
+            self._is_counted = False
+            left = self._turns.sender_left if self.kind is Kind.SEND else self._turns.asker_left
+            left()
