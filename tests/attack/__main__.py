@@ -11,6 +11,7 @@ from tests.attack.attack import Report, attack, new_token
 from tests.e2e.test_make_run import Clew
 
 QUIET_SECONDS = 10.0
+"""Before, and as long again after."""
 RATIO_MAX = 2.0
 """How many times its quiet time a good request may take, by the median."""
 PEAK_MEGABYTES_MAX = 1_024

@@ -1,7 +1,7 @@
 """A laptop stack that is attacked while good clients send and ask: what they see, and what it costs.
 
-    quiet: good senders and askers alone      attacked: the same, and every hostile request at once
-         └── medians of their seconds ───────────── compared ──┘
+    quiet: good senders and askers alone ──▶ attacked: the same, and every hostile request at once ──▶ quiet again
+             └──────── medians of their seconds ────────── compared ──┘                                    └─ and these
 
 What was acknowledged must be found at the end, whatever came at once with it.
 """
@@ -56,6 +56,7 @@ class Seen(NamedTuple):
 
 class Report(NamedTuple):
     quiet: Seen
+    """Before and after."""
     attacked: Seen
     peak_megabytes: float
     attacks: dict[str, Counter[int]]
@@ -207,10 +208,13 @@ def attack(
     """Attack a running stack. Bounded by its arguments and DRAIN_SECONDS."""
     good = Good(clew.url, token)
     good.work(quiet_seconds / 4)  # what is imported and connected once
-    quiet = good.work(quiet_seconds)
     good.store_big_trace()
+    good.missing()
+    before = good.work(quiet_seconds)
     with _attackers(clew.url, token, seed) as lines:
         attacked = good.work(attacked_seconds)
+    good.missing()
+    quiet = _together(before, good.work(quiet_seconds))
     missing = good.missing()
     attacks: dict[str, Counter[int]] = defaultdict(Counter)
     for line in lines:
@@ -218,6 +222,14 @@ def attack(
     slowest = sorted(((line["seconds"], line["name"]) for line in lines), reverse=True)[:10]
     peak = peak_megabytes(clew.process.pid)
     return Report(quiet, attacked, peak, dict(attacks), slowest, missing, len(good.acknowledged))
+
+
+def _together(one: Seen, other: Seen) -> Seen:
+    return Seen(
+        one.send_seconds + other.send_seconds,
+        one.ask_seconds + other.ask_seconds,
+        one.refused + other.refused,
+    )
 
 
 @contextmanager
