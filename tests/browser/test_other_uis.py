@@ -149,7 +149,10 @@ class TestLens:
     def test_hard_traces(self, open_ui, lens_url, site, trace):
         """Circles, doubled ids, hostile text and 5,000 spans are shown too."""
         page = open_ui(lens_url, f"/traces/{getattr(site, trace)}", LENS_SAYS)
-        expect(page.locator("body")).to_contain_text(re.compile("Total Spans", re.IGNORECASE))
+        # Lens itself takes some seconds to draw 5,000 rows.
+        expect(page.locator("body")).to_contain_text(
+            re.compile("Total Spans", re.IGNORECASE), timeout=60_000
+        )
 
     def test_dependencies(self, open_ui, lens_url, site):
         """The page of dependencies draws a graph of all services that call or are called."""
