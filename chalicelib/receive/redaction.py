@@ -649,7 +649,15 @@ def _named_in(texts: shadow.RequestTexts) -> set[bytes]:
 
 def rules_of_settings() -> Rules:
     """Those of the settings. Raises RedactionRulesError if they cannot be used, or the file cannot be read."""
-    text = config.REDACTION_RULES.strip()
+    return rules_of(config.REDACTION_RULES, config.REDACTION_KEY)
+
+
+def rules_of(text: str, hash_key: str) -> Rules:
+    """Those of CLEW_REDACTION_RULES (JSON, or the path of a file of it) and CLEW_REDACTION_KEY.
+
+    Raises RedactionRulesError.
+    """
+    text = text.strip()
     if text and not text.startswith("{"):
         try:
             text = Path(text).expanduser().read_text(encoding="utf-8")
@@ -657,7 +665,7 @@ def rules_of_settings() -> Rules:
             raise RedactionRulesError(
                 f"they are neither a JSON object nor a file that can be read: {error}"
             ) from error
-    return rules_from(text, config.REDACTION_KEY)
+    return rules_from(text, hash_key)
 
 
 @cache
