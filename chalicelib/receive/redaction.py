@@ -255,6 +255,9 @@ class _Work:
 
     def growth_bytes(self, secret: set[bytes]) -> int:
         """About how many bytes what is secret is longer by its masks, if each is there once."""
+        if self._looked_at is not None:
+            # Of what is not looked at most is left out.
+            secret = secret.intersection(self._looked_at)
         news = (self._decided(each).new or b"" for each in secret)
         return sum(map(len, news)) - sum(map(len, secret))
 
