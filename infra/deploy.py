@@ -20,6 +20,8 @@ from urllib.parse import urlsplit
 
 import botocore.session
 
+from chalicelib.receive.redaction import rules_of
+from chalicelib.receive.redaction_rules import RedactionRulesError
 from infra import stack
 from infra.stages import PROJECT, Refused, deployed_api_id
 
@@ -54,6 +56,7 @@ def up(stage: Stage) -> dict[str, str]:
 
 def deploy(stage: Stage) -> str:
     """Bring up everything; return the base URL, at which it answers. Raises Refused if any part does not come up."""
+    check_redaction_rules(stage)
     check_account()
     refuse_unknown_functions(stage)
     up(stage)
@@ -66,6 +69,17 @@ def deploy(stage: Stage) -> str:
     url = base_url(stage, api_id)
     check(url)
     return url
+
+
+def check_redaction_rules(stage: Stage) -> None:
+    """Raises Refused if the stage's functions could not use their rules: they would answer 503 to every sender."""
+    settings = stage.environment
+    if settings.get("CLEW_REDACTION") == "off":
+        return
+    try:
+        rules_of(settings.get("CLEW_REDACTION_RULES", ""), settings.get("CLEW_REDACTION_KEY", ""))
+    except RedactionRulesError as error:
+        raise Refused(f"CLEW_REDACTION_RULES: {error}; nothing was changed") from error
 
 
 def check_account() -> None:

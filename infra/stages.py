@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PROJECT = Path(__file__).parents[1]
 
@@ -33,6 +37,8 @@ class Stage(NamedTuple):
     gateway_stage: str
     """The last part of its base URL."""
     guards: Guards = Guards()
+    environment: Mapping[str, str] = MappingProxyType({})
+    """The settings of its functions, by their variables' names."""
 
 
 def stage_named(name: str, project: Path = PROJECT) -> Stage:
@@ -44,11 +50,12 @@ def stage_named(name: str, project: Path = PROJECT) -> Stage:
         known = ", ".join(sorted(stages))
         raise Refused(f"there is no stage {name!r} in .chalice/config.json, which has: {known}")
     configured = stages[name]
-    prefix = configured["environment_variables"]["CLEW_PREFIX"]
+    environment = configured["environment_variables"]
+    prefix = environment["CLEW_PREFIX"]
     guards = configured.get("guards", {})
     if unknown := set(guards) - set(Guards._fields):
         raise Refused(f"stage {name} has guards that are none: {', '.join(sorted(unknown))}")
-    return Stage(name, prefix, configured["api_gateway_stage"], Guards(**guards))
+    return Stage(name, prefix, configured["api_gateway_stage"], Guards(**guards), environment)
 
 
 def deployed_api_id(stage: Stage, project: Path = PROJECT) -> str | None:

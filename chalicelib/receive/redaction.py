@@ -26,6 +26,7 @@ from chalicelib import config
 from chalicelib.model import shadow_pb2 as shadow
 from chalicelib.model.attribute import string_form
 from chalicelib.model.wire import field
+from chalicelib.receive.pieces import piece_done
 from chalicelib.receive.redaction_rules import (
     BETWEEN,
     DIGITS_OF_A_CARD,
@@ -63,15 +64,17 @@ _CLEAN_MAX = 50_000
 """Attributes and texts, and words, that are remembered as clean: about 10 MB each."""
 _CLEAN_BYTES_MAX = 512
 """Longer ones are rarely the same."""
-_COST_MAX, _BYTES_A_COST = 100_000, 4
-"""What may be looked at closely in a payload, as `cost_of` counts (about a microsecond): the greater of so much, and of
-one for so many bytes. 7,000 suspects in a megabyte, so three in each of 2,200 spans."""
+_COST, _BYTES_A_COST = 420_000, 60
+"""What may be looked at closely in a request, as `cost_of` counts (about a microsecond): so much, and one more for so
+many bytes. 8,192 spans with a token of 800 characters each cost less."""
 _UNCOUNTED_BYTES_MAX = 20_000
 """A payload that is no longer cannot cost so much."""
-_HOLDERS_MAX, _BYTES_A_HOLDER = 2_500, 250
-"""The spans, resources and scopes of a payload that are written anew: the greater of both again."""
+_HOLDERS, _BYTES_A_HOLDER = 9_000, 4_000
+"""The spans, resources and scopes of a request that are written anew: so many, and one more for so many bytes."""
 _INNER_A_HOLDER = 16
 """Events, links and their attributes cost about as much together as one more span."""
+_ATTRIBUTES_OF_A_HOLDER = 64
+"""Likewise its own attributes above so many."""
 _GROWTH_BYTES_MAX = 4_000
 """Of a span, a resource or a scope: three of them are within what an item has above SPAN_BYTES_MAX."""
 _SPAN_ATTRIBUTES, _RESOURCE_ATTRIBUTES, _SCOPE_ATTRIBUTES = 9, 1, 3
@@ -89,10 +92,13 @@ class Redaction:
         """That something said might be a secret, and was none."""
         self._clean_folds: set[bytes] = set()
 
-    def redacted(self, payload: bytes, bytes_max: int, counts: Counter[str]) -> bytes:
+    def redacted(
+        self, payload: bytes, bytes_max: int, counts: Counter[str], request_bytes: int = 0
+    ) -> bytes:
         """TracesData bytes without secrets, at most `bytes_max` if the payload is: the same object if it has none.
 
-        Adds to `counts` the values that were found, by rule.
+        `request_bytes` is the length of the request that the payload is a part of; 0 if it is all of it. Adds to
+        `counts` the values that were found, by rule. Raises OutOfTime.
         """
         texts = shadow.RequestTexts.FromString(payload)
         parts = set(_attributes_in(texts))
@@ -103,14 +109,17 @@ class Redaction:
         new = parts.difference(self._harmless)
         suspects = suspects_of(new, self._rules)
         self._harmless = _with(self._harmless, new.difference(suspects))
-        work = _Work(self._rules, suspects, len(payload))
+        work = _Work(self._rules, suspects, _bounds_of(len(payload), request_bytes))
         # What was found clean before is left out of account where a bound is: else a retry had another.
         unknown = suspects if work.is_bounded else suspects.difference(self._clean)
-        secret = {each for each in unknown if not work.is_clean(each)}
+        secret = work.secrets_in(unknown)
         if not work.is_bounded:
             self._clean = _with(self._clean, unknown.difference(secret))
         if not secret:
             return payload
+        if len(payload) + work.growth_bytes(secret) > bytes_max:
+            # It would be written twice.
+            work = work.tight()
         written = work.written(payload, secret)
         if len(written) > bytes_max:
             work = work.tight()
@@ -147,20 +156,50 @@ def _with(remembered: set[bytes], more: Iterable[bytes]) -> set[bytes]:
     return remembered
 
 
-def _looked_at(suspects: Collection[bytes], payload_bytes: int) -> frozenset[bytes] | None:
-    """Which of the suspects may be looked at closely: None for all, else the shortest.
+class _Bounds(NamedTuple):
+    """What a payload may cost."""
 
-    A function of the payload alone, so that what is sent again is decided alike.
-    """
-    if payload_bytes <= _UNCOUNTED_BYTES_MAX:
+    cost: int | None
+    """Of its suspects, as `cost_of` counts; None if it is too short to be counted."""
+    holders: int
+    """Spans, resources and scopes that are written anew."""
+
+
+def _bounds_of(payload_bytes: int, request_bytes: int) -> _Bounds:
+    """A payload's share of what its request may cost: the lengths alone decide, so that a retry is decided alike."""
+    request_bytes = max(payload_bytes, request_bytes)
+    cost = _COST + request_bytes // _BYTES_A_COST
+    holders = _HOLDERS + request_bytes // _BYTES_A_HOLDER
+    is_short = payload_bytes <= _UNCOUNTED_BYTES_MAX
+    return _Bounds(
+        None if is_short else cost * payload_bytes // request_bytes,
+        holders if is_short else holders * payload_bytes // request_bytes,
+    )
+
+
+def _looked_at(suspects: Collection[bytes], cost_max: int | None) -> frozenset[bytes] | None:
+    """Which of the suspects may be looked at closely: None for all, else the shortest."""
+    if cost_max is None:
         return None
-    cost_max = max(_COST_MAX, payload_bytes // _BYTES_A_COST)
-    in_order = sorted(sorted(suspects), key=len)[: cost_max // COST_OF_ONE]
+    in_order = _shortest(suspects, cost_max // COST_OF_ONE)
     sums = accumulate(map(cost_of, in_order))
     looked_at = frozenset(
         each for each, cost in zip(in_order, sums, strict=True) if cost <= cost_max
     )
     return None if len(looked_at) == len(suspects) else looked_at
+
+
+def _shortest(contents: Collection[bytes], count: int) -> list[bytes]:
+    """The `count` shortest in order, of equal length the least."""
+    if len(contents) > count:
+        # No more of them are sorted than there must be: there may be a hundred times as many.
+        before = bytes_max = 0
+        for of_bytes, of_length in sorted(Counter(map(len, contents)).items()):
+            before, bytes_max = before + of_length, of_bytes
+            if before >= count:
+                break
+        contents = [each for each in contents if len(each) <= bytes_max]
+    return sorted(sorted(contents), key=len)[:count]
 
 
 class _Decision(NamedTuple):
@@ -183,29 +222,44 @@ class _Work:
         self,
         rules: Rules,
         suspects: set[bytes],
-        payload_bytes: int,
+        bounds: _Bounds,
         roomy: _Work | None = None,
     ) -> None:
         """With `roomy` nothing becomes longer by its mask: what would is left out, as decided there otherwise."""
         self.counts: Counter[str] = Counter()
         self._rules = rules
         self._suspects = suspects
-        bounded = roomy._looked_at if roomy else _looked_at(suspects, payload_bytes)
-        self._looked_at: frozenset[bytes] | None = bounded
+        looked_at = roomy._looked_at if roomy else _looked_at(suspects, bounds.cost)
+        self._looked_at: frozenset[bytes] | None = looked_at
         self.is_bounded = self._looked_at is not None
         """Whether some suspects are left out unseen."""
-        self._payload_bytes = payload_bytes
+        self._bounds = bounds
         self._roomy = roomy
         self._decisions: dict[bytes, _Decision] = {}
-        self._holders_left = max(_HOLDERS_MAX, payload_bytes // _BYTES_A_HOLDER)
+        self._holders_left = bounds.holders
 
     def tight(self) -> _Work:
         """The same work without anything that becomes longer."""
-        return _Work(self._rules, self._suspects, self._payload_bytes, self)
+        return _Work(self._rules, self._suspects, self._bounds, self)
 
-    def is_clean(self, each: bytes) -> bool:
-        """Whether nothing is found in an attribute, or in a text with its mark."""
-        return not self._decided(each).rules
+    def secrets_in(self, suspects: set[bytes]) -> set[bytes]:
+        """Those attributes, and texts with their mark, in which something is found, or that are not looked at."""
+        if self._looked_at is None:
+            return {each for each in suspects if self._decided(each).rules}
+        unseen = suspects.difference(self._looked_at)
+        self._decisions = dict.fromkeys(unseen, _ATTRIBUTE_UNSEEN)
+        texts = [each for each in unseen if each.startswith(_TEXT_MARK)]
+        self._decisions.update(dict.fromkeys(texts, _TEXT_UNSEEN))
+        unseen.update(each for each in self._looked_at if self._decided(each).rules)
+        return unseen
+
+    def growth_bytes(self, secret: set[bytes]) -> int:
+        """About how many bytes what is secret is longer by its masks, if each is there once."""
+        if self._looked_at is not None:
+            # Of what is not looked at most is left out.
+            secret = secret.intersection(self._looked_at)
+        news = (self._decided(each).new or b"" for each in secret)
+        return sum(map(len, news)) - sum(map(len, secret))
 
     def written(self, payload: bytes, secret: set[bytes]) -> bytes:
         """The payload without what is `secret` in it: attributes, and texts with their mark."""
@@ -260,9 +314,13 @@ class _Work:
         return b"".join(parts)
 
     def _span(self, texts: shadow.SpanTexts, raw: bytes) -> bytes:
+        piece_done(len(raw))
+        if self._holders_left <= 0:
+            return self._bare_span(texts, len(raw))
         own, events, links = texts.attributes, texts.events, texts.links
         span = Span.FromString(raw)
         inner = len(span.events) + len(span.links) + len(events.attributes) + len(links.attributes)
+        inner += max(0, len(own) - _ATTRIBUTES_OF_A_HOLDER)
         self._holders_left -= inner // _INNER_A_HOLDER
         return self._holder(span, raw, _SPAN_ATTRIBUTES, own)
 
@@ -292,7 +350,7 @@ class _Work:
             whole = message.SerializeToString(deterministic=True)
             return whole if len(whole) < len(raw) else raw
         silent = message.SerializeToString(deterministic=True) if self._roomy else b""
-        _tell(message, number, found)
+        _tell(message, number, found, may_be_told=TOLD_KEY.encode() in raw)
         new = message.SerializeToString(deterministic=True)
         if self._roomy is None:
             if len(new) > len(raw) + _GROWTH_BYTES_MAX:
@@ -305,23 +363,34 @@ class _Work:
         self.counts.update(found.rules)
         return new
 
+    def _bare_span(self, texts: shadow.SpanTexts, raw_bytes: int) -> bytes:
+        """One of more spans than are written anew: its ids, kind, times and status alone."""
+        self.counts[TOO_MANY] += 1
+        name = texts.name[-1] if texts.name else b""
+        for member in ("name", "trace_state", "attributes", "events", "links"):
+            texts.ClearField(member)
+        if name:
+            texts.name.append(REDACTED[: len(name)].encode())
+        if texts.HasField("status"):
+            texts.status.ClearField("message")
+        return self._with_unseen(
+            texts.SerializeToString(deterministic=True), raw_bytes, type(texts), _SPAN_ATTRIBUTES
+        )
+
     def _bare(
         self, message: Resource | InstrumentationScope | Span, raw_bytes: int, number: int
     ) -> bytes:
-        """One of more spans, resources or scopes than are written anew: its ids, kind, times and status alone."""
+        """One of more resources or scopes than are written anew: nothing."""
         self.counts[TOO_MANY] += 1
-        if isinstance(message, Span):
-            for name in ("trace_state", "attributes", "events", "links"):
-                message.ClearField(name)
-            message.name = REDACTED[: len(message.name.encode())]
-            if message.status.message:
-                message.status.message = ""
-        else:
-            message.Clear()
+        return self._with_unseen(b"", raw_bytes, type(message), number)
+
+    def _with_unseen(self, bare: bytes, raw_bytes: int, kind: Any, number: int) -> bytes:
+        """What is left of a span, resource or scope, which says that there was too much in it."""
         told = _told(((TOO_MANY, 1),), number)
-        if self._roomy is None or message.ByteSize() + len(told) <= raw_bytes:
-            message.MergeFromString(told)
-        return message.SerializeToString(deterministic=True)
+        if self._roomy is not None and len(bare) + len(told) > raw_bytes:
+            return bare
+        whole: bytes = kind.FromString(bare + told).SerializeToString(deterministic=True)
+        return whole
 
     def _rest_of_span(self, span: Span, found: Found) -> None:
         span.name = self._text(span.name, found)
@@ -358,6 +427,7 @@ class _Work:
     def _decided(self, each: bytes) -> _Decision:
         decision = self._decisions.get(each)
         if decision is None:
+            piece_done(len(each))
             decision = self._decisions[each] = self._decide(each)
         return decision
 
@@ -405,8 +475,8 @@ def _written(attributes: Iterable[KeyValue]) -> list[bytes]:
     return [each.SerializeToString(deterministic=True) for each in attributes]
 
 
-def _tell(message: Any, number: int, found: Found) -> None:
-    if any(each.key == TOLD_KEY for each in message.attributes):
+def _tell(message: Any, number: int, found: Found, *, may_be_told: bool) -> None:
+    if may_be_told and any(each.key == TOLD_KEY for each in message.attributes):
         # One of a Clew or a sender before, which knew less, gives way.
         kept = [each for each in message.attributes if each.key != TOLD_KEY]
         raws = _written(kept)
@@ -582,7 +652,15 @@ def _named_in(texts: shadow.RequestTexts) -> set[bytes]:
 
 def rules_of_settings() -> Rules:
     """Those of the settings. Raises RedactionRulesError if they cannot be used, or the file cannot be read."""
-    text = config.REDACTION_RULES.strip()
+    return rules_of(config.REDACTION_RULES, config.REDACTION_KEY)
+
+
+def rules_of(text: str, hash_key: str) -> Rules:
+    """Those of CLEW_REDACTION_RULES (JSON, or the path of a file of it) and CLEW_REDACTION_KEY.
+
+    Raises RedactionRulesError.
+    """
+    text = text.strip()
     if text and not text.startswith("{"):
         try:
             text = Path(text).expanduser().read_text(encoding="utf-8")
@@ -590,7 +668,7 @@ def rules_of_settings() -> Rules:
             raise RedactionRulesError(
                 f"they are neither a JSON object nor a file that can be read: {error}"
             ) from error
-    return rules_from(text, config.REDACTION_KEY)
+    return rules_from(text, hash_key)
 
 
 @cache

@@ -24,6 +24,8 @@ class KeyRule(NamedTuple):
     endings: tuple[str, ...]
     kept: tuple[str, ...] = ()
     """Endings of keys that have one of `endings` and are no secrets."""
+    words: tuple[str, ...] = ()
+    """Last words of keys, compared whole: `user.otp`, not `hotplug`."""
 
 
 KEY_RULES = (
@@ -36,8 +38,9 @@ KEY_RULES = (
             *("userpass", "dbpass", "rootpass", "adminpass", "smtppass", "mailpass"),
             *("redispass", "mysqlpass", "sshpass", "ftppass"),
         ),
+        words=("otp",),
     ),
-    KeyRule("secret", ("secret",)),
+    KeyRule("secret", ("secret", "samlresponse"), words=("ssn",)),
     KeyRule(
         "token",
         ("token", "jwt", "bearer"),
@@ -62,10 +65,14 @@ KEY_RULES = (
     KeyRule("private-key", ("privatekey", "privkey", "sshkey", "hmackey")),
     KeyRule("credential", ("credential", "credentials", "creds")),
     KeyRule("session-id", ("sessionid", "sessid", "connectsid", "sessionkey")),
+    KeyRule(
+        "signature",
+        ("hubsignature", "stripesignature", "xamzsignature", "xgoogsignature"),
+    ),
     KeyRule("card-number", ("cardnumber", "cardno", "ccnumber", "creditcard", "cvv", "cvc")),
 )
-_ENDINGS = tuple(ending for rule in KEY_RULES for ending in rule.endings)
-KEPT_KEYS = frozenset({"session.id", "session.previous_id", "mcp.session.id"})
+_ENDINGS = tuple(ending for rule in KEY_RULES for ending in rule.endings + rule.words)
+KEPT_KEYS = frozenset({"session.id", "session_id", "session.previous_id", "mcp.session.id"})
 """OpenTelemetry's own names of sessions that are counted, not logged in by. Source: semantic conventions, session."""
 NEUTRAL_WORDS = frozenset(
     {
@@ -100,9 +107,9 @@ RULE_NAMES = frozenset({*(rule.name for rule in KEY_RULES), *VALUE_RULES})
 KEY_PROBES = (
     *(b"auth", b"cookie", b"pass", b"pw", b"secret", b"token", b"jwt", b"bearer", b"key", b"cred"),
     *(b"sessi", b"sessid", b"connectsid", b"card", b"ccnumber", b"cvv", b"cvc"),
-    *(b"sig", b"identified"),
+    *(b"otp", b"ssn", b"saml", b"sig", b"identified"),
 )
-"""One of these is in each key that a rule is for, as `folded` writes it; the last two are of texts alone."""
+"""One of these is in each key that a rule is for, as `folded` writes it; the last is of texts alone."""
 _KEY_CHARACTERS_LOOKED_AT = 200
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _KEYS_REMEMBERED_MAX = 20_000
@@ -213,7 +220,9 @@ class Rules:
         if not letters.endswith(_ENDINGS):
             return None
         for rule in KEY_RULES:
-            if letters.endswith(rule.endings) and not letters.endswith(rule.kept):
+            if (
+                letters.endswith(rule.endings) and not letters.endswith(rule.kept)
+            ) or _last_word_of(key) in rule.words:
                 return KeyMatch(rule.name, MASK) if rule.name not in self.off else None
         return None
 
@@ -222,7 +231,7 @@ _VALUE_PROBES = (
     *(b"basic", b"eyj", b"akia", b"asia", b"abia", b"acca", b"ghp", b"gho", b"ghu", b"ghs", b"ghr"),
     *(b"githubpat", b"xox", b"xapp", b"sklive", b"sktest", b"rklive", b"rktest", b"whsec"),
     *(b"glpat", b"aiza", b"skant", b"skproj", b"npm", b"gocspx", b"t0blbkfj", b"dopv", b"pypiage"),
-    *(b"hvs", b"dckrpat", b"shpat", b"shpss", b"shpca", b"shppa"),
+    *(b"hf", b"hvs", b"dckrpat", b"shpat", b"shpss", b"shpca", b"shppa"),
     *(
         b"hooksslack",
         b"api/webhooks",
@@ -241,10 +250,18 @@ def _any_of(probes: Sequence[bytes]) -> re.Pattern[bytes]:
 
 def _letters_of(key: str) -> str:
     """A key without case and separators, and without what follows its name: digits, `value`, `header`."""
+    return "".join(_words_of(key))
+
+
+def _last_word_of(key: str) -> str:
+    return (_words_of(key) or [""])[-1]
+
+
+def _words_of(key: str) -> list[str]:
     words = [word.lower() for word in _WORD.findall(key[-_KEY_CHARACTERS_LOOKED_AT:])]
     while len(words) > 1 and (words[-1] in NEUTRAL_WORDS or words[-1].isdigit()):
         words.pop()
-    return "".join(words)
+    return words
 
 
 def _is_like(glob: tuple[str, ...], key: str) -> bool:

@@ -44,10 +44,14 @@ _PASSES_MAX = 4
 _PAIRS_MAX = 200_000
 """Names with values that are looked at in one text, more than `cost_of` lets pass in a payload; with more it is masked
 whole."""
-_SIGNS = (b"=", b":", b">", b"--", b"bearer", b"basic", b"identified", b"auth", b"passw", b"eyj")
+_SIGNS = (b"=", b":", b">", b"--", b"',", b'",')
 """At each of these, in a folded text, some pattern may stop and ask."""
-COST_OF_ONE, _COST_OF_NAME, _COST_OF_CHECK = 18, 2, 4
-"""Of a suspect, a name that may be a secret's, and a URL's userinfo or a card's digits; a sign costs 1."""
+_WORDS = (b"@", b"bearer", b"basic", b"identified", b"auth", b"passw", b"eyj", DIGITS_OF_A_CARD)
+"""Likewise, and it may find a secret there."""
+COST_OF_ONE, _COST_OF_TEXT, _COST_OF_SIGN, _COST_OF_FINDING = 10, 10, 2, 10
+"""Of a suspect, of one that has signs or words, of each sign, and of a word or a secret's name before a sign."""
+_COST_OF_MEMBER = 2
+"""Of an array's or a map's."""
 _TEXT_CHARACTERS_MIN = 5
 """No shorter text has a secret that is known by its look: `pwd=x`."""
 _PLACEHOLDER = re.compile(
@@ -106,20 +110,26 @@ def suspects_of(contents: set[bytes], rules: Rules) -> set[bytes]:
     if rules.looks_at_all:
         return contents
     search = rules.probe.search
-    return {
-        each
-        for each, fold in zip(contents, map(folded, contents), strict=True)
+    folds = list(map(folded, contents))
+    # Many differ only in their digits.
+    suspicious = {
+        fold
+        for fold in set(folds)
         if search(fold) or DIGITS_OF_A_CARD in fold or (b"@" in fold and has_userinfo(fold))
     }
+    return {each for each, fold in zip(contents, folds, strict=True) if fold in suspicious}
 
 
 def cost_of(content: bytes) -> int:
     """About how many microseconds of a slow processor it takes at most to look closely at a text or an attribute."""
     fold = folded(content)
-    stops = sum(map(fold.count, _SIGNS))
-    stops += _COST_OF_CHECK * (fold.count(DIGITS_OF_A_CARD) + fold.count(b"@"))
-    names = min(stops, sum(map(fold.count, KEY_PROBES))) if stops else 0
-    return COST_OF_ONE + len(content) // 32 + stops + _COST_OF_NAME * names
+    signs = sum(map(fold.count, _SIGNS))
+    names = min(signs, sum(map(fold.count, KEY_PROBES))) if signs else 0
+    findings = names + sum(map(fold.count, _WORDS))
+    cost = COST_OF_ONE + len(content) // 64 + _COST_OF_MEMBER * (content.count(b"\n") // 2)
+    if not (signs or findings):
+        return cost
+    return cost + _COST_OF_TEXT + _COST_OF_SIGN * signs + _COST_OF_FINDING * findings
 
 
 def tell_fault(error: Exception) -> None:
@@ -235,6 +245,14 @@ _CONDITION = re.compile(
 )
 """token LIKE 'x', token IN ('x', 'y')."""
 _IN_PARENTHESES = re.compile(r"(?:[^'()]|'(?:[^'\\]|\\.|'')*+(?:'|\Z))*+", re.DOTALL)
+_IN_TUPLE = re.compile(
+    r"""(?<=[(\[])(?P<quote>["'])(?P<name>[\w.\-]++)(?P=quote)\s{0,4}+,\s{0,4}+(?=[bur]?["'])""",
+    re.ASCII,
+)
+"""Headers as programs print them: ('Cookie', 'sid=x')."""
+_ARN = re.compile(r"arn:[\w\-]{1,20}:secretsmanager:[\w\-]{0,30}:[0-9]{0,12}:\Z", re.ASCII)
+"""Before a secret's name in Amazon's Resource Names, which is none."""
+_ARN_CHARACTERS_MAX = 100
 _OPENING = re.compile(r"[bur]?(\\*+[\"'])", re.ASCII)
 _QUOTED = {
     '"': re.compile(r'(?:[^"\\]|\\.)*+', re.DOTALL),
@@ -259,6 +277,8 @@ def _values_of_names(text: str, fold: bytes, rules: Rules, found: Found) -> str:
     text = _pairs(text, _PAIR, lambda pair: _match_of(pair, rules), rules, found)
     if "--" in text:
         text = _pairs(text, _FLAG, lambda pair: rules.of_key(pair["name"]), rules, found)
+    if b"'," in fold or b'",' in fold:
+        text = _pairs(text, _IN_TUPLE, lambda pair: _header_of(pair, rules), rules, found)
     if b"in(" in fold or b"like" in fold:
         text = _pairs(text, _CONDITION, lambda pair: rules.of_key(pair["name"]), rules, found)
     if (b"identified" in fold or b"passw" in fold) and "password" not in rules.off:
@@ -335,7 +355,17 @@ def _match_of(pair: re.Match[str], rules: Rules) -> KeyMatch | None:
     if sign.startswith(">") and _before(pair) not in ("<", ":"):
         # A comparison, not the end of an element's tag.
         return None
+    if name == "secret" and sign == ":":
+        start = pair.start()
+        if _ARN.search(pair.string[max(0, start - _ARN_CHARACTERS_MAX) : start]):
+            return None
     return rules.of_query_name(name) if sign == "=" else rules.of_key(name)
+
+
+def _header_of(pair: re.Match[str], rules: Rules) -> KeyMatch | None:
+    """Of a tuple, of which any other may be a list of names."""
+    match = rules.of_key(pair["name"])
+    return match if match and match.rule in _LINES else None
 
 
 def _before(pair: re.Match[str]) -> str:
@@ -466,7 +496,7 @@ _LOOKS = (
         "vendor-key",
         re.compile(
             rb"gh[pousr]|githubpat|xox|xapp|[sr]k(?:live|test)|whsec|glpat|aiza|sk(?:ant|proj)|npm|gocspx"
-            rb"|t0blbkfj|apikey|dopv|pypiage|hvs|dckrpat|shp(?:at|ss|ca|pa)"
+            rb"|t0blbkfj|apikey|dopv|pypiage|hf|hvs|dckrpat|shp(?:at|ss|ca|pa)"
         ),
         re.compile(
             r"gh[pousr]_[A-Za-z0-9]{20,255}+"
@@ -481,6 +511,7 @@ _LOOKS = (
             r"|(?<![A-Za-z0-9])sk-[A-Za-z0-9_\-]{20,255}+"
             r"|do[opr]_v1_[a-f0-9]{32,255}+"
             r"|pypi-AgE[A-Za-z0-9_\-]{16,255}+"
+            r"|(?<![A-Za-z0-9])hf_[A-Za-z0-9]{20,255}+"
             r"|hvs\.[A-Za-z0-9_\-]{20,255}+"
             r"|dckr_pat_[A-Za-z0-9_\-]{16,255}+"
             r"|shp(?:at|ss|ca|pa)_[A-Fa-f0-9]{32}"

@@ -47,6 +47,8 @@ _FEW = (
     "spans, events of an empty attribute",
     "small spans, empty links",
     "attributes of nesting",
+    "secrets: attributes",
+    "secrets: texts",
     "good: events of a time",
     "spans, empty annotations",
     "spans, annotations of a time",

@@ -102,6 +102,34 @@ def _good(span_bytes: int, piece: bytes) -> Make:
     return make
 
 
+_SECRETS = {
+    "attributes": (16_000, lambda n: field(9, field(1, b"pwd") + field(2, field(1, b"%d" % n)))),
+    "texts": (16_000, lambda n: field(9, field(2, field(1, b"pwd=%d" % n)))),
+    "names of events": (16_000, lambda n: field(11, field(2, b"pwd=%d" % n))),
+    "a name of each span": (161, lambda n: field(5, b"pwd=%d" % n)),
+}
+"""Bytes of a span, and what it is full of: each another secret, as short as one can be."""
+
+
+def _secret(span_bytes: int, secret: Callable[[int], bytes]) -> Make:
+    def make(size: int) -> bytes:
+        parts: list[bytes] = []
+        made_bytes = number = 0
+        while made_bytes < size - 2 * span_bytes:
+            place = len(parts) + 1
+            span = field(1, place.to_bytes(16, "big")) + field(2, place.to_bytes(8, "big"))
+            if span_bytes < 1_000:
+                span += secret(place) + field(9, field(1, b"k") + field(2, field(1, b"v" * 70)))
+            while span_bytes >= 1_000 and len(span) < span_bytes - 20:
+                number += 1
+                span += secret(number)
+            parts.append(field(2, span))
+            made_bytes += len(parts[-1])
+        return field(1, field(2, b"".join(parts)))
+
+    return make
+
+
 def _otlp() -> dict[str, Make]:
     made: dict[str, Make] = {
         "resources": _repeated(field(1, b"")),
@@ -123,6 +151,8 @@ def _otlp() -> dict[str, Make]:
     made["good: named events"] = _good(SPAN_BYTES, field(11, field(2, b"ab")))
     made["good: links"] = _good(SPAN_BYTES, field(13, _IDS))
     made["good: attributes"] = _good(10_000, field(9, field(1, b"k") + field(2, field(1, b"v"))))
+    for name, (span_bytes, secret) in _SECRETS.items():
+        made[f"secrets: {name}"] = _secret(span_bytes, secret)
     for name, piece in _PIECES.items():
         made[f"one span, {name}"] = _repeated(piece, 1, 2, 2, before=_IDS)
         made[f"spans, {name}"] = _spans(_filled(_IDS, piece), SPAN_BYTES, 1, 2, 2)

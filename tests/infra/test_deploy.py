@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import infra.__main__
 from infra import deploy
 from infra.local.fake_aws import Moto
 from infra.stages import Guards, Refused, Stage, stage_named
@@ -48,6 +49,23 @@ def test_guards(aws):
     assert {group["logGroupName"]: group["retentionInDays"] for group in groups} == dict.fromkeys(
         deploy.log_groups(STAGE), 3
     )
+
+
+@pytest.mark.parametrize(
+    ("rules", "says"),
+    [
+        ('{"off": ["passwords"]}', "no built-in rule 'passwords'"),
+        ('{"rules": [{"name": "a", "keys": ["a"], "action": "hash"}]}', "CLEW_REDACTION_KEY"),
+    ],
+)
+def test_rules_that_cannot_be_used_are_refused_first(aws, monkeypatch, capsys, rules, says):
+    """A deployment whose functions could not use their rules ends with the reason, and nothing is made."""
+    stage = STAGE._replace(environment={"CLEW_REDACTION_RULES": rules})
+    monkeypatch.setattr(infra.__main__, "stage_named", {"dev": stage}.get)
+    stacks = deploy.client("cloudformation").list_stacks()["StackSummaries"]
+    assert infra.__main__.main(["--stage", "dev", "deploy"]) == 1
+    assert says in capsys.readouterr().err
+    assert deploy.client("cloudformation").list_stacks()["StackSummaries"] == stacks
 
 
 def test_delete_data(aws):

@@ -334,7 +334,7 @@ def dense(spans: int, secrets_a_span: int) -> TracesData:
 
 
 @pytest.mark.parametrize(
-    ("spans", "secrets_a_span"), [(9_000, 0), (40, 400)], ids=["spans", "attributes"]
+    ("spans", "secrets_a_span"), [(12_000, 0), (60, 800)], ids=["spans", "attributes"]
 )
 def test_more_secrets_than_are_looked_at_go_unseen(spans, secrets_a_span):
     """Where there are too many suspects, or spans to write anew, nothing is let through and no span is lost."""
@@ -352,7 +352,7 @@ def test_more_secrets_than_are_looked_at_go_unseen(spans, secrets_a_span):
 @pytest.mark.parametrize("seen", ["nothing", "itself", "its clean texts"])
 def test_what_goes_unseen_is_the_same_for_a_retry(seen):
     """What a bound leaves out follows from the payload's bytes, not from what was seen before."""
-    data = dense(40, 400)
+    data = dense(60, 800)
     for number in range(300):
         data.resource_spans[0].scope_spans[0].spans[0].attributes.append(
             of_text(f"{number}", f"the password is {number} characters")
@@ -392,6 +392,33 @@ def test_usual_spans_are_looked_at_all():
     left = Redaction(Rules()).redacted(payload, BYTES_MAX, counts)
     assert CANARY.encode() not in left
     assert counts == {"token": 2_199, "authorization": 2_199, "cookie": 2_199}
+
+
+OF_A_COLLECTOR = {
+    "token": ("http.request.header.authorization", f"Bearer eyJ{CANARY}{{}}." + "a1B2_" * 155),
+    "userinfo": ("url.full", f"https://shop:{CANARY}{{}}@shop.example/basket?page=2"),
+}
+
+
+@pytest.mark.parametrize("kind", OF_A_COLLECTOR)
+def test_a_collectors_batch_of_secrets_is_looked_at_all(settings, kind):
+    """A batch of 8,192 spans that each have a secret of their own is redacted value by value."""
+    settings("")
+    key, text = OF_A_COLLECTOR[kind]
+    filling = [of_text(f"some.key.{place}", "x" * 40) for place in range(6)]
+    spans = [
+        span_of(
+            number,
+            name="GET /basket",
+            attributes=[of_text(key, text.format(f"{number:06}")), *filling],
+        )
+        for number in range(1, 8_193)
+    ]
+    counts = Counter[str]()
+    payload = data_of(*spans).SerializeToString(deterministic=True)
+    messages_of(payload, len(spans), "default", NOON_UNIX_SECONDS, counts)
+    assert "too-many" not in counts
+    assert counts.total() == 8_192
 
 
 @pytest.fixture

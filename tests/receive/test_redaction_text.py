@@ -37,16 +37,18 @@ SECRET_KEYS = {
     " rpc.grpc.request.metadata.authorization X-Auth",
     "cookie": "cookie Set-Cookie set_cookie http.response.header.set-cookie http.cookies setCookie",
     "password": "password PASSWORD passwd pwd db.password dbPassword user_password newPassword"
-    " password1 password.value smtp-pass mysql_pwd passphrase ssh.passphrase password_hash",
-    "secret": "secret client_secret clientSecret ClientSecret app.secret secret_value webhook-secret",
+    " otp user.otp login_otp password1 password.value smtp-pass mysql_pwd passphrase ssh.passphrase password_hash",
+    "secret": "ssn user.ssn saml_response SAMLResponse"
+    " secret client_secret clientSecret ClientSecret app.secret secret_value webhook-secret",
     "token": "token access_token accessToken refresh-token id_token idToken X-Auth-Token csrf_token"
     " TOKEN github.token jwt auth.jwt session_token X-Amz-Security-Token botToken",
     "api-key": "api-key apikey apiKey API_KEY x-api-key X-Api-Key http.request.header.x-api-key"
     " stripe.api.key aws.secret_access_key AccountKey Ocp-Apim-Subscription-Key APIKey",
     "private-key": "private_key privateKey rsa.private-key PRIVATEKEY ssh_key",
     "credential": "credential credentials aws.credentials X-Amz-Credential user_creds",
-    "session-id": "sessionid session_id sessionId JSESSIONID PHPSESSID connect.sid"
+    "session-id": "sessionid sessionId JSESSIONID PHPSESSID connect.sid"
     " http.request.header.x-session-id ASP.NET_SessionId",
+    "signature": "x-hub-signature-256 X-Hub-Signature stripe-signature X-Amz-Signature",
     "card-number": "card_number cardNumber credit-card cc_number cvv payment.cvc",
 }
 HARMLESS_KEYS = (
@@ -55,9 +57,10 @@ HARMLESS_KEYS = (
     " auth.method auth auth_type authenticated author authorization.type authorization_type"
     " cookie_consent cookie.count cookies_enabled password.length password_changed_at passwordless"
     " bypass compass pass passed passenger secret.name k8s.secret.name secrets.count secretary"
-    " session.id session.previous_id mcp.session.id session.count key cache.key routing_key"
+    " session.id session_id session.previous_id mcp.session.id session.count key cache.key routing_key"
     " messaging.kafka.message.key partition_key idempotency_key public_key primary_key api_version"
     " monkey keyboard credential.type card.brand discard http.route url.path db.system.name"
+    " hotplug lessn ping shopping pinned signature.count"
     " service.name tokenizer keypress cwd process.pid user.id enduser.id sidecar"
     " gen_ai.server.time_to_first_token time_per_output_token"
 )
@@ -136,6 +139,12 @@ FOUND = {
     "shop:p@ss@tcp(db:3306)/shop?a=b": "shop:REDACTED@tcp(db:3306)/shop?a=b",
     "jdbc:oracle:thin:scott/tiger@//h:1521/s": "jdbc:oracle:thin:scott/REDACTED@//h:1521/s",
     "HELLO 3 AUTH default hunter2": "HELLO 3 AUTH default REDACTED",
+    "[('Authorization', 'Bearer x'), ('Cookie', 'sid=abc'), ('a', 'b')]": (
+        "[('Authorization', 'REDACTED'), ('Cookie', 'REDACTED'), ('a', 'b')]"
+    ),
+    '["Cookie","sid=abc"]': '["Cookie","REDACTED"]',
+    "see hf_abcdefghijklmnopqrstuvwxyz.": "see REDACTED.",
+    "a=1&SAMLResponse=PHNhbWw&otp=123456&x=1": "a=1&SAMLResponse=REDACTED&otp=REDACTED&x=1",
     "AUTH hunter2": "AUTH REDACTED",
     "CONFIG SET requirepass hunter2": "CONFIG SET requirepass REDACTED",
     "SELECT 1 FROM t WHERE `t`.`token` = 'x'": "SELECT 1 FROM t WHERE `t`.`token` = 'REDACTED'",
@@ -167,6 +176,9 @@ HARMLESS = [
     "mutation Login($password: String!) { login(password: $password) { token } }",
     "WHERE password = :password AND token = %(token)s AND secret = @secret",
     "test passes=3 pass=2",
+    "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbCdEf",
+    "session_id=abc ended",
+    '["password","email"]',
     "AUTH FAILED",
     "if (token == null) return token >= secret;",
     "",
