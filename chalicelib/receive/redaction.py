@@ -18,9 +18,7 @@ from itertools import accumulate, chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from chalicelib import config
 from chalicelib.model import shadow_pb2 as shadow
@@ -36,14 +34,14 @@ from chalicelib.receive.redaction_rules import (
     rules_from,
 )
 from chalicelib.receive.redaction_text import (
-    COST_OF_ONE,
+    COST_MIN,
     FAULT,
     TOO_MANY,
     Found,
     cost_of,
+    cost_of_members,
     has_userinfo,
     is_placeholder,
-    is_suspect,
     redacted_text,
     replaced,
     suspects_of,
@@ -57,25 +55,33 @@ if TYPE_CHECKING:
 
     from chalicelib.receive.redaction_rules import KeyMatch, Rules
 
+    _Whole = shadow.WholeSpan | shadow.WholeResource | shadow.WholeScope
+
 TOLD_KEY = "clew.redacted"
 """The attribute that says what was found: `authorization 1, token 2`."""
+_TOLD_KEY_BYTES = TOLD_KEY.encode()
+_KEY_TAG, _SHORT_KEY_BYTES_MAX = b"\n", 127
+"""What an attribute begins with, before its key's length; a longer key has its length in two bytes."""
 _CLEAN_MAX = 50_000
 """Attributes and texts, and words, that are remembered as clean: about 10 MB each."""
 _CLEAN_BYTES_MAX = 512
 """Longer ones are rarely the same."""
-_COST_MAX, _BYTES_A_COST = 100_000, 4
-"""What may be looked at closely in a payload, as `cost_of` counts (about a microsecond): the greater of so much, and of
-one for so many bytes. 7,000 suspects in a megabyte, so three in each of 2,200 spans."""
-_UNCOUNTED_BYTES_MAX = 20_000
-"""A payload that is no longer cannot cost so much."""
-_HOLDERS_MAX, _BYTES_A_HOLDER = 2_500, 250
-"""The spans, resources and scopes of a payload that are written anew: the greater of both again."""
-_INNER_A_HOLDER = 16
-"""Events, links and their attributes cost about as much together as one more span."""
+_COST, _BYTES_A_COST = 340_000, 160
+"""What may be looked at closely in a request, as `cost_of` counts (about a microsecond): so much, and one more for so
+many bytes. 8,192 spans of 500 bytes that have a URL with a password each may have as much again."""
+_COST_OF_SMALL = 5_000
+"""Of a payload that is a small part of a request."""
+_TIMES_WHERE_ALL = 6
+"""As much again where own rules want every attribute looked at."""
+_HOLDERS, _BYTES_A_HOLDER = 10_000, 2_000
+"""The spans, resources and scopes of a request that are written anew: so many, and one more for so many bytes."""
+_HOLDERS_OF_SMALL = 100
+_INNER_A_HOLDER, _ATTRIBUTES_A_HOLDER = 4, 16
+"""So many events and links that must be looked through, or attributes, cost about as much as one more span."""
 _GROWTH_BYTES_MAX = 4_000
 """Of a span, a resource or a scope: three of them are within what an item has above SPAN_BYTES_MAX."""
-_SPAN_ATTRIBUTES, _RESOURCE_ATTRIBUTES, _SCOPE_ATTRIBUTES = 9, 1, 3
-_EVENT_ATTRIBUTES, _LINK_ATTRIBUTES = 3, 4
+_LENGTH_BYTES_MAX = 5
+"""By which the lengths around something that has grown may grow."""
 
 
 class Redaction:
@@ -89,34 +95,67 @@ class Redaction:
         """That something said might be a secret, and was none."""
         self._clean_folds: set[bytes] = set()
 
-    def redacted(self, payload: bytes, bytes_max: int, counts: Counter[str]) -> bytes:
+    def redacted(
+        self, payload: bytes, bytes_max: int, counts: Counter[str], request_bytes: int = 0
+    ) -> bytes:
         """TracesData bytes without secrets, at most `bytes_max` if the payload is: the same object if it has none.
 
-        Adds to `counts` the values that were found, by rule.
+        `request_bytes` is the length of the request that the payload is a part of; 0 if it is all. Adds to `counts`
+        the values that were found, by rule.
         """
         texts = shadow.RequestTexts.FromString(payload)
         parts = set(_attributes_in(texts))
-        parts.update(_named_in(texts))
+        named = _named_in(texts)
+        parts.update(named)
         # The cheap test.
         if self._are_clean(parts):
             return payload
         new = parts.difference(self._harmless)
         suspects = suspects_of(new, self._rules)
         self._harmless = _with(self._harmless, new.difference(suspects))
-        work = _Work(self._rules, suspects, len(payload))
-        # What was found clean before is left out of account where a bound is: else a retry had another.
-        unknown = suspects if work.is_bounded else suspects.difference(self._clean)
-        secret = {each for each in unknown if not work.is_clean(each)}
-        if not work.is_bounded:
-            self._clean = _with(self._clean, unknown.difference(secret))
+        bounds = _bounds_of(len(payload), request_bytes)
+        if self._rules.looks_at_all:
+            bounds = bounds._replace(cost=_TIMES_WHERE_ALL * bounds.cost)
+        secret = self._secrets_in(suspects, _attributes_in(texts), named, bounds.cost)
         if not secret:
             return payload
-        written = work.written(payload, secret)
-        if len(written) > bytes_max:
-            work = work.tight()
-            written = work.written(payload, secret)
+        work = _Work(secret, bounds.holders, bytes_max - len(payload))
+        written = work.written(payload)
         counts.update(work.counts)
         return written
+
+    def _secrets_in(
+        self,
+        suspects: set[bytes],
+        attributes: Iterable[bytes],
+        named: Sequence[bytes],
+        cost_max: int,
+    ) -> dict[bytes, _Decision]:
+        """Those of the suspects that have secrets. All attributes and all other texts are in the payload's order."""
+        if _costs_at_most(suspects, cost_max, self._rules):
+            unknown = suspects.difference(self._clean)
+            secret = self._decided(unknown)
+            self._clean = _with(self._clean, unknown.difference(secret))
+            return secret
+        # What was found clean before is not asked for here: else a retry would be decided otherwise.
+        looked_at = _looked_at(suspects, chain(attributes, named), cost_max, self._rules)
+        unseen = suspects.difference(looked_at)
+        secret = dict.fromkeys(unseen, _ATTRIBUTE_UNSEEN)
+        secret.update(dict.fromkeys(unseen.intersection(named), _TEXT_UNSEEN))
+        secret.update(self._decided(looked_at))
+        return secret
+
+    def _decided(self, suspects: Iterable[bytes]) -> dict[bytes, _Decision]:
+        """What becomes of those that have secrets."""
+        decided = {}
+        for each in suspects:
+            if each.startswith(_TEXT_MARK):
+                decision = _decided_text(each, self._rules)
+            else:
+                decision = _decided_attribute(each, self._rules)
+            if decision.rules:
+                decided[each] = decision
+        return decided
 
     def _are_clean(self, parts: Iterable[bytes]) -> bool:
         """Whether none of these can have a secret. Each is tried without its digits, once until it is forgotten."""
@@ -147,20 +186,58 @@ def _with(remembered: set[bytes], more: Iterable[bytes]) -> set[bytes]:
     return remembered
 
 
-def _looked_at(suspects: Collection[bytes], payload_bytes: int) -> frozenset[bytes] | None:
-    """Which of the suspects may be looked at closely: None for all, else the shortest.
+class _Bounds(NamedTuple):
+    """What a payload may cost."""
 
-    A function of the payload alone, so that what is sent again is decided alike.
-    """
-    if payload_bytes <= _UNCOUNTED_BYTES_MAX:
-        return None
-    cost_max = max(_COST_MAX, payload_bytes // _BYTES_A_COST)
-    in_order = sorted(sorted(suspects), key=len)[: cost_max // COST_OF_ONE]
-    sums = accumulate(map(cost_of, in_order))
-    looked_at = frozenset(
-        each for each, cost in zip(in_order, sums, strict=True) if cost <= cost_max
+    cost: int
+    """Of its suspects, as `cost_of` counts."""
+    holders: int
+    """Spans, resources and scopes that are written anew."""
+
+
+def _bounds_of(payload_bytes: int, request_bytes: int) -> _Bounds:
+    """A payload's share of what its request may cost: both lengths decide alone, so that a retry is decided alike."""
+    request_bytes = max(payload_bytes, request_bytes)
+    cost = _COST + request_bytes // _BYTES_A_COST
+    holders = _HOLDERS + request_bytes // _BYTES_A_HOLDER
+    return _Bounds(
+        max(_COST_OF_SMALL, cost * payload_bytes // request_bytes),
+        max(_HOLDERS_OF_SMALL, holders * payload_bytes // request_bytes),
     )
-    return None if len(looked_at) == len(suspects) else looked_at
+
+
+def _costs_at_most(suspects: set[bytes], cost_max: int, rules: Rules) -> bool:
+    if len(suspects) * COST_MIN > cost_max:
+        return False
+    return sum([_cost_of(each, rules) for each in suspects]) <= cost_max
+
+
+def _looked_at(
+    suspects: set[bytes], in_order: Iterable[bytes], cost_max: int, rules: Rules
+) -> Collection[bytes]:
+    """Which of the suspects may be looked at closely: the shortest, of equal ones the first in the payload."""
+    unique = dict.fromkeys([each for each in in_order if each in suspects])
+    shortest = sorted(unique, key=len)[: cost_max // COST_MIN]
+    sums = accumulate([_cost_of(each, rules) for each in shortest])
+    return [each for each, cost in zip(shortest, sums, strict=True) if cost <= cost_max]
+
+
+def _cost_of(each: bytes, rules: Rules) -> int:
+    """As `cost_of`; what is a secret by its key costs no more for what it looks like."""
+    key = _key_of(each)
+    try:
+        is_secret = bool(key) and rules.of_key(key) is not None
+    except Exception:
+        # It is told where the attribute is decided.
+        is_secret = False
+    return cost_of_members(each) if is_secret else cost_of(each)
+
+
+def _key_of(each: bytes) -> str:
+    """The key of an attribute in canonical form, if it is short: else nothing."""
+    if each[:1] != _KEY_TAG or each[1] > _SHORT_KEY_BYTES_MAX:
+        return ""
+    return each[2 : 2 + each[1]].decode(errors="replace")
 
 
 class _Decision(NamedTuple):
@@ -176,251 +253,280 @@ _TEXT_UNSEEN = _Decision(REDACTED.encode(), (TOO_MANY,))
 _ATTRIBUTE_UNSEEN = _Decision(None, (TOO_MANY,))
 
 
+def _decided_text(marked: bytes, rules: Rules) -> _Decision:
+    found = Found()
+    new = redacted_text(marked[1:].decode(), rules, found)
+    return _Decision(new.encode(), found.rules)
+
+
+def _decided_attribute(raw: bytes, rules: Rules) -> _Decision:
+    found = Found()
+    attribute = KeyValue.FromString(raw)
+    try:
+        redact_attribute(attribute, rules, found)
+    except Exception as error:
+        # A fault of ours costs an attribute, neither its span nor its secret.
+        tell_fault(error)
+        return _Decision(None, (FAULT,))
+    if not found.rules:
+        return _Decision(raw, ())
+    if found.is_dropped:
+        return _Decision(None, found.rules)
+    return _Decision(attribute.SerializeToString(deterministic=True), found.rules)
+
+
+class _Level(NamedTuple):
+    """Resources or scopes: each a holder of attributes, children and a schema URL, in fields 1 to 3."""
+
+    message: Any
+    own: str
+    """The name of field 1, of which there may be pieces."""
+    whole: Any
+    """What it is."""
+    children: str
+    """The name of field 2."""
+    texts: Any
+    """Of a child, all its texts and attributes."""
+
+
+_RESOURCE_LEVEL = _Level(
+    shadow.ResourceSpans, "resource", shadow.WholeResource, "scope_spans", shadow.ScopeTexts
+)
+_SCOPE_LEVEL = _Level(shadow.ScopeSpans, "scope", shadow.WholeScope, "spans", shadow.SpanTexts)
+
+
 class _Work:
     """One payload, written anew."""
 
-    def __init__(
-        self,
-        rules: Rules,
-        suspects: set[bytes],
-        payload_bytes: int,
-        roomy: _Work | None = None,
-    ) -> None:
-        """With `roomy` nothing becomes longer by its mask: what would is left out, as decided there otherwise."""
+    def __init__(self, secret: dict[bytes, _Decision], holders: int, room: int) -> None:
+        """`secret`: attributes, and texts with their mark. `room`: bytes by which the payload may grow."""
         self.counts: Counter[str] = Counter()
-        self._rules = rules
-        self._suspects = suspects
-        bounded = roomy._looked_at if roomy else _looked_at(suspects, payload_bytes)
-        self._looked_at: frozenset[bytes] | None = bounded
-        self.is_bounded = self._looked_at is not None
-        """Whether some suspects are left out unseen."""
-        self._payload_bytes = payload_bytes
-        self._roomy = roomy
-        self._decisions: dict[bytes, _Decision] = {}
-        self._holders_left = max(_HOLDERS_MAX, payload_bytes // _BYTES_A_HOLDER)
+        self._secret = secret
+        self._holders_left = holders
+        self._room = room
 
-    def tight(self) -> _Work:
-        """The same work without anything that becomes longer."""
-        return _Work(self._rules, self._suspects, self._payload_bytes, self)
-
-    def is_clean(self, each: bytes) -> bool:
-        """Whether nothing is found in an attribute, or in a text with its mark."""
-        return not self._decided(each).rules
-
-    def written(self, payload: bytes, secret: set[bytes]) -> bytes:
-        """The payload without what is `secret` in it: attributes, and texts with their mark."""
-        attributes = {each for each in secret if not each.startswith(_TEXT_MARK)}
-        texts = {each[1:] for each in secret if each.startswith(_TEXT_MARK)}
+    def written(self, payload: bytes) -> bytes:
+        """The payload without what is secret in it."""
         parts = []
         for raw in shadow.TracesData.FromString(payload).resource_spans:
             merged = shadow.ResourceTexts.FromString(raw)
-            if _has(
-                merged.resource.attributes, merged.schema_url, attributes, texts
-            ) or _has_in_scope(merged.scope_spans, attributes, texts):
-                raw = self._resource_spans(raw, attributes, texts)
+            if (
+                self._has(merged.resource.attributes)
+                or self._has_text(merged.schema_url)
+                or self._has_in_scope(merged.scope_spans)
+            ):
+                raw = self._group(raw, _RESOURCE_LEVEL)
             parts.append(field(1, raw))
         return b"".join(parts)
 
-    def _resource_spans(self, raw: bytes, attributes: set[bytes], texts: set[bytes]) -> bytes:
-        parts = []
-        resource_spans = shadow.ResourceSpans.FromString(raw)
-        if not resource_spans.scope_spans:
+    def _group(self, raw: bytes, level: _Level) -> bytes:
+        """A ResourceSpans or ScopeSpans."""
+        group = level.message.FromString(raw)
+        children = getattr(group, level.children)
+        if not children:
             # Nothing is said of nothing.
             return b""
-        if resource_spans.resource:
-            raw = b"".join(resource_spans.resource)
-            own = shadow.ResourceTexts.FromString(field(1, raw)).resource.attributes
-            resource = Resource.FromString(raw)
-            parts.append(field(1, self._holder(resource, raw, _RESOURCE_ATTRIBUTES, own)))
-        for raw in resource_spans.scope_spans:
-            if _has_in_scope(shadow.ScopeTexts.FromString(raw), attributes, texts):
-                raw = self._scope_spans(raw, attributes, texts)
-            parts.append(field(2, raw))
-        if url := self._text(resource_spans.schema_url, Found()):
-            parts.append(field(3, url.encode()))
-        return b"".join(parts)
-
-    def _scope_spans(self, raw: bytes, attributes: set[bytes], texts: set[bytes]) -> bytes:
+        self._room -= _LENGTH_BYTES_MAX
         parts = []
-        scope_spans = shadow.ScopeSpans.FromString(raw)
-        if not scope_spans.spans:
-            return b""
-        if scope_spans.scope:
-            raw = b"".join(scope_spans.scope)
-            own = shadow.ScopeTexts.FromString(field(1, raw)).scope.attributes
-            scope = InstrumentationScope.FromString(raw)
-            parts.append(field(1, self._holder(scope, raw, _SCOPE_ATTRIBUTES, own)))
-        for raw in scope_spans.spans:
-            span = shadow.SpanTexts.FromString(raw)
-            if _has_in_span(span, attributes, texts):
-                raw = self._span(span, raw)
-            parts.append(field(2, raw))
-        if url := self._text(scope_spans.schema_url, Found()):
-            parts.append(field(3, url.encode()))
+        if own := getattr(group, level.own):
+            whole = b"".join(own)
+            parts.append(field(1, self._holder(level.whole.FromString(whole), whole)))
+        for child in children:
+            texts = level.texts.FromString(child)
+            if level is _RESOURCE_LEVEL:
+                if self._has_in_scope(texts):
+                    child = self._group(child, _SCOPE_LEVEL)
+            elif self._has_in_span(texts):
+                child = self._span(texts, child)
+            parts.append(field(2, child))
+        if group.schema_url:
+            parts.append(field(3, self._url(group.schema_url.encode())))
         return b"".join(parts)
 
-    def _span(self, texts: shadow.SpanTexts, raw: bytes) -> bytes:
-        own, events, links = texts.attributes, texts.events, texts.links
-        span = Span.FromString(raw)
-        inner = len(span.events) + len(span.links) + len(events.attributes) + len(links.attributes)
-        self._holders_left -= inner // _INNER_A_HOLDER
-        return self._holder(span, raw, _SPAN_ATTRIBUTES, own)
-
-    def _holder(
-        self,
-        message: Resource | InstrumentationScope | Span,
-        raw: bytes,
-        number: int,
-        own: Sequence[bytes],
-    ) -> bytes:
-        """A span, resource or scope without its secrets; what was found is said in an attribute of its own.
-
-        `number` is that of its field of attributes, `own` are its attributes as they came.
-        """
-        if self._holders_left <= 0:
-            return self._bare(message, len(raw), number)
-        self._holders_left -= 1
-        found = Found()
-        if isinstance(message, InstrumentationScope):
-            message.name = self._text(message.name, found)
-            message.version = self._text(message.version, found)
-        elif isinstance(message, Span):
-            self._rest_of_span(message, found)
-        self._attributes(message, own, number, found)
-        if not found.rules:
-            # What a later field of the same number hides is in the bytes all the same, but not in these.
-            whole = message.SerializeToString(deterministic=True)
-            return whole if len(whole) < len(raw) else raw
-        silent = message.SerializeToString(deterministic=True) if self._roomy else b""
-        _tell(message, number, found)
-        new = message.SerializeToString(deterministic=True)
-        if self._roomy is None:
-            if len(new) > len(raw) + _GROWTH_BYTES_MAX:
-                tight = self.tight()
-                new = tight._holder(type(message).FromString(raw), raw, number, own)
-                self.counts.update(tight.counts)
-                return new
-        elif len(new) > len(raw):
-            new = silent
-        self.counts.update(found.rules)
+    def _url(self, url: bytes) -> bytes:
+        new = self._text(url, [], is_tight=False)
+        if len(new) - len(url) > self._room:
+            new = self._text(url, [], is_tight=True)
+        self._room -= max(0, len(new) - len(url))
         return new
 
-    def _bare(
-        self, message: Resource | InstrumentationScope | Span, raw_bytes: int, number: int
-    ) -> bytes:
+    def _span(self, texts: shadow.SpanTexts, raw: bytes) -> bytes:
+        span = shadow.WholeSpan.FromString(raw)
+        inner = len(span.attributes) // _ATTRIBUTES_A_HOLDER
+        has_inner = self._has_in_events(texts.events) or self._has_in_links(texts.links)
+        if has_inner:
+            inner += (len(span.events) + len(span.links)) // _INNER_A_HOLDER
+            of_inner = len(texts.events.attributes) + len(texts.links.attributes)
+            inner += of_inner // _ATTRIBUTES_A_HOLDER
+        self._holders_left -= inner
+        return self._holder(span, raw, has_inner=has_inner)
+
+    def _holder(self, message: _Whole, raw: bytes, *, has_inner: bool = False) -> bytes:
+        """A span, resource or scope without its secrets; what was found is said in an attribute of its own.
+
+        `has_inner` says whether events or links of a span have some.
+        """
+        if self._holders_left <= 0:
+            return self._bare(message, len(raw))
+        self._holders_left -= 1
+        limit = self._limit(len(raw))
+        found = self._redact(message, has_inner=has_inner, is_tight=False)
+        silent = message.SerializeToString(deterministic=True)
+        if not found:
+            # What a later field of the same number hides is in the bytes all the same, but not in these.
+            return silent
+        told = _told(tuple(sorted(Counter(found).items())))
+        if len(silent) > limit:
+            message = type(message).FromString(raw)
+            self._redact(message, has_inner=has_inner, is_tight=True)
+            silent = message.SerializeToString(deterministic=True)
+        new = _with_told(message, told, silent, limit)
+        self._grow(len(new) - len(raw))
+        self.counts.update(found)
+        return new
+
+    def _limit(self, raw_bytes: int) -> int:
+        """How long what had so many bytes may become."""
+        room = self._room - _LENGTH_BYTES_MAX
+        return raw_bytes + max(0, min(room, _GROWTH_BYTES_MAX))
+
+    def _grow(self, more_bytes: int) -> None:
+        self._room -= more_bytes + (_LENGTH_BYTES_MAX if more_bytes > 0 else 0)
+
+    def _redact(self, message: _Whole, *, has_inner: bool, is_tight: bool) -> list[str]:
+        """Take the secrets out, in place; return the rule of each. If `is_tight` nothing becomes longer."""
+        found: list[str] = []
+        if isinstance(message, shadow.WholeScope):
+            message.name = self._text(message.name, found, is_tight=is_tight)
+            message.version = self._text(message.version, found, is_tight=is_tight)
+        elif isinstance(message, shadow.WholeSpan):
+            self._redact_texts_of_span(message, found, is_tight=is_tight)
+            if has_inner:
+                self._redact_inner(message, found, is_tight=is_tight)
+        self._redact_attributes(message.attributes, found, is_tight=is_tight)
+        return found
+
+    def _redact_texts_of_span(
+        self, span: shadow.WholeSpan, found: list[str], *, is_tight: bool
+    ) -> None:
+        span.name = self._text(span.name, found, is_tight=is_tight)
+        if span.trace_state:
+            span.trace_state = self._text(span.trace_state, found, is_tight=is_tight)
+        if span.HasField("status") and span.status.message:
+            span.status.message = self._text(span.status.message, found, is_tight=is_tight)
+
+    def _redact_inner(self, span: shadow.WholeSpan, found: list[str], *, is_tight: bool) -> None:
+        """Events and links, by the names of their fields of text."""
+        for of_span, whole, name in (
+            (span.events, shadow.WholeEvent, "name"),
+            (span.links, shadow.WholeLink, "trace_state"),
+        ):
+            for place, raw in enumerate(of_span):
+                inner = whole.FromString(raw)
+                setattr(inner, name, self._text(getattr(inner, name), found, is_tight=is_tight))
+                self._redact_attributes(inner.attributes, found, is_tight=is_tight)
+                of_span[place] = inner.SerializeToString(deterministic=True)
+
+    def _redact_attributes(self, attributes: Any, found: list[str], *, is_tight: bool) -> None:
+        if not self._has(attributes):
+            return
+        secret = self._secret
+        kept = []
+        for each in attributes[:]:
+            decision = secret.get(each)
+            if decision is None:
+                kept.append(each)
+                continue
+            found += decision.rules
+            new = decision.new
+            if new is not None and not (is_tight and len(new) > len(each)):
+                kept.append(new)
+        del attributes[:]
+        attributes.extend(kept)
+
+    def _text(self, text: bytes, found: list[str], *, is_tight: bool) -> bytes:
+        decision = self._secret.get(_TEXT_MARK + text)
+        if decision is None:
+            return text
+        found += decision.rules
+        assert decision.new is not None, "a text stays, whatever is left of it"
+        if is_tight and len(decision.new) > len(text):
+            # A cut text might look as if it had a secret again; a cut mask does not.
+            return REDACTED.encode()[: len(text)]
+        return decision.new
+
+    def _bare(self, message: _Whole, raw_bytes: int) -> bytes:
         """One of more spans, resources or scopes than are written anew: its ids, kind, times and status alone."""
         self.counts[TOO_MANY] += 1
-        if isinstance(message, Span):
+        if isinstance(message, shadow.WholeSpan):
             for name in ("trace_state", "attributes", "events", "links"):
                 message.ClearField(name)
-            message.name = REDACTED[: len(message.name.encode())]
-            if message.status.message:
-                message.status.message = ""
+            message.name = REDACTED.encode()[: len(message.name)]
+            if message.HasField("status"):
+                message.status.message = b""
         else:
             message.Clear()
-        told = _told(((TOO_MANY, 1),), number)
-        if self._roomy is None or message.ByteSize() + len(told) <= raw_bytes:
-            message.MergeFromString(told)
-        return message.SerializeToString(deterministic=True)
+        silent = message.SerializeToString(deterministic=True)
+        new = _with_told(message, _told(((TOO_MANY, 1),)), silent, self._limit(raw_bytes))
+        self._grow(len(new) - raw_bytes)
+        return new
 
-    def _rest_of_span(self, span: Span, found: Found) -> None:
-        span.name = self._text(span.name, found)
-        span.trace_state = self._text(span.trace_state, found)
-        if span.status.message:
-            span.status.message = self._text(span.status.message, found)
-        for event in span.events:
-            event.name = self._text(event.name, found)
-            if event.attributes:
-                self._attributes(event, _written(event.attributes), _EVENT_ATTRIBUTES, found)
-        for link in span.links:
-            link.trace_state = self._text(link.trace_state, found)
-            if link.attributes:
-                self._attributes(link, _written(link.attributes), _LINK_ATTRIBUTES, found)
+    def _has(self, attributes: Sequence[bytes]) -> bool:
+        # A slice is made faster than it is iterated over.
+        return not self._secret.keys().isdisjoint(attributes[:])
 
-    def _attributes(self, holder: Any, own: Sequence[bytes], number: int, found: Found) -> None:
-        decisions = list(map(self._decided, own))
-        rules = list(chain.from_iterable(decision.rules for decision in decisions))
-        if not rules:
-            return
-        found.rules += rules
-        kept = [decision.new for decision in decisions if decision.new is not None]
-        del holder.attributes[:]
-        holder.MergeFromString(b"".join([field(number, each) for each in kept]))
+    def _has_text(self, texts: Iterable[bytes]) -> bool:
+        return any(_TEXT_MARK + text in self._secret for text in texts)
 
-    def _text(self, text: str, found: Found) -> str:
-        if not text:
-            return text
-        decision = self._decided(_TEXT_MARK + text.encode())
-        found.rules += decision.rules
-        assert decision.new is not None, "a text stays, whatever is left of it"
-        return decision.new.decode() if decision.rules else text
+    def _has_in_scope(self, merged: shadow.ScopeTexts) -> bool:
+        scope = merged.scope
+        return (
+            self._has(scope.attributes)
+            or self._has_text((*scope.name, *scope.version, *merged.schema_url))
+            or self._has_in_span(merged.spans)
+        )
 
-    def _decided(self, each: bytes) -> _Decision:
-        decision = self._decisions.get(each)
-        if decision is None:
-            decision = self._decisions[each] = self._decide(each)
-        return decision
+    def _has_in_span(self, merged: shadow.SpanTexts) -> bool:
+        """Of one span, or of several that are merged."""
+        return (
+            self._has(merged.attributes)
+            or self._has_text((*merged.name, *merged.trace_state))
+            or self._has_in_events(merged.events)
+            or self._has_in_links(merged.links)
+            or self._has_text(merged.status.message)
+        )
 
-    def _decide(self, each: bytes) -> _Decision:
-        is_text = each.startswith(_TEXT_MARK)
-        if self._roomy is None:
-            if self._looked_at is not None and each not in self._looked_at:
-                return self._unseen(each)
-            return self._decided_text(each) if is_text else self._decided_attribute(each)
-        decision = self._roomy._decided(each)
-        size = len(each) - is_text
-        if decision.new is None or len(decision.new) <= size:
-            return decision
-        # A cut text might look as if it had a secret again; a cut mask does not.
-        return decision._replace(new=REDACTED.encode()[:size] if is_text else None)
+    def _has_in_events(self, merged: shadow.EventTexts) -> bool:
+        return self._has(merged.attributes) or self._has_text(merged.name)
 
-    def _unseen(self, each: bytes) -> _Decision:
-        is_text = each.startswith(_TEXT_MARK)
-        if each not in self._suspects and not is_suspect(each, self._rules):
-            return _Decision(each[is_text:], ())
-        return _TEXT_UNSEEN if is_text else _ATTRIBUTE_UNSEEN
-
-    def _decided_text(self, marked: bytes) -> _Decision:
-        found = Found()
-        new = redacted_text(marked[1:].decode(), self._rules, found)
-        return _Decision(new.encode(), found.rules)
-
-    def _decided_attribute(self, raw: bytes) -> _Decision:
-        found = Found()
-        attribute = KeyValue.FromString(raw)
-        try:
-            redact_attribute(attribute, self._rules, found)
-        except Exception as error:
-            # A fault of ours costs an attribute, neither its span nor its secret.
-            tell_fault(error)
-            return _Decision(None, (FAULT,))
-        if not found.rules:
-            return _Decision(raw, ())
-        if found.is_dropped:
-            return _Decision(None, found.rules)
-        return _Decision(attribute.SerializeToString(deterministic=True), found.rules)
+    def _has_in_links(self, merged: shadow.LinkTexts) -> bool:
+        return self._has(merged.attributes) or self._has_text(merged.trace_state)
 
 
-def _written(attributes: Iterable[KeyValue]) -> list[bytes]:
-    return [each.SerializeToString(deterministic=True) for each in attributes]
-
-
-def _tell(message: Any, number: int, found: Found) -> None:
-    if any(each.key == TOLD_KEY for each in message.attributes):
+def _with_told(message: _Whole, told: bytes, silent: bytes, bytes_max: int) -> bytes:
+    """A message with an attribute that says what was found; `silent`, its bytes without, where that is too long."""
+    attributes = message.attributes if _TOLD_KEY_BYTES in silent else ()
+    before = [each for each in attributes if _TOLD_KEY_BYTES in each and _is_told(each)]
+    if len(silent) + len(told) + _LENGTH_BYTES_MAX - sum(map(len, before)) > bytes_max:
+        return silent
+    for each in before:
         # One of a Clew or a sender before, which knew less, gives way.
-        kept = [each for each in message.attributes if each.key != TOLD_KEY]
-        raws = _written(kept)
-        del message.attributes[:]
-        message.MergeFromString(b"".join([field(number, each) for each in raws]))
-    message.MergeFromString(_told(tuple(sorted(Counter(found.rules).items())), number))
+        message.attributes.remove(each)
+    message.attributes.append(told)
+    with_told: bytes = message.SerializeToString(deterministic=True)
+    return with_told
+
+
+def _is_told(attribute: bytes) -> bool:
+    return bool(KeyValue.FromString(attribute).key == TOLD_KEY)
 
 
 @lru_cache(1_024)
-def _told(counts: tuple[tuple[str, int], ...], number: int) -> bytes:
-    """The field, of this number, of an attribute that says what was found."""
+def _told(counts: tuple[tuple[str, int], ...]) -> bytes:
+    """The attribute that says what was found."""
     text = ", ".join(f"{rule} {count}" for rule, count in counts)
     told = KeyValue(key=TOLD_KEY, value=AnyValue(string_value=text))
-    return field(number, told.SerializeToString(deterministic=True))
+    return told.SerializeToString(deterministic=True)
 
 
 def redact_attribute(attribute: KeyValue, rules: Rules, found: Found) -> None:
@@ -514,36 +620,6 @@ def _look_into_map(members: KeyValueList, rules: Rules, found: Found) -> None:
         del members.values[place]
 
 
-def _has(
-    of_attributes: Iterable[bytes],
-    of_texts: Iterable[bytes],
-    attributes: set[bytes],
-    texts: set[bytes],
-) -> bool:
-    return not (attributes.isdisjoint(of_attributes) and texts.isdisjoint(of_texts))
-
-
-def _has_in_scope(merged: shadow.ScopeTexts, attributes: set[bytes], texts: set[bytes]) -> bool:
-    scope = merged.scope
-    of_texts = (*scope.name, *scope.version, *merged.schema_url)
-    return _has(scope.attributes, of_texts, attributes, texts) or _has_in_span(
-        merged.spans, attributes, texts
-    )
-
-
-def _has_in_span(merged: shadow.SpanTexts, attributes: set[bytes], texts: set[bytes]) -> bool:
-    """Of one span, or of several that are merged."""
-    if not attributes.isdisjoint(merged.attributes) or not texts.isdisjoint(merged.name):
-        return True
-    events, links = merged.events, merged.links
-    return _has(
-        (*events.attributes, *links.attributes),
-        (*merged.trace_state, *events.name, *links.trace_state, *merged.status.message),
-        attributes,
-        texts,
-    )
-
-
 def _attributes_in(texts: shadow.RequestTexts) -> Iterable[bytes]:
     """Every attribute, KeyValue wire bytes."""
     resources = texts.resource_spans
@@ -563,21 +639,20 @@ _TEXT_MARK = b"\xff"
 """Before a text, where texts and attributes are together: no attribute begins so."""
 
 
-def _named_in(texts: shadow.RequestTexts) -> set[bytes]:
-    """Every text that is no attribute's, after a mark."""
+def _named_in(texts: shadow.RequestTexts) -> list[bytes]:
+    """Every text that is no attribute's, once, after a mark."""
     resources = texts.resource_spans
     scopes = resources.scope_spans
     spans, scope = scopes.spans, scopes.scope
-    found = set(spans.name[:])
-    found.update(scope.name[:], scope.version[:], resources.schema_url[:], scopes.schema_url[:])
-    found.update(spans.trace_state[:])
+    columns = [spans.name[:], scope.name[:], scope.version[:], resources.schema_url[:]]
+    columns += [scopes.schema_url[:], spans.trace_state[:]]
     if spans.HasField("events"):
-        found.update(spans.events.name[:])
+        columns.append(spans.events.name[:])
     if spans.HasField("links"):
-        found.update(spans.links.trace_state[:])
+        columns.append(spans.links.trace_state[:])
     if spans.HasField("status"):
-        found.update(spans.status.message[:])
-    return {_TEXT_MARK + each for each in found}
+        columns.append(spans.status.message[:])
+    return [_TEXT_MARK + each for each in dict.fromkeys(chain.from_iterable(columns))]
 
 
 def rules_of_settings() -> Rules:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class KeyRule(NamedTuple):
@@ -279,6 +279,11 @@ def folded(content: bytes) -> bytes:
     What stood apart may stand together then: that a probe is there says no more than `maybe`.
     """
     return content.translate(_TO_ONE_CASE, _LEFT_OUT)
+
+
+def folded_each(contents: Iterable[bytes]) -> list[bytes]:
+    """Each `folded`, in half the time."""
+    return [content.translate(_TO_ONE_CASE, _LEFT_OUT) for content in contents]
 
 
 def _probe_of(text: str) -> bytes:

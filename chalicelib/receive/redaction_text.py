@@ -27,6 +27,7 @@ from chalicelib.receive.redaction_rules import (
     RULE_NAMES,
     KeyMatch,
     folded,
+    folded_each,
 )
 
 if TYPE_CHECKING:
@@ -44,10 +45,14 @@ _PASSES_MAX = 4
 _PAIRS_MAX = 200_000
 """Names with values that are looked at in one text, more than `cost_of` lets pass in a payload; with more it is masked
 whole."""
-_SIGNS = (b"=", b":", b">", b"--", b"bearer", b"basic", b"identified", b"auth", b"passw", b"eyj")
+_SIGNS = (b"=", b":", b">", b"--")
 """At each of these, in a folded text, some pattern may stop and ask."""
-COST_OF_ONE, _COST_OF_NAME, _COST_OF_CHECK = 18, 2, 4
-"""Of a suspect, a name that may be a secret's, and a URL's userinfo or a card's digits; a sign costs 1."""
+_WORDS = (b"@", b"bearer", b"basic", b"identified", b"auth", b"passw", b"eyj")
+"""Likewise, and it may find a secret there."""
+COST_MIN, _COST_IN_TEXT, _COST_OF_SIGN, _COST_OF_FINDING = 10, 10, 2, 8
+"""Of a suspect; of one that has signs or words; of each sign; of a word, and of a secret's name before a sign."""
+_COST_OF_MEMBER = 2
+"""Of an array's or a map's."""
 _TEXT_CHARACTERS_MIN = 5
 """No shorter text has a secret that is known by its look: `pwd=x`."""
 _PLACEHOLDER = re.compile(
@@ -106,20 +111,31 @@ def suspects_of(contents: set[bytes], rules: Rules) -> set[bytes]:
     if rules.looks_at_all:
         return contents
     search = rules.probe.search
-    return {
-        each
-        for each, fold in zip(contents, map(folded, contents), strict=True)
+    folds = folded_each(contents)
+    # Many differ only in their digits.
+    suspicious = {
+        fold
+        for fold in set(folds)
         if search(fold) or DIGITS_OF_A_CARD in fold or (b"@" in fold and has_userinfo(fold))
     }
+    return {each for each, fold in zip(contents, folds, strict=True) if fold in suspicious}
 
 
 def cost_of(content: bytes) -> int:
     """About how many microseconds of a slow processor it takes at most to look closely at a text or an attribute."""
     fold = folded(content)
-    stops = sum(map(fold.count, _SIGNS))
-    stops += _COST_OF_CHECK * (fold.count(DIGITS_OF_A_CARD) + fold.count(b"@"))
-    names = min(stops, sum(map(fold.count, KEY_PROBES))) if stops else 0
-    return COST_OF_ONE + len(content) // 32 + stops + _COST_OF_NAME * names
+    signs = sum(map(fold.count, _SIGNS))
+    names = min(signs, sum(map(fold.count, KEY_PROBES))) if signs else 0
+    found = names + sum(map(fold.count, _WORDS)) + 2 * fold.count(DIGITS_OF_A_CARD)
+    cost = cost_of_members(content) + len(content) // 32
+    if not (signs or found):
+        return cost
+    return cost + _COST_IN_TEXT + _COST_OF_SIGN * signs + _COST_OF_FINDING * found
+
+
+def cost_of_members(content: bytes) -> int:
+    """The same of an attribute whose texts nobody looks at."""
+    return COST_MIN + _COST_OF_MEMBER * (content.count(b"\n") // 2)
 
 
 def tell_fault(error: Exception) -> None:

@@ -56,7 +56,7 @@ def messages_of(
             part,
             part_count,
             received_unix_seconds,
-            redaction.redacted(part, bytes_max, counts) if redaction else None,
+            redaction.redacted(part, bytes_max, counts, len(payload)) if redaction else None,
         )
         for part, part_count in _payloads(payload, span_count, bytes_max)
     ]

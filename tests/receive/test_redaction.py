@@ -334,7 +334,7 @@ def dense(spans: int, secrets_a_span: int) -> TracesData:
 
 
 @pytest.mark.parametrize(
-    ("spans", "secrets_a_span"), [(9_000, 0), (40, 400)], ids=["spans", "attributes"]
+    ("spans", "secrets_a_span"), [(12_000, 0), (40, 400)], ids=["spans", "attributes"]
 )
 def test_more_secrets_than_are_looked_at_go_unseen(spans, secrets_a_span):
     """Where there are too many suspects, or spans to write anew, nothing is let through and no span is lost."""
