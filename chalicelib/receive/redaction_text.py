@@ -27,7 +27,8 @@ from chalicelib.receive.redaction_rules import (
     RULE_NAMES,
     KeyMatch,
     folded,
-    folded_each,
+    has_userinfo,
+    is_suspect,
 )
 
 if TYPE_CHECKING:
@@ -85,40 +86,6 @@ def replaced(secret: str, match: KeyMatch, rules: Rules, found: Found) -> str:
 def is_placeholder(text: str) -> bool:
     """Whether a text stands for a secret and is none: what somebody wrote in its place, or a parameter's mark."""
     return not text or _PLACEHOLDER.fullmatch(text) is not None
-
-
-def has_userinfo(fold: bytes) -> bool:
-    """Whether a text, folded, may have user and password in a URL."""
-    return b"@" in fold and 0 <= fold.find(b"//") < fold.rfind(b"@")
-
-
-def is_suspect(content: bytes, rules: Rules) -> bool:
-    """Whether a text or an attribute (its bytes) may have a secret: one with a probe, or one that has no letters.
-
-    False is certain.
-    """
-    fold = folded(content)
-    return (
-        rules.looks_at_all
-        or rules.probe.search(fold) is not None
-        or DIGITS_OF_A_CARD in fold
-        or has_userinfo(fold)
-    )
-
-
-def suspects_of(contents: set[bytes], rules: Rules) -> set[bytes]:
-    """Those of which `is_suspect` says so."""
-    if rules.looks_at_all:
-        return contents
-    search = rules.probe.search
-    folds = folded_each(contents)
-    # Many differ only in their digits.
-    suspicious = {
-        fold
-        for fold in set(folds)
-        if search(fold) or DIGITS_OF_A_CARD in fold or (b"@" in fold and has_userinfo(fold))
-    }
-    return {each for each, fold in zip(contents, folds, strict=True) if fold in suspicious}
 
 
 def cost_of(content: bytes) -> int:
