@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from functools import cached_property
 from importlib import import_module
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class KeyRule(NamedTuple):
@@ -180,8 +181,17 @@ class Rules:
         self.looks_at_all = b"" in probes
         """Whether a rule is for keys or texts that no word marks: then each new one is looked at closely."""
         self.probes = (*KEY_PROBES, *_VALUE_PROBES, *filter(None, probes))
-        self.probe = _any_of(self.probes)
-        self.key_probe = _any_of([*KEY_PROBES, *filter(None, probes)])
+        self._key_probes = (*KEY_PROBES, *filter(None, probes))
+
+    @cached_property
+    def probe(self) -> re.Pattern[bytes]:
+        """Of all probes: made where something may be a secret, for it takes milliseconds."""
+        return any_of(self.probes)
+
+    @cached_property
+    def key_probe(self) -> re.Pattern[bytes]:
+        """Of those that say that a text may have a secret's name."""
+        return any_of(self._key_probes)
 
     def of_key(self, key: str) -> KeyMatch | None:
         """What is done with the value under this key. Remembered, for keys repeat."""
@@ -244,8 +254,14 @@ _VALUE_PROBES = (
 )
 
 
-def _any_of(probes: Sequence[bytes]) -> re.Pattern[bytes]:
-    return re.compile(b"|".join(map(re.escape, probes)))
+def any_of(words: Iterable[bytes]) -> re.Pattern[bytes]:
+    """A pattern of any of these; by their first byte, which makes it several times as fast."""
+    rests: dict[bytes, list[bytes]] = {}
+    for word in words:
+        rests.setdefault(word[:1], []).append(re.escape(word[1:]))
+    return re.compile(
+        b"|".join([re.escape(first) + b"(?:" + b"|".join(of) + b")" for first, of in rests.items()])
+    )
 
 
 def _letters_of(key: str) -> str:
@@ -288,6 +304,8 @@ _TO_ONE_CASE = bytes(
 ) + bytes(128)
 _LEFT_OUT = bytes({*range(0x20), *b" -_.\\", *range(0x7F, 0x100)} - {*BETWEEN})
 DIGITS_OF_A_CARD = b"0" * 13
+TEXT_MARK = b"\xff"
+"""Before a text, where texts and attributes are together: no attribute begins so."""
 
 
 def folded(content: bytes) -> bytes:
@@ -296,6 +314,40 @@ def folded(content: bytes) -> bytes:
     What stood apart may stand together then: that a probe is there says no more than `maybe`.
     """
     return content.translate(_TO_ONE_CASE, _LEFT_OUT)
+
+
+def has_userinfo(fold: bytes) -> bool:
+    """Whether a text, folded, may have user and password in a URL."""
+    return b"@" in fold and 0 <= fold.find(b"//") < fold.rfind(b"@")
+
+
+def is_suspect(content: bytes, rules: Rules) -> bool:
+    """Whether a text or an attribute (its bytes) may have a secret: one with a probe, or one that has no letters.
+
+    False is certain.
+    """
+    fold = folded(content)
+    return (
+        rules.looks_at_all
+        or rules.probe.search(fold) is not None
+        or DIGITS_OF_A_CARD in fold
+        or has_userinfo(fold)
+    )
+
+
+def suspects_of(contents: set[bytes], rules: Rules) -> set[bytes]:
+    """Those of which `is_suspect` says so."""
+    if rules.looks_at_all:
+        return contents
+    search = rules.probe.search
+    folds = [content.translate(_TO_ONE_CASE, _LEFT_OUT) for content in contents]
+    # Many differ only in their digits.
+    suspicious = {
+        fold
+        for fold in set(folds)
+        if search(fold) or DIGITS_OF_A_CARD in fold or (b"@" in fold and has_userinfo(fold))
+    }
+    return {each for each, fold in zip(contents, folds, strict=True) if fold in suspicious}
 
 
 def _probe_of(text: str) -> bytes:

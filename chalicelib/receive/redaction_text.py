@@ -27,6 +27,8 @@ from chalicelib.receive.redaction_rules import (
     RULE_NAMES,
     KeyMatch,
     folded,
+    has_userinfo,
+    is_suspect,
 )
 
 if TYPE_CHECKING:
@@ -46,10 +48,10 @@ _PAIRS_MAX = 200_000
 whole."""
 _SIGNS = (b"=", b":", b">", b"--", b"',", b'",')
 """At each of these, in a folded text, some pattern may stop and ask."""
-_WORDS = (b"@", b"bearer", b"basic", b"identified", b"auth", b"passw", b"eyj", DIGITS_OF_A_CARD)
+_WORDS = (b"@", b"bearer", b"basic", b"identified", b"auth", b"passw", b"eyj")
 """Likewise, and it may find a secret there."""
-COST_OF_ONE, _COST_OF_TEXT, _COST_OF_SIGN, _COST_OF_FINDING = 10, 10, 2, 10
-"""Of a suspect, of one that has signs or words, of each sign, and of a word or a secret's name before a sign."""
+COST_MIN, _COST_IN_TEXT, _COST_OF_SIGN, _COST_OF_FINDING = 10, 10, 2, 8
+"""Of a suspect; of one that has signs or words; of each sign; of a word, and of a secret's name before a sign."""
 _COST_OF_MEMBER = 2
 """Of an array's or a map's."""
 _TEXT_CHARACTERS_MIN = 5
@@ -86,50 +88,21 @@ def is_placeholder(text: str) -> bool:
     return not text or _PLACEHOLDER.fullmatch(text) is not None
 
 
-def has_userinfo(fold: bytes) -> bool:
-    """Whether a text, folded, may have user and password in a URL."""
-    return b"@" in fold and 0 <= fold.find(b"//") < fold.rfind(b"@")
-
-
-def is_suspect(content: bytes, rules: Rules) -> bool:
-    """Whether a text or an attribute (its bytes) may have a secret: one with a probe, or one that has no letters.
-
-    False is certain.
-    """
-    fold = folded(content)
-    return (
-        rules.looks_at_all
-        or rules.probe.search(fold) is not None
-        or DIGITS_OF_A_CARD in fold
-        or has_userinfo(fold)
-    )
-
-
-def suspects_of(contents: set[bytes], rules: Rules) -> set[bytes]:
-    """Those of which `is_suspect` says so."""
-    if rules.looks_at_all:
-        return contents
-    search = rules.probe.search
-    folds = list(map(folded, contents))
-    # Many differ only in their digits.
-    suspicious = {
-        fold
-        for fold in set(folds)
-        if search(fold) or DIGITS_OF_A_CARD in fold or (b"@" in fold and has_userinfo(fold))
-    }
-    return {each for each, fold in zip(contents, folds, strict=True) if fold in suspicious}
-
-
 def cost_of(content: bytes) -> int:
     """About how many microseconds of a slow processor it takes at most to look closely at a text or an attribute."""
     fold = folded(content)
     signs = sum(map(fold.count, _SIGNS))
     names = min(signs, sum(map(fold.count, KEY_PROBES))) if signs else 0
-    findings = names + sum(map(fold.count, _WORDS))
-    cost = COST_OF_ONE + len(content) // 64 + _COST_OF_MEMBER * (content.count(b"\n") // 2)
-    if not (signs or findings):
+    found = names + sum(map(fold.count, _WORDS)) + 2 * fold.count(DIGITS_OF_A_CARD)
+    cost = cost_of_members(content) + len(content) // 32
+    if not (signs or found):
         return cost
-    return cost + _COST_OF_TEXT + _COST_OF_SIGN * signs + _COST_OF_FINDING * findings
+    return cost + _COST_IN_TEXT + _COST_OF_SIGN * signs + _COST_OF_FINDING * found
+
+
+def cost_of_members(content: bytes) -> int:
+    """The same of an attribute whose texts nobody looks at."""
+    return COST_MIN + _COST_OF_MEMBER * (content.count(b"\n") // 2)
 
 
 def tell_fault(error: Exception) -> None:

@@ -23,12 +23,12 @@ from chalicelib.receive.endpoint import receive_traces
 from chalicelib.receive.otlp import payload_from_protobuf
 from chalicelib.receive.plain_endpoint import receive_plain
 from chalicelib.receive.redaction import (
-    TOLD_KEY,
     Redaction,
     redaction_of_settings,
     rules_of_settings,
 )
 from chalicelib.receive.redaction_rules import RedactionRulesError, Rules, rules_from
+from chalicelib.receive.redaction_work import TOLD_KEY
 from chalicelib.receive.split import messages_of
 from tests.payloads import NOON_UNIX_SECONDS, span_id, trace_id
 from tests.receive.secrets import SECRETS

@@ -13,9 +13,10 @@ from chalicelib.receive.redaction_rules import (
     RedactionRulesError,
     Rules,
     folded,
+    is_suspect,
     rules_from,
 )
-from chalicelib.receive.redaction_text import Found, is_suspect, redacted_text
+from chalicelib.receive.redaction_text import Found, redacted_text
 from tests.receive.secrets import SECRETS, Secret
 
 RULES = Rules()
