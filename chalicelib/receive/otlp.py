@@ -18,18 +18,17 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span, TracesData
 from chalicelib import config
 from chalicelib.errors import InvalidPayload, PayloadTooLarge
 from chalicelib.model import shadow_pb2 as shadow
-from chalicelib.model.canonical import canonical_of, without_empty_groups
+from chalicelib.model.canonical import (
+    PART_BYTES,
+    canonical_of,
+    in_parts,
+    without_empty_groups,
+)
 from chalicelib.model.ids import SPAN_ID_BYTES, TRACE_ID_BYTES, ZERO_SPAN_ID, ZERO_TRACE_ID
 from chalicelib.model.links import drop_bad_links
 from chalicelib.model.span import head_of
 from chalicelib.model.wire import field
-from chalicelib.receive.bounds import (
-    PART_BYTES,
-    SENT_BYTES_MAX,
-    has_more_fields,
-    in_parts,
-    rewritten,
-)
+from chalicelib.receive.bounds import SENT_BYTES_MAX, has_more_fields
 from chalicelib.receive.pieces import piece_done
 
 if TYPE_CHECKING:
@@ -69,22 +68,18 @@ def payload_from_protobuf(body: bytes) -> Normalised:
         return _salvaged(body)
     try:
         # Parsed, so that every reader can; and looked at by groups, without an object for each span.
-        payload = canonical_of(body) if len(body) <= PART_BYTES else rewritten(body)
+        payload = canonical_of(body)
     except DecodeError:
         return _salvaged(body)
     if payload != body:
         groups = list(_groups(payload))
     if any(group.has_empty for group in groups):
-        payload = _without_empty_groups(payload)
+        payload = without_empty_groups(payload)
         groups = list(_groups(payload))
     if not all(map(_is_sound, groups)):
         return _salvaged(payload)
     span_count = sum(len(group.raws) for group in groups)
     return Normalised(payload if span_count else b"", span_count, Counter())
-
-
-def _without_empty_groups(payload: bytes) -> bytes:
-    return without_empty_groups(payload) if len(payload) <= PART_BYTES else rewritten(payload)
 
 
 class _Group(NamedTuple):
@@ -219,7 +214,7 @@ def _salvaged(body: bytes) -> Normalised:
     """The good spans of a request with bad ones, or with spans that need a closer look."""
     salvage = _Salvage()
     kept = list(map(salvage.resource_spans, _shadow(shadow.TracesData, body).resource_spans))
-    payload = _without_empty_groups(b"".join(kept))
+    payload = without_empty_groups(canonical_of(b"".join(kept)))
     return Normalised(payload, salvage.span_count, salvage.rejected, salvage.warnings)
 
 

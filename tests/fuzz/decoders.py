@@ -16,7 +16,7 @@ import orjson
 from chalicelib import config
 from chalicelib.errors import ClewError, InvalidPayload, StoreError
 from chalicelib.model.batch import spans_of
-from chalicelib.model.canonical import without_empty_groups
+from chalicelib.model.canonical import canonical_of, without_empty_groups
 from chalicelib.model.clew_pb2 import EdgesTarget, StatisticsTarget
 from chalicelib.model.edges import edges_from, merged_edges
 from chalicelib.model.frame import reading, seal, unseal
@@ -76,7 +76,7 @@ def _received(normalise: Callable[[bytes], Normalised]) -> Callable[[bytes], str
 
 def goes_on(normalised: Normalised) -> int:
     """What has been accepted is canonical, and can be stored and read in every dialect; how many spans came back."""
-    assert without_empty_groups(normalised.payload) == normalised.payload
+    assert without_empty_groups(canonical_of(normalised.payload)) == normalised.payload
     messages = messages_of(
         normalised.payload, normalised.span_count, config.TENANT, NOON_UNIX_SECONDS
     )
