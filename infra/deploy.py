@@ -20,8 +20,7 @@ from urllib.parse import urlsplit
 
 import botocore.session
 
-from chalicelib.receive.redaction import rules_of
-from chalicelib.receive.redaction_rules import RedactionRulesError
+from chalicelib.receive.redaction_rules import RedactionRulesError, rules_from
 from infra import stack
 from infra.stages import PROJECT, Refused, deployed_api_id
 
@@ -56,7 +55,7 @@ def up(stage: Stage) -> dict[str, str]:
 
 def deploy(stage: Stage) -> str:
     """Bring up everything; return the base URL, at which it answers. Raises Refused if any part does not come up."""
-    check_redaction_rules(stage)
+    refuse_unusable_rules(stage)
     check_account()
     refuse_unknown_functions(stage)
     up(stage)
@@ -71,15 +70,24 @@ def deploy(stage: Stage) -> str:
     return url
 
 
-def check_redaction_rules(stage: Stage) -> None:
-    """Raises Refused if the stage's functions could not use their rules: they would answer 503 to every sender."""
+def refuse_unusable_rules(stage: Stage) -> None:
+    """Raises Refused if the functions would refuse all spans for own rules of redaction that cannot be used."""
     settings = stage.environment
-    if settings.get("CLEW_REDACTION") == "off":
+    if settings.get("CLEW_REDACTION", "on") == "off":
         return
+    rules = settings.get("CLEW_REDACTION_RULES", "").strip()
+    where = f"CLEW_REDACTION_RULES of stage {stage.name} in .chalice/config.json"
+    if rules and not rules.startswith("{"):
+        raise Refused(
+            f"{where} must be a JSON object itself: a function has no file of rules, "
+            "and would answer 503 to all senders"
+        )
     try:
-        rules_of(settings.get("CLEW_REDACTION_RULES", ""), settings.get("CLEW_REDACTION_KEY", ""))
+        rules_from(rules, settings.get("CLEW_REDACTION_KEY", ""))
     except RedactionRulesError as error:
-        raise Refused(f"CLEW_REDACTION_RULES: {error}; nothing was changed") from error
+        raise Refused(
+            f"{where} cannot be used, and the function would answer 503 to all senders: {error}"
+        ) from error
 
 
 def check_account() -> None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PROJECT = Path(__file__).parents[1]
+INGEST_FUNCTION = "api_handler"
+"""Chalice's name of the function that takes spans."""
 
 
 class Refused(Exception):
@@ -38,23 +40,28 @@ class Stage(NamedTuple):
     """The last part of its base URL."""
     guards: Guards = Guards()
     environment: Mapping[str, str] = MappingProxyType({})
-    """The settings of its functions, by their variables' names."""
+    """The settings of the function that takes spans."""
 
 
 def stage_named(name: str, project: Path = PROJECT) -> Stage:
     """A stage by its name. Raises Refused for one that is not configured."""
-    stages = json.loads((project / ".chalice" / "config.json").read_text(encoding="utf-8"))[
-        "stages"
-    ]
+    configuration = json.loads((project / ".chalice" / "config.json").read_text(encoding="utf-8"))
+    stages = configuration["stages"]
     if name not in stages:
         known = ", ".join(sorted(stages))
         raise Refused(f"there is no stage {name!r} in .chalice/config.json, which has: {known}")
     configured = stages[name]
-    environment = configured["environment_variables"]
-    prefix = environment["CLEW_PREFIX"]
+    prefix = configured["environment_variables"]["CLEW_PREFIX"]
     guards = configured.get("guards", {})
     if unknown := set(guards) - set(Guards._fields):
         raise Refused(f"stage {name} has guards that are none: {', '.join(sorted(unknown))}")
+    environment = {
+        **configuration.get("environment_variables", {}),
+        **configured["environment_variables"],
+        **configured.get("lambda_functions", {})
+        .get(INGEST_FUNCTION, {})
+        .get("environment_variables", {}),
+    }
     return Stage(name, prefix, configured["api_gateway_stage"], Guards(**guards), environment)
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalicelib import config
@@ -106,7 +105,7 @@ class Redaction:
             return True
         together = BETWEEN.join(new)
         if (
-            any(probe in together for probe in self._rules.probes)
+            self._rules.may_be_in(together)
             or DIGITS_OF_A_CARD in together
             or (b"@" in together and any(map(has_userinfo, new)))
         ):
@@ -158,23 +157,17 @@ def _named_in(texts: shadow.RequestTexts) -> list[bytes]:
 
 def rules_of_settings() -> Rules:
     """Those of the settings. Raises RedactionRulesError if they cannot be used, or the file cannot be read."""
-    return rules_of(config.REDACTION_RULES, config.REDACTION_KEY)
-
-
-def rules_of(text: str, hash_key: str) -> Rules:
-    """Those of CLEW_REDACTION_RULES (JSON, or the path of a file of it) and CLEW_REDACTION_KEY.
-
-    Raises RedactionRulesError.
-    """
-    text = text.strip()
+    text = config.REDACTION_RULES.strip()
     if text and not text.startswith("{"):
+        from pathlib import Path
+
         try:
             text = Path(text).expanduser().read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise RedactionRulesError(
                 f"they are neither a JSON object nor a file that can be read: {error}"
             ) from error
-    return rules_from(text, hash_key)
+    return rules_from(text, config.REDACTION_KEY)
 
 
 @cache

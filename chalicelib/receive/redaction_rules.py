@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,7 +26,7 @@ class KeyRule(NamedTuple):
     kept: tuple[str, ...] = ()
     """Endings of keys that have one of `endings` and are no secrets."""
     words: tuple[str, ...] = ()
-    """Last words of keys, compared whole: `user.otp`, not `hotplug`."""
+    """Last words of keys, whole: `card.pin`, not `ping`."""
 
 
 KEY_RULES = (
@@ -37,14 +37,14 @@ KEY_RULES = (
         (
             *("password", "passwords", "passwd", "pwd", "passphrase", "passcode"),
             *("userpass", "dbpass", "rootpass", "adminpass", "smtppass", "mailpass"),
-            *("redispass", "mysqlpass", "sshpass", "ftppass"),
+            *("redispass", "mysqlpass", "sshpass", "ftppass", "otpcode"),
         ),
-        words=("otp",),
+        words=("otp", "pin"),
     ),
-    KeyRule("secret", ("secret", "samlresponse"), words=("ssn",)),
+    KeyRule("secret", ("secret",)),
     KeyRule(
         "token",
-        ("token", "jwt", "bearer"),
+        ("token", "jwt", "bearer", "samlresponse", "samlassertion"),
         # Places in a list, and what language models and parsers count.
         tuple(
             f"{word}token"
@@ -65,16 +65,27 @@ KEY_RULES = (
     ),
     KeyRule("private-key", ("privatekey", "privkey", "sshkey", "hmackey")),
     KeyRule("credential", ("credential", "credentials", "creds")),
-    KeyRule("session-id", ("sessionid", "sessid", "connectsid", "sessionkey")),
     KeyRule(
-        "signature",
-        ("hubsignature", "stripesignature", "xamzsignature", "xgoogsignature"),
+        "session-id",
+        (
+            *("jsessionid", "netsessionid", "headerxsessionid"),
+            *("sessid", "connectsid", "sessionkey"),
+        ),
+        # Of cookies: session_id and session.id are sessions that are counted, not logged in by.
+        words=("sessionid",),
     ),
     KeyRule("card-number", ("cardnumber", "cardno", "ccnumber", "creditcard", "cvv", "cvc")),
+    KeyRule("social-security-number", ("socialsecuritynumber",), words=("ssn",)),
+    KeyRule(
+        "signature",
+        (
+            *("hubsignature", "stripesignature", "slacksignature", "twiliosignature"),
+            *("webhooksignature", "xsignature", "amzsignature", "googsignature"),
+        ),
+    ),
 )
-_ENDINGS = tuple(ending for rule in KEY_RULES for ending in rule.endings + rule.words)
-KEPT_KEYS = frozenset({"session.id", "session_id", "session.previous_id", "mcp.session.id"})
-"""OpenTelemetry's own names of sessions that are counted, not logged in by. Source: semantic conventions, session."""
+_ENDINGS = tuple(ending for rule in KEY_RULES for ending in rule.endings)
+_WORDS_OF_RULES = frozenset(word for rule in KEY_RULES for word in rule.words)
 NEUTRAL_WORDS = frozenset(
     {
         "header",
@@ -99,7 +110,7 @@ _QUERY_NAMES = {
 """Whole names that are secrets in `name=value` alone."""
 
 VALUE_RULES = (
-    *("url-userinfo", "signature", "authorization-value", "jwt", "private-key-block"),
+    *("url-userinfo", "authorization-value", "jwt", "private-key-block"),
     *("aws-access-key", "vendor-key", "card-number-value"),
 )
 RULE_NAMES = frozenset({*(rule.name for rule in KEY_RULES), *VALUE_RULES})
@@ -107,10 +118,19 @@ RULE_NAMES = frozenset({*(rule.name for rule in KEY_RULES), *VALUE_RULES})
 
 KEY_PROBES = (
     *(b"auth", b"cookie", b"pass", b"pw", b"secret", b"token", b"jwt", b"bearer", b"key", b"cred"),
-    *(b"sessi", b"sessid", b"connectsid", b"card", b"ccnumber", b"cvv", b"cvc"),
-    *(b"otp", b"ssn", b"saml", b"sig", b"identified"),
+    *(b"sessi", b"sessid", b"connectsid", b"card", b"ccnumber", b"cvv", b"cvc", b"otpcode"),
+    *(b"saml", b"socialsecurity", b"sig", b"identified"),
 )
-"""One of these is in each key that a rule is for, as `folded` writes it; the last is of texts alone."""
+"""One of these, or a word of WORD_PROBES, is in each key that a rule is for, as `folded` writes it; the last is of
+texts alone."""
+_WORD_PROBES = {
+    **dict.fromkeys((b"otp", b"pin", b"ssn"), rb"(?![a-z])"),
+    b"sg": rb"[a-z0]{45}",
+    b"hf": rb"[a-z0]{30}",
+    b"gsk": rb"[a-z0]{40}",
+    b"dapi": rb"[a-f0]{32}",
+}
+"""What is a part of many a word, and what must follow it: a code is no letter, the rest of a key is long."""
 _KEY_CHARACTERS_LOOKED_AT = 200
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _KEYS_REMEMBERED_MAX = 20_000
@@ -171,7 +191,7 @@ class Rules:
         self.off = off
         self.own_patterns = tuple(own_patterns)
         self.hash_key = hash_key
-        self._kept_keys = KEPT_KEYS | kept_keys
+        self._kept_keys = kept_keys
         self._own_keys = tuple(own_keys)
         self._matches: dict[str, KeyMatch | None] = {}
         self.clean_keys: set[str] = set()
@@ -186,12 +206,19 @@ class Rules:
     @cached_property
     def probe(self) -> re.Pattern[bytes]:
         """Of all probes: made where something may be a secret, for it takes milliseconds."""
-        return any_of(self.probes)
+        return re.compile(any_of(self.probes).pattern + b"|" + _word_probe().pattern)
 
     @cached_property
     def key_probe(self) -> re.Pattern[bytes]:
         """Of those that say that a text may have a secret's name."""
-        return any_of(self._key_probes)
+        return re.compile(any_of(self._key_probes).pattern + b"|" + _word_probe().pattern)
+
+    def may_be_in(self, together: bytes) -> bool:
+        """Whether a probe is in what is folded."""
+        return any(probe in together for probe in self.probes) or (
+            any(word in together for word in _WORD_PROBES)
+            and _word_probe().search(together) is not None
+        )
 
     def of_key(self, key: str) -> KeyMatch | None:
         """What is done with the value under this key. Remembered, for keys repeat."""
@@ -216,7 +243,7 @@ class Rules:
         """The same of a name in `name=value`."""
         if found := self.of_key(name):
             return found
-        rule = _QUERY_NAMES.get(_letters_of(name))
+        rule = _QUERY_NAMES.get("".join(_words_of(name)))
         return KeyMatch(rule, MASK) if rule and rule not in self.off else None
 
     def _of_key(self, key: str) -> KeyMatch | None:
@@ -226,13 +253,13 @@ class Rules:
         for own in self._own_keys:
             if any(_is_like(glob, lowered) for glob in own.globs):
                 return KeyMatch(own.name, own.action)
-        letters = _letters_of(key)
-        if not letters.endswith(_ENDINGS):
+        words = _words_of(key)
+        letters, last = "".join(words), words[-1] if words else ""
+        if not letters.endswith(_ENDINGS) and last not in _WORDS_OF_RULES:
             return None
         for rule in KEY_RULES:
-            if (
-                letters.endswith(rule.endings) and not letters.endswith(rule.kept)
-            ) or _last_word_of(key) in rule.words:
+            has_ending = letters.endswith(rule.endings) and not letters.endswith(rule.kept)
+            if has_ending or last in rule.words:
                 return KeyMatch(rule.name, MASK) if rule.name not in self.off else None
         return None
 
@@ -241,7 +268,19 @@ _VALUE_PROBES = (
     *(b"basic", b"eyj", b"akia", b"asia", b"abia", b"acca", b"ghp", b"gho", b"ghu", b"ghs", b"ghr"),
     *(b"githubpat", b"xox", b"xapp", b"sklive", b"sktest", b"rklive", b"rktest", b"whsec"),
     *(b"glpat", b"aiza", b"skant", b"skproj", b"npm", b"gocspx", b"t0blbkfj", b"dopv", b"pypiage"),
-    *(b"hf", b"hvs", b"dckrpat", b"shpat", b"shpss", b"shpca", b"shppa"),
+    *(b"hvs", b"hvb", b"dckrpat", b"shpat", b"shpss", b"shpca", b"shppa", b"sksvcacct", b"skorv0"),
+    *(
+        b"sq0atp",
+        b"sq0csp",
+        b"xkeysib",
+        b"glsa",
+        b"linapi",
+        b"atatt0",
+        b"nvapi",
+        b"pmak",
+        b"sntrys",
+    ),
+    *(b"ya00", b"figd", b"rubygems", b"tskey", b"pplx"),
     *(
         b"hooksslack",
         b"api/webhooks",
@@ -254,6 +293,11 @@ _VALUE_PROBES = (
 )
 
 
+@cache
+def _word_probe() -> re.Pattern[bytes]:
+    return re.compile(b"|".join([word + follows for word, follows in _WORD_PROBES.items()]))
+
+
 def any_of(words: Iterable[bytes]) -> re.Pattern[bytes]:
     """A pattern of any of these; by their first byte, which makes it several times as fast."""
     rests: dict[bytes, list[bytes]] = {}
@@ -264,16 +308,8 @@ def any_of(words: Iterable[bytes]) -> re.Pattern[bytes]:
     )
 
 
-def _letters_of(key: str) -> str:
-    """A key without case and separators, and without what follows its name: digits, `value`, `header`."""
-    return "".join(_words_of(key))
-
-
-def _last_word_of(key: str) -> str:
-    return (_words_of(key) or [""])[-1]
-
-
 def _words_of(key: str) -> list[str]:
+    """A key's words in lower case, without what follows its name: digits, `value`, `header`."""
     words = [word.lower() for word in _WORD.findall(key[-_KEY_CHARACTERS_LOOKED_AT:])]
     while len(words) > 1 and (words[-1] in NEUTRAL_WORDS or words[-1].isdigit()):
         words.pop()

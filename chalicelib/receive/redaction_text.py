@@ -46,9 +46,9 @@ _PASSES_MAX = 4
 _PAIRS_MAX = 200_000
 """Names with values that are looked at in one text, more than `cost_of` lets pass in a payload; with more it is masked
 whole."""
-_SIGNS = (b"=", b":", b">", b"--", b"',", b'",')
+_SIGNS = (b"=", b":", b">", b',"', b",'", b"eyj")
 """At each of these, in a folded text, some pattern may stop and ask."""
-_WORDS = (b"@", b"bearer", b"basic", b"identified", b"auth", b"passw", b"eyj")
+_WORDS = (b"@", b"bearer", b"basic", b"identified", b"auth", b"passw")
 """Likewise, and it may find a secret there."""
 COST_MIN, _COST_IN_TEXT, _COST_OF_SIGN, _COST_OF_FINDING = 10, 10, 2, 8
 """Of a suspect; of one that has signs or words; of each sign; of a word, and of a secret's name before a sign."""
@@ -91,7 +91,8 @@ def is_placeholder(text: str) -> bool:
 def cost_of(content: bytes) -> int:
     """About how many microseconds of a slow processor it takes at most to look closely at a text or an attribute."""
     fold = folded(content)
-    signs = sum(map(fold.count, _SIGNS))
+    # Folded, there are no hyphens.
+    signs = sum(map(fold.count, _SIGNS)) + content.count(b"--")
     names = min(signs, sum(map(fold.count, KEY_PROBES))) if signs else 0
     found = names + sum(map(fold.count, _WORDS)) + 2 * fold.count(DIGITS_OF_A_CARD)
     cost = cost_of_members(content) + len(content) // 32
@@ -211,6 +212,12 @@ _STATEMENT = re.compile(
     r"""(?:\s{1,20}+(?=["'])|(?<=by)\s{1,20}+(?=[^\s"']))""",
     re.IGNORECASE | re.ASCII,
 )
+_HEADER = re.compile(
+    r"""[(\[]\s{0,20}+[bu]?(?P<quote>\\*+["'])(?P<name>[A-Za-z][\w\-]{0,63}+)(?P=quote)\s{0,20}+,\s{0,20}+"""
+    r"""(?=[bu]?\\*+["'])""",
+    re.ASCII,
+)
+"""("Cookie", "sid=x"), ["Cookie", "sid=x"]: headers as programs print them."""
 _CONDITION = re.compile(
     r"""(?<![\w.\-])(?P<name>[\w.\-]++)["`\]]?+\s{1,20}+(?:not\s{1,20}+)?+"""
     r"""(?:i?like\s{1,20}+(?=')|in\s{0,20}+(?=\(\s{0,20}+'))""",
@@ -218,14 +225,6 @@ _CONDITION = re.compile(
 )
 """token LIKE 'x', token IN ('x', 'y')."""
 _IN_PARENTHESES = re.compile(r"(?:[^'()]|'(?:[^'\\]|\\.|'')*+(?:'|\Z))*+", re.DOTALL)
-_IN_TUPLE = re.compile(
-    r"""(?<=[(\[])(?P<quote>["'])(?P<name>[\w.\-]++)(?P=quote)\s{0,4}+,\s{0,4}+(?=[bur]?["'])""",
-    re.ASCII,
-)
-"""Headers as programs print them: ('Cookie', 'sid=x')."""
-_ARN = re.compile(r"arn:[\w\-]{1,20}:secretsmanager:[\w\-]{0,30}:[0-9]{0,12}:\Z", re.ASCII)
-"""Before a secret's name in Amazon's Resource Names, which is none."""
-_ARN_CHARACTERS_MAX = 100
 _OPENING = re.compile(r"[bur]?(\\*+[\"'])", re.ASCII)
 _QUOTED = {
     '"': re.compile(r'(?:[^"\\]|\\.)*+', re.DOTALL),
@@ -250,8 +249,8 @@ def _values_of_names(text: str, fold: bytes, rules: Rules, found: Found) -> str:
     text = _pairs(text, _PAIR, lambda pair: _match_of(pair, rules), rules, found)
     if "--" in text:
         text = _pairs(text, _FLAG, lambda pair: rules.of_key(pair["name"]), rules, found)
-    if b"'," in fold or b'",' in fold:
-        text = _pairs(text, _IN_TUPLE, lambda pair: _header_of(pair, rules), rules, found)
+    if "'," in text or '",' in text:
+        text = _pairs(text, _HEADER, lambda pair: _match_of_header(pair, rules), rules, found)
     if b"in(" in fold or b"like" in fold:
         text = _pairs(text, _CONDITION, lambda pair: rules.of_key(pair["name"]), rules, found)
     if (b"identified" in fold or b"passw" in fold) and "password" not in rules.off:
@@ -328,17 +327,28 @@ def _match_of(pair: re.Match[str], rules: Rules) -> KeyMatch | None:
     if sign.startswith(">") and _before(pair) not in ("<", ":"):
         # A comparison, not the end of an element's tag.
         return None
-    if name == "secret" and sign == ":":
-        start = pair.start()
-        if _ARN.search(pair.string[max(0, start - _ARN_CHARACTERS_MAX) : start]):
-            return None
-    return rules.of_query_name(name) if sign == "=" else rules.of_key(name)
+    match = rules.of_query_name(name) if sign == "=" else rules.of_key(name)
+    return None if match and _is_name_of_secret(pair) else match
 
 
-def _header_of(pair: re.Match[str], rules: Rules) -> KeyMatch | None:
-    """Of a tuple, of which any other may be a list of names."""
-    match = rules.of_key(pair["name"])
-    return match if match and match.rule in _LINES else None
+def _match_of_header(pair: re.Match[str], rules: Rules) -> KeyMatch | None:
+    """Names that only headers have: other lists of two texts are names of fields, and columns."""
+    name = pair["name"]
+    match = rules.of_key(name)
+    is_header = match and (match.rule in _LINES or "-" in name)
+    return match if is_header else None
+
+
+_ARN = re.compile(r"arn:[\w\-]{1,20}:secretsmanager:[\w\-]{0,30}:[0-9]{0,12}:\Z", re.ASCII)
+_ARN_CHARACTERS_MAX = 100
+
+
+def _is_name_of_secret(pair: re.Match[str]) -> bool:
+    """Whether what follows is where AWS Secrets Manager keeps a secret, not the secret."""
+    start = pair.start()
+    if pair["name"] != "secret" or _before(pair) != ":":
+        return False
+    return _ARN.search(pair.string, max(0, start - _ARN_CHARACTERS_MAX), start) is not None
 
 
 def _before(pair: re.Match[str]) -> str:
@@ -469,7 +479,9 @@ _LOOKS = (
         "vendor-key",
         re.compile(
             rb"gh[pousr]|githubpat|xox|xapp|[sr]k(?:live|test)|whsec|glpat|aiza|sk(?:ant|proj)|npm|gocspx"
-            rb"|t0blbkfj|apikey|dopv|pypiage|hf|hvs|dckrpat|shp(?:at|ss|ca|pa)"
+            rb"|t0blbkfj|apikey|dopv|pypiage|hv[sb]|dckrpat|shp(?:at|ss|ca|pa)|sksvcacct|skorv0|sq0(?:atp|csp)"
+            rb"|xkeysib|glsa|linapi|atatt0|nvapi|pmak|sntrys|ya00|figd|rubygems|tskey|pplx|sg[a-z0]{45}"
+            rb"|hf[a-z0]{30}|gsk[a-z0]{40}|dapi[a-f0]{32}"
         ),
         re.compile(
             r"gh[pousr]_[A-Za-z0-9]{20,255}+"
@@ -484,10 +496,29 @@ _LOOKS = (
             r"|(?<![A-Za-z0-9])sk-[A-Za-z0-9_\-]{20,255}+"
             r"|do[opr]_v1_[a-f0-9]{32,255}+"
             r"|pypi-AgE[A-Za-z0-9_\-]{16,255}+"
-            r"|(?<![A-Za-z0-9])hf_[A-Za-z0-9]{20,255}+"
-            r"|hvs\.[A-Za-z0-9_\-]{20,255}+"
+            r"|hv[sb]\.[A-Za-z0-9_\-]{20,255}+"
             r"|dckr_pat_[A-Za-z0-9_\-]{16,255}+"
             r"|shp(?:at|ss|ca|pa)_[A-Fa-f0-9]{32}"
+            r"|(?<![A-Za-z0-9])(?:"
+            r"SG\.[A-Za-z0-9_\-]{16,32}\.[A-Za-z0-9_\-]{32,64}+"
+            r"|hf_[A-Za-z0-9]{30,64}+"
+            r"|sk-(?:svcacct|or-v1)-[A-Za-z0-9_\-]{16,255}+"
+            r"|sq0(?:atp|csp)-[A-Za-z0-9_\-]{20,64}+"
+            r"|xkeysib-[A-Za-z0-9_\-]{32,255}+"
+            r"|glsa_[A-Za-z0-9_]{32,64}+"
+            r"|lin_api_[A-Za-z0-9]{32,64}+"
+            r"|ATATT3[A-Za-z0-9_\-=]{32,255}+"
+            r"|gsk_[A-Za-z0-9]{40,64}+"
+            r"|nvapi-[A-Za-z0-9_\-]{32,255}+"
+            r"|PMAK-[A-Za-z0-9_\-]{32,128}+"
+            r"|sntrys_[A-Za-z0-9_\-=+/]{32,255}+"
+            r"|dapi[a-f0-9]{32}(?![A-Za-z0-9])"
+            r"|ya29\.[A-Za-z0-9_\-]{16,255}+"
+            r"|figd_[A-Za-z0-9_\-]{32,64}+"
+            r"|rubygems_[a-f0-9]{40,64}+"
+            r"|tskey-[a-z]{2,20}-[A-Za-z0-9_\-]{16,128}+"
+            r"|pplx-[A-Za-z0-9]{40,64}+"
+            r")"
         ),
     ),
     _Look(

@@ -48,15 +48,17 @@ TOLD_KEY = "clew.redacted"
 _TOLD_KEY_BYTES = TOLD_KEY.encode()
 _KEY_TAG, _SHORT_KEY_BYTES_MAX = b"\n", 127
 """What an attribute begins with, before its key's length; a longer key has its length in two bytes."""
-_COST, _BYTES_A_COST = 400_000, 160
+_COST, _BYTES_A_COST, _COST_MAX = 150_000, 8, 500_000
 """What may be looked at closely in a request, as `cost_of` counts (about a microsecond): so much, and one more for so
-many bytes. 8,192 spans of 500 bytes that have a URL with a password each may have as much again."""
+many bytes, up to a bound. 8,192 spans that have a URL with a password each, or a token of 800 characters, have less."""
+_TIMES_TOO_MANY = 3
+"""Where there are so many times as many suspects as may be looked at, none is: to choose among them would cost more."""
 _COST_OF_SMALL = 5_000
 """Of a payload that is a small part of a request."""
 _TIMES_WHERE_ALL = 6
 """As much again where own rules want every attribute looked at."""
-_HOLDERS, _BYTES_A_HOLDER = 10_000, 2_000
-"""The spans, resources and scopes of a request that are written anew: so many, and one more for so many bytes."""
+_HOLDERS, _BYTES_A_HOLDER, _HOLDERS_MAX = 2_500, 400, 18_000
+"""The spans, resources and scopes of a request that are written anew, likewise."""
 _HOLDERS_OF_SMALL = 100
 _INNER_A_HOLDER, _ATTRIBUTES_A_HOLDER = 4, 16
 """So many events and links that must be looked through, or attributes, cost about as much as one more span."""
@@ -78,10 +80,10 @@ class Bounds(NamedTuple):
 def bounds_of(payload_bytes: int, request_bytes: int, rules: Rules) -> Bounds:
     """A payload's share of what its request may cost: both lengths decide alone, so that a retry is decided alike."""
     request_bytes = max(payload_bytes, request_bytes)
-    cost = _COST + request_bytes // _BYTES_A_COST
+    cost = min(_COST_MAX, _COST + request_bytes // _BYTES_A_COST)
     if rules.looks_at_all:
         cost *= _TIMES_WHERE_ALL
-    holders = _HOLDERS + request_bytes // _BYTES_A_HOLDER
+    holders = min(_HOLDERS_MAX, _HOLDERS + request_bytes // _BYTES_A_HOLDER)
     return Bounds(
         max(_COST_OF_SMALL, cost * payload_bytes // request_bytes),
         max(_HOLDERS_OF_SMALL, holders * payload_bytes // request_bytes),
@@ -126,6 +128,8 @@ def _looked_at(
     suspects: set[bytes], in_order: Iterable[bytes], cost_max: int, rules: Rules
 ) -> Sequence[bytes]:
     """Which of the suspects may be looked at closely: the shortest, of equal ones the first in the payload."""
+    if len(suspects) * COST_MIN > _TIMES_TOO_MANY * cost_max:
+        return ()
     unique = dict.fromkeys([each for each in in_order if each in suspects])
     shortest = sorted(unique, key=len)
     sums = accumulate(_cost_of(each, rules) for each in shortest)

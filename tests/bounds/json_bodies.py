@@ -213,6 +213,28 @@ OTLP_GOOD = {
     "good: links": spans_of(_otlp_span(b',"links":[' + b",".join([b"{" + IDS + b"}"] * 40) + b"]")),
 }
 
+
+def _pairs(form: bytes) -> bytes:
+    return b",".join([form.replace(b"%n", b"%03d" % n) for n in range(400)])
+
+
+OTLP_SECRETS = {
+    "secrets: keys": spans_of(
+        _otlp_span(b',"attributes":[' + _pairs(b'{"key":"%n%d.pwd","value":{"intValue":1}}') + b"]")
+    ),
+    "secrets: pairs": spans_of(
+        _otlp_span(
+            b',"attributes":[' + _pairs(b'{"key":"a","value":{"stringValue":"pwd=%n%d"}}') + b"]"
+        )
+    ),
+    "secrets: event names": spans_of(
+        _otlp_span(b',"events":[' + _pairs(b'{"name":"pwd=%n%d"}') + b"]")
+    ),
+    "secrets: small spans": spans_of(
+        b"{" + IDS.replace(b"0000000001", b"f%d") + b',"name":"pwd=%d"}'
+    ),
+}
+
 _ZIPKIN = (
     b'{"traceId":"000000000000000000000000%d","id":"f0000000%d","name":"get","timestamp":17672688%d'
 )
@@ -251,6 +273,9 @@ ZIPKIN_V2_GOOD = {
     ),
 }
 _AT = b'"endpoint":{"serviceName":"shop"}'
+ZIPKIN_SECRETS = {
+    "secrets: tags": spans_of(_ZIPKIN + b',"tags":{' + _pairs(b'"%n%d.pwd":"x"') + b"}}", _BARE)
+}
 ZIPKIN_V1_GOOD = {
     "good: spans alone": spans_of(_ZIPKIN + b"}", _BARE),
     "good: annotations": spans_of(
@@ -278,8 +303,8 @@ SAMPLING_PLACES = {
 }
 
 JSON_BODIES: dict[str, dict[str, Make]] = {
-    "otlp-json": within(OTLP_PLACES) | OTLP_GOOD,
-    "zipkin-v2-json": within(ZIPKIN_PLACES) | ZIPKIN_V2_GOOD,
+    "otlp-json": within(OTLP_PLACES) | OTLP_GOOD | OTLP_SECRETS,
+    "zipkin-v2-json": within(ZIPKIN_PLACES) | ZIPKIN_V2_GOOD | ZIPKIN_SECRETS,
     "zipkin-v1-json": within(ZIPKIN_PLACES) | ZIPKIN_V1_GOOD,
     "sampling": within(SAMPLING_PLACES),
     "transform": within(OTLP_PLACES) | OTLP_GOOD,

@@ -102,30 +102,58 @@ def _good(span_bytes: int, piece: bytes) -> Make:
     return make
 
 
-_SECRETS = {
-    "attributes": (16_000, lambda n: field(9, field(1, b"pwd") + field(2, field(1, b"%d" % n)))),
-    "texts": (16_000, lambda n: field(9, field(2, field(1, b"pwd=%d" % n)))),
-    "names of events": (16_000, lambda n: field(11, field(2, b"pwd=%d" % n))),
-    "a name of each span": (161, lambda n: field(5, b"pwd=%d" % n)),
+SECRET_PIECES = {
+    "keys": lambda n: field(9, field(1, b"%x.pwd" % n) + field(2, field(1, b"x"))),
+    "pairs": lambda n: field(9, field(1, b"a") + field(2, field(1, b"pwd=%d" % n))),
+    "texts of pairs": lambda n: field(
+        9, field(1, b"a") + field(2, field(1, b"%d" % n + b"&pwd=x" * 700))
+    ),
+    "userinfo": lambda n: field(9, field(1, b"a") + field(2, field(1, b"h://u:p%d@h" % n))),
+    "tokens": lambda n: field(
+        9, field(1, b"a") + field(2, field(1, b"eyJ%d.abcdefgh.abcdefgh" % n))
+    ),
+    "bearers": lambda n: field(9, field(1, b"a") + field(2, field(1, b"bearer %d" % n))),
+    "cards": lambda n: field(9, field(1, b"a") + field(2, field(1, b"411111%010d" % n))),
+    "names that are clean": lambda n: field(9, field(1, b"pass%x" % n)),
+    "event names": lambda n: field(11, field(2, b"pwd=%d" % n)),
+    "event attributes": lambda n: field(
+        11, field(3, field(1, b"pwd") + field(2, field(1, b"%d" % n)))
+    ),
+    "link states": lambda n: field(13, _IDS + field(3, b"pwd=%d" % n)),
+    "arrays": lambda n: field(
+        9, field(1, b"%d" % n) + field(2, field(5, field(1, field(1, b"pwd=x")) * 1_500))
+    ),
+    "maps": lambda n: field(
+        9,
+        field(1, b"%d" % n)
+        + field(2, field(6, field(1, field(1, b"pwd") + field(2, field(1, b"x"))) * 900)),
+    ),
+    "one among empty attributes": lambda n: field(5, b"pwd=%d" % n) + field(9, b"") * 500,
 }
-"""Bytes of a span, and what it is full of: each another secret, as short as one can be."""
+"""What has a secret of its own, by a number."""
+_SECRET_SPAN_BYTES = 16_000
+"""Not much more of the smallest would be above what a span may have of attributes."""
 
 
-def _secret(span_bytes: int, secret: Callable[[int], bytes]) -> Make:
+def _secrets(piece: Callable[[int], bytes], span_bytes: int) -> Make:
+    """Good spans of so many bytes, each piece of which has another secret."""
+
     def make(size: int) -> bytes:
-        parts: list[bytes] = []
-        made_bytes = number = 0
-        while made_bytes < size - 2 * span_bytes:
-            place = len(parts) + 1
-            span = field(1, place.to_bytes(16, "big")) + field(2, place.to_bytes(8, "big"))
-            if span_bytes < 1_000:
-                span += secret(place) + field(9, field(1, b"k") + field(2, field(1, b"v" * 70)))
-            while span_bytes >= 1_000 and len(span) < span_bytes - 20:
+        spans: list[bytes] = []
+        number, made_bytes = 0, 0
+        while made_bytes < size - span_bytes - 300:
+            ids = field(1, (number + 1).to_bytes(16, "big")) + field(
+                2, (number + 1).to_bytes(8, "big")
+            )
+            pieces = [ids]
+            pieces_bytes = 0
+            while not pieces_bytes or pieces_bytes < span_bytes:
                 number += 1
-                span += secret(number)
-            parts.append(field(2, span))
-            made_bytes += len(parts[-1])
-        return field(1, field(2, b"".join(parts)))
+                pieces.append(piece(number))
+                pieces_bytes += len(pieces[-1])
+            spans.append(field(2, b"".join(pieces)))
+            made_bytes += len(spans[-1])
+        return field(1, field(2, b"".join(spans)))
 
     return make
 
@@ -151,8 +179,9 @@ def _otlp() -> dict[str, Make]:
     made["good: named events"] = _good(SPAN_BYTES, field(11, field(2, b"ab")))
     made["good: links"] = _good(SPAN_BYTES, field(13, _IDS))
     made["good: attributes"] = _good(10_000, field(9, field(1, b"k") + field(2, field(1, b"v"))))
-    for name, (span_bytes, secret) in _SECRETS.items():
-        made[f"secrets: {name}"] = _secret(span_bytes, secret)
+    for name, secret in SECRET_PIECES.items():
+        made[f"secrets: {name}"] = _secrets(secret, _SECRET_SPAN_BYTES)
+        made[f"secrets: {name}, small spans"] = _secrets(secret, 1)
     for name, piece in _PIECES.items():
         made[f"one span, {name}"] = _repeated(piece, 1, 2, 2, before=_IDS)
         made[f"spans, {name}"] = _spans(_filled(_IDS, piece), SPAN_BYTES, 1, 2, 2)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import infra.__main__
+from infra import __main__ as program
 from infra import deploy
 from infra.local.fake_aws import Moto
 from infra.stages import Guards, Refused, Stage, stage_named
@@ -51,23 +51,6 @@ def test_guards(aws):
     )
 
 
-@pytest.mark.parametrize(
-    ("rules", "says"),
-    [
-        ('{"off": ["passwords"]}', "no built-in rule 'passwords'"),
-        ('{"rules": [{"name": "a", "keys": ["a"], "action": "hash"}]}', "CLEW_REDACTION_KEY"),
-    ],
-)
-def test_rules_that_cannot_be_used_are_refused_first(aws, monkeypatch, capsys, rules, says):
-    """A deployment whose functions could not use their rules ends with the reason, and nothing is made."""
-    stage = STAGE._replace(environment={"CLEW_REDACTION_RULES": rules})
-    monkeypatch.setattr(infra.__main__, "stage_named", {"dev": stage}.get)
-    stacks = deploy.client("cloudformation").list_stacks()["StackSummaries"]
-    assert infra.__main__.main(["--stage", "dev", "deploy"]) == 1
-    assert says in capsys.readouterr().err
-    assert deploy.client("cloudformation").list_stacks()["StackSummaries"] == stacks
-
-
 def test_delete_data(aws):
     """Deleting the data lifts the tables' protection, which nothing else does."""
     outputs = deploy._outputs(STAGE)
@@ -76,6 +59,53 @@ def test_delete_data(aws):
         dynamodb.delete_table(TableName="clew-dev-spans")
     deploy._delete_data(STAGE, outputs)
     assert dynamodb.list_tables()["TableNames"] == []
+
+
+HASHED = '{"rules": [{"name": "a", "keys": ["a"], "action": "hash"}]}'
+USABLE = [
+    {},
+    {"CLEW_REDACTION_RULES": '{"off": ["password"]}'},
+    {"CLEW_REDACTION_RULES": HASHED, "CLEW_REDACTION_KEY": "k" * 16},
+    {"CLEW_REDACTION_RULES": "{", "CLEW_REDACTION": "off"},
+]
+UNUSABLE = {
+    "no JSON": ({"CLEW_REDACTION_RULES": "{"}, "not JSON"),
+    "an unknown rule": ({"CLEW_REDACTION_RULES": '{"off": ["passwords"]}'}, "no built-in rule"),
+    "no key": ({"CLEW_REDACTION_RULES": HASHED}, "CLEW_REDACTION_KEY"),
+    "a short key": (
+        {"CLEW_REDACTION_RULES": HASHED, "CLEW_REDACTION_KEY": "k"},
+        "CLEW_REDACTION_KEY",
+    ),
+    "a file": ({"CLEW_REDACTION_RULES": "rules.json"}, "must be a JSON object itself"),
+}
+
+
+@pytest.mark.parametrize("environment", USABLE)
+def test_usable_rules(environment):
+    """Rules of redaction that can be used, or that are not, stop no deployment."""
+    deploy.refuse_unusable_rules(STAGE._replace(environment=environment))
+
+
+@pytest.mark.parametrize(("environment", "says"), UNUSABLE.values(), ids=UNUSABLE)
+def test_rules_that_cannot_be_used(aws, tmp_path, monkeypatch, capsys, environment, says):
+    """With own rules that cannot be used nothing is created or changed, and the program says why and fails."""
+    (tmp_path / ".chalice").mkdir()
+    block = {
+        "environment_variables": {"CLEW_PREFIX": "unusable"},
+        "api_gateway_stage": "clew",
+        "lambda_functions": {"api_handler": {"environment_variables": environment}},
+    }
+    file = tmp_path / ".chalice" / "config.json"
+    file.write_text(json.dumps({"stages": {"dev": block}}))
+    stage = stage_named("dev", tmp_path)
+    monkeypatch.setattr(program, "stage_named", lambda _: stage)
+    monkeypatch.setenv("CLEW_PREFIX", "unusable")
+    before = deploy.client("dynamodb").list_tables()["TableNames"]
+    assert program.main(["--stage", "dev", "deploy"]) == 1
+    told = capsys.readouterr().err
+    assert says in told
+    assert "Traceback" not in told
+    assert deploy.client("dynamodb").list_tables()["TableNames"] == before
 
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])

@@ -334,7 +334,7 @@ def dense(spans: int, secrets_a_span: int) -> TracesData:
 
 
 @pytest.mark.parametrize(
-    ("spans", "secrets_a_span"), [(12_000, 0), (60, 800)], ids=["spans", "attributes"]
+    ("spans", "secrets_a_span"), [(12_000, 0), (40, 400)], ids=["spans", "attributes"]
 )
 def test_more_secrets_than_are_looked_at_go_unseen(spans, secrets_a_span):
     """Where there are too many suspects, or spans to write anew, nothing is let through and no span is lost."""
@@ -349,10 +349,20 @@ def test_more_secrets_than_are_looked_at_go_unseen(spans, secrets_a_span):
     assert redacted(left) == left
 
 
+def test_of_far_too_many_none_is_looked_at():
+    """A part of a large request that is made of secrets loses them unseen, and no span."""
+    payload = dense(40, 400).SerializeToString()
+    counts = Counter[str]()
+    left = Redaction(Rules()).redacted(payload, BYTES_MAX, counts, 16_000_000)
+    assert CANARY.encode() not in left
+    assert set(counts) == {"too-many"}
+    assert [each.span_id for each in spans_in(left)] == [each.span_id for each in spans_in(payload)]
+
+
 @pytest.mark.parametrize("seen", ["nothing", "itself", "its clean texts"])
 def test_what_goes_unseen_is_the_same_for_a_retry(seen):
     """What a bound leaves out follows from the payload's bytes, not from what was seen before."""
-    data = dense(60, 800)
+    data = dense(40, 400)
     for number in range(300):
         data.resource_spans[0].scope_spans[0].spans[0].attributes.append(
             of_text(f"{number}", f"the password is {number} characters")
@@ -394,31 +404,43 @@ def test_usual_spans_are_looked_at_all():
     assert counts == {"token": 2_199, "authorization": 2_199, "cookie": 2_199}
 
 
-OF_A_COLLECTOR = {
-    "token": ("http.request.header.authorization", f"Bearer eyJ{CANARY}{{}}." + "a1B2_" * 155),
-    "userinfo": ("url.full", f"https://shop:{CANARY}{{}}@shop.example/basket?page=2"),
+def batch_of(key: str, text: str, span_bytes: int) -> TracesData:
+    """As many spans as a Collector sends at once, each with a secret of its own in such a text."""
+    spans = []
+    for number in range(1, 8_193):
+        secret = text.format(f"{CANARY}{number:08}")
+        span = span_of(number, name="GET /basket", attributes=[of_text(key, secret)])
+        room = span_bytes - span.ByteSize() - 10
+        span.attributes.append(of_text("http.route", "x" * max(0, room)))
+        spans.append(span)
+    return data_of(*spans)
+
+
+_PART = "eyJ" + "a1-_" * 64
+_JWT = f"{_PART}.{_PART}.{_PART}"
+BATCHES = {
+    "a token": ("http.request.header.authorization", "Bearer {}" + f".{_JWT}", 1_000),
+    "a token of its own look": ("note", _JWT + "{}", 1_000),
+    "a URL": ("url.full", "https://shop:{}@harbour.example/basket?page=2&size=9", 500),
+    "a long URL": (
+        "url.full",
+        f"https://shop:{{}}@harbour.example/{'a' * 200}?page=2&size=9",
+        1_000,
+    ),
+    "a header": ("http.request.header.cookie", "theme=dark; sid={}", 500),
 }
 
 
-@pytest.mark.parametrize("kind", OF_A_COLLECTOR)
-def test_a_collectors_batch_of_secrets_is_looked_at_all(settings, kind):
-    """A batch of 8,192 spans that each have a secret of their own is redacted value by value."""
-    settings("")
-    key, text = OF_A_COLLECTOR[kind]
-    filling = [of_text(f"some.key.{place}", "x" * 40) for place in range(6)]
-    spans = [
-        span_of(
-            number,
-            name="GET /basket",
-            attributes=[of_text(key, text.format(f"{number:06}")), *filling],
-        )
-        for number in range(1, 8_193)
-    ]
+@pytest.mark.parametrize(("key", "text", "span_bytes"), BATCHES.values(), ids=BATCHES)
+def test_a_full_batch_is_redacted_value_by_value(key, text, span_bytes):
+    """The largest batch of a Collector, with a secret in each span, is within the bounds, whatever it is cut into."""
+    payload = batch_of(key, text, span_bytes).SerializeToString()
     counts = Counter[str]()
-    payload = data_of(*spans).SerializeToString(deterministic=True)
-    messages_of(payload, len(spans), "default", NOON_UNIX_SECONDS, counts)
-    assert "too-many" not in counts
+    messages = messages_of(payload, 8_192, "default", 1, counts)
     assert counts.total() == 8_192
+    assert "too-many" not in counts
+    for message in messages:
+        assert CANARY.encode() not in payload_of("default", message, BYTES_MAX)
 
 
 @pytest.fixture

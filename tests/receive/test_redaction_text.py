@@ -38,18 +38,21 @@ SECRET_KEYS = {
     " rpc.grpc.request.metadata.authorization X-Auth",
     "cookie": "cookie Set-Cookie set_cookie http.response.header.set-cookie http.cookies setCookie",
     "password": "password PASSWORD passwd pwd db.password dbPassword user_password newPassword"
-    " otp user.otp login_otp password1 password.value smtp-pass mysql_pwd passphrase ssh.passphrase password_hash",
-    "secret": "ssn user.ssn saml_response SAMLResponse"
-    " secret client_secret clientSecret ClientSecret app.secret secret_value webhook-secret",
+    " password1 password.value smtp-pass mysql_pwd passphrase ssh.passphrase password_hash"
+    " otp user.otp otpCode pin card_pin userPin",
+    "secret": "secret client_secret clientSecret ClientSecret app.secret secret_value webhook-secret",
     "token": "token access_token accessToken refresh-token id_token idToken X-Auth-Token csrf_token"
-    " TOKEN github.token jwt auth.jwt session_token X-Amz-Security-Token botToken",
+    " TOKEN github.token jwt auth.jwt session_token X-Amz-Security-Token botToken"
+    " saml_response SAMLResponse",
     "api-key": "api-key apikey apiKey API_KEY x-api-key X-Api-Key http.request.header.x-api-key"
     " stripe.api.key aws.secret_access_key AccountKey Ocp-Apim-Subscription-Key APIKey",
     "private-key": "private_key privateKey rsa.private-key PRIVATEKEY ssh_key",
     "credential": "credential credentials aws.credentials X-Amz-Credential user_creds",
-    "session-id": "sessionid sessionId JSESSIONID PHPSESSID connect.sid"
-    " http.request.header.x-session-id ASP.NET_SessionId",
-    "signature": "x-hub-signature-256 X-Hub-Signature stripe-signature X-Amz-Signature",
+    "session-id": "sessionid JSESSIONID PHPSESSID connect.sid http.request.header.x-session-id"
+    " ASP.NET_SessionId",
+    "social-security-number": "ssn SSN user.ssn socialSecurityNumber",
+    "signature": "x-hub-signature-256 X-Hub-Signature http.request.header.stripe-signature"
+    " x-slack-signature X-Amz-Signature",
     "card-number": "card_number cardNumber credit-card cc_number cvv payment.cvc",
 }
 HARMLESS_KEYS = (
@@ -58,10 +61,11 @@ HARMLESS_KEYS = (
     " auth.method auth auth_type authenticated author authorization.type authorization_type"
     " cookie_consent cookie.count cookies_enabled password.length password_changed_at passwordless"
     " bypass compass pass passed passenger secret.name k8s.secret.name secrets.count secretary"
-    " session.id session_id session.previous_id mcp.session.id session.count key cache.key routing_key"
+    " session.id session_id sessionId session.previous_id mcp.session.id mcp-session-id session.count"
+    " pinned pinterest shopping ping spin pins option otpauth ssn_valid method.signature process.name"
+    "  key cache.key routing_key"
     " messaging.kafka.message.key partition_key idempotency_key public_key primary_key api_version"
     " monkey keyboard credential.type card.brand discard http.route url.path db.system.name"
-    " hotplug lessn ping shopping pinned signature.count"
     " service.name tokenizer keypress cwd process.pid user.id enduser.id sidecar"
     " gen_ai.server.time_to_first_token time_per_output_token"
 )
@@ -140,12 +144,6 @@ FOUND = {
     "shop:p@ss@tcp(db:3306)/shop?a=b": "shop:REDACTED@tcp(db:3306)/shop?a=b",
     "jdbc:oracle:thin:scott/tiger@//h:1521/s": "jdbc:oracle:thin:scott/REDACTED@//h:1521/s",
     "HELLO 3 AUTH default hunter2": "HELLO 3 AUTH default REDACTED",
-    "[('Authorization', 'Bearer x'), ('Cookie', 'sid=abc'), ('a', 'b')]": (
-        "[('Authorization', 'REDACTED'), ('Cookie', 'REDACTED'), ('a', 'b')]"
-    ),
-    '["Cookie","sid=abc"]': '["Cookie","REDACTED"]',
-    "see hf_abcdefghijklmnopqrstuvwxyz.": "see REDACTED.",
-    "a=1&SAMLResponse=PHNhbWw&otp=123456&x=1": "a=1&SAMLResponse=REDACTED&otp=REDACTED&x=1",
     "AUTH hunter2": "AUTH REDACTED",
     "CONFIG SET requirepass hunter2": "CONFIG SET requirepass REDACTED",
     "SELECT 1 FROM t WHERE `t`.`token` = 'x'": "SELECT 1 FROM t WHERE `t`.`token` = 'REDACTED'",
@@ -154,8 +152,45 @@ FOUND = {
     "Incorrect API key provided: sk-abcdefghijklmnopqrstuv.": (
         "Incorrect API key provided: REDACTED."
     ),
+    "[('Authorization', 'Bearer x'), ('Cookie', 'sid=abc'), ('Accept', 'a')]": (
+        "[('Authorization', 'REDACTED'), ('Cookie', 'REDACTED'), ('Accept', 'a')]"
+    ),
+    "[(b'authorization', b'Token x')]": "[(b'authorization', b'REDACTED')]",
+    '[["Cookie","sid=abc; a=b"],["X-Api-Key", "k1"],["Host","a"]]': (
+        '[["Cookie","REDACTED"],["X-Api-Key", "REDACTED"],["Host","a"]]'
+    ),
+    r'{"h":"[[\"Cookie\",\"sid=abc\"]]"}': r'{"h":"[[\"Cookie\",\"REDACTED\"]]"}',
+    "Cookie => sid=abc": "Cookie => REDACTED",
+    "otp=123456 pin: 1234, ssn=078-05-1120": "otp=REDACTED pin: REDACTED, ssn=REDACTED",
+    "SAMLResponse=PHNhbWw&RelayState=x": "SAMLResponse=REDACTED&RelayState=x",
+    "x-hub-signature-256: sha256=abcdef0123": "x-hub-signature-256: REDACTED",
+    "Stripe-Signature: t=1,v1=abc": "Stripe-Signature: REDACTED",
+    "JSESSIONID=abc; PHPSESSID=def": "JSESSIONID=REDACTED; PHPSESSID=REDACTED",
+    **{
+        f"key {prefix}{'a1B' * 20} was refused": "key REDACTED was refused"
+        for prefix in (
+            *("hf_", "sq0atp-", "xkeysib-", "glsa_", "lin_api_", "ATATT3xFfGF0", "gsk_", "nvapi-"),
+            *(
+                "PMAK-",
+                "sntrys_",
+                "ya29.",
+                "figd_",
+                "sk-svcacct-",
+                "sk-or-v1-",
+                "tskey-auth-",
+                "pplx-",
+            ),
+            *("SG.ngeVfQFYQlKU0ufo8x5d1A.", "hvb."),
+        )
+    },
+    f"dapi{'a1' * 16} rubygems_{'a1' * 24}": "REDACTED REDACTED",
 }
 HARMLESS = [
+    "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbCdEf was read",
+    'session_id=abc session.id: abc {"session_id":"abc"}',
+    "ping=5 pinned=x shopping=y pinterest: z mapping=a, the pin is 4 mm, hotpin",
+    '["password","email"] ("token", "user") in ("cookies", 5)',
+    "msg hf_ SG.a.b gsk_ pplx-7b ya29 figd_",
     "the bearer authentication scheme; Bearer token; Bearer of news",
     "basic information about basic auth",
     "https://h.example:8080/users/a@b.example?code=1&page_token=x&state=abc",
@@ -177,9 +212,6 @@ HARMLESS = [
     "mutation Login($password: String!) { login(password: $password) { token } }",
     "WHERE password = :password AND token = %(token)s AND secret = @secret",
     "test passes=3 pass=2",
-    "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/db-AbCdEf",
-    "session_id=abc ended",
-    '["password","email"]',
     "AUTH FAILED",
     "if (token == null) return token >= secret;",
     "",
