@@ -66,7 +66,10 @@ def receive_traces(
         redacted = _send(normalised, now_unix_seconds, send)
     except InvalidPayload as error:
         return _status_answer(encoding, _http_status(error), _INVALID_ARGUMENT, str(error))
-    except (OutOfTime, StoreError) as error:
+    except OutOfTime as error:
+        _logger.warning("spans not accepted: %s", error)
+        return refuse(headers, body, 503, f"{error}: send again")
+    except StoreError as error:
         _logger.warning("spans not accepted: %s", error)
         return unavailable(headers, body)
     except Exception:

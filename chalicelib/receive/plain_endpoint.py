@@ -63,7 +63,10 @@ def receive_plain(
             send(messages)
     except InvalidPayload as error:
         return text(413 if isinstance(error, PayloadTooLarge) else 400, str(error))
-    except (OutOfTime, StoreError) as error:
+    except OutOfTime as error:
+        _logger.warning("spans not accepted: %s", error)
+        return text(503, f"{error}: send again")
+    except StoreError as error:
         _logger.warning("spans not accepted: %s", error)
         return text(503, "the queue does not accept spans: send again")
     except Exception:

@@ -32,9 +32,9 @@ QUIET_SECONDS = 0.01
 """After a request of a sender its next one is likely: one that sends in a row is not to wait for each."""
 GIVE_WAY_SECONDS_MAX = 0.25
 """Of one wait."""
-LONG_SHARE, SHORT_SHARE = 8, 1
-"""How many times as long as it has worked an answer waits for senders at most. A long one has a ninth of the time,
-whatever is sent."""
+LONG_SHARE, BODY_SHARE, SHORT_SHARE = 8, 4, 1
+"""How many times as long as it has worked a long answer, a long body and a short answer wait at most: so a body has a
+fifth of the time, whatever is sent and asked."""
 RECENT_SECONDS = 1.0
 REST_SECONDS_MAX = 0.05
 """While spans come now and then, what is long rests for as long as it has worked, up to this: half the time is free."""
@@ -103,7 +103,7 @@ class NoRoom(OutOfTime):
     """There are too many long ones of this kind: the client is to come again."""
 
     def __init__(self) -> None:
-        super().__init__("too many that take as long are being worked on: try again")
+        super().__init__("too many requests that take as long are being worked on")
 
 
 class Turns:
@@ -151,12 +151,16 @@ class Turns:
         """How many long ones there are, those that wait included."""
         return len(self._long[kind])
 
-    def give_way(self, worked_seconds: float, *, is_long: bool = True) -> None:
-        """Wait while spans are being taken, or were a moment ago; no longer than a share of what was worked."""
+    def give_way(
+        self, worked_seconds: float, share: int = LONG_SHARE, *, is_long: bool = True
+    ) -> None:
+        """Wait while spans are being taken, or were a moment ago; no longer than `share` times what was worked.
+
+        What is long waits for short answers too.
+        """
         since_sent = self._clock() - self._sent_at
         is_sent = self._senders or since_sent <= QUIET_SECONDS
         if is_sent or (is_long and self._short_askers):
-            share = LONG_SHARE if is_long else SHORT_SHARE
             seconds = min(share * worked_seconds, GIVE_WAY_SECONDS_MAX)
             self._wait_while(lambda: self._has_to_wait(is_long), seconds)
         elif is_long and since_sent < RECENT_SECONDS:
@@ -202,7 +206,9 @@ class Turns:
         """Let it work when those before it have: no two at once, unless one keeps the others for too long."""
         line = self._line[is_long]
         with self._changed:
-            line.append(work)
+            # Of what takes long too, senders go before askers.
+            first = [each.kind is Kind.SEND for each in line].count(True)
+            line.insert(first if work.kind is Kind.SEND else len(line), work)
             self._changed.wait_for(
                 lambda: self._working[is_long] is None and line[0] is work, TURN_SECONDS_MAX
             )
@@ -217,8 +223,9 @@ class Turns:
                     self._working[is_long] = None
                     self._changed.notify_all()
 
-    def is_wanted_by_others(self, *, is_long: bool) -> bool:
-        return bool(self._line[is_long])
+    def waiting_count(self, *, is_long: bool) -> int:
+        """How many wait for their turn."""
+        return len(self._line[is_long])
 
 
 class Work:
@@ -261,14 +268,20 @@ class Work:
                 self._become_long()
             elif self.kind is Kind.SEND:
                 return True
-        self._turns.give_way(worked_seconds, is_long=self._is_long)
-        is_wanted = self._turns.is_wanted_by_others(is_long=self._is_long)
-        if self.kind in ROOM and not (self._has_turn and not is_wanted):
+        self._turns.give_way(worked_seconds, self._share, is_long=self._is_long)
+        is_wanted = self._turns.waiting_count(is_long=self._is_long) > 0
+        if self.kind in ROOM and (is_wanted or not self._has_turn):
             self._turns.let_go(self)
             self._turns.take(self, is_long=self._is_long)
             self._has_turn = True
         self._since = self._clock()
         return self.kind is Kind.SEND or not self._has_gone()
+
+    @property
+    def _share(self) -> int:
+        if not self._is_long:
+            return SHORT_SHARE
+        return BODY_SHARE if self.kind is Kind.SEND else LONG_SHARE
 
     def _become_long(self) -> None:
         if self._has_turn:

@@ -1,7 +1,7 @@
 """A laptop stack that is attacked while good clients send and ask: what they see, and what it costs.
 
-    quiet: good senders and askers alone ──▶ attacked: the same, and every hostile request at once ──▶ quiet again
-             └──────── medians of their seconds ────────── compared ──┘                                    └─ and these
+    attacked: good senders and askers, and every hostile request at once ──▶ quiet: the same without the hostile ones
+                 └──────────────────── medians of their seconds ── compared ─────────────────┘
 
 What was acknowledged must be found at the end, whatever came at once with it.
 """
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parents[2]
 SENDERS = 2
+SEND, LIST, SHOW = "sending spans", "a list of services", "a small trace"
+"""What good clients do."""
 PAUSE_SECONDS = 0.02
 """Between two requests of a good client: it has other things to do."""
 BIG_TRACE_SPANS = 99_000
@@ -49,14 +51,14 @@ ALLOWED = {0, 200, 202, 400, 401, 403, 404, 408, 411, 413, 414, 415, 431, 503}
 class Seen(NamedTuple):
     """What good clients saw while a phase lasted."""
 
-    send_seconds: list[float]
-    ask_seconds: list[float]
+    seconds: dict[str, list[float]]
+    """By what they did: SEND, LIST, SHOW."""
     refused: Counter[int]
 
 
 class Report(NamedTuple):
     quiet: Seen
-    """Before and after."""
+    """Once the attack is over: over the same tables, for what hostile senders had stored takes its time as well."""
     attacked: Seen
     peak_megabytes: float
     attacks: dict[str, Counter[int]]
@@ -80,10 +82,9 @@ class Report(NamedTuple):
     def ratios(self) -> dict[str, float]:
         """How many times as long good requests took under attack, by their medians."""
         return {
-            "send": statistics.median(self.attacked.send_seconds)
-            / statistics.median(self.quiet.send_seconds),
-            "ask": statistics.median(self.attacked.ask_seconds)
-            / statistics.median(self.quiet.ask_seconds),
+            what: statistics.median(self.attacked.seconds[what])
+            / statistics.median(self.quiet.seconds[what])
+            for what in (SEND, LIST, SHOW)
         }
 
 
@@ -100,7 +101,7 @@ class Good:
     def work(self, seconds: float) -> Seen:
         """Send and ask for so long."""
         ends = time.monotonic() + seconds
-        seen = Seen([], [], Counter())
+        seen = Seen(defaultdict(list), Counter())
         threads = [
             threading.Thread(target=self._send, args=(ends, seen), daemon=True)
             for _ in range(SENDERS)
@@ -127,7 +128,7 @@ class Good:
                     for place in range(5)
                 ]
                 body = payload(spans)
-                status = self._asked(connection, "POST", "/v1/traces", body, headers, seen, seen[0])
+                status = self._asked(connection, SEND, "/v1/traces", body, headers, seen)
                 if status == 200:
                     self.acknowledged.append(number)
                 time.sleep(PAUSE_SECONDS)
@@ -137,30 +138,30 @@ class Good:
         with self._connection() as connection:
             while time.monotonic() < ends:
                 number = self.acknowledged[0] if self.acknowledged else 1
-                for path in ("/v1/services", f"/v1/traces/{trace_id(number).hex()}"):
-                    self._asked(connection, "GET", path, None, self._headers, seen, seen[1])
+                shown = f"/v1/traces/{trace_id(number).hex()}"
+                for what, path in ((LIST, "/v1/services"), (SHOW, shown)):
+                    self._asked(connection, what, path, None, self._headers, seen)
                     time.sleep(PAUSE_SECONDS)
 
     def _asked(
         self,
         connection: http.client.HTTPConnection,
-        method: str,
+        what: str,
         path: str,
         body: bytes | None,
         headers: dict[str, str],
         seen: Seen,
-        seconds: list[float],
     ) -> int:
         began = time.monotonic()
         try:
-            connection.request(method, path, body, headers)
+            connection.request("POST" if body else "GET", path, body, headers)
             with connection.getresponse() as answer:
                 answer.read()
                 status = answer.status
         except (OSError, http.client.HTTPException):
             connection.close()
             status = 0
-        seconds.append(time.monotonic() - began)
+        seen.seconds[what].append(time.monotonic() - began)
         if status not in (200, 404):
             seen.refused[status] += 1
         return status
@@ -210,11 +211,10 @@ def attack(
     good.work(quiet_seconds / 4)  # what is imported and connected once
     good.store_big_trace()
     good.missing()
-    before = good.work(quiet_seconds)
     with _attackers(clew.url, token, seed) as lines:
         attacked = good.work(attacked_seconds)
     good.missing()
-    quiet = _together(before, good.work(quiet_seconds))
+    quiet = good.work(quiet_seconds)
     missing = good.missing()
     attacks: dict[str, Counter[int]] = defaultdict(Counter)
     for line in lines:
@@ -222,14 +222,6 @@ def attack(
     slowest = sorted(((line["seconds"], line["name"]) for line in lines), reverse=True)[:10]
     peak = peak_megabytes(clew.process.pid)
     return Report(quiet, attacked, peak, dict(attacks), slowest, missing, len(good.acknowledged))
-
-
-def _together(one: Seen, other: Seen) -> Seen:
-    return Seen(
-        one.send_seconds + other.send_seconds,
-        one.ask_seconds + other.ask_seconds,
-        one.refused + other.refused,
-    )
 
 
 @contextmanager

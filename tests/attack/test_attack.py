@@ -16,7 +16,7 @@ from tests.e2e.test_make_run import Clew
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-QUIET_SECONDS, ATTACKED_SECONDS = 1.0, 12.0
+QUIET_SECONDS, ATTACKED_SECONDS = 2.0, 12.0
 
 pytestmark = pytest.mark.slow
 

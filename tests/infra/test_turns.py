@@ -10,6 +10,7 @@ import pytest
 from app import app
 from infra.local import turns as turns_module
 from infra.local.turns import (
+    BODY_SHARE,
     GIVE_WAY_SECONDS_MAX,
     LONG_SHARE,
     QUIET_SECONDS,
@@ -91,17 +92,18 @@ def test_waits_until_spans_are_taken():
     assert not waited.is_alive()
 
 
-@pytest.mark.parametrize("is_long", [True, False])
+@pytest.mark.parametrize(
+    ("is_long", "share"), [(True, LONG_SHARE), (True, BODY_SHARE), (False, SHORT_SHARE)]
+)
 @pytest.mark.parametrize("worked_seconds", [0.0, 0.001, 0.01, 1.0])
-def test_not_for_ever(worked_seconds, is_long):
+def test_not_for_ever(worked_seconds, is_long, share):
     """Under senders without end an answer has its share of the time: it waits for a multiple of what it worked."""
     clock = Steps(step=0.02)
     turns = Turns(clock)
     turns.sender_came()
     began = clock.now
-    turns.give_way(worked_seconds, is_long=is_long)
+    turns.give_way(worked_seconds, share, is_long=is_long)
     waited_seconds = clock.now - began
-    share = LONG_SHARE if is_long else SHORT_SHARE
     assert waited_seconds <= min(share * worked_seconds, GIVE_WAY_SECONDS_MAX) + 3 * clock.step
     assert all(before <= after for before, after in pairwise(clock.looks))
 
@@ -174,7 +176,7 @@ class TestTurnsOfWork:
         assert first.go_on()
         waiting = threading.Thread(target=second.go_on)
         waiting.start()
-        works.wait_until(lambda: works.turns.is_wanted_by_others(is_long=is_long), waiting)
+        works.wait_until(lambda: works.turns.waiting_count(is_long=is_long), waiting)
         # It gives its turn away, and goes on when the other has had it for long.
         assert first.go_on()
         waiting.join(30)
@@ -202,10 +204,31 @@ class TestTurnsOfWork:
             short.end()
         waiting = threading.Thread(target=body.go_on)
         waiting.start()
-        works.wait_until(lambda: works.turns.is_wanted_by_others(is_long=True), waiting)
+        works.wait_until(lambda: works.turns.waiting_count(is_long=True), waiting)
         long.end()
         waiting.join(30)
         assert not waiting.is_alive()
+
+    def test_a_long_body_goes_before_long_answers(self, works):
+        """Of those that wait for the turn a sender's is next, though it came last."""
+        working, answer = (works.begun(Kind.HEAVY, is_long=True) for _ in range(2))
+        body = works.begun(Kind.SEND, is_long=True)
+        done: list[Kind] = []
+
+        def go_on(work: Work) -> None:
+            work.go_on()
+            done.append(work.kind)
+            work.end()
+
+        assert working.go_on()
+        threads = [threading.Thread(target=go_on, args=(work,)) for work in (answer, body)]
+        for count, thread in enumerate(threads, 1):
+            thread.start()
+            works.wait_until(lambda: works.turns.waiting_count(is_long=True) == count, thread)  # noqa: B023
+        working.end()
+        for thread in threads:
+            thread.join(30)
+        assert done == [Kind.SEND, Kind.HEAVY]
 
 
 class TestRoom:

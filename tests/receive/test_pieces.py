@@ -51,6 +51,7 @@ def test_out_of_time(dialect, name):
         answer = route(dialect)(BODIES[dialect][name](BODY_BYTES))
     assert answer.status == 503
     assert answer.headers["Retry-After"]
+    assert b"no time left for the whole body: send again" in answer.body
 
 
 def test_a_large_protobuf_request_looks_at_the_time():
