@@ -319,14 +319,20 @@ def _response(answer: Answer) -> Response:
 def _ingest(receive: Callable[[], Answer]) -> Response:
     """An ingest answer; what nobody foresaw is a 503, so that the sender keeps its spans."""
     from chalicelib.receive.endpoint import unavailable
-    from chalicelib.receive.pieces import within
 
     try:
-        with within(_has_time_left(app.lambda_context)):
-            return _response(receive())
+        return _received(receive)
     except Exception:
         _logger.exception("spans not accepted")
         return _response(unavailable(_headers(), _body()))
+
+
+def _received(receive: Callable[[], Answer]) -> Response:
+    """What `receive` answers within the time that the function has left."""
+    from chalicelib.receive.pieces import within
+
+    with within(_has_time_left(app.lambda_context)):
+        return _response(receive())
 
 
 def _time(seconds: float, cpu_seconds: float) -> Callable[[], bool]:
@@ -463,22 +469,20 @@ def post_zipkin_v1_spans() -> Response:
 
 
 def _plain_spans(readers: dict[str, Callable[[bytes], Normalised]]) -> Response:
-    from chalicelib.receive.pieces import within
     from chalicelib.receive.plain_endpoint import receive_plain
 
     now = int(time.time())
-    with within(_has_time_left(app.lambda_context)):
-        return _response(
-            receive_plain(
-                _headers(),
-                _body(),
-                now,
-                readers,
-                lambda messages: wiring.sender().send(messages),
-                _tell_rejected,
-                _tell_redacted,
-            )
+    return _received(
+        lambda: receive_plain(
+            _headers(),
+            _body(),
+            now,
+            readers,
+            lambda messages: wiring.sender().send(messages),
+            _tell_rejected,
+            _tell_redacted,
         )
+    )
 
 
 @_route("/v1/metrics", "POST", scope=Scope.INGEST)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from chalicelib.model.http import Answer
     from chalicelib.model.span import Span
     from chalicelib.model.statistics import Statistics
+    from chalicelib.present.stream import Form
     from chalicelib.query.statistics import ServiceStatistics
     from chalicelib.store.traces import SearchedTrace
 
@@ -117,9 +118,9 @@ def _spans(asked: Asked) -> list[Span]:
         raise NotFound("trace not found") from error
 
 
-def _trace(spans: Sequence[Span], *, is_raw: bool) -> Any:
+def _trace(spans: Sequence[Span], form: Form | None = None, *, is_raw: bool) -> Any:
     skew_max_nano = config.CLOCK_SKEW_MAX_MILLISECONDS * 10**6
-    return present.streamed_trace(spans, is_raw=is_raw, skew_max_nano=skew_max_nano)
+    return present.streamed_trace(spans, is_raw=is_raw, skew_max_nano=skew_max_nano, form=form)
 
 
 def get_services(asked: Asked) -> Any:
@@ -162,8 +163,9 @@ def _traces_of(asked: Asked, trace_ids: Sequence[bytes], *, is_raw: bool) -> Any
 
 def get_trace(asked: Asked) -> Any:
     spans = _spans(asked)
-    trace = _trace(spans, is_raw=query.is_raw(asked.parameters))
-    return present.streamed_envelope([trace], form=form_of(spans))
+    form = form_of(spans)
+    trace = _trace(spans, form, is_raw=query.is_raw(asked.parameters))
+    return present.streamed_envelope([trace], form=form)
 
 
 def _call_counts(asked: Asked, within: Range) -> list[tuple[str, str, int]]:

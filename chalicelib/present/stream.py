@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
@@ -22,14 +23,14 @@ _WHOLE_SPANS_MAX, _WHOLE_BYTES_MAX = 128, 65_536
 
 
 class Array:
-    """A JSON array whose elements are made one by one, once. An element may be streamed itself, or be JSON as bytes."""
+    """A JSON array whose elements are made one by one, once. Each may be streamed itself, or be JSON as bytes."""
 
     def __init__(self, elements: Iterable[Any]) -> None:
         self.elements = elements
 
 
 class Object:
-    """A JSON object some of whose values are streamed; a value may depend on what was streamed before it."""
+    """A JSON object whose values may be as elements are; a value may depend on what was streamed before it."""
 
     def __init__(self, fields: Iterable[tuple[str, Any]]) -> None:
         self.fields = fields
@@ -71,32 +72,25 @@ def _full(document: Array | Object, waiting: bytearray) -> Iterator[None]:
 
     To pass each value on through the generators of all that it is nested in takes longer than to write it.
     """
+    members: Iterable[tuple[str | None, Any]]
     if isinstance(document, Array):
-        opening = b"["
-        for element in document.elements:
-            waiting += opening
-            opening = b","
-            if isinstance(element, bytes):
-                waiting += element
-            elif isinstance(element, Array | Object):
-                yield from _full(element, waiting)
-            else:
-                waiting += orjson.dumps(element)
-            if len(waiting) >= PART_BYTES:
-                yield
-        waiting += b"[]" if opening == b"[" else b"]"
+        before, closing, members = b"[", b"]", zip(repeat(None), document.elements)
     else:
-        opening = b"{"
-        for name, value in document.fields:
-            waiting += opening + orjson.dumps(name) + b":"
-            opening = b","
-            if isinstance(value, Array | Object):
-                yield from _full(value, waiting)
-            else:
-                waiting += orjson.dumps(value)
-            if len(waiting) >= PART_BYTES:
-                yield
-        waiting += b"{}" if opening == b"{" else b"}"
+        before, closing, members = b"{", b"}", document.fields
+    for name, value in members:
+        waiting += before
+        before = b","
+        if name is not None:
+            waiting += orjson.dumps(name) + b":"
+        if isinstance(value, bytes):
+            waiting += value
+        elif isinstance(value, Array | Object):
+            yield from _full(value, waiting)
+        else:
+            waiting += orjson.dumps(value)
+        if len(waiting) >= PART_BYTES:
+            yield
+    waiting += closing if before == b"," else before + closing
 
 
 def plain(document: Any) -> Any:

@@ -206,12 +206,12 @@ class Rules:
     @cached_property
     def probe(self) -> re.Pattern[bytes]:
         """Of all probes: made where something may be a secret, for it takes milliseconds."""
-        return re.compile(any_of(self.probes).pattern + b"|" + _word_probe().pattern)
+        return _probe_for(self.probes)
 
     @cached_property
     def key_probe(self) -> re.Pattern[bytes]:
         """Of those that say that a text may have a secret's name."""
-        return re.compile(any_of(self._key_probes).pattern + b"|" + _word_probe().pattern)
+        return _probe_for(self._key_probes)
 
     def may_be_in(self, together: bytes) -> bool:
         """Whether a probe is in what is folded."""
@@ -269,27 +269,10 @@ _VALUE_PROBES = (
     *(b"githubpat", b"xox", b"xapp", b"sklive", b"sktest", b"rklive", b"rktest", b"whsec"),
     *(b"glpat", b"aiza", b"skant", b"skproj", b"npm", b"gocspx", b"t0blbkfj", b"dopv", b"pypiage"),
     *(b"hvs", b"hvb", b"dckrpat", b"shpat", b"shpss", b"shpca", b"shppa", b"sksvcacct", b"skorv0"),
-    *(
-        b"sq0atp",
-        b"sq0csp",
-        b"xkeysib",
-        b"glsa",
-        b"linapi",
-        b"atatt0",
-        b"nvapi",
-        b"pmak",
-        b"sntrys",
-    ),
-    *(b"ya00", b"figd", b"rubygems", b"tskey", b"pplx"),
-    *(
-        b"hooksslack",
-        b"api/webhooks",
-        b"apitelegram",
-        b"@tcp(",
-        b"@unix(",
-        b"@udp(",
-        b"oracle:thin:",
-    ),
+    *(b"sq0atp", b"sq0csp", b"xkeysib", b"glsa", b"linapi", b"atatt0", b"nvapi", b"pmak"),
+    *(b"sntrys", b"ya00", b"figd", b"rubygems", b"tskey", b"pplx"),
+    *(b"hooksslack", b"api/webhooks", b"apitelegram"),
+    *(b"@tcp(", b"@unix(", b"@udp(", b"oracle:thin:"),
 )
 
 
@@ -298,14 +281,13 @@ def _word_probe() -> re.Pattern[bytes]:
     return re.compile(b"|".join([word + follows for word, follows in _WORD_PROBES.items()]))
 
 
-def any_of(words: Iterable[bytes]) -> re.Pattern[bytes]:
-    """A pattern of any of these; by their first byte, which makes it several times as fast."""
+def _probe_for(probes: Iterable[bytes]) -> re.Pattern[bytes]:
+    """Of any of these, by their first byte, which makes it several times as fast; and of the words."""
     rests: dict[bytes, list[bytes]] = {}
-    for word in words:
-        rests.setdefault(word[:1], []).append(re.escape(word[1:]))
-    return re.compile(
-        b"|".join([re.escape(first) + b"(?:" + b"|".join(of) + b")" for first, of in rests.items()])
-    )
+    for probe in probes:
+        rests.setdefault(probe[:1], []).append(re.escape(probe[1:]))
+    alternatives = [re.escape(first) + b"(?:" + b"|".join(of) + b")" for first, of in rests.items()]
+    return re.compile(b"|".join([*alternatives, _word_probe().pattern]))
 
 
 def _words_of(key: str) -> list[str]:
@@ -362,27 +344,20 @@ def is_suspect(content: bytes, rules: Rules) -> bool:
 
     False is certain.
     """
-    fold = folded(content)
-    return (
-        rules.looks_at_all
-        or rules.probe.search(fold) is not None
-        or DIGITS_OF_A_CARD in fold
-        or has_userinfo(fold)
-    )
+    return rules.looks_at_all or _is_suspicious(folded(content), rules.probe)
+
+
+def _is_suspicious(fold: bytes, probe: re.Pattern[bytes]) -> bool:
+    return probe.search(fold) is not None or DIGITS_OF_A_CARD in fold or has_userinfo(fold)
 
 
 def suspects_of(contents: set[bytes], rules: Rules) -> set[bytes]:
     """Those of which `is_suspect` says so."""
     if rules.looks_at_all:
         return contents
-    search = rules.probe.search
-    folds = [content.translate(_TO_ONE_CASE, _LEFT_OUT) for content in contents]
+    probe, folds = rules.probe, list(map(folded, contents))
     # Many differ only in their digits.
-    suspicious = {
-        fold
-        for fold in set(folds)
-        if search(fold) or DIGITS_OF_A_CARD in fold or (b"@" in fold and has_userinfo(fold))
-    }
+    suspicious = {fold for fold in set(folds) if _is_suspicious(fold, probe)}
     return {each for each, fold in zip(contents, folds, strict=True) if fold in suspicious}
 
 

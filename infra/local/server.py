@@ -1,9 +1,9 @@
 """waitress on sockets that are already bound, with threads by kind of request, bounds, and an orderly end.
 
-sockets ──▶ Listener ──▶ Channel (door) ──▶ Pools ─┬─ SEND   some threads for what is short, some for what is long
-                                                   ├─ LIGHT    (turns.py)
-                                                   ├─ TRACE  who waits too long, or behind too many, is told
-                                                   ├─ HEAVY    so: 503
+sockets ──▶ Listener ──▶ Channel (door) ──▶ Pools ─┬─ SEND   threads for what is short, and for what
+                                                   ├─ LIGHT  is long (turns.py); who waits too long, or
+                                                   ├─ TRACE  behind too many, is told so: 503
+                                                   ├─ HEAVY
                                                    └─ door   2   refusals, and who may send what is large
 """
 

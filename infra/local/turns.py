@@ -112,10 +112,8 @@ class Turns:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._changed = threading.Condition()
-        self._senders = 0
-        """Whose requests are short as yet, those that wait for a thread included."""
-        self._short_askers = 0
-        """Whose answers are worked on, and short as yet."""
+        self._short = dict.fromkeys(Kind, 0)
+        """Requests that are short as yet and worked on; of senders, those too that wait for a thread."""
         self._sent_at = -1_000.0
         self._working: dict[bool, Work | None] = {False: None, True: None}
         """Whether it is long → who has the turn."""
@@ -123,29 +121,27 @@ class Turns:
         self._long: dict[Kind, list[Work]] = {kind: [] for kind in ROOM}
         """In the order in which they became so: the first few are worked on."""
 
-    def sender_came(self) -> None:
+    def came(self, kind: Kind) -> None:
+        """A short request is one that the others wait for."""
         with self._changed:
-            self._senders += 1
+            self._short[kind] += 1
 
-    def sender_left(self) -> None:
+    def left(self, kind: Kind) -> None:
+        """It has been answered, or is long."""
         with self._changed:
-            self._senders -= 1
-            self._sent_at = self._clock()
-            self._changed.notify_all()
-
-    def asker_came(self) -> None:
-        with self._changed:
-            self._short_askers += 1
-
-    def asker_left(self) -> None:
-        with self._changed:
-            self._short_askers -= 1
+            self._short[kind] -= 1
+            if kind is Kind.SEND:
+                self._sent_at = self._clock()
             self._changed.notify_all()
 
     @property
     def is_sending(self) -> bool:
         """Whether somebody sends whose request is short as yet."""
-        return self._senders > 0
+        return self._short[Kind.SEND] > 0
+
+    @property
+    def _has_short(self) -> bool:
+        return any(self._short.values())
 
     def long_count(self, kind: Kind) -> int:
         """How many long ones there are, those that wait included."""
@@ -159,23 +155,23 @@ class Turns:
         What is long waits for short answers too.
         """
         since_sent = self._clock() - self._sent_at
-        is_sent = self._senders or since_sent <= QUIET_SECONDS
-        if is_sent or (is_long and self._short_askers):
+        is_sent = self.is_sending or since_sent <= QUIET_SECONDS
+        if is_sent or (is_long and self._has_short):
             seconds = min(share * worked_seconds, GIVE_WAY_SECONDS_MAX)
             self._wait_while(lambda: self._has_to_wait(is_long), seconds)
         elif is_long and since_sent < RECENT_SECONDS:
             self._wait_while(lambda: True, min(worked_seconds, REST_SECONDS_MAX))
 
     def _has_to_wait(self, is_long: bool) -> bool:
-        if self._senders > 0 or self._clock() < self._sent_at + QUIET_SECONDS:
+        if self.is_sending or self._clock() < self._sent_at + QUIET_SECONDS:
             return True
-        return is_long and self._short_askers > 0
+        return is_long and self._has_short
 
     def _wait_while(self, has_to: Callable[[], bool], seconds: float) -> None:
         ends = self._clock() + seconds
         with self._changed:
             while has_to() and (left := ends - self._clock()) > 0:
-                self._changed.wait(left if self._senders else min(left, QUIET_SECONDS))
+                self._changed.wait(left if self.is_sending else min(left, QUIET_SECONDS))
 
     def become_long(self, work: Work) -> None:
         """Wait until the work is among the first of its kind. Raises NoRoom if that takes too long."""
@@ -250,15 +246,15 @@ class Work:
         self._is_counted = kind is Kind.SEND
         """Whether others wait for it, as for one that is short."""
         self._since = self._cpu_since = 0.0
-        if kind is Kind.SEND:
-            turns.sender_came()
+        if self._is_counted:
+            turns.came(kind)
 
     def begin(self) -> None:
         """It is worked on from now on, by this thread."""
         self._since, self._cpu_since = self._clock(), self._cpu_clock()
         if not self._is_counted:
             self._is_counted = True
-            self._turns.asker_came()
+            self._turns.came(self.kind)
 
     def go_on(self) -> bool:
         """Give way; return whether there is still somebody who waits for the answer. Raises NoRoom."""
@@ -300,5 +296,4 @@ class Work:
     def _count_no_more(self) -> None:
         if self._is_counted:
             self._is_counted = False
-            left = self._turns.sender_left if self.kind is Kind.SEND else self._turns.asker_left
-            left()
+            self._turns.left(self.kind)

@@ -81,10 +81,10 @@ def test_waits_until_spans_are_taken():
     clock = Steps()
     turns = Turns(clock)
     waited = threading.Thread(target=turns.give_way, args=(10,))
-    turns.sender_came()
+    turns.came(Kind.SEND)
     waited.start()
     assert waited.is_alive()
-    turns.sender_left()
+    turns.left(Kind.SEND)
     while len(clock.looks) < 5:
         assert waited.is_alive()
     clock.now = QUIET_SECONDS
@@ -100,7 +100,7 @@ def test_not_for_ever(worked_seconds, is_long, share):
     """Under senders without end an answer has its share of the time: it waits for a multiple of what it worked."""
     clock = Steps(step=0.02)
     turns = Turns(clock)
-    turns.sender_came()
+    turns.came(Kind.SEND)
     began = clock.now
     turns.give_way(worked_seconds, share, is_long=is_long)
     waited_seconds = clock.now - began
@@ -112,8 +112,8 @@ def test_rests_while_spans_come():
     """In the second after a span what is long rests for as long as it has worked, within a bound; later not at all."""
     clock = Steps(step=0.0005)
     turns = Turns(clock)
-    turns.sender_came()
-    turns.sender_left()
+    turns.came(Kind.SEND)
+    turns.left(Kind.SEND)
     for later, worked, expected in ((QUIET_SECONDS, 0.01, 0.01), (0, 10, REST_SECONDS_MAX)):
         clock.now += later
         began = clock.now
