@@ -43,7 +43,9 @@ SPAN_BYTES_MAX = _integer("CLEW_SPAN_BYTES_MAX", 384_000)
 """A span with its resource and scope must fit one DynamoDB item (400 KB) even if nothing compresses."""
 ATTRIBUTES_PER_SPAN_MAX = _integer("CLEW_ATTRIBUTES_PER_SPAN_MAX", 1_024)
 """Eight times what OpenTelemetry SDKs keep by default (128)."""
-JSON_STRUCTURE_MAX = _integer("CLEW_JSON_STRUCTURE_MAX", 1_500_000)
+JSON_BYTES_MAX = _integer("CLEW_JSON_BYTES_MAX", 10_000_000)
+"""Of a JSON body uncompressed, which costs several times as much as protobuf: what API Gateway would take of it."""
+JSON_STRUCTURE_MAX = _integer("CLEW_JSON_STRUCTURE_MAX", 900_000)
 """Commas, braces and brackets of a JSON body: one each eleven bytes of the longest. Attributes have one each 15."""
 JSON_PART_STRUCTURE_MAX = 2 * SPAN_BYTES_MAX
 """Of the JSON of one span or resource, likewise: what is stored of a value has a byte at least, and more as a rule."""

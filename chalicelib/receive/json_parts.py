@@ -38,10 +38,15 @@ class NotThisShape(Exception):
 
 
 def check_structure(body: bytes) -> None:
-    """Refuse a body of more values than a request may have, before any of them is built.
+    """Refuse a body that is longer, or has more values, than a request may have, before any of them is built.
 
-    Raises PayloadTooLarge for more than `JSON_STRUCTURE_MAX` commas, braces and brackets outside of strings.
+    Raises PayloadTooLarge for more than `JSON_BYTES_MAX`, or `JSON_STRUCTURE_MAX` commas, braces and brackets outside
+    of strings.
     """
+    if len(body) > config.JSON_BYTES_MAX:
+        raise PayloadTooLarge(
+            f"the JSON has {len(body)} bytes, the limit is {config.JSON_BYTES_MAX}: send smaller batches, or protobuf"
+        )
     piece_done(len(body))
     if _has_more_marks(body, config.JSON_STRUCTURE_MAX):
         raise PayloadTooLarge(

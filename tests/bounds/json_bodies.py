@@ -28,7 +28,7 @@ VALUES = {
 }
 
 
-MARKS_MAX = 1_490_000
+MARKS_MAX = 890_000
 """A little less than a request may have of commas, braces and brackets."""
 
 
@@ -235,6 +235,17 @@ OTLP_SECRETS = {
     ),
 }
 
+_SMALL = b'{"traceId":"000000000000000000000000%d","spanId":"f0000000%d","name":"x"'
+OTLP_SMALL = {
+    "small spans: events": spans_of(
+        _SMALL + b',"events":[{"name":"a"},{"name":"b"},{"name":"c"},{"name":"d"}]}'
+    ),
+    "small spans: links": spans_of(_SMALL + b',"links":[{' + IDS + b"}]}"),
+    "small spans: attributes": spans_of(
+        _SMALL + b',"attributes":[{"key":"a","value":{"stringValue":"%d"}}]}'
+    ),
+}
+
 _ZIPKIN = (
     b'{"traceId":"000000000000000000000000%d","id":"f0000000%d","name":"get","timestamp":17672688%d'
 )
@@ -303,7 +314,7 @@ SAMPLING_PLACES = {
 }
 
 JSON_BODIES: dict[str, dict[str, Make]] = {
-    "otlp-json": within(OTLP_PLACES) | OTLP_GOOD | OTLP_SECRETS,
+    "otlp-json": within(OTLP_PLACES) | OTLP_GOOD | OTLP_SECRETS | OTLP_SMALL,
     "zipkin-v2-json": within(ZIPKIN_PLACES) | ZIPKIN_V2_GOOD | ZIPKIN_SECRETS,
     "zipkin-v1-json": within(ZIPKIN_PLACES) | ZIPKIN_V1_GOOD,
     "sampling": within(SAMPLING_PLACES),

@@ -17,6 +17,7 @@ from chalicelib import config
 from chalicelib.errors import InvalidPayload, PayloadTooLarge
 from chalicelib.receive.json_parts import check_structure
 from chalicelib.receive.otlp import payload_from_json, payload_from_protobuf
+from chalicelib.receive.zipkin import payload_from_json as zipkin_from_json
 from tests.receive.test_endpoint import JSON, post
 
 Json = dict[str, Any]
@@ -433,6 +434,15 @@ def test_structure_is_counted_outside_of_strings(document, limit):
                 check_structure(orjson.dumps(document))
         else:
             check_structure(orjson.dumps(document))
+
+
+@pytest.mark.parametrize("read", [payload_from_json, zipkin_from_json], ids=["OTLP", "Zipkin"])
+def test_json_has_a_limit_of_its_own(monkeypatch, read):
+    """JSON longer than its limit is refused, in words that say what to do, though protobuf of that length is not."""
+    monkeypatch.setattr(config, "JSON_BYTES_MAX", 40)
+    assert read(b"[]".ljust(40) if read is zipkin_from_json else b"{}".ljust(40)) is not None
+    with pytest.raises(PayloadTooLarge, match="has 41 bytes, the limit is 40: send smaller"):
+        read(b" " * 41)
 
 
 def test_too_many_spans_are_refused_before_they_are_read(monkeypatch):
