@@ -28,7 +28,7 @@ from infra.local.proven_now import ProvenNow
 from infra.local.sampling_file import SamplingFile
 from infra.local.schedule import Clock, Schedule, seconds_from_rate
 from infra.local.server import Server, listening_socket
-from infra.local.turns import Turns
+from infra.local.turns import Background, Turns
 from infra.local.ui_folder import with_ui_folder
 from infra.tokens import make_token
 
@@ -185,6 +185,9 @@ class LocalStack:
         self._now = ProvenNow(known)
         self._aws.start(config.PREFIX, self._parameters)
         self._undo.append(self._aws.stop)
+        turns = Turns()
+        self._background = Background(turns)
+        _before_each_call(wiring.client("dynamodb"), self._background.go_on)
         if self._token:
             make_token(wiring.store(), Scope, "TOKEN", self._token)
         if self._sampling_file is not None:
@@ -200,7 +203,7 @@ class LocalStack:
         self._undo.append(agent.stop)
         if not self._sockets:
             self._sockets = [listening_socket("127.0.0.1", 0)]
-        gateway, turns = Gateway(app), Turns()
+        gateway = Gateway(app)
         application: WSGIApplication = with_ui_folder(gateway, self._ui) if self._ui else gateway
         if self._hosts:
             application = with_hosts(application, self._hosts)
@@ -216,7 +219,7 @@ class LocalStack:
     def _start_events(self, app: Chalice, source: Source, consume: Function) -> None:
         sqs = self.client("sqs")
         forget = Schedule("forget", _forget_seconds(), self._forget_what_is_old)
-        self._clock = Clock([*schedules_of(app), forget], sqs.meta.region_name)
+        self._clock = Clock([*schedules_of(app, self._background), forget], sqs.meta.region_name)
         if self._run_schedules:
             self._clock.start()
             self._undo.append(lambda: self._clock.stop(STOP_SECONDS))
@@ -233,7 +236,7 @@ class LocalStack:
         names = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
         arn = names["Attributes"]["QueueArn"]
         source = Source(url, arn, found[0].batch_size, self._batch_window_seconds, EVENT_BYTES_MAX)
-        return source, _invocation(app, found[0].name)
+        return source, _invocation(app, found[0].name, self._background)
 
     def _start_replay(self, source: Source, function: Function) -> None:
         journal, sender = self._journal, wiring.sender()
@@ -314,7 +317,7 @@ def _forget_seconds() -> int:
     return max(10, min(FORGET_SECONDS_MAX, config.RETENTION_SECONDS // 24))
 
 
-def schedules_of(app: Chalice) -> Iterator[Schedule]:
+def schedules_of(app: Chalice, background: Background) -> Iterator[Schedule]:
     """The scheduled functions of an application; one whose expression is no rate is said, and left out."""
     for source in app.event_sources:
         if not isinstance(source, ScheduledEventConfig):
@@ -327,12 +330,22 @@ def schedules_of(app: Chalice) -> Iterator[Schedule]:
         except ValueError as error:
             _logger.warning("%s does not run here: %s", source.name, error)
             continue
-        yield Schedule(source.name, seconds, _invocation(app, source.name))
+        yield Schedule(source.name, seconds, _invocation(app, source.name, background))
 
 
-def _invocation(app: Chalice, name: str) -> Function:
+def _invocation(app: Chalice, name: str, background: Background) -> Function:
     function = app.handler_map[name]
-    return lambda event: function(event, context_of(name))
+
+    def invoke(event: dict[str, Any]) -> object:
+        with background.working():
+            return function(event, context_of(name, background.go_on))
+
+    return invoke
+
+
+def _before_each_call(client: Any, act: Callable[[], object]) -> None:
+    """Have `act` called, in the caller's thread, before a call goes to AWS."""
+    client.meta.events.register_first("before-call", lambda **_: act() and None)
 
 
 def _default_app() -> Chalice:

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.errors import OutOfTime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 SHORT_CPU_SECONDS = 0.01
 """Of the processor: a usual batch takes 2 ms, a usual answer 5."""
@@ -162,6 +163,16 @@ class Turns:
         elif is_long and since_sent < RECENT_SECONDS:
             self._wait_while(lambda: True, min(worked_seconds, REST_SECONDS_MAX))
 
+    def give_way_to_askers(self, worked_seconds: float) -> None:
+        """Wait while short answers are worked on, no longer than was worked: for what nobody waits for."""
+        if self._is_asking:
+            seconds = min(worked_seconds, GIVE_WAY_SECONDS_MAX)
+            self._wait_while(lambda: self._is_asking, seconds)
+
+    @property
+    def _is_asking(self) -> bool:
+        return any(count for kind, count in self._short.items() if kind is not Kind.SEND)
+
     def _has_to_wait(self, is_long: bool) -> bool:
         if self.is_sending or self._clock() < self._sent_at + QUIET_SECONDS:
             return True
@@ -222,6 +233,35 @@ class Turns:
     def waiting_count(self, *, is_long: bool) -> int:
         """How many wait for their turn."""
         return len(self._line[is_long])
+
+
+class Background:
+    """What is done for nobody who waits, such as storing and summarising: it lets short answers go before it.
+
+    It has no end of its own to look at, so it does so whenever it asks AWS for something, and how much time it has.
+    """
+
+    def __init__(self, turns: Turns, clock: Callable[[], float] = time.monotonic) -> None:
+        self._turns = turns
+        self._clock = clock
+        self._since = threading.local()
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """What this thread does meanwhile is background work."""
+        self._since.seconds = self._clock()
+        try:
+            yield
+        finally:
+            del self._since.seconds
+
+    def go_on(self) -> bool:
+        """Give way, if this thread works in the background; return True, for the work is always wanted."""
+        since: float | None = getattr(self._since, "seconds", None)
+        if since is not None:
+            self._turns.give_way_to_askers(self._clock() - since)
+            self._since.seconds = self._clock()
+        return True
 
 
 class Work:

@@ -19,6 +19,7 @@ from infra.local.turns import (
     ROOM,
     SEND_PATHS,
     SHORT_SHARE,
+    Background,
     Kind,
     NoRoom,
     Turns,
@@ -123,6 +124,50 @@ def test_rests_while_spans_come():
     began = clock.now
     turns.give_way(10)
     assert clock.now - began <= 2 * clock.step
+
+
+class TestBackground:
+    def test_waits_for_askers(self):
+        """While somebody asks for something short, what nobody waits for stands still."""
+        clock = Steps(step=0.02)
+        turns = Turns(clock)
+        turns.came(Kind.LIGHT)
+        background = Background(turns, iter([0.0, 60.0, 60.0]).__next__)
+        with background.working():
+            began = clock.now
+            assert background.go_on()
+            assert clock.now - began >= GIVE_WAY_SECONDS_MAX
+        turns.left(Kind.LIGHT)
+        began = clock.now
+        turns.give_way_to_askers(60.0)
+        assert clock.now == began
+
+    @pytest.mark.parametrize("kind", [Kind.LIGHT, Kind.TRACE, Kind.HEAVY])
+    @pytest.mark.parametrize("worked_seconds", [0.0, 0.001, 0.01, 1.0])
+    def test_not_for_ever(self, worked_seconds, kind):
+        """Under askers without end it has half the time."""
+        clock = Steps(step=0.02)
+        turns = Turns(clock)
+        turns.came(kind)
+        began = clock.now
+        turns.give_way_to_askers(worked_seconds)
+        waited_seconds = clock.now - began
+        assert waited_seconds <= min(worked_seconds, GIVE_WAY_SECONDS_MAX) + 3 * clock.step
+
+    def test_not_for_senders(self):
+        """What was sent must be stored as fast as it comes: nobody waits for those who send more."""
+        clock = Steps()
+        turns = Turns(clock)
+        turns.came(Kind.SEND)
+        turns.give_way_to_askers(10.0)
+        assert not clock.looks
+
+    def test_only_in_its_thread(self):
+        """What a request's own thread asks AWS for waits for nobody."""
+        turns = Turns()
+        background = Background(turns, lambda: pytest.fail("nothing is worked in the background"))
+        turns.came(Kind.LIGHT)
+        assert background.go_on()
 
 
 class Works:
