@@ -8,16 +8,18 @@
 
 Python runs one thread at a time, so what is worked on for long halves what all others get. Nobody can say of a request
 how long it will take: a body of sixteen kilobytes may be sixteen megabytes, and a trace may have three spans or a
-hundred thousand. So each begins as a short one, and is long once it has taken so much of the processor. Of the long
-ones one is worked on at a time, and at each look at its time (`Work.go_on`) it waits while spans are being taken or
-short answers are worked on, though not for ever, rests if there were some a moment ago, and lets the next long one
-work. Deployed, the same separation is one of functions.
+hundred thousand. So each begins as a short one, and is long once it has taken so much of the processor. Of short
+answers that one goes on which has had least of it. Of the long ones one is worked on at a time, and at each look at its
+time (`Work.go_on`) it waits while spans are being taken or short answers are worked on, though not for ever, rests if
+there were some a moment ago, and lets the next long one work. What nobody waits for, such as storing, lets short
+answers go before it (`Background`). Deployed, the same separation is one of functions.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from bisect import insort
 from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
@@ -213,9 +215,7 @@ class Turns:
         """Let it work when those before it have: no two at once, unless one keeps the others for too long."""
         line = self._line[is_long]
         with self._changed:
-            # Of what takes long too, senders go before askers.
-            first = [each.kind is Kind.SEND for each in line].count(True)
-            line.insert(first if work.kind is Kind.SEND else len(line), work)
+            insort(line, work, key=_rank_among_long if is_long else _rank_among_short)
             self._changed.wait_for(
                 lambda: self._working[is_long] is None and line[0] is work, TURN_SECONDS_MAX
             )
@@ -233,6 +233,16 @@ class Turns:
     def waiting_count(self, *, is_long: bool) -> int:
         """How many wait for their turn."""
         return len(self._line[is_long])
+
+
+def _rank_among_long(work: Work) -> float:
+    """Of what takes long too, senders go before askers; of equals, who has waited longest."""
+    return 0.0 if work.kind is Kind.SEND else 1.0
+
+
+def _rank_among_short(work: Work) -> float:
+    """Who has worked least is done soonest: so what is small does not wait for what turns out to be large."""
+    return work.worked_cpu_seconds
 
 
 class Background:
@@ -286,6 +296,8 @@ class Work:
         self._is_counted = kind is Kind.SEND
         """Whether others wait for it, as for one that is short."""
         self._since = self._cpu_since = 0.0
+        self.worked_cpu_seconds = 0.0
+        """When it looked at its time last."""
         if self._is_counted:
             turns.came(kind)
 
@@ -300,7 +312,8 @@ class Work:
         """Give way; return whether there is still somebody who waits for the answer. Raises NoRoom."""
         worked_seconds = self._clock() - self._since
         if not self._is_long and self.kind in ROOM:
-            if self._cpu_clock() - self._cpu_since >= SHORT_CPU_SECONDS:
+            self.worked_cpu_seconds = self._cpu_clock() - self._cpu_since
+            if self.worked_cpu_seconds >= SHORT_CPU_SECONDS:
                 self._become_long()
             elif self.kind is Kind.SEND:
                 return True

@@ -176,8 +176,15 @@ class Works:
     def __init__(self) -> None:
         self.turns = Turns()
 
-    def begun(self, kind: Kind, *, is_long: bool = False, is_gone: bool = False) -> Work:
-        cpu_seconds = iter([0.0, 1.0 if is_long else 0.0])
+    def begun(
+        self,
+        kind: Kind,
+        *,
+        is_long: bool = False,
+        is_gone: bool = False,
+        worked_seconds: float = 0.0,
+    ) -> Work:
+        cpu_seconds = iter([0.0, 1.0 if is_long else worked_seconds])
         last = 0.0
 
         def cpu_clock() -> float:
@@ -192,6 +199,25 @@ class Works:
     def wait_until(self, holds, thread):
         while not holds():
             assert thread.is_alive()
+
+    def order(self, working: Work, waiting: list[Work], *, is_long: bool) -> list[Work]:
+        """In which order these go on, that begin to wait in the order given, once `working` ends."""
+        done: list[Work] = []
+
+        def go_on(work: Work) -> None:
+            work.go_on()
+            done.append(work)
+            work.end()
+
+        assert working.go_on()
+        threads = [threading.Thread(target=go_on, args=(work,)) for work in waiting]
+        for count, thread in enumerate(threads, 1):
+            thread.start()
+            self.wait_until(lambda: self.turns.waiting_count(is_long=is_long) == count, thread)  # noqa: B023
+        working.end()
+        for thread in threads:
+            thread.join(30)
+        return done
 
 
 @pytest.fixture
@@ -254,26 +280,18 @@ class TestTurnsOfWork:
         waiting.join(30)
         assert not waiting.is_alive()
 
+    def test_who_has_worked_least_goes_first(self, works):
+        """Of short answers the one that has had least of the processor is next, though it came last."""
+        working, more, less = (
+            works.begun(Kind.TRACE, worked_seconds=seconds) for seconds in (0.001, 0.004, 0.002)
+        )
+        assert works.order(working, [more, less], is_long=False) == [less, more]
+
     def test_a_long_body_goes_before_long_answers(self, works):
         """Of those that wait for the turn a sender's is next, though it came last."""
         working, answer = (works.begun(Kind.HEAVY, is_long=True) for _ in range(2))
         body = works.begun(Kind.SEND, is_long=True)
-        done: list[Kind] = []
-
-        def go_on(work: Work) -> None:
-            work.go_on()
-            done.append(work.kind)
-            work.end()
-
-        assert working.go_on()
-        threads = [threading.Thread(target=go_on, args=(work,)) for work in (answer, body)]
-        for count, thread in enumerate(threads, 1):
-            thread.start()
-            works.wait_until(lambda: works.turns.waiting_count(is_long=True) == count, thread)  # noqa: B023
-        working.end()
-        for thread in threads:
-            thread.join(30)
-        assert done == [Kind.SEND, Kind.HEAVY]
+        assert works.order(working, [answer, body], is_long=True) == [body, answer]
 
 
 class TestRoom:
