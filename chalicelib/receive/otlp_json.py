@@ -183,11 +183,19 @@ def _check_is_empty(body: bytes) -> None:
         pass
     else:
         return
-    name = _other_member(orjson.loads(body)) if len(body) <= _NAMED_BYTES_MAX else "other members"
+    name = _other_member(_document(body)) if len(body) <= _NAMED_BYTES_MAX else "other members"
     if name:
         raise InvalidPayload(
             f"the body has no spans where OTLP has them, but has {name}: {_EXPECTED}"
         )
+
+
+def _document(body: bytes) -> Any:
+    """All of a body of which the members that OTLP has were read already: nobody has looked at its other texts."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidPayload("the body is not JSON, not UTF-8, or nested too deeply") from error
 
 
 def _other_member(request: Any) -> str | None:

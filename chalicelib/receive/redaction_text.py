@@ -170,15 +170,22 @@ def _whole(matched: re.Match[str], rule: str, rules: Rules, found: Found) -> str
 # what follows a host's colon is else a port, or a placeholder of one.
 _USERINFO = re.compile(
     r"(?P<slashes>:\\?/\\?/)(?:"
+    r"(?P<quoting>[^\s\"'<>/?#\\@:]*+):(?P<quoted>[^\s\"'<>/?#\\@]*+'[^\s\"<>/?#\\@,:;()\[\]{}]{0,100}+)@(?=[\w\[])|"
     r"(?P<user>[^\s\"'<>/?#\\@:]*+):(?P<odd>[^\s\"'<>/?#\\@0-9{$\[][^\s\"'<>/?#\\@]*+[/?#][^\s\"'<>@]{0,100})@"
     r"|(?P<authority>[^\s\"'<>/?#\\]*+))"
 )
 _TOKEN_USER_PASSWORDS = ("", "x-oauth-basic", "x-token-auth")
 _TOKEN_USER_CHARACTERS_MIN = 16
+_TOKEN_USER = re.compile(
+    rf"(?=[A-Za-z_\-]*+[0-9])[\w\-]{{{_TOKEN_USER_CHARACTERS_MIN},}}+", re.ASCII
+)
+"""A user without even a colon: people's names have no digits, or are shorter."""
 
 
 def _userinfo(matched: re.Match[str], rules: Rules, found: Found) -> str:
     slashes, rule = matched["slashes"], "url-userinfo"
+    if matched["quoted"]:
+        return f"{slashes}{matched['quoting']}:{_masked(matched['quoted'], rule, rules, found)}@"
     if matched["odd"]:
         return f"{slashes}{matched['user']}:{_masked(matched['odd'], rule, rules, found)}@"
     userinfo, _, host = matched["authority"].rpartition("@")
@@ -187,6 +194,8 @@ def _userinfo(matched: re.Match[str], rules: Rules, found: Found) -> str:
         if len(user) < _TOKEN_USER_CHARACTERS_MIN:
             return matched[0]
         user = _masked(user, rule, rules, found)
+    elif not colon and _TOKEN_USER.fullmatch(user):
+        return f"{slashes}{_masked(user, rule, rules, found)}@{host}"
     elif not is_placeholder(password):
         password = _masked(password, rule, rules, found)
     else:
@@ -203,7 +212,7 @@ _PEM = re.compile(
 
 # name=value, "name": "value", <name>value<; --name value; PASSWORD 'value', IDENTIFIED BY value.
 _PAIR = re.compile(
-    r"""(?<![\w.\-])(?P<name>[\w.\-]++)(?P<quote>\\*+["'`])?+\]?+\s{0,20}+(?P<sign>=>|[=:>]=?+)\s{0,20}+""",
+    r"""(?<![\w.\-])(?P<name>[\w.\-]++)(?:\[[0-9]{0,5}+\]|%5[Bb][0-9]{0,5}+%5[Dd])?+(?P<quote>\\*+["'`])?+\]?+\s{0,20}+(?P<sign>=>|[=:>]=?+)\s{0,20}+""",
     re.ASCII,
 )
 _FLAG = re.compile(r"(?<![\w\-])(?P<name>--[A-Za-z][\w.\-]*+)[ ]{1,4}+(?!-)", re.ASCII)
@@ -224,13 +233,35 @@ _CONDITION = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 """token LIKE 'x', token IN ('x', 'y')."""
+_ELEMENT = re.compile(r"<(?P<name>[\w.\-:]++)\s[^<>]{0,300}+(?<!/)>", re.ASCII)
+"""<Password Type="text">x</Password>; one without attributes is a _PAIR."""
+_MEMBERS = re.compile(
+    r"""(?P<quote>\\*+["'])(?:name|key)(?P=quote)\s{0,20}+:\s{0,20}+(?P=quote)(?P<name>[\w.\-]{1,64}+)(?P=quote)"""
+    r"""\s{0,20}+,\s{0,20}+(?P=quote)value(?P=quote)\s{0,20}+:\s{0,20}+""",
+    re.IGNORECASE | re.ASCII,
+)
+"""{"name": "password", "value": "x"}: lists of headers, and of variables."""
 _IN_PARENTHESES = re.compile(r"(?:[^'()]|'(?:[^'\\]|\\.|'')*+(?:'|\Z))*+", re.DOTALL)
-_OPENING = re.compile(r"[bur]?(\\*+[\"'])", re.ASCII)
+_OPENING = re.compile(r"(?:[A-Za-z]\w{0,39}+\(\s{0,20}+)?+[bBuUrREN]?+(\\*+[\"'])", re.ASCII)
+"""Of a literal, also as programs and statements write some: b'x', E'x', N'x', md5('x'), SecretStr('x')."""
 _QUOTED = {
     '"': re.compile(r'(?:[^"\\]|\\.)*+', re.DOTALL),
     "'": re.compile(r"(?:[^'\\]|\\.|'')*+", re.DOTALL),
 }
-_BRACKET = re.compile(r"[\[\]{}]")
+_RUN = {quote: re.compile(rf"\\*+{quote}") for quote in _QUOTED}
+_BRACKET = re.compile(
+    r"""[\[\]{}]|(?P<quote>\\*+")(?:.*?(?<!\\)(?P=quote)|.*+)""",
+    re.DOTALL,
+)
+"""Or a text between two of them, whose own brackets are none."""
+_CDATA = re.compile(r"<!\[CDATA\[")
+_BLOCK = re.compile(
+    r"[|>][+\-0-9]{0,2}+[ ]*+\r?\n(?P<indent>[ \t]++)[^\n]*+(?:\n(?P=indent)[^\n]*+)*+"
+)
+"""What a YAML key has in the lines below it."""
+_COOKIES = re.compile(
+    r"[^\s&,;\"'<>\\]*+(?:;[ ]{0,2}+[\w.\-]{1,64}+=[^\s&,;\"'<>\\]*+)*+", re.ASCII
+)
 _SCHEMES = r"(?:(?:basic|bearer|digest|negotiate|token|apikey|aws4-hmac-sha256)[ ]{1,4}+)?+"
 _BARE = re.compile(rf"{_SCHEMES}(?:[^\s&;,\"'<>\\]|,(?=[^\s\"'&;]))*+", re.IGNORECASE | re.ASCII)
 _IN_QUERY = re.compile(rf"{_SCHEMES}[^\s&#;\"'<>\\]*+", re.IGNORECASE | re.ASCII)
@@ -251,6 +282,10 @@ def _values_of_names(text: str, fold: bytes, rules: Rules, found: Found) -> str:
         text = _pairs(text, _FLAG, lambda pair: rules.of_key(pair["name"]), rules, found)
     if "'," in text or '",' in text:
         text = _pairs(text, _HEADER, lambda pair: _match_of_header(pair, rules), rules, found)
+    if "</" in text:
+        text = _pairs(text, _ELEMENT, lambda pair: rules.of_key(pair["name"]), rules, found)
+    if b"value" in fold:
+        text = _pairs(text, _MEMBERS, lambda pair: rules.of_key(pair["name"]), rules, found)
     if b"in(" in fold or b"like" in fold:
         text = _pairs(text, _CONDITION, lambda pair: rules.of_key(pair["name"]), rules, found)
     if (b"identified" in fold or b"passw" in fold) and "password" not in rules.off:
@@ -362,6 +397,11 @@ def _value_at(pair: re.Match[str], match: KeyMatch) -> tuple[int, int, str]:
     quote, sign = "", ""
     if pair.re is _PAIR:
         quote, sign = (pair["quote"] or "").replace("`", ""), pair["sign"]
+    if cdata := _CDATA.match(text, at):
+        end = text.find("]]>", at)
+        return cdata.end(), end if end >= 0 else len(text), ""
+    if sign == ":" and (block := _BLOCK.match(text, at)):
+        return block.end("indent"), block.end(), ""
     if opening := _OPENING.match(text, at):
         return opening.end(), _end_of_quoted(text, opening.end(), opening[1]), ""
     if text[at : at + 1] in ("[", "{"):
@@ -370,12 +410,14 @@ def _value_at(pair: re.Match[str], match: KeyMatch) -> tuple[int, int, str]:
         matched = _IN_PARENTHESES.match(text, at + 1)
         return at + 1, matched.end() if matched else len(text), "'"
     before = _before(pair)
-    if sign == ">":
+    if sign == ">" or pair.re is _ELEMENT:
         pattern = _IN_ELEMENT
     elif before in ("?", "&"):
         pattern = _IN_QUERY
     elif before == ";" and sign == "=":
         pattern = _IN_CONNECTION
+    elif match.rule == "cookie" and sign == "=":
+        pattern = _COOKIES
     elif match.rule in _LINES and sign == ":":
         pattern = _TO_QUOTE.get(before, _TO_LINE_END)
     else:
@@ -392,13 +434,18 @@ def _end_of_quoted(text: str, start: int, quote: str) -> int:
     if len(quote) == 1:
         matched = _QUOTED[quote].match(text, start)
         return matched.end() if matched else len(text)
-    end = text.find(quote, start)
-    return end if end >= 0 else len(text)
+    # Each literal within a literal doubles what stands before a quote; one that is escaped once more is content.
+    for run in _RUN[quote[-1]].finditer(text, start):
+        if (len(run[0]) - len(quote)) % (2 * len(quote)) == 0:
+            return run.end() - len(quote)
+    return len(text)
 
 
 def _end_of_brackets(text: str, start: int) -> int:
     depth = 0
     for bracket in _BRACKET.finditer(text, start):
+        if bracket["quote"]:
+            continue
         depth += 1 if bracket[0] in "[{" else -1
         if not depth:
             return bracket.end()

@@ -187,7 +187,7 @@ def request_from_environ(environ: WSGIEnvironment) -> Request:
     }
     return Request(
         environ["REQUEST_METHOD"],
-        path_from_environ(environ),
+        path_from_uri(environ["REQUEST_URI"]),
         environ["QUERY_STRING"],
         {name: value for name, value in headers.items() if name.lower() not in _HOP_BY_HOP},
         environ["wsgi.input"].read(),
@@ -195,9 +195,11 @@ def request_from_environ(environ: WSGIEnvironment) -> Request:
     )
 
 
-def path_from_environ(environ: WSGIEnvironment) -> str:
-    """The path of a WSGI environment, still percent-encoded."""
-    uri: str = environ["REQUEST_URI"]
+def path_from_uri(uri: str) -> str:
+    """The path of a request line's URI, still percent-encoded; what is asked through a proxy names the host too.
+
+    Source: RFC 9112, section 3.2.2.
+    """
     return uri.partition("?")[0] if uri.startswith("/") else urlsplit(uri).path or "/"
 
 

@@ -75,10 +75,13 @@ class JaegerAgent:
             if messages := messages_of(payload, count, config.TENANT, int(time.time())):
                 self._send(messages)
         except (InvalidPayload, StoreError) as error:
-            self._complain(error)
+            self._complain(str(error))
+        except Exception as error:
+            # Without its thread the port would hear nothing any more. The error's own words may be the sender's.
+            self._complain(type(error).__name__)
 
-    def _complain(self, error: Exception) -> None:
+    def _complain(self, why: str) -> None:
         self._lost += 1
         if time.monotonic() - self._complained_at >= _COMPLAIN_SECONDS:
             self._complained_at = time.monotonic()
-            _logger.warning("%d datagrams to Jaeger's agent were lost: %s", self._lost, error)
+            _logger.warning("%d datagrams to Jaeger's agent were lost: %s", self._lost, why)

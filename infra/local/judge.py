@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib import config
-from infra.local.gateway import Answer, Request, readable_by_every_page
+from infra.local.gateway import Answer, Request, path_from_uri, readable_by_every_page
 from infra.local.turns import Kind, kind_of
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ class GatewayJudge:
             why := self._hosts.refusal(headers.get("host", ""), request.request_uri)
         ):
             return misdirected(why)
-        path, _, query = request.request_uri.partition("?")
+        uri = request.request_uri
         return self._gateway.refusal(
-            Request(request.command, path, query, headers, b"", address),
+            Request(request.command, path_from_uri(uri), request.query, headers, b"", address),
         )
 
     def busy(self, request: Parser) -> Answer:

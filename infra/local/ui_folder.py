@@ -18,7 +18,7 @@ from mimetypes import MimeTypes
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
-from infra.local.gateway import path_from_environ
+from infra.local.gateway import path_from_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -140,7 +140,7 @@ def with_ui_folder(gateway: Gateway, ui: UiFolder) -> WSGIApplication:
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["SERVER_PORT"] != str(ui.port):
             return gateway(environ, start_response)
-        path = path_from_environ(environ)
+        path = path_from_uri(environ["REQUEST_URI"])
         if ui.base and path.startswith(f"{ui.base}/api/"):
             uri = environ["REQUEST_URI"].replace(ui.base, "", 1)
             return gateway({**environ, "REQUEST_URI": uri}, start_response)

@@ -90,6 +90,14 @@ def status(port: int, method: str = "POST", path: str = "/v1/traces", body: byte
     return code
 
 
+@pytest.mark.parametrize("length", [2, LARGE])
+def test_through_a_proxy(port, app, length):
+    """A request line that names the host too leads to the same route, whatever the body's length."""
+    path = f"http://127.0.0.1:{port}/v1/traces?x=1"
+    assert status(port, path=path, body=bytes(length)) == 200
+    assert [event["path"] for event in app.events] == ["/v1/traces"]
+
+
 class TestToken:
     """Who may not send is told so by the headers."""
 

@@ -42,3 +42,28 @@ def test_garbage_between(agent, sent_on, caplog):
         running.stop()
     assert [message.span_count for message in sent_on] == [2, 2]
     assert len(caplog.records) == 1
+
+
+def test_a_fault_of_the_sender(caplog):
+    """An unforeseen fault costs one datagram, never the port; its words, which may be of a span, are not told."""
+    came = []
+
+    def send(messages):
+        came.append(messages)
+        if len(came) == 1:
+            raise RuntimeError("hunter2")
+
+    bound = datagram_socket("127.0.0.1", 0)
+    running = JaegerAgent([bound], send)
+    address = bound.getsockname()
+    running.start()
+    with (
+        caplog.at_level(logging.WARNING),
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client,
+    ):
+        for _ in range(2):
+            client.sendto(SENT, address)
+        running.stop()
+    assert len(came) == 2
+    assert "RuntimeError" in caplog.text
+    assert "hunter2" not in caplog.text

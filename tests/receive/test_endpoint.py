@@ -471,6 +471,14 @@ def test_millions_of_empty_groups_are_refused(body) -> None:
     assert (answer.status in (400, 413), sent.messages) == (True, [])
 
 
+def test_what_is_no_request_is_said_in_words_of_its_senders() -> None:
+    """A body that is not OTLP is told so, without a parser's own words and names."""
+    answer, sent = post(b"\x08" + b"\xff" * 11)
+    assert (answer.status, sent.messages) == (400, [])
+    assert b"is not an OTLP ExportTraceServiceRequest" in answer.body
+    assert not any(word in answer.body for word in (b"shadow", b"Error", b"corrupt"))
+
+
 @pytest.mark.parametrize("start", [0, 1, 7_258_118_400 * 10**9, 2**64 - 1])
 def test_odd_times_are_stored(start) -> None:
     """1970, 2200 and the end of 64 bits are times like any other."""

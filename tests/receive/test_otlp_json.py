@@ -466,3 +466,21 @@ def test_what_is_no_json(body):
     """What is no JSON is refused in plain words."""
     with pytest.raises(InvalidPayload, match=r"the body is not JSON|must be a JSON object"):
         payload_from_json(body)
+
+
+@pytest.mark.parametrize("text", [b'"\xff"', b'"\xed\xa0\x80"', b"9" * 3_000, b"1e999"])
+@pytest.mark.parametrize(
+    "around",
+    [
+        b'{"client":%s}',
+        b'{"resourceSpans":[{"client":%s}]}',
+        b'{"resourceSpans":[{"scopeSpans":[{"client":[%s]}]}]}',
+    ],
+)
+def test_no_spans_and_an_odd_text_beside_them(around, text):
+    """A body without spans is refused for good, or taken, whatever its unknown members hold: sent again it stays so."""
+    try:
+        normalised = payload_from_json(around % text)
+    except InvalidPayload:
+        return
+    assert normalised.span_count == 0

@@ -358,3 +358,81 @@ def test_folding_keeps_letters(content: bytes):
     """What is folded twice is folded, and no letter is lost on the way."""
     assert folded(folded(content)) == folded(content)
     assert folded(content).count(b"k") == content.lower().count(b"k")
+
+
+CANARY = "canary7XqZw9"
+
+
+class TestWholeValues:
+    """A value that is written in more than one piece is taken out as a whole: no part of it stays behind a mask."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("SET PASSWORD = PASSWORD('{}')", "password=md5( '{}')", "password = E'{}'"),
+            *("User(password=SecretStr('{}'), a=1)", "password=N'{}'", "token=Token(b'{}')"),
+            *('password: ["a]b", "{}"]', 'password: {{"a":"}}","b":"{}"}}'),
+            *('{{\\"password\\":[\\"a]\\",\\"{}\\"]}}', '{{\\"password\\":\\"a\\\\\\"{}\\"}}'),
+            *("Cookie=a=b; sid={}", "set-cookie=a=b; sid={}", "password: |\n  a\n  {}\nb: c"),
+            *("a:\n  password: >-\n    {}\n  b: c", "password: |2\r\n  a\r\n  {}"),
+            *(
+                "<wsse:Password Type='x'>{}</wsse:Password>",
+                "<password><![CDATA[<a>{}]]></password>",
+            ),
+            *("postgres://app:pa'{}@db/x", "https://app:{}'x@db/x"),
+        ],
+    )
+    def test_nothing_stays(self, text):
+        """Calls, prefixed literals, brackets and quotes within texts, cookies, blocks, elements, quotes in a URL."""
+        found = redacted(text.format(CANARY))
+        assert CANARY not in found
+        assert "REDACTED" in found
+        assert redacted(found) == found
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("password = md5('x1') AND a = 1", "password = md5('REDACTED') AND a = 1"),
+            ('{"token":["a]","b"],"c":1}', '{"token":"REDACTED","c":1}'),
+            ('{\\"token\\":\\"a\\\\\\"b\\",\\"c\\":1}', '{\\"token\\":\\"REDACTED\\",\\"c\\":1}'),
+            ("a:\n  token: |\n    x\n    y\n  b: c", "a:\n  token: |\n    REDACTED\n  b: c"),
+            ("<Token a='b'>x</Token><c>d</c>", "<Token a='b'>REDACTED</Token><c>d</c>"),
+            ("<token a='b'/>text<c></c>", "<token a='b'/>text<c></c>"),
+        ],
+    )
+    def test_what_stands_around_it_stays(self, text, expected):
+        """Only the value is replaced: what comes before and after it can still be read."""
+        assert redacted(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *('{{"name":"password","value":"{}"}}', '{{"key":"Authorization","value":{{"a":"{}"}}}}'),
+        *(
+            "[{{'name': 'x-api-key', 'value': '{}'}}]",
+            '{{\\"name\\":\\"token\\",\\"value\\":\\"{}\\"}}',
+        ),
+        *("?a=b&token[]={}&c=d", "?token%5B%5D={}", "token[0]={}"),
+    ],
+)
+def test_names_beside_their_values(text):
+    """A name that is a member of its own, and one of a list's, says of the value after it what it is."""
+    assert CANARY not in redacted(text.format(CANARY))
+
+
+def test_a_user_that_is_a_token():
+    """A user without a password that is long and has digits is a token; a name of a person or machine is none."""
+    assert redacted(f"https://{CANARY}0123456@host/x") == "https://REDACTED@host/x"
+    for harmless in (
+        "ssh://git@host/x",
+        "https://ann@host/x",
+        "sftp://a-long-user-of-letters@host/x",
+    ):
+        assert redacted(harmless) == harmless
+
+
+def test_urls_beside_addresses():
+    """A quote that ends a URL does not make a password of what stands between it and an address."""
+    text = "['http://host:8080','ann@example.com'] 'https://a:b' or 'c@d.example'"
+    assert redacted(text) == text
