@@ -31,7 +31,7 @@ from chalicelib.present.respond import json_answer, streamed_answer, warned
 from chalicelib.present.stream import form_of
 from chalicelib.query import jaeger as query
 from chalicelib.query.parameters import Range, checked_text, listed_range
-from chalicelib.query.search import Searcher, held_by_names, search_warnings
+from chalicelib.query.search import Searcher, certain, held_by_names
 from chalicelib.query.services import services_between
 from chalicelib.query.statistics import series_of, span_names, statistics
 from chalicelib.query.tags import TagConditions
@@ -95,7 +95,7 @@ def _found(
     answer_of: Callable[[list[Span]], Found],
     held_by: Callable[[Found, SearchedTrace], Held] = lambda _, trace: trace.held,
 ) -> tuple[list[Found], list[str]]:
-    """What is made of every trace that is asked for, newest first, and what is left out."""
+    """What is made of every trace that is asked for, newest first, and what is left out. Raises as `certain` does."""
     conditions = TagConditions(question.search, question.tags)
     result = Searcher(
         asked.store,
@@ -106,7 +106,7 @@ def _found(
         conditions,
         held_by=held_by,
     ).run()
-    return result.answers, search_warnings(result)
+    return certain(result)
 
 
 def _spans(asked: Asked) -> list[Span]:

@@ -21,7 +21,7 @@ from chalicelib.present.stream import Array
 from chalicelib.query import zipkin as query
 from chalicelib.query.edges import call_counts
 from chalicelib.query.parameters import listed_range
-from chalicelib.query.search import Searcher, search_warnings
+from chalicelib.query.search import Searcher, certain
 from chalicelib.query.services import services_between
 from chalicelib.query.statistics import span_names
 from chalicelib.query.trace import trace_by_id, traces_by_id
@@ -102,7 +102,7 @@ class _Found:
 def _search(
     asked: Asked, question: query.Question, made: Made
 ) -> tuple[list[list[bytes]], list[str]]:
-    """What is made of each span of every trace that is asked for, and what is left out."""
+    """What is made of each span of every trace that is asked for, and what is left out. Raises as `certain` does."""
     wanted = _Wanted(question, made)
     result = Searcher(
         asked.store,
@@ -113,7 +113,7 @@ def _search(
         wanted,
         held_by=lambda made, _: Held(content_bytes=wanted.made_bytes, parts=len(made)),
     ).run()
-    return result.answers, search_warnings(result)
+    return certain(result)
 
 
 def get_traces(asked: Asked) -> _Found:
