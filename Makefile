@@ -5,10 +5,10 @@ PORT ?= 8000
 MINUTES ?= 10
 VENV := .venv
 PY := $(VENV)/bin/python
-# Side by side, a file in one process: many files have something that their tests share. One more than there are
-# processors, for some wait for a browser or a stack.
+# Side by side, a file in one process: many files have something that their tests share. The longest begin first, as
+# tests/conftest.py has them. One more than there are processors, for some wait for a browser or a stack.
 TEST_PROCESSES := $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n + 1 : 4)))
-PYTEST_ALL := $(PY) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
+PYTEST_ALL := $(PY) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 # Wheels alone: nothing is compiled on a laptop.
 PIP_INSTALL := $(PY) -m pip install -q --disable-pip-version-check --only-binary=:all:
 EMULATOR := .venv-emulator

@@ -6,21 +6,13 @@ tab needs no Prometheus. Source: jaeger, http_handler.go, apiv3/http_gateway.go.
 
 from __future__ import annotations
 
-import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from chalicelib import config
+from chalicelib.answer.refused import status_and_message
 from chalicelib.collector import collector_paused
-from chalicelib.errors import (
-    InvalidPayload,
-    InvalidQuery,
-    NotFound,
-    OutOfTime,
-    PayloadTooLarge,
-    StoreThrottled,
-    TooMuchAsked,
-)
+from chalicelib.errors import InvalidPayload, InvalidQuery, NotFound
 from chalicelib.model.batch import spans_of
 from chalicelib.model.measure import Measure, quantile_nano
 from chalicelib.model.names import key_name
@@ -31,7 +23,7 @@ from chalicelib.present.respond import json_answer, streamed_answer, warned
 from chalicelib.present.stream import form_of
 from chalicelib.query import jaeger as query
 from chalicelib.query.parameters import Range, checked_text, listed_range
-from chalicelib.query.search import Searcher, held_by_names, search_warnings
+from chalicelib.query.search import Searcher, certain, held_by_names
 from chalicelib.query.services import services_between
 from chalicelib.query.statistics import series_of, span_names, statistics
 from chalicelib.query.tags import TagConditions
@@ -49,8 +41,6 @@ if TYPE_CHECKING:
     from chalicelib.present.stream import Form
     from chalicelib.query.statistics import ServiceStatistics
     from chalicelib.store.traces import SearchedTrace
-
-_logger = logging.getLogger(__name__)
 
 _STEP_MILLISECONDS_MIN = 60_000
 _REASONS_TOLD_MAX = 20
@@ -95,7 +85,7 @@ def _found(
     answer_of: Callable[[list[Span]], Found],
     held_by: Callable[[Found, SearchedTrace], Held] = lambda _, trace: trace.held,
 ) -> tuple[list[Found], list[str]]:
-    """What is made of every trace that is asked for, newest first, and what is left out."""
+    """What is made of every trace that is asked for, newest first, and what is left out. Raises as `certain` does."""
     conditions = TagConditions(question.search, question.tags)
     result = Searcher(
         asked.store,
@@ -106,7 +96,7 @@ def _found(
         conditions,
         held_by=held_by,
     ).run()
-    return result.answers, search_warnings(result)
+    return certain(result)
 
 
 def _spans(asked: Asked) -> list[Span]:
@@ -353,20 +343,8 @@ def _answering(
                     budget=budget_of(asked.store),
                 )
             return warned(answered, warnings)
-        except (TooMuchAsked, PayloadTooLarge) as error:
-            status, message = 413, str(error)
-        except (InvalidQuery, InvalidPayload) as error:
-            status, message = 400, str(error)
-        except NotFound as error:
-            status, message = 404, str(error)
-        except StoreThrottled as error:
-            _logger.warning("query not answered: %s", error)
-            status, message = 503, "the store is busy: ask again"
-        except OutOfTime as error:
-            status, message = 503, str(error)
-        except Exception:
-            _logger.exception("query not answered")
-            status, message = 500, "this is a fault of Clew's: its log says more"
+        except Exception as error:
+            status, message = status_and_message(error)
         answer = json_answer(
             error_of(status, message), asked.headers, status, is_indented=is_indented
         )

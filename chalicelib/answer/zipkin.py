@@ -5,15 +5,15 @@ Source: openzipkin/zipkin, ZipkinQueryApiV2.java.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from chalicelib import config
+from chalicelib.answer.refused import status_and_message
 from chalicelib.budget import Held
 from chalicelib.collector import collector_paused
-from chalicelib.errors import InvalidQuery, NotFound, OutOfTime, StoreThrottled, TooMuchAsked
+from chalicelib.errors import NotFound
 from chalicelib.model.edges import EdgeKind
 from chalicelib.present import zipkin as present
 from chalicelib.present.respond import streamed_answer, warned
@@ -21,7 +21,7 @@ from chalicelib.present.stream import Array
 from chalicelib.query import zipkin as query
 from chalicelib.query.edges import call_counts
 from chalicelib.query.parameters import listed_range
-from chalicelib.query.search import Searcher, search_warnings
+from chalicelib.query.search import Searcher, certain
 from chalicelib.query.services import services_between
 from chalicelib.query.statistics import span_names
 from chalicelib.query.trace import trace_by_id, traces_by_id
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     Made = Callable[[present.Json], bytes | None]
     """What is kept of a span, as Zipkin's JSON has it."""
 
-_logger = logging.getLogger(__name__)
 
 _CACHED_NAMES_MIN = 4
 """Fewer are not cached: who has just begun would wonder where the new ones are."""
@@ -102,7 +101,7 @@ class _Found:
 def _search(
     asked: Asked, question: query.Question, made: Made
 ) -> tuple[list[list[bytes]], list[str]]:
-    """What is made of each span of every trace that is asked for, and what is left out."""
+    """What is made of each span of every trace that is asked for, and what is left out. Raises as `certain` does."""
     wanted = _Wanted(question, made)
     result = Searcher(
         asked.store,
@@ -113,7 +112,7 @@ def _search(
         wanted,
         held_by=lambda made, _: Held(content_bytes=wanted.made_bytes, parts=len(made)),
     ).run()
-    return result.answers, search_warnings(result)
+    return certain(result)
 
 
 def get_traces(asked: Asked) -> _Found:
@@ -212,20 +211,8 @@ def _answering(ask: Callable[[Asked], _Found]) -> Callable[[Asked], Answer]:
                 answer = streamed_answer(
                     found.document, asked.headers, budget=budget_of(asked.store)
                 )
-        except TooMuchAsked as error:
-            return text(413, str(error))
-        except InvalidQuery as error:
-            return text(400, str(error))
-        except NotFound as error:
-            return text(404, str(error))
-        except StoreThrottled as error:
-            _logger.warning("query not answered: %s", error)
-            return text(503, "the store is busy: ask again")
-        except OutOfTime as error:
-            return text(503, str(error))
-        except Exception:
-            _logger.exception("query not answered")
-            return text(500, "this is a fault of Clew's: its log says more")
+        except Exception as error:
+            return text(*status_and_message(error))
         if found.is_cached:
             answer.headers["Cache-Control"] = _CACHE_CONTROL
         return warned(answer, found.warnings)

@@ -393,8 +393,9 @@ def _dialect(name: str, routes: Sequence[str]) -> dict[str, Json]:
         "401": "A token is needed, or this one is not known.",
         "403": "The token has not the scope `read`.",
         "404": "There is no such trace; in {0}'s own form.",
+        "413": "The answer is too large, or too much work: ask for less.",
         "500": "A fault of Clew's: its log says more.",
-        "503": "The store is busy: ask again.",
+        "503": "The store is busy, or the time was over: ask again, after Retry-After.",
     }
     responses = {status: {"description": text.format(name)} for status, text in answers.items()}
     paths: dict[str, Json] = {}

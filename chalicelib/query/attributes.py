@@ -134,7 +134,7 @@ def attributes_of_service(
     for counts in result.answers:
         total.add(counts)
     warnings = missing_warnings(result.missing)
-    if result.ran_out or room.is_full:
+    if result.stopped or room.is_full:
         warnings.append(_STOPPED)
     return Sample(_most_common(total), len(result.answers), warnings)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import struct
 from bisect import insort
+from enum import Enum, auto
 from heapq import heappop, heappush, nsmallest
 from itertools import count
 from operator import attrgetter
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeVar
 
 from chalicelib import config
 from chalicelib.budget import Held
-from chalicelib.errors import InvalidQuery
+from chalicelib.errors import InvalidQuery, OutOfTime, TooMuchAsked
 from chalicelib.model.attribute import (
     attribute_hash,
     double_spelling,
@@ -73,6 +74,15 @@ Tick = tuple[int, "SearchRow | None"]
 """The start before which rows are unread, and the next row, if it is one's turn."""
 
 
+class Stopped(Enum):
+    """What may end a search early."""
+
+    TIME = auto()
+    """Its time is over: later, or for less, it may come to its end."""
+    WORK = auto()
+    """It has looked at as much as it may, and would again."""
+
+
 class Result(NamedTuple, Generic[Answer]):
     """How a search ended."""
 
@@ -81,8 +91,8 @@ class Result(NamedTuple, Generic[Answer]):
     next_cursor: str | None
     missing: int
     """Traces that the index names, and that are not there."""
-    ran_out: bool
-    """Whether it stopped at its limit of work."""
+    stopped: Stopped | None
+    """What ended it before its page was certain."""
     cut_off: int = 0
     """Traces of so many spans that not all of them were looked at."""
     too_large: int = 0
@@ -289,7 +299,7 @@ class Searcher(Generic[Answer]):
     def run(self) -> Result[Answer]:
         """Raises StoreThrottled or StoreError as the store does, and TooMuchAsked or OutOfTime as its budget does."""
         with ReadAhead(lambda trace_id: begun(self._store, trace_id)) as ahead:
-            unread_before, ran_out = self._read(ahead)
+            unread_before, stopped = self._read(ahead)
         # What starts no earlier than any unread row is final; the rest could still be overtaken.
         final = [hit for hit in reversed(self._found) if hit.start_time_unix_nano >= unread_before]
         page = final[: self._search.limit]
@@ -300,7 +310,7 @@ class Searcher(Generic[Answer]):
             answers,
             next_cursor,
             self._missing,
-            ran_out,
+            stopped,
             self._cut_off,
             self._too_large,
             self._has_unnamed,
@@ -316,25 +326,27 @@ class Searcher(Generic[Answer]):
         following = Cursor(after, max([*left, unread_before - 1]))
         return None if following == self._cursor else following
 
-    def _read(self, ahead: ReadAhead[Iterator[Item]]) -> tuple[int, bool]:
-        """Read until the page is certain; the start before which rows are unread (0: none), whether work ran out."""
+    def _read(self, ahead: ReadAhead[Iterator[Item]]) -> tuple[int, Stopped | None]:
+        """Read until the page is certain; the start before which rows are unread (0: none), what ended it early."""
         for unread_before, row in self._ticks():
             if self._is_certain(unread_before):
-                return unread_before, False
-            if self._is_over():
-                return unread_before, True
+                return unread_before, None
+            if stopped := self._stopped():
+                return unread_before, stopped
             if row:
                 self._look_at(row, ahead)
-        return 0, False
+        return 0, None
 
-    def _is_over(self) -> bool:
-        """Whether it has done all the work that a search may do."""
-        return (
-            not self._has_time()
-            or len(self._seen) >= TRACES_READ_MAX
+    def _stopped(self) -> Stopped | None:
+        """Whether it has done all the work that a search may do, or has no time for more."""
+        if not self._has_time():
+            return Stopped.TIME
+        has_done_all = (
+            len(self._seen) >= TRACES_READ_MAX
             or self._spans_read >= config.SEARCH_SPANS_MAX
             or len(self._rows) > config.SEARCH_ROWS_HELD_MAX
         )
+        return Stopped.WORK if has_done_all else None
 
     def _ticks(self) -> Iterator[Tick]:
         """Every row that may hold a match, latest first start first, with pauses where the index is read."""
@@ -465,6 +477,20 @@ def search_traces(
     return Found(result.answers, result.next_cursor, search_warnings(result))
 
 
+def certain(result: Result[Answer]) -> tuple[list[Answer], list[str]]:
+    """What was found, and what is left out, for an answer that cannot be gone on with.
+
+    One that is empty would say that there is nothing. So where nothing is certain yet this raises OutOfTime, or
+    TooMuchAsked if it never would be.
+    """
+    if result.stopped and not result.answers:
+        message = "the search stopped before it found anything, and there may be more: narrow its time range"
+        if result.stopped is Stopped.TIME:
+            raise OutOfTime(f"{message}, or ask again")
+        raise TooMuchAsked(message)
+    return result.answers, search_warnings(result)
+
+
 def held_by_names(services: Sequence[str]) -> Held:
     """What a line of a list of traces holds: it names its services."""
     return Held(content_bytes=sum(map(len, services)), parts=len(services))
@@ -473,7 +499,7 @@ def held_by_names(services: Sequence[str]) -> Held:
 def search_warnings(result: Result[Any]) -> list[str]:
     """What a result leaves out."""
     warnings = missing_warnings(result.missing)
-    if result.ran_out:
+    if result.stopped:
         advice = "go on with next, or narrow it" if result.next_cursor else "narrow its time range"
         warnings.append(f"the search stopped at its limit of work: {advice}")
     if result.cut_off:

@@ -8,7 +8,6 @@ what it must send again is 503, never 500, on which OTLP senders drop their data
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -18,22 +17,19 @@ import orjson
 from chalicelib import config
 from chalicelib.errors import (
     InvalidPayload,
-    OutOfTime,
     PayloadTooLarge,
-    StoreError,
     UnsupportedMedia,
 )
 from chalicelib.model.http import Answer
 from chalicelib.model.wire import field, varint
 from chalicelib.receive.content import Encoding, encoding_of, uncompressed
+from chalicelib.receive.send_again import QUEUE_DOES_NOT_ACCEPT, why_again
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from chalicelib.queue.message import Message
     from chalicelib.receive.otlp import Normalised
-
-_logger = logging.getLogger(__name__)
 
 _INVALID_ARGUMENT, _PERMISSION_DENIED, _UNAVAILABLE, _UNAUTHENTICATED = 3, 7, 14, 16
 """google.rpc.Code."""
@@ -66,15 +62,8 @@ def receive_traces(
         redacted = _send(normalised, now_unix_seconds, send)
     except InvalidPayload as error:
         return _status_answer(encoding, _http_status(error), _INVALID_ARGUMENT, str(error))
-    except OutOfTime as error:
-        _logger.warning("spans not accepted: %s", error)
-        return refuse(headers, body, 503, f"{error}: send again")
-    except StoreError as error:
-        _logger.warning("spans not accepted: %s", error)
-        return unavailable(headers, body)
-    except Exception:
-        _logger.exception("spans not accepted")
-        return unavailable(headers, body)
+    except Exception as error:
+        return refuse(headers, body, 503, why_again(error))
     if rejected := normalised.rejected.total():
         tell_rejected(rejected)
     if redacted:
@@ -113,7 +102,7 @@ def refuse_signal(headers: Mapping[str, str], body: bytes, signal: str) -> Answe
 
 def unavailable(headers: Mapping[str, str], body: bytes) -> Answer:
     """503: the sender is to keep its data, and send it again."""
-    return refuse(headers, body, 503, "the queue does not accept spans: send again")
+    return refuse(headers, body, 503, QUEUE_DOES_NOT_ACCEPT)
 
 
 def refuse(headers: Mapping[str, str], body: bytes, http_status: int, message: str) -> Answer:

@@ -8,7 +8,6 @@ rejected among good ones: they are counted.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -16,13 +15,12 @@ from typing import TYPE_CHECKING
 from chalicelib import config
 from chalicelib.errors import (
     InvalidPayload,
-    OutOfTime,
     PayloadTooLarge,
-    StoreError,
     UnsupportedMedia,
 )
 from chalicelib.model.http import Answer
 from chalicelib.receive.content import media_type_of, uncompressed
+from chalicelib.receive.send_again import why_again
 from chalicelib.receive.split import messages_of
 
 if TYPE_CHECKING:
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
     from chalicelib.receive.otlp import Normalised
 
     Normalise = Callable[[bytes], Normalised]
-
-_logger = logging.getLogger(__name__)
 
 JAEGER_TYPES = ("application/x-thrift", "application/vnd.apache.thrift.binary")
 ANY_TYPE = "*/*"
@@ -63,15 +59,8 @@ def receive_plain(
             send(messages)
     except InvalidPayload as error:
         return text(413 if isinstance(error, PayloadTooLarge) else 400, str(error))
-    except OutOfTime as error:
-        _logger.warning("spans not accepted: %s", error)
-        return text(503, f"{error}: send again")
-    except StoreError as error:
-        _logger.warning("spans not accepted: %s", error)
-        return text(503, "the queue does not accept spans: send again")
-    except Exception:
-        _logger.exception("spans not accepted")
-        return text(503, "the queue does not accept spans: send again")
+    except Exception as error:
+        return text(503, why_again(error))
     if rejected := normalised.rejected.total():
         tell_rejected(rejected)
     if redacted:

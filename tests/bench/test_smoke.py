@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 
 import pytest
@@ -21,6 +22,9 @@ def environment(monkeypatch):
         monkeypatch.setenv(name, "us-east-1")
     yield
     wiring.forget()
+    # It has let Python's collector see everything again (tests/conftest.py).
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.mark.parametrize("part", PARTS)

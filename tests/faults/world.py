@@ -20,7 +20,7 @@ from app import app
 from chalicelib import config, wiring
 from chalicelib.model.frame import unseal
 from chalicelib.store.dictionary import Dictionaries
-from chalicelib.store.dynamodb import DynamoStore
+from chalicelib.store.dynamodb import DynamoStore, plain_item
 from chalicelib.store.search_block import EVERY_SERVICE
 from chalicelib.store.traces import read_rows, read_spans
 from chalicelib.summarise import parents
@@ -28,6 +28,7 @@ from infra.local.event_source_mapping import Source, record_from_message
 from infra.local.fake_aws import REGION
 from infra.local.functions import context_of
 from tests.faults.injector import Died, Fault, Injector
+from tests.memory_store import MemoryStore
 from tests.payloads import (
     CLIENT,
     CONSUMER,
@@ -343,10 +344,14 @@ class World:
 
     def outcome(self) -> Outcome:
         with self.injector.paused():
-            items = list(self._items(config.STATISTICS_TABLE))
+            items = [
+                (item["p"]["S"], item["s"]["S"], item)
+                for item in self._items(config.STATISTICS_TABLE)
+            ]
+            stored = self._stored()
             return Outcome(
-                self._spans(),
-                sorted(self._rows()),
+                self._spans(stored),
+                sorted(self._rows(stored)),
                 dict(self._targets(items)),
                 {p for p, _, _ in items if p.startswith("m|")},
                 sorted(self._dead_letters()),
@@ -356,10 +361,17 @@ class World:
                 },
             )
 
-    def _items(self, table: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
-        answer = wiring.client("dynamodb").scan(TableName=table, ConsistentRead=True)
-        for item in answer["Items"]:
-            yield item["p"]["S"], item["s"]["S"], item
+    def _items(self, table: str) -> Iterator[dict[str, Any]]:
+        pages = wiring.client("dynamodb").get_paginator("scan")
+        for page in pages.paginate(TableName=table, ConsistentRead=True):
+            yield from page["Items"]
+
+    def _stored(self) -> MemoryStore:
+        """What the tables of spans and of the index hold: to be asked often, which takes long through moto."""
+        stored = MemoryStore()
+        for table in (config.SPANS_TABLE, config.INDEX_TABLE):
+            stored.put_batch(table, [plain_item(item) for item in self._items(table)])
+        return stored
 
     def _targets(
         self, items: Sequence[tuple[str, str, dict[str, Any]]]
@@ -368,21 +380,21 @@ class World:
             if partition[:2] in ("s|", "e|", "c|"):
                 yield (partition, sort), unseal(item["v"]["B"])
 
-    def _spans(self) -> dict[int, list[tuple[bytes, bytes, bytes]]]:
+    def _spans(self, stored: MemoryStore) -> dict[int, list[tuple[bytes, bytes, bytes]]]:
         found = {}
         for number in range(1, 10):
-            spans = read_spans(self.store, trace_id(number), self.now)
+            spans = read_spans(stored, trace_id(number), self.now)
             if spans:
                 found[number] = sorted(
                     (span.scope.resource_head, span.scope.scope_head, span.raw) for span in spans
                 )
         return found
 
-    def _rows(self) -> set[tuple[Any, ...]]:
+    def _rows(self, stored: MemoryStore) -> set[tuple[Any, ...]]:
         found = set()
         for hour in range(self.now // 3_600 - 4, self.now // 3_600 + 2):
             for service in (EVERY_SERVICE, "shop", "cart", "mail"):
-                for rows in read_rows(self.store, hour, service, self.now):
+                for rows in read_rows(stored, hour, service, self.now):
                     for row in rows:
                         found.add((row.trace_id, row.service, tuple(sorted(row.span_names))))
         # A row of a group that was bisected, or committed again with fewer messages, covers a part of another's.
