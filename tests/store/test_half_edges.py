@@ -5,7 +5,7 @@ from __future__ import annotations
 from zlib import crc32
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chalicelib.model.edges import EdgeKind
@@ -144,17 +144,32 @@ class TestOfSpans:
         made = Made(1, 2, kind=SERVER, links=((7, 3),), flags=0x100)
         assert not halves_and_edges_of([made])[0].callees
 
-    @given(st.lists(made_spans, max_size=10), st.integers(0, 10))
+    @given(st.lists(made_spans, max_size=8, unique_by=lambda each: each.span), st.integers(0, 8))
     def test_parts(self, made, cut):
         """The halves of spans are those of any two parts of them, with more parents and fewer children."""
-        whole, _ = halves_and_edges_of(made)
-        one, _ = halves_and_edges_of(made[:cut])
-        other, _ = halves_and_edges_of(made[cut:])
-        of_parts = Halves(one.callers | other.callers, one.callees | other.callees)
+        whole, of_parts = _whole_and_of_parts(made, cut)
         assert all(half.kind in PARENT_KINDS for half in whole.callers - of_parts.callers)
         assert all(half.kind in CHILD_KINDS for half in of_parts.callees - whole.callees)
         assert of_parts.callers <= whole.callers
         assert whole.callees <= of_parts.callees
+
+    @given(st.lists(made_spans, max_size=10), st.integers(0, 10))
+    # The later span of its id hides the parent of the child, or of the part's child, in another trace.
+    @example([Made(1, 1), Made(1, 2, parent=1, kind=0), Made(2, 1)], 2)
+    @example([Made(2, 1, kind=0), Made(1, 2, parent=1, kind=0), Made(1, 1, kind=0)], 2)
+    def test_parts_of_repeated_ids(self, made, cut):
+        """Where several spans have one id, parts and whole differ by parents and children alone, in either direction:
+        a batch knows one span of an id, and parents are found by their ids."""
+        whole, of_parts = _whole_and_of_parts(made, cut)
+        assert all(half.kind in PARENT_KINDS for half in whole.callers ^ of_parts.callers)
+        assert all(half.kind in CHILD_KINDS for half in whole.callees ^ of_parts.callees)
+
+
+def _whole_and_of_parts(made: list[Made], cut: int) -> tuple[Halves, Halves]:
+    whole, _ = halves_and_edges_of(made)
+    one, _ = halves_and_edges_of(made[:cut])
+    other, _ = halves_and_edges_of(made[cut:])
+    return whole, Halves(one.callers | other.callers, one.callees | other.callees)
 
 
 def test_shared_span():
