@@ -8,8 +8,8 @@ import pytest
 
 from chalicelib.errors import StoreThrottled
 from chalicelib.query.parameters import Range, Search
-from chalicelib.query.read_ahead import THREADS, ReadAhead
 from chalicelib.query.search import search_traces
+from chalicelib.store.read_ahead import THREADS, ReadAhead
 from tests.payloads import NOON_NANO, NOON_UNIX_SECONDS, Made
 from tests.query.stored import stored
 
