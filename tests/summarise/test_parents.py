@@ -231,12 +231,12 @@ def test_a_cursor_is_of_its_item_alone(shard, monkeypatch):
     """An item that grew too old before it was looked at to its end takes no trace of a later one for done."""
     monkeypatch.setattr(parents, "TRACES_MAX", 1)
     window = config.PENDING_WINDOW_SECONDS
-    shard.commit(*(BELOW._replace(trace=trace) for trace in (7, 8)))
+    shard.commit(*(BELOW._replace(trace=trace) for trace in (7, 8, 9)))
     shard.summarise()
-    WaitingHalves(shard, 0, NOON_UNIX_SECONDS + 60).step(read_shard(shard, 0))
-    assert shard.traces == [trace_id(7)]
     for made in (BELOW, ABOVE):
         shard.commit(made, at=NOON_UNIX_SECONDS + window)
-    shard.summarise(NOON_UNIX_SECONDS + window)
+    steps = [True, False]
+    summarise_shards(shard, [0], NOON_UNIX_SECONDS + window, lambda: steps.pop(0))
+    assert shard.traces == [trace_id(7)]
     shard.summarise(NOON_UNIX_SECONDS + window + 60)
     assert shard.calls_by_edge() == {("shop", "cart", EdgeKind.PARENT): 1}
