@@ -17,8 +17,8 @@ from chalicelib.budget import Held
 from chalicelib.errors import InvalidQuery, NotFound, TooMuchAsked
 from chalicelib.model.frame import reading
 from chalicelib.model.span import Scope, Scopes, scopes_of
-from chalicelib.query.read_ahead import THREADS, ReadAhead
 from chalicelib.store.metered import budget_of
+from chalicelib.store.read_ahead import THREADS, ReadAhead
 from chalicelib.store.traces import (
     Room,
     begun,

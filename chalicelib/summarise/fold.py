@@ -42,7 +42,7 @@ from chalicelib.store.targets import (
     target_puts,
 )
 from chalicelib.summarise.join import NewHalves, added_edges, known_for
-from chalicelib.summarise.parents import EARLY_SECONDS, Looked, look
+from chalicelib.summarise.parents import EARLY_SECONDS, Looked, Looks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from chalicelib.model.clew_pb2 import Statistics as StatisticsMessage
     from chalicelib.model.edges import Edges
     from chalicelib.store.items import Item, ItemStore
+    from chalicelib.store.remembered import Kept
     from chalicelib.store.segment import Entry
     from chalicelib.store.targets import Catalogue, Part, TargetForm, Versioned
 
@@ -105,7 +106,10 @@ class Plan(NamedTuple):
     additions: Additions
     halves: list[HalvesMessage]
     """To be kept waiting."""
+    due: Looked
+    """What was looked up whatever is folded."""
     looked: Looked
+    """The same, and what is folded."""
     progress: dict[str, int]
     """Segment → how many of its entries are folded after this step."""
     spilled: dict[int, Edges]
@@ -173,6 +177,7 @@ def _targets_of(entry: Entry) -> set[tuple[str | None, int]]:
 def plan(
     entries: Taken,
     halves: list[HalvesMessage],
+    due: Looked,
     looked: Looked,
     joined: dict[int, Edges],
     targets_max: int,
@@ -181,7 +186,7 @@ def plan(
     additions, spilled = _additions(entries.entries, joined), {}
     if additions.target_count > targets_max:
         additions, spilled = _additions(entries.entries, {}), joined
-    return Plan(additions, halves, looked, entries.progress, spilled, len(entries.entries))
+    return Plan(additions, halves, due, looked, entries.progress, spilled, len(entries.entries))
 
 
 def _additions(entries: Iterable[Entry], joined: dict[int, Edges]) -> Additions:
@@ -300,11 +305,13 @@ class ShardFold:
         shard: int,
         now_unix_seconds: int,
         remembered: RememberedHalves | None = None,
+        looks: Looks | None = None,
     ) -> None:
         self._store = store
         self._shard = shard
         self._now = now_unix_seconds
         self._remembered = remembered or RememberedHalves()
+        self._looks = looks or Looks(store, now_unix_seconds)
 
     def step(self, view: ShardView) -> bool:
         """Fold what fits one transaction, or delete what is folded; return whether there may be more to fold.
@@ -317,35 +324,39 @@ class ShardFold:
         if not any(segment.entries for segment in view.segments):
             self._delete_folded(view)
             return not view.is_whole
-        entries_max = ENTRIES_MAX
+        entries_max, due = ENTRIES_MAX, None
         while True:
-            planned = self._plan(view, entries_max)
+            planned = self._plan(view, entries_max, due)
             actions = self._actions(view, planned)
             if planned.entry_count == 1 or _fits(actions):
                 break
-            entries_max = planned.entry_count // 2
+            entries_max, due = planned.entry_count // 2, planned.due
         try:
             self._store.transact(actions)
         except ConditionFailed:
             return True
+        self._looks.left = planned.looked.left
         return True
 
-    def _plan(self, view: ShardView, entries_max: int) -> Plan:
+    def _plan(self, view: ShardView, entries_max: int, due: Looked | None) -> Plan:
+        """A step of so many entries. `due` is what was looked up for one of more entries, which did not fit."""
         entries = taken(view, TARGETS_MAX, entries_max, self._now)
         halves, state = entries.halves, view.state
-        looked = Looked(set(), state.looked_sequence, state.looked_trace_id)
-        joined: dict[int, Edges] = {}
-        # Waiting halves are read only for halves that could pair with them.
-        if halves:
+        waiting: list[Kept] = []
+        # Waiting halves are read only for halves that could pair with them, and to look for callers.
+        if halves or self._looks.is_due(state):
             waiting = list(self._remembered.waiting(self._store, self._shard, state))
-            if entries_max == ENTRIES_MAX:
-                looked = look(self._store, state, waiting, self._now, halves, entries.early)
-            if looked.parents:
-                halves = list(merged_halves([*halves, *looked.messages]))
+        at_once = due is None
+        due = due or self._looks.look(state, waiting, halves)
+        looked = self._looks.look_early(due, waiting, halves, entries.early, at_once=at_once)
+        joined: dict[int, Edges] = {}
+        if looked.parents:
+            halves = list(merged_halves([*halves, *looked.messages]))
+        if halves:
             new = NewHalves(halves, self._now)
             known = known_for(waiting, new)
             joined = added_edges(known, new, config.PENDING_WINDOW_SECONDS)
-        return plan(entries, halves, looked, joined, TARGETS_MAX)
+        return plan(entries, halves, due, looked, joined, TARGETS_MAX)
 
     def _actions(self, view: ShardView, planned: Plan) -> list[Put]:
         sequence = view.state.version + 1

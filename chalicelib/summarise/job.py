@@ -11,6 +11,7 @@ from chalicelib.collector import collector_paused
 from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.shard import Bound, read_shard
 from chalicelib.summarise.fold import ShardFold
+from chalicelib.summarise.parents import Looks
 from chalicelib.summarise.roll_up import RollUp
 from chalicelib.summarise.waiting import WaitingHalves
 
@@ -70,9 +71,10 @@ def _summarise(
     has_time: Callable[[], bool],
     remembered: RememberedHalves,
 ) -> int:
+    looks = Looks(store, now_unix_seconds)
     workers: tuple[Worker, ...] = (
-        ShardFold(store, shard, now_unix_seconds, remembered),
-        WaitingHalves(store, shard, now_unix_seconds, remembered),
+        ShardFold(store, shard, now_unix_seconds, remembered, looks),
+        WaitingHalves(store, shard, now_unix_seconds, remembered, looks),
         RollUp(store, shard, now_unix_seconds),
     )
     for steps in range(STEPS_MAX):

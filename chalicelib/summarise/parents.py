@@ -5,16 +5,20 @@ INTERNAL). So a callee for which no caller came is *looked at*: the half of the 
 that span had made it itself, and joined with all others. It does not matter when, or how often, or whether it was
 looked for.
 
-    committed ──▶ the fold that takes it, if that is EARLY_SECONDS later: looks at once
-              ──▶ else, and where nothing was found: the run after that looks
+    committed ──▶ the run that folds it, if that is EARLY_SECONDS later: looks at once
+              ──▶ else, and where nothing was found: the run after that looks, before it folds more
 
-Both before two minutes are over. What a fold's step finds is kept by its own transaction.
+Both before two minutes are over. Each step of a run, of the fold or after it, looks up a bounded number; what a fold's
+step finds is kept by its own transaction.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import defaultdict
+from contextlib import closing
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
@@ -36,7 +40,7 @@ from chalicelib.model.span import CALLER_KINDS, PRODUCER, Span
 from chalicelib.model.statistics import MINUTE_NANO
 from chalicelib.store.half_edges import parent_half, parent_kind
 from chalicelib.store.remembered import Kept
-from chalicelib.store.traces import read_spans
+from chalicelib.store.traces import read_traces
 from chalicelib.summarise.join import (
     has_caller,
     kind_of_call,
@@ -46,20 +50,27 @@ from chalicelib.summarise.join import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from chalicelib.model.clew_pb2 import FoldState
     from chalicelib.model.clew_pb2 import Halves as HalvesMessage
     from chalicelib.model.halves import HalfKey
     from chalicelib.store.items import ItemStore
 
-LOOKED_AT_SECONDS = 45
-"""So old an item is when the run after its own looks at it: runs begin each minute, and may begin late."""
 EARLY_SECONDS = 40
-"""So long after its commit a callee is looked at by the very fold that takes it: what is younger is looked at by the
+"""So long after its commit a callee is looked at by the very run that folds it: what is younger is looked at by the
 next, before it is 100 s old. Its parent has come by then, or makes its half itself (`store/half_edges.py`)."""
-TRACES_MAX = 200
-"""Looked up in one step: a query each, a few milliseconds apiece."""
+LOOKED_AT_SECONDS = EARLY_SECONDS
+"""So old an item is when the run after its own looks at it: runs begin each minute, and may be 20 s early or late."""
+TRACES_MAX = 500
+"""Looked up in one step: a query each, of which some are under way at once."""
+SPANS_MAX = config.TRACE_SPANS_SEARCHED_MAX
+"""Read in one step, beside the trace that brings them: some traces are so large that 500 would take minutes."""
+ITEMS_MAX = 10
+"""Of halves, whose callees are gone through in one step."""
+
+Lonely = list[tuple[bytes, list["Callee"]]]
+"""Callees that nobody has called, by their trace ids, ascending."""
 
 
 class Due(NamedTuple):
@@ -68,6 +79,8 @@ class Due(NamedTuple):
     sequence: int
     folded_unix_seconds: int
     is_let_go: bool = False
+    after: bytes = b""
+    """Of its traces, those up to this one have been looked at."""
 
 
 class Looked(NamedTuple):
@@ -78,6 +91,11 @@ class Looked(NamedTuple):
     """Items up to this one are looked at: FoldState.looked_sequence."""
     trace_id: bytes
     """FoldState.looked_trace_id."""
+    left: Lonely
+    """Of what this run has folded, to be looked up in its next steps."""
+    traces_left: int
+    spans_left: int
+    """That the step may still look up, and read."""
 
     def note_in(self, state: FoldState) -> None:
         state.looked_sequence, state.looked_trace_id = self.sequence, self.trace_id
@@ -87,83 +105,134 @@ class Looked(NamedTuple):
         return list(halves_messages(Halves(self.parents, set())))
 
 
-def first_look_due(state: FoldState, now_unix_seconds: int) -> Due | None:
-    """The oldest item that is to be looked at and has not been; None if there is none."""
-    seen = max(state.looked_sequence, state.checked_sequence)
-    for pending in state.pending:
-        if pending.sequence > seen:
-            folded = pending.folded_unix_seconds
-            is_due = now_unix_seconds - folded >= LOOKED_AT_SECONDS
-            return Due(pending.sequence, folded) if is_due else None
-    return None
+def looks_due(state: FoldState, now_unix_seconds: int) -> list[Due]:
+    """The items that are to be looked at and have not been, or not to their end; the oldest first.
 
-
-def look(
-    store: ItemStore,
-    state: FoldState,
-    waiting: Sequence[Kept],
-    now_unix_seconds: int,
-    new: Sequence[HalvesMessage] = (),
-    early: Sequence[HalvesMessage] = (),
-) -> Looked:
-    """Look for the parents of the item that is due, if one is; and of the callees of `early`.
-
-    `waiting` are all that wait; `new`, with `early` among them, what is folded meanwhile. At most TRACES_MAX are looked
-    up: what is left of the item is for the next step, of `early` for the run after this.
+    None is older than a window: what is found would not pair with its callees, and a check looks for the same.
     """
-    found: set[Caller] = set()
-    seen = Looked(found, state.looked_sequence, state.looked_trace_id)
-    item = first_look_due(state, now_unix_seconds)
-    if not item and not early:
-        return seen
-    folding = [_folding(message, now_unix_seconds) for message in new]
-    left = TRACES_MAX
-    if item:
-        by_trace = by_trace_of(_uncalled([*waiting, *folding], item))
-        # By id, not by count: a callee whose caller has come meanwhile is not among them any more.
-        traces = sorted(each for each in by_trace if each > state.looked_trace_id)
-        found |= _parents(store, by_trace, traces[:left], now_unix_seconds)
-        if len(traces) > left:
-            return Looked(found, state.looked_sequence, traces[left - 1])
-        seen = Looked(found, item.sequence, b"")
-        left -= len(traces)
-    if early:
-        at_once = Due(_FOLDING, now_unix_seconds)
+    found: list[Due] = []
+    seen = max(state.looked_sequence, state.checked_sequence)
+    pending = [each for each in state.pending if each.sequence > seen]
+    for place, each in enumerate(pending):
+        age = now_unix_seconds - each.folded_unix_seconds
+        if age < LOOKED_AT_SECONDS:
+            break
+        if age <= config.PENDING_WINDOW_SECONDS:
+            # Of an item that was left before its end the cursor is not the next one's.
+            is_begun = place == 0 and seen == state.looked_sequence
+            after = state.looked_trace_id if is_begun else b""
+            found.append(Due(each.sequence, each.folded_unix_seconds, after=after))
+    return found
+
+
+class Looks:
+    """What a run looks up in a shard: found out once an item, and looked up step by step.
+
+    It only saves work. How far the items of earlier runs are looked at is in the fold-state; what a run has folded and
+    not looked up when it ends is looked up by the next, as all that it has folded.
+    """
+
+    def __init__(self, store: ItemStore, now_unix_seconds: int) -> None:
+        self._store = store
+        self._now = now_unix_seconds
+        self._lonely: dict[int, Lonely] = {}
+        """By the sequence of an item."""
+        self.left: Lonely = []
+        """Of what this run has folded. Who has done a step sets it: Looked.left."""
+
+    def is_due(self, state: FoldState) -> bool:
+        """Whether there is anything to look up already."""
+        return bool(self.left or looks_due(state, self._now))
+
+    def look(
+        self, state: FoldState, waiting: Sequence[Kept], new: Sequence[HalvesMessage] = ()
+    ) -> Looked:
+        """Look for the parents of what is due, the oldest first, then of what earlier steps of this run have left.
+
+        `waiting` are all that wait; `new`, what is folded meanwhile. At most TRACES_MAX are looked up, and SPANS_MAX
+        spans read, but for the last trace; the rest is for the next step.
+        """
+        known = [*waiting, *self._folding(new)]
+        looked = Looked(
+            set(), state.looked_sequence, state.looked_trace_id, self.left, TRACES_MAX, SPANS_MAX
+        )
+        for item in looks_due(state, self._now)[:ITEMS_MAX]:
+            lonely = self._lonely_of(known, item)
+            lonely = lonely[bisect_right(lonely, item.after, key=itemgetter(0)) :]
+            looked, rest = self._looked_up(looked, lonely)
+            if rest:
+                seen_to = lonely[-len(rest) - 1][0] if len(rest) < len(lonely) else item.after
+                return looked._replace(trace_id=seen_to)
+            looked = looked._replace(sequence=item.sequence, trace_id=b"")
+            self._lonely.pop(item.sequence, None)
+        looked, rest = self._looked_up(looked, self.left)
+        return looked._replace(left=rest)
+
+    def look_early(
+        self,
+        looked: Looked,
+        waiting: Sequence[Kept],
+        new: Sequence[HalvesMessage],
+        early: Sequence[HalvesMessage],
+        *,
+        at_once: bool,
+    ) -> Looked:
+        """The same look, which goes on with the callees of `early`, a part of `new`, if that is to be `at_once`."""
         wanted = {key for message in early for key, _ in keys_in(message)[1]}
-        by_trace = by_trace_of(_uncalled([*waiting, *folding], at_once, wanted))
-        found |= _parents(store, by_trace, sorted(by_trace)[:left], now_unix_seconds)
-    return seen
+        if not wanted:
+            return looked
+        item = Due(_FOLDING, self._now)
+        callees = _uncalled([*waiting, *self._folding(new)], item, wanted)
+        lonely = by_trace_of(callees)
+        if at_once and not looked.left:
+            looked, lonely = self._looked_up(looked, lonely)
+        return looked._replace(left=[*looked.left, *lonely])
+
+    def _folding(self, new: Sequence[HalvesMessage]) -> list[Kept]:
+        return [Kept(_FOLDING, self._now, message, trace_ids_in(message)) for message in new]
+
+    def _lonely_of(self, known: Sequence[Kept], item: Due) -> Lonely:
+        """All of an item that were lonely when it was first asked for: its callers may have come since, to no harm."""
+        if item.sequence not in self._lonely:
+            wanted = {key for key in callee_keys(known, item) if key[0] > item.after}
+            self._lonely[item.sequence] = by_trace_of(_uncalled(known, item, wanted))
+        return self._lonely[item.sequence]
+
+    def _looked_up(self, looked: Looked, lonely: Lonely) -> tuple[Looked, Lonely]:
+        """The look with some more traces, and what is left of them."""
+        found = set(looked.parents)
+        traces, spans = 0, 0
+        if looked.spans_left > 0:
+            for callees, stored in looked_up(self._store, lonely[: looked.traces_left], self._now):
+                found.update(chain.from_iterable(parents_of(each, stored) for each in callees))
+                traces, spans = traces + 1, spans + stored.span_count
+                if spans >= looked.spans_left:
+                    break
+        looked = looked._replace(
+            parents=found,
+            traces_left=looked.traces_left - traces,
+            spans_left=looked.spans_left - spans,
+        )
+        return looked, lonely[traces:]
 
 
 _FOLDING = 1 << 62
 """The sequence of what is folded now: after all that wait."""
 
 
-def _folding(message: HalvesMessage, now_unix_seconds: int) -> Kept:
-    return Kept(_FOLDING, now_unix_seconds, message, trace_ids_in(message))
+def looked_up(
+    store: ItemStore, lonely: Lonely, now_unix_seconds: int
+) -> Iterator[tuple[list[Callee], StoredSpans]]:
+    """The callees of each trace, and its spans."""
+    ids = [trace_id for trace_id, _ in lonely]
+    with closing(read_traces(store, ids, now_unix_seconds)) as traces:
+        for (_, callees), (_, spans) in zip(lonely, traces, strict=True):
+            yield callees, StoredSpans(spans)
 
 
-def _parents(
-    store: ItemStore,
-    by_trace: dict[bytes, list[Callee]],
-    traces: Iterable[bytes],
-    now_unix_seconds: int,
-) -> set[Caller]:
-    found: set[Caller] = set()
-    for trace_id in traces:
-        stored = StoredSpans(read_spans(store, trace_id, now_unix_seconds))
-        for callee in by_trace[trace_id]:
-            found.update(parents_of(callee, stored))
-    return found
-
-
-def _uncalled(
-    waiting: Sequence[Kept], item: Due, wanted: set[HalfKey] | None = None
-) -> list[Callee]:
-    """The item's callees (of some keys, if told) of whose key no caller is known at all: one that came too early is for
-    the end."""
-    if wanted is None:
-        wanted = callee_keys(waiting, item)
+def _uncalled(waiting: Sequence[Kept], item: Due, wanted: set[HalfKey]) -> list[Callee]:
+    """Of these keys' callees in an item, those of whose key no caller is known at all: one that came too early is for
+    the end. `wanted` is used up."""
     traces = traces_of(wanted)
     for kept in waiting:
         if of_both := kept.trace_ids & traces:
@@ -196,11 +265,11 @@ def lonely_callees(waiting: Sequence[Kept], item: Due, wanted: set[HalfKey]) -> 
     return lonely(first, item.folded_unix_seconds, of_traces, window)
 
 
-def by_trace_of(callees: Iterable[Callee]) -> dict[bytes, list[Callee]]:
+def by_trace_of(callees: Iterable[Callee]) -> Lonely:
     found: dict[bytes, list[Callee]] = defaultdict(list)
     for callee in callees:
         found[callee.trace_id].append(callee)
-    return found
+    return sorted(found.items())
 
 
 class StoredSpans:
@@ -209,7 +278,9 @@ class StoredSpans:
     def __init__(self, spans: Iterable[Span]) -> None:
         self._by_id: dict[bytes, list[Span]] = defaultdict(list)
         self._clients_by_crc: dict[int, list[Span]] = defaultdict(list)
+        self.span_count = 0
         for span in spans:
+            self.span_count += 1
             self._by_id[span.span_id].append(span)
             if span.kind in CALLER_KINDS:
                 self._clients_by_crc[crc32(span.span_id)].append(span)

@@ -1,7 +1,7 @@
 """Halves that wait: looked at by the run after their fold, checked when their window ends, deleted.
 
-An item of halves is *looked at* (`summarise/parents.py`) by the run after the one that folded it: by its fold, or here
-where there is none. What is found becomes a segment.
+An item of halves is *looked at* (`summarise/parents.py`) by the run after the one that folded it: by its fold's steps,
+and here once there are none. What is found becomes a segment.
 
 An item is *checked* once it is a window old: its callees for which still no caller came are looked up once more, for
 the span may have come too late to pair; what is found is an edge at once. It is *deleted* when it is two windows old:
@@ -22,18 +22,18 @@ from chalicelib.store import layout
 from chalicelib.store.items import ConditionFailed, Put
 from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.shard import fold_state_put
-from chalicelib.store.traces import read_spans
 from chalicelib.summarise.fold import TARGETS_MAX, Additions, TargetActions, segment_items
 from chalicelib.summarise.parents import (
+    SPANS_MAX,
     TRACES_MAX,
     Due,
-    StoredSpans,
+    Lonely,
+    Looks,
     by_trace_of,
     callee_keys,
     edge_of,
-    first_look_due,
     lonely_callees,
-    look,
+    looked_up,
 )
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from chalicelib.model.halves import Callee
     from chalicelib.store.items import Item, ItemStore
     from chalicelib.store.shard import ShardView
+    from chalicelib.summarise.parents import StoredSpans
 
 
 def due(state: FoldState, now_unix_seconds: int) -> Due | None:
@@ -76,19 +77,24 @@ class WaitingHalves:
         shard: int,
         now_unix_seconds: int,
         remembered: RememberedHalves | None = None,
+        looks: Looks | None = None,
     ) -> None:
         self._store = store
         self._shard = shard
         self._now = now_unix_seconds
         self._remembered = remembered or RememberedHalves()
+        self._looks = looks or Looks(store, now_unix_seconds)
+        self._lonely: tuple[int, Lonely] | None = None
+        """Of the item that is being checked: its sequence, and all that are lonely at the end of its window."""
 
     def step(self, view: ShardView) -> bool:
         """Look up traces of the oldest item, or delete what is finished; return whether there may be more to do."""
         state = view.state
+        # First what is promised within two minutes.
+        if self._looks.is_due(state):
+            return self._look(state)
         if item := due(state, self._now):
             return self._check(state, item)
-        if first_look_due(state, self._now):
-            return self._look(state)
         if sequences := finished(state, self._now):
             self._delete(state, sequences)
         return False
@@ -98,17 +104,16 @@ class WaitingHalves:
         after.CopyFrom(state)
         after.version += 1
         additions = Additions()
-        by_trace = by_trace_of([] if item.is_let_go else self._lonely_at_end(state, item))
-        traces = sorted(by_trace)[state.checked_traces :]
-        looked_up = 0
-        for trace_id in traces[:TRACES_MAX]:
-            found = self._edges(trace_id, by_trace[trace_id])
-            additions.add_edges(found)
-            looked_up += 1
-            if additions.target_count > TARGETS_MAX // 2:
+        lonely = [] if item.is_let_go else self._lonely_at_end(state, item)
+        lonely = lonely[state.checked_traces :]
+        traces = spans = 0
+        for callees, stored in looked_up(self._store, lonely[:TRACES_MAX], self._now):
+            additions.add_edges(_edges(callees, stored))
+            traces, spans = traces + 1, spans + stored.span_count
+            if spans >= SPANS_MAX or additions.target_count > TARGETS_MAX // 2:
                 break
-        if looked_up < len(traces):
-            after.checked_traces = state.checked_traces + looked_up
+        if traces < len(lonely):
+            after.checked_traces = state.checked_traces + traces
         else:
             after.checked_sequence, after.checked_traces = item.sequence, 0
         hours = {hour for _, hour in additions.hours}
@@ -121,24 +126,22 @@ class WaitingHalves:
         after.CopyFrom(state)
         after.version += 1
         waiting = list(self._remembered.waiting(self._store, self._shard, state))
-        looked = look(self._store, state, waiting, self._now)
+        looked = self._looks.look(state, waiting)
         looked.note_in(after)
         entries = [Segment.Entry(halves=each) for each in looked.messages]
         items = segment_items(self._shard, after.version, entries)
         puts = [Put(config.STATISTICS_TABLE, item) for item in items]
-        return self._transact(state, after, puts)
+        if not self._transact(state, after, puts):
+            return False
+        self._looks.left = looked.left
+        return True
 
-    def _lonely_at_end(self, state: FoldState, item: Due) -> list[Callee]:
-        waiting = list(self._remembered.waiting(self._store, self._shard, state))
-        return lonely_callees(waiting, item, callee_keys(waiting, item))
-
-    def _edges(self, trace_id: bytes, callees: Iterable[Callee]) -> dict[int, Edges]:
-        stored = StoredSpans(read_spans(self._store, trace_id, self._now))
-        found: dict[int, Edges] = {}
-        for callee in callees:
-            if edge := edge_of(callee, stored):
-                found.setdefault(edge[0], Edges()).add(edge[1])
-        return found
+    def _lonely_at_end(self, state: FoldState, item: Due) -> Lonely:
+        if self._lonely is None or self._lonely[0] != item.sequence:
+            waiting = list(self._remembered.waiting(self._store, self._shard, state))
+            callees = lonely_callees(waiting, item, callee_keys(waiting, item))
+            self._lonely = item.sequence, by_trace_of(callees)
+        return self._lonely[1]
 
     def _delete(self, state: FoldState, sequences: list[int]) -> None:
         keys = [*self._halves_keys(sequences), *self._filter_keys(state, sequences)]
@@ -171,3 +174,12 @@ class WaitingHalves:
         except ConditionFailed:
             return False
         return True
+
+
+def _edges(callees: Iterable[Callee], stored: StoredSpans) -> dict[int, Edges]:
+    """Minute → the calls of a trace's callees."""
+    found: dict[int, Edges] = {}
+    for callee in callees:
+        if edge := edge_of(callee, stored):
+            found.setdefault(edge[0], Edges()).add(edge[1])
+    return found

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 
 import pytest
 
 from chalicelib.errors import StoreThrottled
 from chalicelib.query.parameters import Range, Search
-from chalicelib.query.read_ahead import THREADS, ReadAhead
 from chalicelib.query.search import search_traces
-from tests.payloads import NOON_NANO, NOON_UNIX_SECONDS, Made
+from chalicelib.store.read_ahead import THREADS, ReadAhead
+from chalicelib.store.traces import read_traces
+from tests.payloads import NOON_NANO, NOON_UNIX_SECONDS, Made, trace_id
 from tests.query.stored import stored
 
 IDS = [bytes([number]) * 16 for number in range(40)]
@@ -74,6 +76,27 @@ def test_nothing_left_running():
     with ReadAhead(lambda trace_id: [trace_id]) as ahead:
         ahead.of(IDS[0], IDS[1:9])
     assert not [each for each in threading.enumerate() if each.name.startswith("read-ahead")]
+
+
+def test_one_alone():
+    """A single trace is read by who asks for it: no thread is begun for it."""
+    with ReadAhead(lambda _: threading.current_thread()) as ahead:
+        assert ahead.of(IDS[0], ()) is threading.current_thread()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 30])
+def test_traces(count):
+    """Traces that are read side by side come in their order, with their own spans; who stops early reads few others."""
+    store = stored([[Made(number, 1), Made(number, 2)] for number in range(1, 31)])
+    ids = [trace_id(number) for number in range(count, 0, -1)]
+    found = list(read_traces(store, ids, NOON_UNIX_SECONDS))
+    assert [each for each, _ in found] == ids
+    assert all({span.trace_id for span in spans} == {each} for each, spans in found)
+    assert all(len(spans) == 2 for _, spans in found)
+    store.calls.clear()
+    with closing(read_traces(store, ids, NOON_UNIX_SECONDS)) as traces:
+        next(traces, None)
+    assert store.calls.count("query") <= THREADS
 
 
 def test_no_more_than_a_page():

@@ -322,15 +322,14 @@ def _found_parents_are_clients(patch: pytest.MonkeyPatch) -> None:
 
 def _cursor_forgotten(patch: pytest.MonkeyPatch) -> None:
     """A look that has more traces than it may look up in a step takes the rest for done."""
-    look = parents.look
+    look = parents.Looks.look
 
-    def hasty(store: Any, state: Any, waiting_halves: Any, now: int, *new: Any) -> Any:
-        item = parents.first_look_due(state, now)
-        looked = look(store, state, waiting_halves, now, *new)
-        return looked._replace(sequence=item.sequence, trace_id=b"") if item else looked
+    def hasty(self: Any, state: Any, waiting_halves: Any, *new: Any) -> Any:
+        looked = look(self, state, waiting_halves, *new)
+        items = parents.looks_due(state, self._now)[:1]
+        return looked._replace(sequence=items[0].sequence, trace_id=b"") if items else looked
 
-    for module in (fold, waiting):
-        patch.setattr(module, "look", hasty)
+    patch.setattr(parents.Looks, "look", hasty)
 
 
 def _looked_at_before_it_is_folded(patch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from chalicelib.query.statistics import statistics
 from chalicelib.queue.message import digest_of as message_digest_of
 from chalicelib.queue.sqs import SqsDeadLetters, SqsSender
 from chalicelib.receive.endpoint import receive_traces
+from chalicelib.store import traces
 from chalicelib.store.consume import Consumer
 from chalicelib.store.dynamodb import DynamoStore, plain_item
 from chalicelib.store.layout import Level
@@ -109,6 +110,8 @@ class Limits(NamedTuple):
             patch.setattr(f"chalicelib.summarise.{name}.TRACES_MAX", self.traces)
         patch.setattr(fold, "FILTERED_BYTES_MIN", self.filtered_bytes)
         patch.setattr(job, "BACKLOG_MAX", self.backlog)
+        # Each actor is one greenlet, whose calls are the hub's to order: it reads one trace after another.
+        patch.setattr(traces, "THREADS", 1)
 
 
 LIMITS = (

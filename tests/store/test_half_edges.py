@@ -148,6 +148,8 @@ class TestOfSpans:
     @given(st.lists(made_spans, max_size=10), st.integers(0, 10))
     @example([Made(1, 1, kind=0), Made(2, 1, kind=0), Made(1, 1, parent=1, kind=0)], 1)
     @example([Made(1, 1, kind=0), Made(1, 1, parent=1, kind=0), Made(2, 1, kind=0)], 2)
+    @example([Made(1, 1), Made(1, 2, parent=1, kind=0), Made(2, 1)], 2)
+    @example([Made(2, 1, kind=0), Made(1, 2, parent=1, kind=0), Made(1, 1, kind=0)], 2)
     def test_parts(self, made, cut):
         """The halves of spans are those of any two parts of them, with more parents and fewer children.
 

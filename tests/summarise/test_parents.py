@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from chalicelib import config
 from chalicelib.model.edges import EdgeKind
 from chalicelib.query.edges import edges
 from chalicelib.query.parameters import Range
+from chalicelib.store import traces
+from chalicelib.store.shard import read_shard
 from chalicelib.summarise import parents
-from tests.payloads import CLIENT, INTERNAL, NOON_NANO, NOON_UNIX_SECONDS, SERVER, Made
+from chalicelib.summarise.job import summarise_shards
+from chalicelib.summarise.waiting import WaitingHalves
+from tests.payloads import (
+    CLIENT,
+    INTERNAL,
+    NOON_NANO,
+    NOON_UNIX_SECONDS,
+    SERVER,
+    Made,
+    trace_id,
+)
 from tests.summarise.shard import Shard
 
 GATHERED_SECONDS = 5
@@ -25,15 +39,23 @@ KINDS = [(INTERNAL, SERVER), (SERVER, INTERNAL), (0, 0), (SERVER, CLIENT), (SERV
 class Counting(Shard):
     """Counts transactions and look-ups of traces."""
 
-    transactions = looks = 0
+    def __init__(self) -> None:
+        super().__init__()
+        self.transactions = 0
+        self.traces: list[object] = []
+
+    @property
+    def looks(self) -> int:
+        return len(self.traces)
 
     def transact(self, actions):
         super().transact(actions)
         self.transactions += 1
 
-    def query(self, table, *arguments, **more):
-        self.looks += table == config.SPANS_TABLE
-        return super().query(table, *arguments, **more)
+    def query(self, table, partition, *arguments, **more):
+        if table == config.SPANS_TABLE:
+            self.traces.append(partition)
+        return super().query(table, partition, *arguments, **more)
 
 
 @pytest.fixture
@@ -96,13 +118,125 @@ def test_looked_at_by_the_next_fold(shard):
 
 
 def test_more_than_a_step_looks_up(shard, monkeypatch):
-    """What a fold cannot look up is looked up by the run after it, each trace at most twice."""
+    """What a fold's step cannot look up is looked up by the same run's next steps, each trace once."""
     monkeypatch.setattr(parents, "TRACES_MAX", 3)
     for trace in range(1, 9):
         shard.commit(BELOW._replace(trace=trace))
         shard.commit(ABOVE._replace(trace=trace))
     shard.summarise(NOON_UNIX_SECONDS + 50)
-    assert shard.calls_by_edge() == {("shop", "cart", EdgeKind.PARENT): 3}
-    shard.summarise(NOON_UNIX_SECONDS + 110)
     assert shard.calls_by_edge() == {("shop", "cart", EdgeKind.PARENT): 8}
+    assert len(set(shard.traces)) == shard.looks == 8
+    shard.summarise(NOON_UNIX_SECONDS + 110)
     assert shard.looks == 8
+
+
+MANY = 2_000
+
+
+def many(count: int) -> list[list[Made]]:
+    """Callees, each in a trace of its own, and the spans above them, of every kind that makes no half by itself."""
+    kinds = (INTERNAL, SERVER, 0)
+    return [
+        [BELOW._replace(trace=trace) for trace in range(1, count + 1)],
+        [ABOVE._replace(trace=trace, kind=kinds[trace % 3]) for trace in range(1, count + 1)],
+    ]
+
+
+@pytest.mark.parametrize("runs", [(50, 115), (39, 104), (5, 75), (59, 114)])
+def test_many_within_two_minutes(shard, runs):
+    """Thousands of callees of one item are calls before two minutes are over, also if every other run begins late."""
+    for made in many(MANY):
+        shard.commit(*made)
+    for seconds in runs:
+        if seconds <= 120 - RUN_SECONDS:
+            shard.summarise(NOON_UNIX_SECONDS + seconds)
+    assert sum(shard.calls_by_edge().values()) == MANY
+    assert len(set(shard.traces)) == MANY
+    shard.summarise(NOON_UNIX_SECONDS + runs[-1] + 60)
+    assert sum(shard.calls_by_edge().values()) == MANY
+
+
+def calls_made(count: int) -> int:
+    """Calls of functions by a run that looks for the parents of so many callees of one item."""
+    shard = Shard()
+    for made in many(count):
+        shard.commit(*made)
+    shard.summarise()
+    calls = 0
+
+    def profile(_, event, __):
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(profile)
+    try:
+        shard.summarise(NOON_UNIX_SECONDS + 60)
+    finally:
+        sys.setprofile(None)
+    assert sum(shard.calls_by_edge().values()) == count
+    return calls
+
+
+def test_work_grows_as_callees_do(monkeypatch):
+    """Four times as many callees of one item take little more than four times the work, in four times the steps."""
+    monkeypatch.setattr(traces, "THREADS", 1)
+    monkeypatch.setattr(parents, "TRACES_MAX", 50)
+    assert calls_made(1_000) < 1.25 * 4 * calls_made(250)
+
+
+def test_looked_at_before_more_is_folded(shard):
+    """What is due is looked at by a run's first step, whatever there is to be folded, and however much."""
+    shard.commit(BELOW)
+    shard.commit(ABOVE)
+    shard.summarise()
+    shard.commit(*(Made(2, 10 + i, f"service {i}", kind=INTERNAL, flags=0x101) for i in range(200)))
+    steps = [True, False]
+    summarise_shards(shard, [0], NOON_UNIX_SECONDS + 60, lambda: steps.pop(0))
+    assert shard.looks == 1
+    assert shard.calls_by_edge() == {} or shard.segments
+    shard.summarise(NOON_UNIX_SECONDS + 60)
+    assert shard.calls_by_edge() == {("shop", "cart", EdgeKind.PARENT): 1}
+    assert shard.looks == 1
+
+
+def test_looked_at_before_others_are_checked(shard):
+    """What is due for its first look comes before what is looked up when its window ends."""
+    window = config.PENDING_WINDOW_SECONDS
+    shard.commit(BELOW._replace(trace=9))
+    shard.summarise()
+    shard.summarise(NOON_UNIX_SECONDS + 60)
+    for made in (BELOW, ABOVE):
+        shard.commit(made, at=NOON_UNIX_SECONDS + window)
+    shard.summarise(NOON_UNIX_SECONDS + window)
+    before = len(shard.traces)
+    WaitingHalves(shard, 0, NOON_UNIX_SECONDS + window + 60).step(read_shard(shard, 0))
+    assert shard.traces[before:] == [trace_id(1)]
+
+
+def test_a_large_trace_ends_a_step(shard, monkeypatch):
+    """A step ends with the trace that brings more spans than it may read: the next steps of the run go on."""
+    monkeypatch.setattr(parents, "SPANS_MAX", 2)
+    for made in many(5):
+        shard.commit(*made)
+    shard.summarise()
+    worker = WaitingHalves(shard, 0, NOON_UNIX_SECONDS + 60)
+    monkeypatch.setattr(traces, "THREADS", 1)
+    worker.step(read_shard(shard, 0))
+    assert shard.looks == 1
+    shard.summarise(NOON_UNIX_SECONDS + 60)
+    assert sum(shard.calls_by_edge().values()) == shard.looks == 5
+
+
+def test_a_cursor_is_of_its_item_alone(shard, monkeypatch):
+    """An item that grew too old before it was looked at to its end takes no trace of a later one for done."""
+    monkeypatch.setattr(parents, "TRACES_MAX", 1)
+    window = config.PENDING_WINDOW_SECONDS
+    shard.commit(*(BELOW._replace(trace=trace) for trace in (7, 8, 9)))
+    shard.summarise()
+    for made in (BELOW, ABOVE):
+        shard.commit(made, at=NOON_UNIX_SECONDS + window)
+    steps = [True, False]
+    summarise_shards(shard, [0], NOON_UNIX_SECONDS + window, lambda: steps.pop(0))
+    assert shard.traces == [trace_id(7)]
+    shard.summarise(NOON_UNIX_SECONDS + window + 60)
+    assert shard.calls_by_edge() == {("shop", "cart", EdgeKind.PARENT): 1}

@@ -25,8 +25,11 @@ class ReadAhead(Generic[Content]):
     def of(self, trace_id: bytes, following: Iterable[bytes]) -> Content:
         """What is read of a trace; meanwhile those of `following` (as many as there are threads) are begun.
 
-        Raises what `read` raises for this trace.
+        Where nothing follows no thread is begun for it. Raises what `read` raises for this trace.
         """
+        following = list(following)
+        if not following and trace_id not in self._begun:
+            return self._read(trace_id)
         for each in (trace_id, *following):
             if each not in self._begun and len(self._begun) <= THREADS:
                 self._begun[each] = self._threads().submit(self._read, each)
