@@ -8,6 +8,7 @@ nobody asks for is skipped without being built. What builds at once is bounded b
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -28,6 +29,10 @@ _COUNTED = b",{["
 _TO_COMMAS = bytes.maketrans(b"{[", b",,")
 _NOT_COUNTED = bytes(set(range(256)) - set(b'"' + _COUNTED))
 _STEP_BYTES = 65_536
+_SURROGATES = (rb"\ud", rb"\uD")
+_HIGH, _LOW = rb"\\u[dD][89abAB][0-9a-fA-F]{2}", rb"\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_LONE_SURROGATE = re.compile(rb"%b(?!%b)|(?<!%b)%b" % (_HIGH, _LOW, _HIGH, _LOW))
+_NO_JSON = b"\0"
 _array = msgspec.json.Decoder(list[Raw])
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
@@ -52,6 +57,18 @@ def check_structure(body: bytes) -> None:
         raise PayloadTooLarge(
             f"the body has more than {config.JSON_STRUCTURE_MAX} values: send smaller batches"
         )
+
+
+def without_lone_surrogates(body: bytes) -> bytes:
+    """The same body with U+FFFD for each half of a surrogate pair that is escaped alone, as Go's decoder has it.
+
+    Browsers write one where a text was cut within an emoji. It is no character, so parsers refuse the whole body.
+    """
+    if not any(mark in body for mark in _SURROGATES) or _NO_JSON in body:
+        return body
+    # An escaped backslash may have `ud800` behind it; nothing in JSON is a byte 0.
+    body = body.replace(rb"\\", 2 * _NO_JSON)
+    return _LONE_SURROGATE.sub(rb"\\ufffd", body).replace(2 * _NO_JSON, rb"\\")
 
 
 def _has_more_marks(text: bytes, marks_max: int) -> bool:

@@ -29,6 +29,7 @@ from chalicelib.receive.json_parts import (
     check_structure,
     document_of,
     shape_of,
+    without_lone_surrogates,
 )
 from chalicelib.receive.otlp import Normalised, check_span_count, payload_from_protobuf
 
@@ -92,6 +93,7 @@ def payload_from_json(body: bytes) -> Normalised:
     many values, spans or groups. A bad span, and the spans of a bad resource or scope, are counted as rejected.
     """
     check_structure(body)
+    body = without_lone_surrogates(body)
     groups = _groups(body)
     span_count = sum(len(scope.spans) for group in groups for scope in group.scopes)
     check_span_count(span_count)

@@ -89,13 +89,18 @@ def payload_from_json(body: bytes) -> Normalised:
 def json_list(body: bytes, version: str) -> Documents:
     """Raises InvalidPayload if it is no array, PayloadTooLarge for too many values or spans."""
     # It costs a cold start, and senders of proto3 never need it.
-    from chalicelib.receive.json_parts import Documents, array_of, check_structure
+    from chalicelib.receive.json_parts import (
+        Documents,
+        array_of,
+        check_structure,
+        without_lone_surrogates,
+    )
 
     if body.lstrip()[:1] != b"[":
         raise InvalidPayload(f"Expected a {version} encoded list")
     check_structure(body)
     try:
-        texts = array_of(body)
+        texts = array_of(without_lone_surrogates(body))
     except InvalidPayload as error:
         raise InvalidPayload("Malformed reading List<Span> from json") from error
     check_span_count(len(texts))

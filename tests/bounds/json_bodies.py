@@ -108,6 +108,8 @@ def hostile(before: bytes, after: bytes) -> dict[str, Make]:
         "one text beyond ASCII": filled(before + b'"', "😀".encode(), b'"' + after),
         "one text of escapes": filled(before + b'"', rb"\u00e9", b'"' + after),
         "one text of quotes": filled(before + b'"', rb"\",", b'"' + after),
+        "one text of half characters": filled(before + b'"', rb"\ud800", b'"' + after),
+        "one text of escaped backslashes": filled(before + rb'"\ud800', rb"\\", b'"' + after),
         "white space": filled(before, b" ", b"1" + after),
     }
 

@@ -15,7 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from chalicelib import config
 from chalicelib.errors import InvalidPayload, PayloadTooLarge
-from chalicelib.receive.json_parts import check_structure
+from chalicelib.receive.json_parts import check_structure, without_lone_surrogates
 from chalicelib.receive.otlp import payload_from_json, payload_from_protobuf
 from chalicelib.receive.zipkin import payload_from_json as zipkin_from_json
 from tests.receive.test_endpoint import JSON, post
@@ -434,6 +434,27 @@ def test_structure_is_counted_outside_of_strings(document, limit):
                 check_structure(orjson.dumps(document))
         else:
             check_structure(orjson.dumps(document))
+
+
+_ESCAPES = (
+    r"\\",
+    r"\"",
+    r"\n",
+    "ud800",
+    "a",
+    "é",
+    *(rf"\u{code}" for code in ("d83d", "DBFF", "de00", "dFFF", "0041")),
+)
+
+
+@given(st.lists(st.sampled_from(_ESCAPES), max_size=8))
+def test_half_a_character(parts):
+    """Halves of a surrogate pair that stand alone become U+FFFD; every other text stays what it is."""
+    text = '"' + "".join(parts) + '"'
+    expected = "".join(
+        "\ufffd" if "\ud800" <= each <= "\udfff" else each for each in json.loads(text)
+    )
+    assert orjson.loads(without_lone_surrogates(text.encode())) == expected
 
 
 @pytest.mark.parametrize(
