@@ -394,12 +394,13 @@ class Story:
             for (caller, callee, _), edge in edges_between.edges.edges.items():
                 calls[caller, callee] += edge.measure.calls
             calls = +calls
-            # Of what is looked for, nobody knows yet whether it is found; it may be in its trace before it is counted.
+            # Of what is looked for, nobody knows yet whether it is found.
             stored = self._looked_for(range(len(self.batches)))
+            # A parent, one that makes its half itself too, may be in its trace before it is counted.
             parents_stored = [
                 made
                 for made in self._made(range(len(self.batches)))
-                if (made.trace, made.span) in stored and made.name == "call"
+                if made.name == "call" and made.kind == INTERNAL
             ]
             possible_calls = [
                 (
