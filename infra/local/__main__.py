@@ -8,6 +8,7 @@ import resource
 import signal
 import sys
 import threading
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -18,7 +19,7 @@ from infra.local.server import PortTaken, datagram_socket, listening_socket
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from infra.local.hosts import Hosts
     from infra.local.otlp_grpc import OtlpGrpc
@@ -224,7 +225,17 @@ def lines_for(settings: Settings, url: str, ui: UiFolder | None = None) -> list[
     return lines
 
 
+def refuse_arguments(arguments: Sequence[str]) -> None:
+    """End the program if there are any: `--help` says that settings come from elsewhere, and nothing is started."""
+    ArgumentParser(
+        prog="python -m infra.local",
+        description="Runs the whole of Clew on this machine until Ctrl-C.",
+        epilog="Settings come from the environment: README.md lists them.",
+    ).parse_args(arguments)
+
+
 def main() -> int:
+    refuse_arguments(sys.argv[1:])
     ended = threading.Event()
     sys.setswitchinterval(SWITCH_SECONDS)
     share_one_heap()

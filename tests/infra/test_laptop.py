@@ -18,6 +18,7 @@ from infra.local.__main__ import (
     Refused,
     Settings,
     lines_for,
+    refuse_arguments,
     settings_from_environment,
 )
 
@@ -271,3 +272,13 @@ def test_interrupted_start(laptop):
 def _is_listening(port: int) -> bool:
     with socket.socket() as client:
         return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+@pytest.mark.parametrize(("argument", "status"), [("--help", 0), ("--port=1", 2)])
+def test_arguments_start_nothing(argument, status, capsys):
+    """Whoever asks for help, or gives a setting as an argument, is told where settings come from."""
+    with pytest.raises(SystemExit) as ended:
+        refuse_arguments([argument])
+    assert ended.value.code == status
+    said = capsys.readouterr()
+    assert "python -m infra.local" in said.out + said.err
