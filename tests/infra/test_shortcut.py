@@ -10,6 +10,7 @@ from moto.core.botocore_stubber import BotocoreStubber
 from chalicelib import config, wiring
 from chalicelib.errors import LimitExceeded
 from chalicelib.queue.message import message_from_payload
+from chalicelib.store.dynamodb import DynamoStore
 from chalicelib.store.items import ConditionFailed, Put
 from infra.local.fake_aws import Moto, client
 
@@ -46,8 +47,6 @@ def usual(monkeypatch):
 
 def found() -> list[Item]:
     """Past the functions' own client."""
-    from chalicelib.store.dynamodb import DynamoStore
-
     items = DynamoStore(client("dynamodb")).get_batch(TABLE, KEYS)
     return sorted(items, key=lambda item: str(item["p"]))
 
@@ -60,6 +59,53 @@ def test_batches(usual):
     wiring.store().delete_batch(TABLE, KEYS)
     assert "BatchWriteItem" not in usual
     assert found() == []
+
+
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize("first_page_items", [None, 1, 3])
+@pytest.mark.parametrize(
+    ("low", "high"), [(None, None), ("2", None), (None, "3"), ("2", "3"), ("2x", "2y"), ("9", "1")]
+)
+def test_queries(usual, low, high, first_page_items, descending):
+    """A query finds what it finds by the usual way, in its order, page by page."""
+    items: list[Item] = [{"p": "queried", "s": str(n), "v": bytes([n]), "x": n} for n in range(5)]
+    store = wiring.store()
+    store.put_batch(TABLE, items)
+    del usual[:]
+    asked: dict[str, Any] = {"descending": descending, "first_page_items": first_page_items}
+    short = list(store.query(TABLE, "queried", low, high, **asked))
+    assert not usual or (low or "") > (high or "~")
+    assert short == list(
+        DynamoStore(client("dynamodb")).query(TABLE, "queried", low, high, **asked)
+    )
+
+
+def test_pages(usual):
+    """A page of the short way ends at a megabyte, as by the usual way, and the next goes on."""
+    items: list[Item] = [{"p": "paged", "s": str(n), "v": bytes(300_000)} for n in range(8)]
+    wiring.store().put_batch(TABLE, items)
+    del usual[:]
+    assert list(wiring.store().query(TABLE, "paged")) == items
+    assert not usual
+
+
+def test_get(usual):
+    """Items are found by their keys, and those that are not there are not; none goes the usual way."""
+    items: list[Item] = [{"p": "got", "s": str(n), "v": bytes([n]), "x": n} for n in range(3)]
+    wiring.store().put_batch(TABLE, items)
+    del usual[:]
+    keys: list[Item] = [{"p": "got", "s": str(n)} for n in range(6)]
+    assert sorted(wiring.store().get_batch(TABLE, keys), key=lambda item: str(item["s"])) == items
+    assert not usual
+
+
+def test_what_is_read_is_a_copy():
+    """Who changes what was read changes nothing that is stored."""
+    wiring.store().put_batch(TABLE, ITEMS)
+    (item,) = wiring.store().query(TABLE, "short 1")
+    item["x"] = 77
+    assert found() == ITEMS
+    wiring.store().delete_batch(TABLE, KEYS)
 
 
 def test_transactions(usual):
