@@ -8,6 +8,7 @@ functions' own clients take the short one.
 
 from __future__ import annotations
 
+import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -82,13 +83,15 @@ def _send(backend: Any, QueueUrl: str, Entries: list[dict[str, Any]]) -> _Answer
 
 
 def _write(backend: Any, RequestItems: dict[str, list[dict[str, Any]]]) -> _Answer:
-    with alone_in_dynamodb:
-        for table, requests in RequestItems.items():
-            for request in requests:
+    for table, requests in RequestItems.items():
+        for request in requests:
+            # Item by item, as DynamoDB has it: who reads meanwhile waits for one of them.
+            with alone_in_dynamodb:
                 if "PutRequest" in request:
                     backend.put_item(table, request["PutRequest"]["Item"])
                 else:
                     backend.delete_item(table, request["DeleteRequest"]["Key"])
+            time.sleep(0)
     return {"UnprocessedItems": {}}
 
 

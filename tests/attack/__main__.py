@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import statistics
 import sys
 import tempfile
 
@@ -11,8 +12,9 @@ from tests.attack.attack import Report, attack, new_token
 from tests.e2e.test_make_run import Clew
 
 QUIET_SECONDS = 15.0
-RATIO_MAX = 2.0
-"""How many times its quiet time a good request may take, by the median."""
+RATIO_MAX, MORE_SECONDS_MAX = 2.0, 0.02
+"""How many times its quiet time a good request may take, by the median; or how much longer, where that is more: what
+takes two milliseconds alone on a machine waits that long for one turn of another process."""
 PEAK_MEGABYTES_MAX = 1_024
 """Of the whole stack on a laptop, its tables and a trace of 99,000 spans included."""
 
@@ -25,7 +27,8 @@ def _lines(report: Report) -> list[str]:
         f"good requests refused under attack: {dict(report.attacked.refused)}",
         *(
             f"{name}: {len(report.attacked.seconds[name])} times, "
-            f"{ratio:.2f} times its quiet median"
+            f"{ratio:.2f} times its quiet median of "
+            f"{1_000 * statistics.median(report.quiet.seconds[name]):.1f} ms"
             for name, ratio in ratios.items()
         ),
         f"memory at most: {report.peak_megabytes:.0f} MB",
@@ -48,6 +51,7 @@ def main() -> int:
         f"{name} takes {ratio:.1f} times its quiet time; {RATIO_MAX} are allowed"
         for name, ratio in report.ratios().items()
         if ratio > RATIO_MAX
+        and (ratio - 1) * statistics.median(report.quiet.seconds[name]) > MORE_SECONDS_MAX
     ]
     if report.peak_megabytes > PEAK_MEGABYTES_MAX:
         faults.append(f"{report.peak_megabytes:.0f} MB; {PEAK_MEGABYTES_MAX} are allowed")
