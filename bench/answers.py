@@ -15,9 +15,11 @@ from bench.load import SERVICES, SERVICES_PER_TRACE, SPANS_PER_TRACE, chunked, r
 from bench.stages import consumer_of, receive, record_of
 from bench.timing import cpu_seconds
 from chalicelib import config
+from chalicelib.http.respond import json_answer
 from chalicelib.model.clew_pb2 import FoldState
-from chalicelib.present.columns import streamed_columns
-from chalicelib.present.native import (
+from chalicelib.native.columns import streamed_columns
+from chalicelib.native.parse import Parameters, search_from
+from chalicelib.native.render import (
     attributes_json,
     edges_json,
     search_json,
@@ -25,10 +27,8 @@ from chalicelib.present.native import (
     streamed_statistics,
 )
 from chalicelib.present.otlp_json import streamed_traces_data
-from chalicelib.present.respond import json_answer
 from chalicelib.query.attributes import attributes_of_service
 from chalicelib.query.edges import edges
-from chalicelib.query.parameters import Parameters, search_from
 from chalicelib.query.search import search_traces
 from chalicelib.query.services import hours_of_services
 from chalicelib.query.statistics import statistics as statistics_of
@@ -40,7 +40,7 @@ from chalicelib.summarise.job import summarise_shards
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from chalicelib.model.http import Answer
+    from chalicelib.http.answer import Answer
     from chalicelib.store.consume import Consumer
 
 SPANS = (10_000, 100_000, 1_000_000)

@@ -16,17 +16,17 @@ from bench.answers import ASKED_SERVICE, BEGIN_UNIX_SECONDS, NOW_UNIX_SECONDS, S
 from bench.load import START_NANO, requests
 from bench.timing import cpu_seconds, cpu_seconds_of_all
 from chalicelib import config
-from chalicelib.answer import jaeger, zipkin
-from chalicelib.answer.asked import Asked
+from chalicelib.http.request import QueryRequest
+from chalicelib.jaeger.ingest import payload_from_binary
+from chalicelib.jaeger.render import trace_json as jaeger_json
 from chalicelib.model import zipkin_spans_pb2 as proto
 from chalicelib.model.batch import spans_of
 from chalicelib.model.span import Scopes
-from chalicelib.present.jaeger import trace_json as jaeger_json
-from chalicelib.present.zipkin import trace_json as zipkin_json
-from chalicelib.receive.jaeger import payload_from_binary
-from chalicelib.receive.plain_endpoint import receive_plain
-from chalicelib.receive.zipkin import payload_from_json, payload_from_proto
+from chalicelib.receive.text_endpoint import receive_text
 from chalicelib.summarise.job import summarise_shards
+from chalicelib.zipkin.ingest import payload_from_json, payload_from_proto
+from chalicelib.zipkin.render import trace_json as zipkin_json
+from tests.dialects import JAEGER, ZIPKIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 SPANS = 100_000
 SPANS_RECEIVED, SPANS_PER_REQUEST = 10_240, 512
 _MICRO, _MILLI = 10**6, 10**3
-_IDL = Path(__file__).parents[1] / "tests" / "receive" / "jaeger.thrift"
+_IDL = Path(__file__).parents[1] / "tests" / "jaeger" / "jaeger.thrift"
 
 
 class Received(NamedTuple):
@@ -168,19 +168,19 @@ def received(runs: int, span_count: int = SPANS_RECEIVED) -> list[dict[str, Any]
 def _receive(bodies: Iterable[Received], read: Any) -> None:
     messages: list[Message] = []
     for each in bodies:
-        answer = receive_plain({}, each.body, START_NANO // 10**9, {"*/*": read}, messages.extend)
+        answer = receive_text({}, each.body, START_NANO // 10**9, {"*/*": read}, messages.extend)
         assert answer.status == 202, answer
 
 
-def questions(stored: Stored) -> dict[str, tuple[Any, Asked]]:
+def questions(stored: Stored) -> dict[str, tuple[Any, QueryRequest]]:
     """Name → the answer's function, and what it is asked."""
     service, end = ASKED_SERVICE, NOW_UNIX_SECONDS
 
-    def asked(path: dict[str, str] | None = None, **parameters: Any) -> Asked:
+    def asked(path: dict[str, str] | None = None, **parameters: Any) -> QueryRequest:
         values = {name.replace("__", "."): [str(value)] for name, value in parameters.items()}
         headers = {"accept-encoding": "gzip"}
         now = NOW_UNIX_SECONDS * 10**9
-        return Asked(stored.store, path or {}, values, headers, b"", now, lambda: True)
+        return QueryRequest(stored.store, path or {}, values, headers, b"", now, lambda: True)
 
     slow: dict[str, Any] = {
         "minDuration": "30ms",
@@ -229,8 +229,8 @@ def questions(stored: Stored) -> dict[str, tuple[Any, Asked]]:
         "dependencies of an hour": ("GET /api/v2/dependencies", asked(**hour)),
     }
     return {
-        **{f"Jaeger: {name}": (jaeger.ANSWERS[r], q) for name, (r, q) in of_jaeger.items()},
-        **{f"Zipkin: {name}": (zipkin.ANSWERS[r], q) for name, (r, q) in of_zipkin.items()},
+        **{f"Jaeger: {name}": (JAEGER[r], q) for name, (r, q) in of_jaeger.items()},
+        **{f"Zipkin: {name}": (ZIPKIN[r], q) for name, (r, q) in of_zipkin.items()},
     }
 
 
@@ -246,13 +246,13 @@ def answered(runs: int, spans: int = SPANS) -> list[dict[str, Any]]:
     summarise_shards(stored.store, range(config.SHARDS), later)
     for name, (answer_of, asked) in questions(stored).items():
         if name.endswith(": dependencies of an hour"):
-            asked = asked._replace(now_nano=later * 10**9)
+            asked = asked._replace(now_unix_nano=later * 10**9)
             row = _row(stored, answer_of, asked, runs)
             rows.append({"question": f"{name} that is over", "spans": spans, **row})
     return rows
 
 
-def _row(stored: Stored, answer_of: Any, asked: Asked, runs: int) -> dict[str, Any]:
+def _row(stored: Stored, answer_of: Any, asked: QueryRequest, runs: int) -> dict[str, Any]:
     store = stored.store
     store.forget_counts()
     answer = answer_of(asked)

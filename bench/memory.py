@@ -22,10 +22,10 @@ from bench.counting import CountingStore
 from bench.load import START_NANO, requests
 from bench.stages import GZIPPED, consume_all, consumer_of, receive, record_of
 from chalicelib import config
+from chalicelib.http.respond import json_answer
 from chalicelib.model.clew_pb2 import Segment as SegmentMessage
 from chalicelib.model.frame import dictionary_id, message_in, seal
-from chalicelib.present.columns import streamed_columns
-from chalicelib.present.respond import json_answer
+from chalicelib.native.columns import streamed_columns
 from chalicelib.query.trace import trace_page
 from chalicelib.store import dictionary
 from chalicelib.store.chunk import columns_and_frame

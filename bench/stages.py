@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench.counting import CountingStore
 from bench.load import START_NANO, requests
+from chalicelib.otlp.endpoint import receive_traces
 from chalicelib.queue.message import PAYLOAD_ATTRIBUTE, body_of
 from chalicelib.queue.sqs import ATTRIBUTE_TYPE
-from chalicelib.receive.endpoint import receive_traces
 from chalicelib.store.consume import Consumer
 from chalicelib.store.dictionary import Dictionaries
 

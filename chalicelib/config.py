@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import os
 
-from chalicelib.cross_origin import origins_in
-
 
 def _integer(name: str, default: int) -> int:
     return int(os.environ.get(name, default))
+
+
+def origins_in(text: str) -> frozenset[str]:
+    """The origins of a list that is separated by commas. `null`, which is many pages' origin, is never one of them."""
+    listed = {each.strip().rstrip("/").lower() for each in text.split(",")}
+    return frozenset(listed - {"", "null"})
 
 
 PREFIX = os.environ.get("CLEW_PREFIX", "clew")

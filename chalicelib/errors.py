@@ -12,7 +12,7 @@ ClewError
 └── StoreError           ours or AWS's; 503 on ingest, so that senders keep their data; 500 elsewhere
     └── StoreThrottled   the same call may succeed later; 503 with Retry-After
 
-`app.py` turns these into HTTP statuses for those who ask, `receive/endpoint.py` for those who send.
+`app.py` turns these into HTTP statuses for those who ask, `otlp/endpoint.py` for those who send.
 """
 
 from __future__ import annotations

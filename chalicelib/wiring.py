@@ -16,8 +16,8 @@ from chalicelib.queue.sqs import MessageSender, SqsDeadLetters, SqsSender
 from chalicelib.signer import sign_with_it
 
 if TYPE_CHECKING:
-    from chalicelib.access import Access
     from chalicelib.health import Health
+    from chalicelib.http.access import Access
     from chalicelib.queue.sqs_redrive import DeadLetterQueue
     from chalicelib.store.dictionary import Dictionaries
     from chalicelib.store.dynamodb import DynamoStore
@@ -145,7 +145,7 @@ def strategies() -> Strategies:
 
 @cache
 def _access() -> Access:
-    from chalicelib.access import Access
+    from chalicelib.http.access import Access
     from chalicelib.store.tokens import tokens_in
 
     return Access(lambda: tokens_in(store()))

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 import orjson
@@ -21,14 +21,16 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from app import app
 from chalicelib import config, telemetry, wiring
+from chalicelib.dialects import DIALECTS
 from chalicelib.errors import StoreError, StoreThrottled
+from chalicelib.http.openapi import document
 from chalicelib.model.token import Scope
 from chalicelib.present import ui
-from chalicelib.present.openapi import document
 from infra.local.fake_aws import Moto, client
 from infra.local.functions import context_of
 from infra.tokens import make_token
 from tests.columns import rows_in
+from tests.events import Got, answer_of, event
 from tests.payloads import CLIENT, MILLI, Made, payload, trace_id
 from tests.present.built import ASSETS, build
 from tests.query.committed import HOUR, SECOND, fold, put
@@ -46,62 +48,8 @@ ACCEPTING_GZIP = {"Accept": "*/*", "Accept-Encoding": "gzip, deflate, br"}
 COLUMNS = "application/vnd.clew.columns+json"
 
 
-class Got(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return orjson.loads(self.body)
-
-
-def event(
-    method: str,
-    resource: str,
-    path_parameters: dict[str, str] | None = None,
-    query: list[tuple[str, str]] | None = None,
-    headers: dict[str, str] | None = None,
-    body: bytes | str = b"",
-) -> dict[str, Any]:
-    """A REST API's proxy event, as API Gateway makes it for the binary media type */*."""
-    values: dict[str, list[str]] = {}
-    for name, value in query or []:
-        values.setdefault(name, []).append(value)
-    sent = {"Host": "example.com", "User-Agent": "Go-http-client/1.1", **(headers or {})}
-    path = resource.format(**(path_parameters or {}))
-    is_bytes = isinstance(body, bytes)
-    return {
-        "resource": resource,
-        "path": path,
-        "httpMethod": method,
-        "headers": sent,
-        "multiValueHeaders": {name: [value] for name, value in sent.items()},
-        "queryStringParameters": {name: each[-1] for name, each in values.items()} or None,
-        "multiValueQueryStringParameters": values or None,
-        "pathParameters": path_parameters,
-        "stageVariables": None,
-        "requestContext": {
-            "resourcePath": resource,
-            "httpMethod": method,
-            "path": f"/clew{path}",
-            "stage": "clew",
-            "requestId": "r",
-            "identity": {"sourceIp": "192.0.2.1"},
-        },
-        "body": (base64.b64encode(body).decode() if isinstance(body, bytes) else body) or None,
-        "isBase64Encoded": bool(body) and is_bytes,
-    }
-
-
 def sent(*arguments: Any, **more: Any) -> Got:
-    response = app(event(*arguments, **more), context_of("api_handler"))
-    body = response["body"]
-    raw = base64.b64decode(body) if response.get("isBase64Encoded") else body.encode()
-    headers = {name.lower(): value for name, value in response["headers"].items()}
-    for name, several in response.get("multiValueHeaders", {}).items():
-        headers[name.lower()] = several[-1]
-    return Got(response["statusCode"], headers, raw)
+    return answer_of(app, *arguments, **more)
 
 
 def get(resource: str, *query: tuple[str, str], **more: Any) -> Got:
@@ -647,7 +595,7 @@ class TestAccess:
         """What /openapi.json says is for everyone is what is open."""
         open_paths = {
             path
-            for path, item in document()["paths"].items()
+            for path, item in document(DIALECTS)["paths"].items()
             for operation in item.values()
             if operation.get("security") == []
         }

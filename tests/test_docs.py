@@ -13,6 +13,7 @@ from urllib.request import urlopen
 import pytest
 
 from app import app
+from chalicelib.dialects import DIALECTS
 from infra.local.stack import LocalStack
 
 PROJECT = Path(__file__).parents[1]
@@ -82,9 +83,13 @@ def settings_in(source: str) -> set[str]:
 
 
 def documented_routes() -> list[tuple[str, str]]:
-    """(Path, method) of each heading in docs/api.md such as `GET, HEAD /health`, and of the dialects' tables."""
+    """(Path, method) of each heading in docs/api.md such as `GET, HEAD /health`, and of the dialects' tables.
+
+    The page of a dialect has its name, as docs/jaeger.md has; api.md describes Clew's own routes and OTLP's.
+    """
     headings = re.findall(r"^### ([A-Z, ]+) (/\S*)$", text_of(DOCS / "api.md"), re.MULTILINE)
-    dialects = text_of(DOCS / "jaeger.md") + text_of(DOCS / "zipkin.md")
+    pages = [DOCS / f"{dialect.name.lower()}.md" for dialect in DIALECTS]
+    dialects = "".join(text_of(page) for page in pages if page.is_file())
     rows = re.findall(r"^\| `([A-Z]+) (/\S*)` \|", dialects, re.MULTILINE)
     return [(path, method) for methods, path in headings + rows for method in methods.split(", ")]
 

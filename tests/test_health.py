@@ -84,7 +84,7 @@ def test_without_a_queue(aws):
 @pytest.mark.parametrize("deployed", [True, False])
 def test_https_alone(deployed):
     """Where API Gateway is in front, a browser is told to come by HTTPS alone; on a laptop it is not."""
-    program = "import app; print(app._SECURITY_HEADERS.get('Strict-Transport-Security'))"
+    program = "from chalicelib.http.gateway import SECURITY_HEADERS as it; print(it.get('Strict-Transport-Security'))"
     environment = {"AWS_LAMBDA_FUNCTION_NAME": "clew-dev"} if deployed else {}
     done = subprocess.run(
         [sys.executable, "-c", program],

@@ -22,17 +22,23 @@ MODULES = sorted(
 STAGES = {
     "model": set(),
     "queue": {"model"},
-    "receive": {"model", "queue"},
     "store": {"model", "queue"},
+    "http": {"model", "store"},
+    "receive": {"model", "queue", "http"},
     "summarise": {"model", "store"},
     "query": {"model", "store", "summarise"},
-    "present": {"model", "query"},
-    "answer": {"model", "receive", "store", "query", "present"},
+    "present": {"model", "http"},
 }
 """Stage → the stages that it may import from, beside itself."""
+DIALECTS = ("jaeger", "native", "otlp", "zipkin")
+"""No dialect imports another."""
+STAGES |= {each: {"model", "http", "receive", "query", "present", "store"} for each in DIALECTS}
+OF_DIALECTS = tuple(f"chalicelib.{each}." for each in DIALECTS)
 EVERYWHERE = {"budget", "collector", "config", "errors"}
 FOR_FUNCTIONS = {"wiring", "telemetry"}
 """For `app.py` and each stage's `function.py`: where there are an environment, a clock and AWS."""
+TELL = {"http/audit.py", "receive/tell.py"}
+"""Modules that write metrics or logs of what they are told."""
 AWS_MODULES = {
     *("queue/sqs.py", "queue/sqs_redrive.py", "store/dynamodb.py"),
     *("signer.py", "wiring.py"),
@@ -76,6 +82,8 @@ def test_stages(path):
         allowed = STAGES[stage] | {stage} | EVERYWHERE
         if rest == "function.py":
             allowed |= FOR_FUNCTIONS
+        if name_of(path) in TELL:
+            allowed |= {"telemetry"}
         assert parts_imported(path) <= allowed
 
 
@@ -123,8 +131,18 @@ def test_app_loads_little():
     """A cold start of the HTTP function loads neither answers nor pages, and neither boto3 nor moto."""
     loaded = loaded_by("import app")
     assert "chalicelib.wiring" in loaded
-    unwanted = ("chalicelib.query", "chalicelib.present", "moto", "boto3", "aws_lambda_powertools")
+    unwanted = (
+        *(
+            "chalicelib.query",
+            "chalicelib.present",
+            "chalicelib.receive",
+            "chalicelib.http.respond",
+        ),
+        *("moto", "boto3", "aws_lambda_powertools"),
+    )
     assert not [name for name in loaded if name.startswith(unwanted)]
+    of_dialects = {name for name in loaded if name.startswith(OF_DIALECTS)}
+    assert of_dialects == {f"chalicelib.{each}.routes" for each in DIALECTS}
 
 
 @pytest.mark.parametrize("stage", ["store", "summarise"])
@@ -132,7 +150,7 @@ def test_functions_do_without_the_app(stage):
     """The consumer's and the schedule's Lambdas load no routes."""
     loaded = loaded_by(f"import chalicelib.{stage}.function")
     assert "app" not in loaded
-    unwanted = ("chalicelib.receive", "chalicelib.query", "chalicelib.present", "moto", "boto3")
+    unwanted = ("chalicelib.receive", "chalicelib.query", "chalicelib.http", "moto", "boto3")
     assert not [name for name in loaded if name.startswith(unwanted)]
 
 
@@ -166,6 +184,7 @@ def test_first_request_loads_little():
     assert "chalicelib.receive.otlp" in loaded
     unwanted = (
         *("chalicelib.query", "chalicelib.present", "chalicelib.summarise.fold"),
+        *("chalicelib.http.answering", "chalicelib.jaeger.answers", "chalicelib.native.answers"),
         *("chalicelib.store.dynamodb", "chalicelib.telemetry", "moto", "boto3"),
         *("aws_lambda_powertools", "opentelemetry.sdk", "pytest", "asyncio", "numpy"),
         *("grpc", "google.rpc"),

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
 
+from chalicelib.http.stream import WHOLE, form_of
 from chalicelib.model.attribute import double_text
 from chalicelib.present.message import message_of
-from chalicelib.present.stream import WHOLE, form_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
     from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
+    from chalicelib.http.stream import Form
     from chalicelib.model.span import Span
-    from chalicelib.present.stream import Form
 
 Json = dict[str, Any]
 

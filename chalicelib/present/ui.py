@@ -13,9 +13,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.model.http import Answer
+from chalicelib.http.answer import Answer
+from chalicelib.http.respond import gzipped, takes_gzip
 from chalicelib.present.page import base_of
-from chalicelib.present.respond import gzipped, takes_gzip
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

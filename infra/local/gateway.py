@@ -18,7 +18,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from chalicelib.cross_origin import cors_headers
+from chalicelib.http.cross_origin import cors_headers
 from infra.local.functions import REQUEST_BYTES_MAX, context_of
 
 if TYPE_CHECKING:

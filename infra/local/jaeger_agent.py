@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib import config
 from chalicelib.errors import InvalidPayload, StoreError
-from chalicelib.receive.jaeger import payload_from_call
+from chalicelib.jaeger.ingest import payload_from_call
 from chalicelib.receive.split import messages_of
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-    from chalicelib.model import http
+    from chalicelib.http import answer as http
     from infra.local.gateway import Gateway
     from infra.local.hosts import Hosts
     from infra.local.http_parser import Parser
@@ -68,10 +68,11 @@ def misdirected(why: str) -> Answer:
     """403: not by this name."""
     import orjson
 
-    from chalicelib.present.native import error_json
+    from chalicelib.http.errors import Failure
+    from chalicelib.http.respond import error_json
 
     headers = [("Content-Type", "application/json"), ("X-Content-Type-Options", "nosniff")]
-    return Answer(403, headers, orjson.dumps(error_json("forbidden", why, None)))
+    return Answer(403, headers, orjson.dumps(error_json(Failure(403, "forbidden", why))))
 
 
 def busy_answer(method: str, path: str, headers: Mapping[str, str]) -> Answer:
@@ -83,10 +84,11 @@ def busy_answer(method: str, path: str, headers: Mapping[str, str]) -> Answer:
 
 
 def _busy_answer(method: str, path: str, headers: Mapping[str, str]) -> http.Answer:
-    from chalicelib.present import jaeger, native
-    from chalicelib.present.respond import json_answer
-    from chalicelib.receive.endpoint import refuse
-    from chalicelib.receive.plain_endpoint import text
+    from chalicelib.http.errors import Failure
+    from chalicelib.http.respond import error_answer, json_answer
+    from chalicelib.http.text import text
+    from chalicelib.jaeger import render as jaeger
+    from chalicelib.otlp.endpoint import refuse
 
     if kind_of(method, path) is Kind.SEND:
         is_otlp = path.startswith("/v1/")
@@ -97,7 +99,7 @@ def _busy_answer(method: str, path: str, headers: Mapping[str, str]) -> http.Ans
         return json_answer(jaeger.error_v3(503, ASKING), headers, 503)
     if path.startswith("/api/"):
         return json_answer(jaeger.error_envelope(503, ASKING), headers, 503)
-    return json_answer(native.error_json("unavailable", ASKING, None), headers, 503)
+    return error_answer(Failure(503, "unavailable", ASKING), headers)
 
 
 def _headers_of(request: Parser) -> dict[str, str]:

@@ -368,7 +368,7 @@ def _megabytes(name: str) -> int:
 def _answered(case: Case) -> dict[str, Any]:
     """What a question takes, and how its answer begins, in this process."""
     from app import app
-    from tests.test_app import event
+    from tests.events import event
 
     method, _, resource = case.route.partition(" ")
     headers = {"Accept": "*/*", "Accept-Encoding": "gzip", **case.headers}

@@ -16,20 +16,20 @@ from hypothesis import strategies as st
 
 from app import app
 from chalicelib import config, wiring
-from chalicelib.answer import jaeger, zipkin
-from chalicelib.answer.asked import Asked
 from chalicelib.budget import Budget, Held, Limits, usual_limits
 from chalicelib.errors import OutOfTime, TooMuchAsked
-from chalicelib.present.respond import streamed_answer
-from chalicelib.present.stream import Array, Object, parts, plain
+from chalicelib.http.request import QueryRequest
+from chalicelib.http.respond import streamed_answer
+from chalicelib.http.stream import Array, Object, parts, plain
 from chalicelib.query.parameters import Range, Search
 from chalicelib.query.search import search_traces
 from chalicelib.store.metered import MeteredStore
 from tests.answer.hostile import CASES
+from tests.dialects import JAEGER, ZIPKIN
+from tests.events import event
 from tests.payloads import CLIENT, MILLI, NOON_NANO, NOON_UNIX_SECONDS, SERVER, Made, trace_id
 from tests.query.committed import fold, put
 from tests.query.stored import stored
-from tests.test_app import event
 
 if TYPE_CHECKING:
     from tests.memory_store import MemoryStore
@@ -162,22 +162,22 @@ def test_time_is_looked_at_while_the_work_is_done():
 
 def ask(answers, route: str, store, path=None, values=None, body: bytes = b"") -> Any:
     return answers[route](
-        Asked(store, path or {}, values or {}, {}, body, NOON_NANO + 10**9, lambda: True)
+        QueryRequest(store, path or {}, values or {}, {}, body, NOON_NANO + 10**9, lambda: True)
     )
 
 
 LOOKBACK = {"endTs": [str(NOON_UNIX_SECONDS * 1_000 + 1_000)], "lookback": ["3600000"]}
 QUESTIONS = [
-    (jaeger.ANSWERS, "GET /api/services", {}, {}),
-    (jaeger.ANSWERS, "GET /api/traces/{trace_id}", {"trace_id": trace_id(1).hex()}, {}),
-    (jaeger.ANSWERS, "GET /api/traces", {}, {"traceID": ["1", "2", "2", "77"]}),
-    (jaeger.ANSWERS, "GET /api/traces", {}, {"service": ["shop"], "limit": ["5"]}),
-    (jaeger.ANSWERS, "GET /api/v3/traces/{trace_id}", {"trace_id": trace_id(1).hex()}, {}),
-    (jaeger.ANSWERS, "GET /api/dependencies", {}, LOOKBACK),
-    (jaeger.ANSWERS, "GET /api/metrics/calls", {}, {"service": ["shop", "cart"], **LOOKBACK}),
-    (zipkin.ANSWERS, "GET /api/v2/trace/{trace_id}", {"trace_id": trace_id(1).hex()}, {}),
-    (zipkin.ANSWERS, "GET /api/v2/traceMany", {}, {"traceIds": ["1,2,77"]}),
-    (zipkin.ANSWERS, "GET /api/v2/traces", {}, {"serviceName": ["shop"]}),
+    (JAEGER, "GET /api/services", {}, {}),
+    (JAEGER, "GET /api/traces/{trace_id}", {"trace_id": trace_id(1).hex()}, {}),
+    (JAEGER, "GET /api/traces", {}, {"traceID": ["1", "2", "2", "77"]}),
+    (JAEGER, "GET /api/traces", {}, {"service": ["shop"], "limit": ["5"]}),
+    (JAEGER, "GET /api/v3/traces/{trace_id}", {"trace_id": trace_id(1).hex()}, {}),
+    (JAEGER, "GET /api/dependencies", {}, LOOKBACK),
+    (JAEGER, "GET /api/metrics/calls", {}, {"service": ["shop", "cart"], **LOOKBACK}),
+    (ZIPKIN, "GET /api/v2/trace/{trace_id}", {"trace_id": trace_id(1).hex()}, {}),
+    (ZIPKIN, "GET /api/v2/traceMany", {}, {"traceIds": ["1,2,77"]}),
+    (ZIPKIN, "GET /api/v2/traces", {}, {"serviceName": ["shop"]}),
 ]
 
 
@@ -256,7 +256,7 @@ def test_a_trace_that_is_asked_for_again_and_again_is_read_once(store):
     """Ids that are the same, in whatever form, are one."""
     store.calls.clear()
     values = {"traceID": ["1", "01", trace_id(1).hex()] * 1_000}
-    answer = ask(jaeger.ANSWERS, "GET /api/traces", store, {}, values)
+    answer = ask(JAEGER, "GET /api/traces", store, {}, values)
     assert [trace["traceID"] for trace in orjson.loads(answer.body)["data"]] == [f"{1:016x}"]
     assert store.calls == ["query"]
 
@@ -267,7 +267,7 @@ def test_ids_and_services_are_bounded(store):
     ids = {"traceID": [str(number) for number in range(1, config.TRACES_ASKED_MAX + 2)]}
     services = {"service": [f"s{n}" for n in range(config.METRICS_SERVICES_MAX + 1)], **LOOKBACK}
     for route, values in (("GET /api/traces", ids), ("GET /api/metrics/calls", services)):
-        answer = ask(jaeger.ANSWERS, route, store, {}, values)
+        answer = ask(JAEGER, route, store, {}, values)
         assert answer.status == 413
         assert "at most" in orjson.loads(answer.body)["errors"][0]["msg"]
     assert store.calls == []
@@ -277,13 +277,11 @@ def test_spans_are_counted_over_all_traces(store, monkeypatch):
     """What several traces have in all is bounded as one trace is."""
     monkeypatch.setattr(config, "TRACE_SPANS_MAX", 7)
     two, three = ({"traceID": [str(n) for n in range(1, last)]} for last in (3, 4))
-    assert (
-        ask(jaeger.ANSWERS, "GET /api/traces", MeteredStore(store, Budget()), {}, two).status == 200
-    )
-    refused = ask(jaeger.ANSWERS, "GET /api/traces", MeteredStore(store, Budget()), {}, three)
+    assert ask(JAEGER, "GET /api/traces", MeteredStore(store, Budget()), {}, two).status == 200
+    refused = ask(JAEGER, "GET /api/traces", MeteredStore(store, Budget()), {}, three)
     assert refused.status == 413
     many = {"traceIds": ["1,2,3"]}
-    refused = ask(zipkin.ANSWERS, "GET /api/v2/traceMany", MeteredStore(store, Budget()), {}, many)
+    refused = ask(ZIPKIN, "GET /api/v2/traceMany", MeteredStore(store, Budget()), {}, many)
     assert refused.status == 413
     assert b"more than 7 spans" in refused.body
 
@@ -295,7 +293,7 @@ def test_services_that_are_repeated_count_once(store):
     answers = []
     for values in (once, often):
         store.calls.clear()
-        answer = ask(jaeger.ANSWERS, "GET /api/metrics/calls", store, {}, values)
+        answer = ask(JAEGER, "GET /api/metrics/calls", store, {}, values)
         answers.append((answer.body, len(store.calls)))
     assert answers[0] == answers[1]
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from chalicelib.answer import jaeger, zipkin
-from chalicelib.answer.asked import Asked
+from chalicelib.http.request import QueryRequest
+from chalicelib.native.parse import search_from
 from chalicelib.query.attributes import attributes_of_service
-from chalicelib.query.parameters import Range, search_from
+from chalicelib.query.parameters import Range
 from chalicelib.query.search import search_traces
 from chalicelib.query.statistics import span_names, statistics
-from chalicelib.receive.zipkin import payload_from_json
+from chalicelib.zipkin.ingest import payload_from_json
+from tests.dialects import JAEGER, ZIPKIN
 from tests.memory_store import MemoryStore
 from tests.payloads import CLIENT, NOON_NANO, NOON_UNIX_SECONDS, Made, payload
 from tests.query.committed import fold, put_payload
@@ -57,17 +58,17 @@ def store(request):
 
 def asked(store: Any, answers: Any, route: str, path: dict[str, str], **parameters: str) -> Any:
     values = {name.replace("__", "."): [value] for name, value in parameters.items()}
-    got = answers[route](Asked(store, path, values, {}, b"", NOON_NANO, lambda: True))
+    got = answers[route](QueryRequest(store, path, values, {}, b"", NOON_NANO, lambda: True))
     assert got.status == 200, got.body
     return orjson.loads(got.body)
 
 
 def of_jaeger(store: Any, route: str, path: dict[str, str] | None = None, **values: str) -> Any:
-    return asked(store, jaeger.ANSWERS, f"GET /api/{route}", path or {}, **values)
+    return asked(store, JAEGER, f"GET /api/{route}", path or {}, **values)
 
 
 def of_zipkins(store: Any, route: str, **values: str) -> Any:
-    return asked(store, zipkin.ANSWERS, f"GET /api/v2/{route}", {}, **values)
+    return asked(store, ZIPKIN, f"GET /api/v2/{route}", {}, **values)
 
 
 def found_by(store: Any, **values: str) -> list[Any]:

@@ -8,14 +8,14 @@ import orjson
 import pytest
 
 from chalicelib import config
-from chalicelib.answer import jaeger, zipkin
-from chalicelib.answer.asked import Asked
+from chalicelib.http.request import QueryRequest
 from chalicelib.query import search as search_module
+from tests.dialects import JAEGER, ZIPKIN
 from tests.memory_store import MemoryStore
 from tests.payloads import NOON_NANO, SERVER, Made
 from tests.query.committed import fold, put
 
-ANSWERS = {**jaeger.ANSWERS, **zipkin.ANSWERS}
+ANSWERS = {**JAEGER, **ZIPKIN}
 V3_RANGE = {
     "query.start_time_min": "2026-01-01T00:00:00Z",
     "query.start_time_max": "2100-01-01T00:00:00Z",
@@ -47,7 +47,7 @@ def _offers_values(monkeypatch):
 
 def ask(store: Any, route: str, values: dict[str, str], has_time: Any = lambda: True) -> Any:
     lists = {name: [value] for name, value in values.items()}
-    return ANSWERS[route](Asked(store, {}, lists, {}, b"", NOON_NANO + 10**9, has_time))
+    return ANSWERS[route](QueryRequest(store, {}, lists, {}, b"", NOON_NANO + 10**9, has_time))
 
 
 def assert_own_form(route: str, answer: Any, status: int) -> None:

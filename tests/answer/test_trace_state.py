@@ -10,18 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from chalicelib.answer import jaeger, zipkin
-from chalicelib.answer.asked import Asked
+from chalicelib.http.request import QueryRequest
+from chalicelib.jaeger.ingest import payload_from_binary
 from chalicelib.model.zipkin import TRACE_STATE
 from chalicelib.present.otlp_json import traces_data_json
 from chalicelib.query.trace import trace_by_id
-from chalicelib.receive.jaeger import payload_from_binary
 from chalicelib.receive.otlp import payload_from_json, payload_from_protobuf
-from chalicelib.receive.zipkin import payload_from_json as payload_from_zipkin
+from chalicelib.zipkin.ingest import payload_from_json as payload_from_zipkin
+from tests.dialects import JAEGER, ZIPKIN
+from tests.jaeger.test_ingest import STRING, batch_of, binary, span, tag
 from tests.memory_store import MemoryStore
 from tests.payloads import NOON_NANO, NOON_UNIX_SECONDS, Made, payload, trace_id
 from tests.query.committed import put_payload
-from tests.receive.test_jaeger import STRING, batch_of, binary, span, tag
 
 MICRO = 1_000
 SAMPLED = 1
@@ -80,7 +80,7 @@ def stored(content: bytes) -> MemoryStore:
 
 
 def _asked(answers: dict[str, Any], store: MemoryStore, route: str) -> Any:
-    question = Asked(store, {"trace_id": "1"}, {}, {}, b"", NOON_NANO, lambda: True)
+    question = QueryRequest(store, {"trace_id": "1"}, {}, {}, b"", NOON_NANO, lambda: True)
     return orjson.loads(answers[route](question).body)
 
 
@@ -94,7 +94,7 @@ def otlp_span(store: MemoryStore) -> Any:
 
 
 def jaeger_span(store: MemoryStore) -> Any:
-    found = _asked(jaeger.ANSWERS, store, "GET /api/traces/{trace_id}")
+    found = _asked(JAEGER, store, "GET /api/traces/{trace_id}")
     return found["data"][0]["spans"][0]
 
 
@@ -107,12 +107,12 @@ def out_jaeger(store: MemoryStore) -> list[str]:
 
 
 def out_jaeger_v3(store: MemoryStore) -> list[str]:
-    found = _asked(jaeger.ANSWERS, store, "GET /api/v3/traces/{trace_id}")
+    found = _asked(JAEGER, store, "GET /api/v3/traces/{trace_id}")
     return [_span_of(found["result"])["traceState"]]
 
 
 def out_zipkin(store: MemoryStore) -> list[str]:
-    (found,) = _asked(zipkin.ANSWERS, store, "GET /api/v2/trace/{trace_id}")
+    (found,) = _asked(ZIPKIN, store, "GET /api/v2/trace/{trace_id}")
     return [found["tags"][TRACE_STATE]]
 
 
@@ -132,7 +132,7 @@ def test_no_trace_state(put):
     store = stored(put(""))
     assert "traceState" not in otlp_span(store)
     assert out_jaeger(store) == []
-    (found,) = _asked(zipkin.ANSWERS, store, "GET /api/v2/trace/{trace_id}")
+    (found,) = _asked(ZIPKIN, store, "GET /api/v2/trace/{trace_id}")
     assert TRACE_STATE not in found.get("tags", {})
 
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from chalicelib.answer import jaeger, zipkin
-from chalicelib.answer.asked import Asked
+from chalicelib.http.request import QueryRequest
+from chalicelib.native.parse import search_from
 from chalicelib.present.otlp_json import traces_data_json
-from chalicelib.query.parameters import search_from
 from chalicelib.query.search import search_traces
 from chalicelib.query.trace import trace_by_id
+from tests.dialects import JAEGER, ZIPKIN
 from tests.memory_store import MemoryStore
 from tests.payloads import NOON_NANO, NOON_UNIX_SECONDS, trace_id
 from tests.query.committed import put_payload
@@ -55,34 +55,32 @@ def text(value: str) -> AnyValue:
 
 
 def asked(store: Any, answers: Any, route: str, path: dict[str, str], values: Any) -> Any:
-    got = answers[route](Asked(store, path, values, {}, b"", NOON_NANO, lambda: True))
+    got = answers[route](QueryRequest(store, path, values, {}, b"", NOON_NANO, lambda: True))
     assert got.status == 200, got.body
     return orjson.loads(got.body)
 
 
 def shown_by_jaeger(store: Any, number: int) -> Any:
     path = {"trace_id": f"{number:x}"}
-    (trace,) = asked(store, jaeger.ANSWERS, "GET /api/traces/{trace_id}", path, {})["data"]
+    (trace,) = asked(store, JAEGER, "GET /api/traces/{trace_id}", path, {})["data"]
     return next(tag["value"] for tag in trace["spans"][0]["tags"] if tag["key"] == "v")
 
 
 def shown_by_zipkin(store: Any, number: int) -> str:
     path = {"trace_id": f"{number:x}"}
-    (span,) = asked(store, zipkin.ANSWERS, "GET /api/v2/trace/{trace_id}", path, {})
+    (span,) = asked(store, ZIPKIN, "GET /api/v2/trace/{trace_id}", path, {})
     shown: str = span["tags"]["v"]
     return shown
 
 
 def found_by_jaeger(store: Any, wanted: str) -> set[int]:
     values = RANGE | {"service": ["shop"], "tags": [orjson.dumps({"v": wanted}).decode()]}
-    found = asked(store, jaeger.ANSWERS, "GET /api/traces", {}, values)["data"]
+    found = asked(store, JAEGER, "GET /api/traces", {}, values)["data"]
     return {int(trace["traceID"], 16) for trace in found}
 
 
 def found_by_zipkin(store: Any, wanted: str) -> set[int]:
-    found = asked(
-        store, zipkin.ANSWERS, "GET /api/v2/traces", {}, {"annotationQuery": [f"v={wanted}"]}
-    )
+    found = asked(store, ZIPKIN, "GET /api/v2/traces", {}, {"annotationQuery": [f"v={wanted}"]})
     return {int(trace[0]["traceId"], 16) for trace in found}
 
 

@@ -18,22 +18,22 @@ os.environ.setdefault("CLEW_TELEMETRY", "0")
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chalicelib.model.http import Answer
+    from chalicelib.http.answer import Answer
 
 _NOW_UNIX_SECONDS = 1_767_268_800
 JSON, PROTOBUF = "application/json", "application/x-protobuf"
 PLAIN = {
-    "zipkin-v2-json": ("zipkin", "payload_from_json"),
-    "zipkin-v2-proto3": ("zipkin", "payload_from_proto"),
-    "zipkin-v1-json": ("zipkin_v1", "payload_from_json"),
-    "zipkin-v1-thrift": ("zipkin_v1", "payload_from_thrift"),
-    "jaeger-binary": ("jaeger", "payload_from_binary"),
-    "jaeger-compact": ("jaeger", "payload_from_call"),
+    "zipkin-v2-json": ("zipkin.ingest", "payload_from_json"),
+    "zipkin-v2-proto3": ("zipkin.ingest", "payload_from_proto"),
+    "zipkin-v1-json": ("zipkin.ingest_v1", "payload_from_json"),
+    "zipkin-v1-thrift": ("zipkin.ingest_v1", "payload_from_thrift"),
+    "jaeger-binary": ("jaeger.ingest", "payload_from_binary"),
+    "jaeger-compact": ("jaeger.ingest", "payload_from_call"),
 }
 
 
 def _otlp(media_type: str) -> Callable[[bytes], Answer]:
-    from chalicelib.receive.endpoint import receive_traces
+    from chalicelib.otlp.endpoint import receive_traces
 
     headers = {"content-type": media_type}
     return lambda body: receive_traces(headers, body, 0, lambda _: None)
@@ -42,17 +42,17 @@ def _otlp(media_type: str) -> Callable[[bytes], Answer]:
 def _plain(name: str) -> Callable[[bytes], Answer]:
     from importlib import import_module
 
-    from chalicelib.receive.plain_endpoint import ANY_TYPE, receive_plain
+    from chalicelib.receive.text_endpoint import ANY_TYPE, receive_text
 
     module, read = PLAIN[name]
-    readers = {ANY_TYPE: getattr(import_module(f"chalicelib.receive.{module}"), read)}
-    return lambda body: receive_plain({}, body, 0, readers, lambda _: None)
+    readers = {ANY_TYPE: getattr(import_module(f"chalicelib.{module}"), read)}
+    return lambda body: receive_text({}, body, 0, readers, lambda _: None)
 
 
 def _sampling() -> Callable[[bytes], Answer]:
     """What `PUT /v1/sampling` does with a body, with a store of its own."""
     from chalicelib.errors import InvalidPayload
-    from chalicelib.model.http import Answer
+    from chalicelib.http.answer import Answer
     from chalicelib.model.sampling import document_from
     from chalicelib.store.sampling import put_strategies
     from tests.memory_store import MemoryStore
@@ -68,13 +68,13 @@ def _sampling() -> Callable[[bytes], Answer]:
 
 
 def _transform() -> Callable[[bytes], Answer]:
-    from chalicelib.answer.asked import Asked
-    from chalicelib.answer.jaeger import ANSWERS
+    from chalicelib.http.request import QueryRequest
+    from tests.dialects import JAEGER
     from tests.memory_store import MemoryStore
 
     def transform(body: bytes) -> Answer:
-        asked = Asked(MemoryStore(), {}, {}, {}, body, 0, lambda: True)
-        return ANSWERS["POST /api/transform"](asked)
+        asked = QueryRequest(MemoryStore(), {}, {}, {}, body, 0, lambda: True)
+        return JAEGER["POST /api/transform"](asked)
 
     return transform
 
@@ -83,9 +83,9 @@ def _consume() -> Callable[[bytes], Answer]:
     """An OTLP request accepted, and its messages consumed as one event, into a store of its own."""
     from base64 import b64encode
 
-    from chalicelib.model.http import Answer
+    from chalicelib.http.answer import Answer
+    from chalicelib.otlp.endpoint import receive_traces
     from chalicelib.queue.message import PAYLOAD_ATTRIBUTE, Message, body_of
-    from chalicelib.receive.endpoint import receive_traces
     from chalicelib.store.consume import Consumer, Record
     from tests.memory_store import MemoryStore
     from tests.store.records import DeadLetterList

@@ -8,7 +8,8 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from chalicelib.receive import zipkin, zipkin_v1
+from chalicelib.zipkin import ingest as zipkin
+from chalicelib.zipkin import ingest_v1 as zipkin_v1
 from tests.clients.real import CLIENTS, JAVA_CLIENTS, Client
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from chalicelib.receive.zipkin import payload_from_json
+from chalicelib.zipkin.ingest import payload_from_json
 from tests.payloads import CLIENT, INTERNAL, MILLI, NOON_NANO, PRODUCER, SERVER, Made, payload
 
 if TYPE_CHECKING:

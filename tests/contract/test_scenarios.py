@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from chalicelib import config
+from chalicelib.otlp.endpoint import receive_traces
 from chalicelib.queue.sqs import SqsSender
-from chalicelib.receive.endpoint import receive_traces
 from chalicelib.store.dynamodb import plain_item
 from chalicelib.store.traces import read_spans
 from chalicelib.summarise.job import summarise_shards

@@ -20,15 +20,16 @@ from urllib.request import Request, urlopen
 import orjson
 import pytest
 
-from chalicelib.answer.asked import Asked
-from chalicelib.answer.zipkin import ANSWERS
 from chalicelib.errors import InvalidPayload
+from chalicelib.http.request import QueryRequest
 from chalicelib.model.batch import spans_of
 from chalicelib.model.span import Scopes
-from chalicelib.receive import zipkin, zipkin_v1
+from chalicelib.zipkin import ingest as zipkin
+from chalicelib.zipkin import ingest_v1 as zipkin_v1
 from tests.clients.test_zipkin_clients import GOLDEN, READERS, golden_payload
 from tests.contract.searched import payloads
 from tests.contract.test_queries import QUERIES, named, names_in, with_times
+from tests.dialects import ZIPKIN as ANSWERS
 from tests.memory_store import MemoryStore
 from tests.query.committed import put_payload
 
@@ -116,7 +117,7 @@ def server(tmp_path_factory):
 
 def clew(store: MemoryStore, route: str, path: str = "", **parameters: Any) -> Got:
     values = {name: [str(value)] for name, value in parameters.items()}
-    asked = Asked(store, {"trace_id": path}, values, {}, b"", NOW * 10**9, lambda: True)
+    asked = QueryRequest(store, {"trace_id": path}, values, {}, b"", NOW * 10**9, lambda: True)
     answer = ANSWERS[f"GET /api/v2/{route}"](asked)
     return Got(answer.status, answer.body.decode())
 

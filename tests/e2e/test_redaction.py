@@ -32,10 +32,10 @@ from infra.local.journal import Journal
 from infra.local.otlp_grpc import EXPORT, OtlpGrpc
 from infra.local.server import datagram_socket
 from infra.local.stack import LocalStack
+from tests.jaeger.test_ingest import STRING, batch_of, binary, datagram, span, tag
 from tests.payloads import trace_id
-from tests.receive.test_jaeger import STRING, batch_of, binary, datagram, span, tag
 from tests.receive.test_redaction import full_of
-from tests.receive.test_zipkin_v1 import idl, thrift_body
+from tests.zipkin.test_ingest_v1 import idl, thrift_body
 
 CANARY = "canary7QsecretQ"
 TEXTS = (f"password={CANARY}", f"Bearer {CANARY}", f"https://ann:{CANARY}@host.example/?a=b")

@@ -8,7 +8,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from chalicelib import config, wiring
-from chalicelib.present.openapi import document
+from chalicelib.dialects import DIALECTS
+from chalicelib.http.openapi import document
 from chalicelib.store import commit as commit_module
 from chalicelib.store import consume
 from chalicelib.store.dead_letter import carried_key
@@ -83,7 +84,7 @@ def test_a_full_cycle(world, expected, bug):
 def test_as_described(world, expected, bug):
     """The list and the redrive validate against the API's own description, with letters in them."""
     world.consume(world.received())
-    schemas = document()["components"]
+    schemas = document(DIALECTS)["components"]
     found = listed(world), world.redrive(), listed(world)
     assert found[0]["dead_letters"]
     assert found[2]["redrive"]

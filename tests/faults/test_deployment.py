@@ -12,8 +12,8 @@ import pytest
 
 from app import app
 from chalicelib import config, wiring
-from chalicelib.access import STRANGER_SECONDS, Access
 from chalicelib.errors import StoreError, StoreThrottled
+from chalicelib.http.access import STRANGER_SECONDS, Access
 from chalicelib.model.token import Scope
 from chalicelib.queue import message as message_module
 from chalicelib.store.consume import OutOfTime

@@ -15,6 +15,8 @@ import orjson
 
 from chalicelib import config
 from chalicelib.errors import ClewError, InvalidPayload, StoreError
+from chalicelib.jaeger import render as jaeger
+from chalicelib.jaeger.ingest import payload_from_binary, payload_from_call
 from chalicelib.model.batch import spans_of
 from chalicelib.model.canonical import canonical_of, without_empty_groups
 from chalicelib.model.clew_pb2 import EdgesTarget, StatisticsTarget
@@ -24,15 +26,11 @@ from chalicelib.model.halves import halves_from, merged_halves
 from chalicelib.model.span import Scopes
 from chalicelib.model.statistics import merged_statistics, statistics_from
 from chalicelib.model.wire import varint_at
-from chalicelib.present import jaeger, zipkin
-from chalicelib.present.columns import columns_json
+from chalicelib.native.columns import columns_json
 from chalicelib.present.otlp_json import traces_data_json
 from chalicelib.query.trace import summary_of, trace_by_id, trace_page
 from chalicelib.queue.message import message_from_parts, payload_of
-from chalicelib.receive import zipkin as receive_zipkin
-from chalicelib.receive import zipkin_v1
 from chalicelib.receive.content import uncompressed
-from chalicelib.receive.jaeger import payload_from_binary, payload_from_call
 from chalicelib.receive.otlp import payload_from_json, payload_from_protobuf
 from chalicelib.receive.split import messages_of
 from chalicelib.store.chunk import PACKED_VERSION, built_in, built_in_seal, traces_data_of
@@ -42,6 +40,9 @@ from chalicelib.store.shard import filter_in
 from chalicelib.store.targets import EDGES, STATISTICS, catalogue_of, edges_in, statistics_in
 from chalicelib.store.traces import StoredChunk, distinct_spans
 from chalicelib.summarise.join import NewHalves
+from chalicelib.zipkin import ingest as receive_zipkin
+from chalicelib.zipkin import ingest_v1 as zipkin_v1
+from chalicelib.zipkin import render as zipkin
 from tests.memory_store import MemoryStore
 from tests.payloads import NOON_UNIX_SECONDS
 from tests.query.committed import put_payload

@@ -13,8 +13,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import InvalidPayload, PayloadTooLarge, StoreError
-from chalicelib.receive.endpoint import receive_traces
-from chalicelib.receive.plain_endpoint import receive_plain
+from chalicelib.otlp.endpoint import receive_traces
+from chalicelib.receive.text_endpoint import receive_text
 from tests.fuzz.decoders import CONTENT, DECODERS, NORMALISERS, content_in, corpus_of, goes_on
 from tests.fuzz.mutate import mutated
 from tests.payloads import NOON_UNIX_SECONDS
@@ -124,7 +124,7 @@ def _endpoint(name: str, data: bytes, send: Callable[[Any], None]) -> int:
         headers = {"content-type": _OTLP_TYPES[name]}
         return receive_traces(headers, data, NOON_UNIX_SECONDS, send).status
     headers = {"content-type": "application/x-thrift"}
-    return receive_plain(headers, data, NOON_UNIX_SECONDS, {"*/*": NORMALISERS[name]}, send).status
+    return receive_text(headers, data, NOON_UNIX_SECONDS, {"*/*": NORMALISERS[name]}, send).status
 
 
 class _Calls:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
+from chalicelib.jaeger import render as jaeger
 from chalicelib.model.batch import spans_of
 from chalicelib.model.span import Scopes
-from chalicelib.present import jaeger, zipkin
-from chalicelib.present.columns import columns_json
+from chalicelib.native.columns import columns_json
 from chalicelib.present.otlp_json import traces_data_json
 from chalicelib.query.trace import ChunkOfSpans, Page
+from chalicelib.zipkin import render as zipkin
 from tests.payloads import Made, payload, span_id, trace_id
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chalicelib.errors import InvalidQuery
 from chalicelib.model.measure import quantile_nano
-from chalicelib.present.native import edges_json, statistics_json
+from chalicelib.native.render import edges_json, statistics_json
 from chalicelib.query.edges import edges
 from chalicelib.query.parameters import Range
 from chalicelib.query.services import hours_of_services

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from bench.counting import CountingStore
 from chalicelib import config
+from chalicelib.jaeger.render import calls_by_pair
 from chalicelib.model.edges import EdgeKey, EdgeKind, Edges
 from chalicelib.model.measure import Measure, bucket_of
-from chalicelib.present.jaeger import calls_by_pair
-from chalicelib.present.native import edges_json
-from chalicelib.present.zipkin import links_json
+from chalicelib.native.render import edges_json
 from chalicelib.query.edges import call_counts, edges
 from chalicelib.query.parameters import Range
 from chalicelib.query.snapshot import Seconds
@@ -23,6 +22,7 @@ from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.shard import fold_state_put, read_shard
 from chalicelib.summarise import fold as fold_module
 from chalicelib.summarise.fold import FILTERED_BYTES_MIN
+from chalicelib.zipkin.render import links_json
 from tests.memory_store import MemoryStore
 from tests.payloads import (
     CLIENT,

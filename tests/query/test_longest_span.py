@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.jaeger.tags import TagConditions
 from chalicelib.model.attribute import attribute_hash
 from chalicelib.model.clew_pb2 import SearchBlock
 from chalicelib.model.frame import message_in, seal
 from chalicelib.model.names import key_name
 from chalicelib.query.parameters import Range, Search
 from chalicelib.query.search import Conditions
-from chalicelib.query.tags import TagConditions
 from chalicelib.store.search_block import VERSION, blocks_of, rows_in
 from chalicelib.store.search_row import DURATION_STEP_MAX, SearchRow, duration_step, rows_of
 from tests.model.spans import batches, spans

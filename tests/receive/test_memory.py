@@ -8,7 +8,7 @@ import sys
 import pytest
 
 _PROGRAM = """
-from chalicelib.receive.endpoint import receive_traces
+from chalicelib.otlp.endpoint import receive_traces
 {imports}
 body = {body}
 assert len(body) <= 4_500_000, len(body)

@@ -17,8 +17,8 @@ from chalicelib import config
 from chalicelib.errors import InvalidPayload, PayloadTooLarge
 from chalicelib.receive.json_parts import check_structure, without_lone_surrogates
 from chalicelib.receive.otlp import payload_from_json, payload_from_protobuf
-from chalicelib.receive.zipkin import payload_from_json as zipkin_from_json
-from tests.receive.test_endpoint import JSON, post
+from chalicelib.zipkin.ingest import payload_from_json as zipkin_from_json
+from tests.otlp.test_endpoint import JSON, post
 
 Json = dict[str, Any]
 

@@ -18,10 +18,9 @@ from bench.load import requests
 from chalicelib import config
 from chalicelib.errors import InvalidPayload
 from chalicelib.model.wire import field
+from chalicelib.otlp.endpoint import receive_traces
 from chalicelib.queue.message import digest_of, payload_of
-from chalicelib.receive.endpoint import receive_traces
 from chalicelib.receive.otlp import payload_from_protobuf
-from chalicelib.receive.plain_endpoint import receive_plain
 from chalicelib.receive.redaction import (
     Redaction,
     redaction_of_settings,
@@ -30,6 +29,7 @@ from chalicelib.receive.redaction import (
 from chalicelib.receive.redaction_rules import RedactionRulesError, Rules, rules_from
 from chalicelib.receive.redaction_work import TOLD_KEY
 from chalicelib.receive.split import messages_of
+from chalicelib.receive.text_endpoint import receive_text
 from tests.payloads import NOON_UNIX_SECONDS, span_id, trace_id
 from tests.receive.secrets import SECRETS
 
@@ -511,7 +511,7 @@ def test_what_was_taken_out_is_told(settings):
     for name in ("pwd=x token=y", "GET"):
         body = data_of(span_of(1, name=name)).SerializeToString()
         receive_traces(headers, body, 1, lambda _: None, tell_redacted=told.append)
-        receive_plain(
+        receive_text(
             {},
             body,
             1,

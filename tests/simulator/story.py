@@ -11,12 +11,12 @@ import pytest
 
 from chalicelib import config
 from chalicelib.errors import StoreError
+from chalicelib.otlp.endpoint import receive_traces
 from chalicelib.query.edges import edges
 from chalicelib.query.parameters import Range
 from chalicelib.query.statistics import statistics
 from chalicelib.queue.message import digest_of as message_digest_of
 from chalicelib.queue.sqs import SqsDeadLetters, SqsSender
-from chalicelib.receive.endpoint import receive_traces
 from chalicelib.store import traces
 from chalicelib.store.consume import Consumer
 from chalicelib.store.dynamodb import DynamoStore, plain_item

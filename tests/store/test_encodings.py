@@ -12,21 +12,22 @@ from hypothesis import strategies as st
 
 from bench.encodings import as_collector_writes, as_dotnet_writes
 from chalicelib import config
+from chalicelib.jaeger import render as jaeger
 from chalicelib.model.edges import EdgeKind
 from chalicelib.model.frame import seal
-from chalicelib.present import jaeger, zipkin
-from chalicelib.present.columns import columns_json
+from chalicelib.native.columns import columns_json
+from chalicelib.native.parse import search_from
+from chalicelib.otlp.endpoint import receive_traces
 from chalicelib.present.otlp_json import traces_data_json
 from chalicelib.query.edges import call_counts
-from chalicelib.query.parameters import search_from
 from chalicelib.query.search import Conditions
 from chalicelib.query.trace import in_order, summary_of, trace_by_id, trace_page
 from chalicelib.queue.message import digest_of
-from chalicelib.receive.endpoint import receive_traces
 from chalicelib.receive.otlp import payload_from_protobuf
 from chalicelib.store.chunk import traces_data_of
 from chalicelib.store.consume import Consumer
 from chalicelib.store.traces import StoredChunk, distinct_spans
+from chalicelib.zipkin import render as zipkin
 from tests.encodings import anyhow
 from tests.fuzz.decoders import NORMALISERS, corpus_of
 from tests.memory_store import MemoryStore
@@ -49,7 +50,7 @@ from tests.store.records import DeadLetterList, message_of_payload, record_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from chalicelib.model.http import Answer
+    from chalicelib.http.answer import Answer
     from chalicelib.model.span import Span
     from chalicelib.queue.message import Message
 

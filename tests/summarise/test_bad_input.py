@@ -13,7 +13,7 @@ from chalicelib import config
 from chalicelib.model.edges import EdgeKind
 from chalicelib.model.names import OTHER_SERVICES
 from chalicelib.model.statistics import above_cap
-from chalicelib.present.native import statistics_json
+from chalicelib.native.render import statistics_json
 from chalicelib.query.parameters import Range, Search
 from chalicelib.query.search import search_traces
 from chalicelib.query.services import hours_of_services, services_warnings
