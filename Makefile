@@ -42,10 +42,10 @@ help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(RUN_STAMP) $(UI) ## the laptop stack (PORT, HOST, DATA_DIR, COMPAT_PORTS, UI_DIR, AWS_ENDPOINT_URL)
-	@exec $(PY) -m infra.local
+	@exec $(PY) -m local
 
 demo: $(DEV_STAMP) ## send a shop's traces to a running stack (ENDPOINT)
-	@ENDPOINT="$${ENDPOINT:-http://127.0.0.1:$(PORT)}" exec $(PY) -m infra.local.demo
+	@ENDPOINT="$${ENDPOINT:-http://127.0.0.1:$(PORT)}" exec $(PY) -m local.demo
 
 ui: $(UI) ## build the web UI (run, test and deploy do so by themselves)
 

@@ -35,7 +35,7 @@ session = botocore.session.get_session()
 session.create_client("sqs", region_name="us-east-1")
 session.create_client("dynamodb", region_name="us-east-1")
 """
-_CONTEXT = "from infra.local.functions import context_of"
+_CONTEXT = "from local.functions import context_of"
 """Imported before the clock begins: Lambda brings it."""
 _UNPLUG = """
 from botocore.awsrequest import AWSResponse, HeadersDict

@@ -40,7 +40,7 @@ setup(name="compiled", packages=[], ext_modules=mypycify([*options, *modules], o
 
 def compile_into(folder: Path, modules: tuple[str, ...] = MODULES) -> None:
     """Make a copy of Clew in an empty folder with these modules compiled. Raises CalledProcessError."""
-    for name in ("bench", "chalicelib", "infra"):
+    for name in ("bench", "chalicelib", "infra", "local"):
         shutil.copytree(
             PROJECT / name, folder / name, ignore=shutil.ignore_patterns("static", "results")
         )

@@ -23,7 +23,7 @@ from bench.load import requests
 from bench.report import table
 from bench.stages import receive
 from bench.timing import RUNS, reference_loop_seconds
-from infra.local.journal import Journal
+from local.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,9 +78,9 @@ def _child(folder: str) -> tuple[float, float]:
 
 def _take_back(folder: str) -> None:
     """In the child: prints when everything was stored, by the clock that all processes share, and its CPU."""
-    from infra.local.stack import LocalStack
+    from local.stack import LaptopStack
 
-    with LocalStack(data_dir=Path(folder), run_schedules=False) as stack:
+    with LaptopStack(data_dir=Path(folder), run_schedules=False) as stack:
         stack.wait_until_stored(600)
         print(json.dumps([time.monotonic(), time.process_time()]))
 

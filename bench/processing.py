@@ -247,7 +247,7 @@ def machine(runs: int = RUNS) -> Machine:
 def _request_cpu_seconds(runs: int) -> float:
     """Of a warm request of one span through Chalice and botocore, less what `receive_traces` takes."""
     from bench.cold import http_event
-    from infra.local.functions import context_of
+    from local.functions import context_of
 
     unplug()
     from app import app
@@ -270,7 +270,7 @@ def _request_cpu_seconds(runs: int) -> float:
 
 def _invocation_cpu_seconds(runs: int) -> float:
     """Of a warm invocation of the schedule that finds nothing, botocore's query included."""
-    from infra.local.functions import context_of
+    from local.functions import context_of
 
     unplug()
     from chalicelib.summarise.function import summarise

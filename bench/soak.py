@@ -53,7 +53,7 @@ DRAIN_SECONDS_MAX = 1_800.0
 DRAIN_PAUSE_SHARE = 4
 """A question about a backlog takes time from draining it: so many times as long as it took, nothing is asked."""
 MARKER_BYTES = 450
-"""Of a message that was counted, for 90 days (tests/infra/test_moto_partitions.py)."""
+"""Of a message that was counted, for 90 days (tests/local/moto/test_partitions.py)."""
 RETRY_SECONDS = 1.0
 """Sooner than Retry-After says: the burst is to hurt."""
 SAMPLES = 50
@@ -105,7 +105,7 @@ class Clew:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         settings = {"PORT": "0", "COMPAT_PORTS": "0", "DATA_DIR": folder}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "infra.local"],
+            [sys.executable, "-m", "local"],
             cwd=PROJECT,
             env={**kept, **settings, **environment},
             stdout=subprocess.PIPE,

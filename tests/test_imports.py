@@ -85,9 +85,16 @@ def test_nobody_imports_the_app(path):
     assert not {name.split(".")[0] for name in imports_of(path)} & {
         "app",
         "infra",
+        "local",
         "tests",
         "bench",
     }
+
+
+@pytest.mark.parametrize("path", sorted((PROJECT / "infra").rglob("*.py")), ids=name_of)
+def test_deployment_needs_no_laptop(path):
+    """The laptop applies the template of `infra`; deployment imports nothing of the laptop."""
+    assert "local" not in {name.split(".")[0] for name in imports_of(path)}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

@@ -18,7 +18,7 @@ from bench.__main__ import PROJECT, RESULTS, commit_id
 from bench.report import replace_between, table
 from bench.ui import pages, traces
 from bench.ui.replay import replaying
-from infra.local.stack import LocalStack
+from local.stack import LaptopStack
 from tests.browser.chromium import chromium
 from tests.browser.weight import weight_of
 
@@ -31,7 +31,7 @@ TOPOLOGY = {"the busiest 120 edges, as at first": "#/topology", "all edges": "#/
 
 def measure(sizes: tuple[int, ...]) -> dict[str, Any]:
     start = time.time_ns() - 600 * 10**9
-    with LocalStack(batch_window_seconds=0.05, run_schedules=False) as stack:
+    with LaptopStack(batch_window_seconds=0.05, run_schedules=False) as stack:
         for size in sizes:
             for body in traces.requests_of(size, start):
                 _send(stack.url, body)

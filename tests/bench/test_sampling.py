@@ -25,7 +25,7 @@ from bench.sampling import (
     tables,
 )
 from chalicelib.model.sampling import checked
-from infra.local.stack import LocalStack
+from local.stack import LaptopStack
 from tests.test_docs import BASE, code_blocks, text_of
 
 CURVE = newest_curve()
@@ -115,7 +115,7 @@ def test_file_of_the_page():
 def test_statistics_count_what_was_received(capsys):
     """The page's program, run: a tenth is kept, and the statistics count the calls that were sent, not scaled."""
     (program,) = code_blocks(PAGE, "python")
-    with LocalStack(batch_window_seconds=0.02, run_schedules=False) as stack:
+    with LaptopStack(batch_window_seconds=0.02, run_schedules=False) as stack:
         found: dict[str, int] = {}
         exec(program.replace(BASE, stack.url), found)
         stack.wait_until_stored()

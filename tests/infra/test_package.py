@@ -27,6 +27,7 @@ UNWANTED = (
     *("boto3", "botocore", "moto", "pytest", "_pytest", "hypothesis", "mypy", "ruff", "waitress"),
     *(
         "infra",
+        "local",
         "tests",
         "bench",
         "docs",

@@ -1,0 +1,230 @@
+"""OTLP/gRPC: the Export of each signal on a port of its own, each call a POST to the gateway.
+
+    call ──bytes──▶ Request ──gateway──▶ Answer ──▶ ExportTraceServiceResponse, or a gRPC status
+
+So there is one receive path, one check of tokens and one limit for both protocols. The token is looked at before the
+message is: a call is taken as one of a stream of messages, of which the first is read once its sender may send it.
+Until then grpcio holds what HTTP/2's flow control lets through. A message that does not come in time ends its call.
+grpcio uncompresses what comes, and makes no more of it than MESSAGE_BYTES_MAX; it knows gzip and deflate, and ends a
+call with another `grpc-encoding` by INTERNAL before anybody here sees it. Clew keeps traces only: metrics and logs are
+answered as by OTLP/HTTP, so that a program that sends all three logs no error at each export.
+Source: opentelemetry-proto, docs/specification.md, "OTLP/gRPC"; google.rpc.Code, RetryInfo.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+
+from local.gateway import BODY_BYTES_MAX, Answer, Request
+from local.server import PortTaken, listening_socket
+from local.turns import Kind, Turns, Work
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+THREADS = 16
+"""As many calls are received at once; the others wait in their connections."""
+RECEIVE_SECONDS_MAX = 20.0
+"""From a call's begin to the end of its message."""
+CONTESTED_SECONDS_MAX = 2.0
+"""The same while no thread is left for others."""
+_LOOK_SECONDS = 0.25
+MESSAGE_BYTES_MAX = BODY_BYTES_MAX
+"""Uncompressed. The receive path's own limit is lower, so that its answer is the usual one."""
+STREAMS_MAX = 32
+"""Calls of one connection: exporters make one at a time, a Collector ten."""
+METADATA_BYTES_MAX = 16 * 1024
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+_PATHS = {
+    EXPORT: "/v1/traces",
+    "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": "/v1/metrics",
+    "/opentelemetry.proto.collector.logs.v1.LogsService/Export": "/v1/logs",
+}
+"""Where the same request goes by OTLP/HTTP."""
+_PROTOBUF = "application/x-protobuf"
+_TOKEN_HEADERS = ("authorization", "x-api-key")
+_STATUS_METADATA = "grpc-status-details-bin"
+_RETRY_INFO_METADATA = "google.rpc.retryinfo-bin"
+"""Where OpenTelemetry's Python exporter looks for it; others look into the status."""
+_CODES: dict[int, grpc.StatusCode] = {
+    HTTPStatus.BAD_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
+    HTTPStatus.UNAUTHORIZED: grpc.StatusCode.UNAUTHENTICATED,
+    HTTPStatus.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: grpc.StatusCode.INVALID_ARGUMENT,
+}
+"""Anything else is UNAVAILABLE: whoever sent it keeps it."""
+
+
+class OtlpGrpc:
+    """Bound first, so that its ports are its own; then started, then stopped, once each."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, "otlp/grpc")
+        self._stopping = threading.Event()
+        options = [
+            ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+            # Else a second Clew would share the port with the first, and get half of its spans.
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_concurrent_streams", STREAMS_MAX),
+            ("grpc.max_metadata_size", METADATA_BYTES_MAX),
+            ("grpc.server_handshake_timeout_ms", 10_000),
+            ("grpc.max_connection_idle_ms", 300_000),
+        ]
+        self._server = grpc.server(self._threads, options=options)
+
+    def bind(self, host: str, port: int) -> int:
+        """Listen there too; return the port, which is a free one for 0.
+
+        Raises PortTaken, or OSError for any other reason.
+        """
+        # grpcio does not say why it cannot, and complains on standard error.
+        with listening_socket(host, port) as tried:
+            port = tried.getsockname()[1]
+        try:
+            return self._server.add_insecure_port(
+                f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            )
+        except RuntimeError as error:
+            raise PortTaken(f"port {port} of {host} is taken by another process") from error
+
+    def start(
+        self,
+        answer: Callable[[Request, Callable[[], bool]], Answer],
+        refusal: Callable[[Request], Answer | None] = lambda _: None,
+        turns: Turns | None = None,
+    ) -> None:
+        """Take calls; `answer` and `refusal` are a Gateway's."""
+        services = _Services(answer, refusal, turns or Turns())
+        self._server.add_generic_rpc_handlers([services])
+        self._server.start()
+        self._look = threading.Thread(target=self._end_slow_calls, args=(services,), daemon=True)
+        self._look.start()
+
+    def stop(self, timeout_seconds: float) -> None:
+        """Take no more calls, finish those that are running, close."""
+        self._server.stop(timeout_seconds).wait()
+        self._stopping.set()
+        self._look.join()
+        self._threads.shutdown()
+
+    def _end_slow_calls(self, services: _Services) -> None:
+        while not self._stopping.wait(_LOOK_SECONDS):
+            services.end_slow_calls()
+
+
+class _Services(grpc.GenericRpcHandler):
+    """Messages stay bytes: without a serializer grpcio hands them on as they are."""
+
+    def __init__(
+        self,
+        answer: Callable[[Request, Callable[[], bool]], Answer],
+        refusal: Callable[[Request], Answer | None],
+        turns: Turns,
+    ) -> None:
+        self._answer = answer
+        self._refusal = refusal
+        self._turns = turns
+        self._receiving: dict[grpc.ServicerContext, float] = {}
+        self._lock = threading.Lock()
+
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[bytes, bytes] | None:
+        path = _PATHS.get(handler_call_details.method)
+        if path is None:
+            return None
+        return grpc.stream_unary_rpc_method_handler(partial(self._export, path))
+
+    def end_slow_calls(self) -> None:
+        """End those whose message does not come: CANCELLED, after which an exporter sends again."""
+        now = time.monotonic()
+        with self._lock:
+            most = RECEIVE_SECONDS_MAX if len(self._receiving) < THREADS else CONTESTED_SECONDS_MAX
+            slow = [context for context, since in self._receiving.items() if now - since > most]
+        for context in slow:
+            context.cancel()
+
+    @contextmanager
+    def _is_receiving(self, context: grpc.ServicerContext) -> Iterator[None]:
+        with self._lock:
+            self._receiving[context] = time.monotonic()
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._receiving[context]
+
+    def _export(self, path: str, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        if refused := self._refusal(_request(path, b"", context)):
+            return _told(refused, context)
+        with self._is_receiving(context):
+            body = next(messages, None)
+        if body is None:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call has no message")
+        work = Work(self._turns, Kind.SEND)
+        work.begin()
+        try:
+            answer = self._answer(_request(path, body, context), work.go_on)
+        finally:
+            work.end()
+        return answer.body if answer.status == HTTPStatus.OK else _told(answer, context)
+
+
+def _told(answer: Answer, context: grpc.ServicerContext) -> bytes:
+    """Make the call's status that of an answer other than 200."""
+    status = status_from_answer(answer)
+    retry_infos = [(_RETRY_INFO_METADATA, detail.value) for detail in status.details]
+    context.set_trailing_metadata(((_STATUS_METADATA, status.SerializeToString()), *retry_infos))
+    context.set_code(_code_of(answer))
+    context.set_details(status.message)
+    return b""
+
+
+def _request(path: str, body: bytes, context: grpc.ServicerContext) -> Request:
+    """The same request by OTLP/HTTP."""
+    tokens = {
+        name: value
+        for name, value in context.invocation_metadata()
+        if name in _TOKEN_HEADERS and isinstance(value, str)
+    }
+    headers = {"Content-Type": _PROTOBUF, "Accept": _PROTOBUF, **tokens}
+    _, _, address = unquote(context.peer()).partition(":")
+    source_ip = address.rpartition(":")[0].strip("[]")
+    return Request("POST", path, "", headers, body, source_ip)
+
+
+def status_from_answer(answer: Answer) -> Status:
+    """The google.rpc.Status of an answer other than 200, with a RetryInfo if it is to be tried again."""
+    code = _code_of(answer)
+    status = Status(code=code.value[0], message=_message_of(answer))
+    if code is grpc.StatusCode.UNAVAILABLE:
+        retry = RetryInfo()
+        headers = {name.lower(): value for name, value in answer.headers}
+        retry.retry_delay.seconds = int(headers.get("retry-after", 1))
+        status.details.add().Pack(retry)
+    return status
+
+
+def _code_of(answer: Answer) -> grpc.StatusCode:
+    return _CODES.get(answer.status, grpc.StatusCode.UNAVAILABLE)
+
+
+def _message_of(answer: Answer) -> str:
+    """What the receive path says; the HTTP status where the gateway itself answered, in JSON."""
+    try:
+        return str(Status.FromString(answer.body).message)
+    except DecodeError:
+        return HTTPStatus(answer.status).phrase
