@@ -86,7 +86,7 @@ kills: $(DEV_STAMP) $(UI) ## kill -9 of the laptop stack at random points (KILLS
 	@KILLS=$${KILLS:-50} $(PY) -m pytest tests/e2e/test_kill.py
 
 soak: $(DEV_STAMP) ## the laptop stack at the machine's full rate, and at ten times that (MINUTES=10)
-	@exec $(PY) -m bench.soak --minutes $(MINUTES)
+	@exec $(PY) -m tests.soak --minutes $(MINUTES)
 
 deploy-check: $(DEV_STAMP) $(EMULATOR_STAMP) ## deploy to an emulator, with everything that belongs to it
 	@EMULATOR_PYTHON="$(CURDIR)/$(EMULATOR)/bin/python" $(PY) -m pytest -v tests/deploy
@@ -116,7 +116,7 @@ bench-ui: $(DEV_STAMP) $(UI) $(CHROMIUM_STAMP) ## measure the web UI in a browse
 	@$(PY) -m bench.ui
 
 bench-scale: $(DEV_STAMP) ## the tables of docs/scale.md, and bad input at its full size
-	@$(PY) -m bench.scale --million
+	@$(PY) -m capacity.scale --million
 
 bench-compiled: $(DEV_STAMP) ## measure how much of storing is the interpreter's (wants a C compiler)
 	@$(PY) -m bench.compiled

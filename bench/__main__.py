@@ -6,25 +6,21 @@
 from __future__ import annotations
 
 import argparse
-import datetime
-import json
-import platform
-import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import answers, calls, cold, dialects, memory, much, processing, report, sampling
-from bench.cost import cost_of, idle_bill, memory_megabytes
-from bench.load import SPANS_PER_TRACE
-from bench.prices import SECONDS_PER_MONTH, total_dollars
+from bench import answers, calls, cold, dialects, memory, much, processing, report
+from bench.record import PROJECT, result_of, write
 from bench.timing import RUNS, reference_loop_seconds
-from bench.traffic import Knobs, simulate
+from capacity import sampling
+from capacity.cost import cost_of, idle_bill, memory_megabytes
+from capacity.load import SPANS_PER_TRACE
+from capacity.pages import replace_between
+from capacity.prices import SECONDS_PER_MONTH, total_dollars
+from capacity.traffic import Knobs, simulate
 
 if TYPE_CHECKING:
-    from bench.cost import Cost, Machine
+    from capacity.cost import Cost, Machine
 
-PROJECT = Path(__file__).parents[1]
-RESULTS = Path(__file__).with_name("results")
 PARTS = ("processing", "memory", "cold", "cost", "answers", "dialects")
 CURVE = (Knobs(0.1, 3_600), Knobs(1, 1_800), Knobs(10, 300), Knobs(100, 60), Knobs(1_000, 10))
 """Each long enough to mean something, and short enough to simulate in seconds."""
@@ -142,12 +138,6 @@ def figures(found: dict[str, Any]) -> str:
     )
 
 
-def commit_id() -> str:
-    command = ["git", "describe", "--always", "--dirty"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=PROJECT)
-    return done.stdout.strip() or "unknown"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
@@ -157,14 +147,7 @@ def main() -> None:
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     reference = reference_loop_seconds()
     found = measure(arguments.parts or list(PARTS), quick=arguments.quick)
-    now = datetime.datetime.now(tz=datetime.UTC)
-    result = {
-        "commit": commit_id(),
-        "date": now.isoformat(timespec="seconds"),
-        "machine": {"python": platform.python_version(), "cpu": platform.machine()},
-        "reference_loop_seconds": [reference, reference_loop_seconds()],
-        **found,
-    }
+    result = result_of(found, reference)
     print(
         f"Reference loop: {reference * 1e3:.0f} ms before, {result['reference_loop_seconds'][1] * 1e3:.0f} ms after."
     )
@@ -172,11 +155,10 @@ def main() -> None:
     for name, content in made.items():
         print(f"\n{name}\n{content}")
     if not arguments.parts and not arguments.quick:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{now:%Y-%m-%d}.json").write_text(json.dumps(result, indent=1) + "\n")
+        write(result)
         for name, content in made.items():
-            report.replace_between(PROJECT / "docs" / "cost.md", name, content)
-        report.replace_between(PROJECT / "README.md", "figures", figures(found))
+            replace_between(PROJECT / "docs" / "cost.md", name, content)
+        replace_between(PROJECT / "README.md", "figures", figures(found))
         sampling.write(found["curve"])
 
 

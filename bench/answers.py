@@ -10,10 +10,17 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bench.counting import CountingStore
-from bench.load import SERVICES, SERVICES_PER_TRACE, SPANS_PER_TRACE, chunked, request_body, trace
-from bench.stages import consumer_of, receive, record_of
 from bench.timing import cpu_seconds
+from capacity.counting import CountingStore
+from capacity.load import (
+    SERVICES,
+    SERVICES_PER_TRACE,
+    SPANS_PER_TRACE,
+    chunked,
+    request_body,
+    trace,
+)
+from capacity.stages import consumer_of, receive, record_of
 from chalicelib import config
 from chalicelib.model.clew_pb2 import FoldState
 from chalicelib.present.columns import streamed_columns

@@ -76,8 +76,8 @@ def http_event(body: bytes) -> dict[str, Any]:
 
 def _functions() -> dict[str, tuple[str, str]]:
     """Name → (what is imported, what is done first)."""
-    from bench.load import requests
-    from bench.stages import receive, record_of
+    from capacity.load import requests
+    from capacity.stages import receive, record_of
 
     (body,) = requests(7, 16, 16)
     (message,) = receive(body, 1_790_000_000)

@@ -18,8 +18,8 @@ import tempfile
 from pathlib import Path
 
 from bench.processing import SPANS, consume_stages
-from bench.report import table
 from bench.timing import RUNS
+from capacity.pages import table
 
 PROJECT = Path(__file__).parents[1]
 MODULES = (
@@ -40,7 +40,7 @@ setup(name="compiled", packages=[], ext_modules=mypycify([*options, *modules], o
 
 def compile_into(folder: Path, modules: tuple[str, ...] = MODULES) -> None:
     """Make a copy of Clew in an empty folder with these modules compiled. Raises CalledProcessError."""
-    for name in ("bench", "chalicelib", "infra", "local"):
+    for name in ("bench", "capacity", "chalicelib", "infra", "local"):
         shutil.copytree(
             PROJECT / name, folder / name, ignore=shutil.ignore_patterns("static", "results")
         )

@@ -13,8 +13,8 @@ from thriftpy2.protocol import TBinaryProtocol
 from thriftpy2.transport import TMemoryBuffer
 
 from bench.answers import ASKED_SERVICE, BEGIN_UNIX_SECONDS, NOW_UNIX_SECONDS, Stored
-from bench.load import START_NANO, requests
 from bench.timing import cpu_seconds, cpu_seconds_of_all
+from capacity.load import START_NANO, requests
 from chalicelib import config
 from chalicelib.answer import jaeger, zipkin
 from chalicelib.answer.asked import Asked

@@ -6,10 +6,8 @@ Each run is a process of its own, from its first import to the last message stor
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -18,11 +16,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.__main__ import PROJECT, RESULTS, commit_id
-from bench.load import requests
-from bench.report import table
-from bench.stages import receive
+from bench.record import PROJECT, result_of, write
 from bench.timing import RUNS, reference_loop_seconds
+from capacity.load import requests
+from capacity.pages import table
+from capacity.stages import receive
 from local.journal import Journal
 
 if TYPE_CHECKING:
@@ -95,14 +93,7 @@ def main() -> None:
         return
     reference = reference_loop_seconds()
     rows = measure(1_000, (512,), 1) if arguments.quick else measure(SPANS, SPANS_PER_REQUEST, RUNS)
-    now = datetime.datetime.now(tz=datetime.UTC)
-    result = {
-        "commit": commit_id(),
-        "date": now.isoformat(timespec="seconds"),
-        "machine": {"python": platform.python_version(), "cpu": platform.machine()},
-        "reference_loop_seconds": [reference, reference_loop_seconds()],
-        "journal": rows,
-    }
+    result = result_of({"journal": rows}, reference)
     heads = ["Spans a request", "Messages", "Journal, MB", "Back after, s", "CPU, s"]
     print(
         table(
@@ -120,8 +111,7 @@ def main() -> None:
         )
     )
     if not arguments.quick:
-        path = RESULTS / f"journal-{now:%Y-%m-%d}.json"
-        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write(result, "journal-")
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.answers import NOW_UNIX_SECONDS, stored_trace
-from bench.counting import CountingStore
-from bench.load import START_NANO, requests
-from bench.stages import GZIPPED, consume_all, consumer_of, receive, record_of
+from capacity.counting import CountingStore
+from capacity.load import START_NANO, requests
+from capacity.stages import GZIPPED, consume_all, consumer_of, receive, record_of
 from chalicelib import config
 from chalicelib.model.clew_pb2 import Segment as SegmentMessage
 from chalicelib.model.frame import dictionary_id, message_in, seal

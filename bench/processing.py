@@ -7,12 +7,13 @@ import hashlib
 import random
 from typing import TYPE_CHECKING, Any
 
-from bench.cost import Machine
-from bench.counting import CountingStore, unplug, unplugged_store
 from bench.encodings import as_collector_writes, as_dotnet_writes
-from bench.load import START_NANO, Variety, requests, varied
-from bench.stages import consume_all, learned, receive, record_of
 from bench.timing import RUNS, cpu_seconds, cpu_seconds_of_all
+from bench.unplugged import unplug, unplugged_store
+from capacity.cost import Machine
+from capacity.counting import CountingStore
+from capacity.load import START_NANO, Variety, requests, varied
+from capacity.stages import consume_all, learned, receive, record_of
 from chalicelib import config
 from chalicelib.collector import collector_paused
 from chalicelib.model import zstd

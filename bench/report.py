@@ -1,16 +1,15 @@
-"""Tables of results, in Markdown, and putting them between the markers of a page."""
+"""The benchmark's tables, in Markdown: each function makes one of the rows of a result."""
 
 from __future__ import annotations
 
-import re
 from math import log10
 from typing import TYPE_CHECKING, Any
 
-from bench.prices import PRICES, dollars
+from capacity.pages import table
+from capacity.prices import PRICES, dollars
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 TOTAL_MICROS_MAX = 8
 STORED_BYTES_MAX = 40
@@ -19,11 +18,6 @@ WRITE_UNITS_MAX = 0.15
 IMPORT_RATIO_MAX = 1.3
 IDLE_DOLLARS_MAX = 2
 _BAR_CHARACTERS = 40
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 def processing_table(rows: Sequence[dict[str, Any]]) -> str:
@@ -308,11 +302,3 @@ def prices_table() -> str:
             for name, price in PRICES.items()
         ],
     )
-
-
-def replace_between(page: Path, name: str, content: str) -> None:
-    """Put content between `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`; a page without them stays as it is."""
-    text = page.read_text(encoding="utf-8")
-    begin, end = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
-    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    page.write_text(pattern.sub(lambda _: f"{begin}\n{content}\n{end}", text), encoding="utf-8")

@@ -88,6 +88,7 @@ def test_nobody_imports_the_app(path):
         "local",
         "tests",
         "bench",
+        "capacity",
     }
 
 
@@ -95,6 +96,17 @@ def test_nobody_imports_the_app(path):
 def test_deployment_needs_no_laptop(path):
     """The laptop applies the template of `infra`; deployment imports nothing of the laptop."""
     assert "local" not in {name.split(".")[0] for name in imports_of(path)}
+
+
+@pytest.mark.parametrize("path", sorted((PROJECT / "capacity").rglob("*.py")), ids=name_of)
+def test_the_capacity_model_measures_nothing(path):
+    """The benchmark measures with the capacity model's load and stages; the model imports nothing of it."""
+    assert not {name.split(".")[0] for name in imports_of(path)} & {
+        "app",
+        "bench",
+        "local",
+        "tests",
+    }
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

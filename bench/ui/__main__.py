@@ -7,17 +7,16 @@ A running Clew's answers are recorded once and given again, so that a browser's 
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import random
 import time
 import urllib.request
 from typing import Any
 
-from bench.__main__ import PROJECT, RESULTS, commit_id
-from bench.report import replace_between, table
+from bench.record import PROJECT, heading, write
 from bench.ui import pages, traces
 from bench.ui.replay import replaying
+from capacity.pages import replace_between, table
 from local.stack import LaptopStack
 from tests.browser.chromium import chromium
 from tests.browser.weight import weight_of
@@ -190,9 +189,7 @@ def main() -> None:
     for name, content in made.items():
         print(f"\n{name}\n{content}")
     if not arguments.quick:
-        now = datetime.datetime.now(tz=datetime.UTC)
-        result = {"commit": commit_id(), "date": now.isoformat(timespec="seconds"), **found}
-        (RESULTS / f"ui-{now:%Y-%m-%d}.json").write_text(json.dumps(result, indent=1) + "\n")
+        write({**heading(), **found}, "ui-")
         for name, content in made.items():
             replace_between(PROJECT / "docs" / "ui.md", name, content)
 

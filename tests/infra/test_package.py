@@ -30,6 +30,7 @@ UNWANTED = (
         "local",
         "tests",
         "bench",
+        "capacity",
         "docs",
         "grpc",
         "google/rpc",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.counting import CountingStore
+from capacity.counting import CountingStore
 from chalicelib import config
 from chalicelib.model.edges import EdgeKey, EdgeKind, Edges
 from chalicelib.model.measure import Measure, bucket_of

@@ -10,15 +10,15 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.load import SPANS_PER_TRACE
-from bench.prices import SECONDS_PER_MONTH, Quantities, stored, total_dollars, xray_dollars
-from bench.units import READ_UNIT_BYTES, duration_seconds, gigabyte_seconds, sqs_requests
+from capacity.load import SPANS_PER_TRACE
+from capacity.prices import SECONDS_PER_MONTH, Quantities, stored, total_dollars, xray_dollars
+from capacity.units import READ_UNIT_BYTES, duration_seconds, gigabyte_seconds, sqs_requests
 from chalicelib import config
 from chalicelib.store.layout import Level
 from chalicelib.store.remembered import BYTES_MAX
 
 if TYPE_CHECKING:
-    from bench.traffic import Phase, Simulated
+    from capacity.traffic import Phase, Simulated
 
 WAITING_SECONDS = {
     "SendMessageBatch": 0.010,

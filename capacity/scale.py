@@ -4,7 +4,7 @@
     keys of real key functions ──▶ busiest partitions ──┴─▶ plan ──▶ tables of docs/scale.md
 
 Nothing is timed and no byte is compressed: the tables are the same on every machine, and a test holds the page to them.
-`python -m bench.scale` writes them; with `--million` it also brings a trace of a million spans, and 50,000 services,
+`python -m capacity.scale` writes them; with `--million` it also brings a trace of a million spans, and 50,000 services,
 through the product's own code, and prints what that takes here.
 """
 
@@ -18,8 +18,8 @@ from math import ceil, log2
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.counting import CountingStore
-from bench.report import replace_between, table
+from capacity.counting import CountingStore
+from capacity.pages import replace_between, table
 from chalicelib import config
 from chalicelib.store.commit import Counted, commit
 from chalicelib.store.layout import (
@@ -471,7 +471,7 @@ def _counted(store: CountingStore, now: int) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.scale", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m capacity.scale", description=__doc__)
     parser.add_argument("--million", action="store_true", help="bad input at its full size, too")
     arguments = parser.parse_args()
     for name, make in TABLES.items():

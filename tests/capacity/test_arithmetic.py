@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bench.counting import CountingStore
-from bench.prices import PRICES, dollars, stored, total_dollars, xray_dollars
-from bench.units import (
+from capacity.counting import CountingStore
+from capacity.prices import PRICES, dollars, stored, total_dollars, xray_dollars
+from capacity.units import (
     duration_seconds,
     gigabyte_seconds,
     read_units,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bench.soak import Bodies, lines, measure, slope
 from chalicelib.model.batch import spans_of
 from chalicelib.model.span import Scopes
 from tests.payloads import NOON_NANO
+from tests.soak.__main__ import lines
+from tests.soak.soak import Bodies, measure, slope
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""`make soak MINUTES=10`: the laptop stack for long at the machine's full rate, and at ten times that for a minute.
+"""The laptop stack for long at the machine's full rate, and at ten times that for a minute.
 
 Two processes, started as `make run` starts them, each with a journal in an empty folder:
 
@@ -6,18 +6,13 @@ Two processes, started as `make run` starts them, each with a journal in an empt
    so that memory has a reason to stay flat; its slope over the second half of the time is told.
 2. *Burst*: clients send ten times as many as were stored a second, and ask nothing. What was acknowledged must be
    counted in the end, to the span; what was refused must have been told when to come again.
-
-JSON in bench/results. `--quick` takes seconds, to see that it runs.
 """
 
 from __future__ import annotations
 
-import argparse
-import datetime
 import http.client
 import json
 import os
-import platform
 import re
 import statistics
 import subprocess
@@ -31,15 +26,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-from bench.__main__ import PROJECT, RESULTS, commit_id
-from bench.load import SERVICES, requests
-from bench.timing import reference_loop_seconds
+from capacity.load import SERVICES, requests
 from chalicelib.model.batch import spans_of
 from chalicelib.model.span import Scopes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+PROJECT = Path(__file__).parents[2]
 SPANS_PER_REQUEST = 512
 BURST_FACTOR = 10
 SENDERS = 2
@@ -357,53 +351,3 @@ def _sample_found(clew: Clew, bodies: Bodies, requests_sent: int) -> str:
 def measure(steady_seconds: float, burst_seconds: float) -> dict[str, Any]:
     calm = steady(steady_seconds)
     return {"steady": calm, "burst": burst(burst_seconds, BURST_FACTOR * calm["spans_per_second"])}
-
-
-def lines(found: dict[str, Any]) -> list[str]:
-    """For people."""
-    calm, hard = found["steady"], found["burst"]
-    return [
-        f"Steady: {calm['spans_per_second']:,.0f} spans/s for {calm['seconds']:.0f} s, each found; memory "
-        f"{calm['rss_megabytes_at_start']:.0f} MB at first, {calm['rss_megabytes_peak']:.0f} MB at most, "
-        f"{calm['rss_megabytes_per_minute']:+.1f} MB a minute over the second half, of which "
-        f"{calm['marker_megabytes_per_minute']:.1f} are markers.",
-        f"Burst: {hard['asked_spans_per_second']:,.0f} spans/s asked for, {hard['sent_spans_per_second']:,.0f} "
-        f"sent for {hard['seconds']:.0f} s, {hard['sent_spans_per_second'] / calm['spans_per_second']:.1f} times as "
-        f"many; {hard['requests_refused']} requests refused and sent again.",
-        f"Acknowledged {hard['acknowledged_spans']:,}, counted {hard['counted_spans']:,} after "
-        f"{hard['drain_seconds']:.0f} s more; {hard['sample_found']} traces found; "
-        f"{hard['rss_megabytes_peak']:.0f} MB at most.",
-    ]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10, help="of the steady part")
-    parser.add_argument("--burst-seconds", type=float, default=60)
-    parser.add_argument("--quick", action="store_true", help="seconds, to see that it runs")
-    arguments = parser.parse_args()
-    reference = reference_loop_seconds()
-    found = (
-        measure(2, 2)
-        if arguments.quick
-        else measure(arguments.minutes * 60, arguments.burst_seconds)
-    )
-    print("\n".join(lines(found)))
-    now = datetime.datetime.now(tz=datetime.UTC)
-    result = {
-        "commit": commit_id(),
-        "date": now.isoformat(timespec="seconds"),
-        "machine": {"python": platform.python_version(), "cpu": platform.machine()},
-        "reference_loop_seconds": [reference, reference_loop_seconds()],
-        **found,
-    }
-    if not arguments.quick:
-        path = RESULTS / f"soak-{now:%Y-%m-%d}.json"
-        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    lost = found["burst"]["acknowledged_spans"] - found["burst"]["counted_spans"]
-    if lost:
-        sys.exit(f"acknowledged and counted differ by {lost} spans")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""What sampling saves, and what it loses: `python -m bench.sampling` writes the tables of docs/sampling.md.
+"""What sampling saves, and what it loses: `python -m capacity.sampling` writes the tables of docs/sampling.md.
 
     newest bench/results/*.json ──curve──▶ dollars(kept * traces made) * kept ──▶ tables
 
@@ -13,15 +13,16 @@ from math import ceil, exp, log, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.load import SPANS_PER_TRACE
-from bench.prices import SECONDS_PER_MONTH
-from bench.report import replace_between, table
+from capacity.load import SPANS_PER_TRACE
+from capacity.pages import replace_between, table
+from capacity.prices import SECONDS_PER_MONTH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-RESULTS = Path(__file__).with_name("results")
-PAGE = Path(__file__).parents[1] / "docs" / "sampling.md"
+_PROJECT = Path(__file__).parents[1]
+RESULTS = _PROJECT / "bench" / "results"
+PAGE = _PROJECT / "docs" / "sampling.md"
 KEPT = (1.0, 0.5, 0.1, 0.01)
 """Shares of traces; the first is what the others are compared with."""
 TRACES_MADE = (10, 100, 1_000)

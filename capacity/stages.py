@@ -6,8 +6,8 @@ import base64
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from bench.counting import CountingStore
-from bench.load import START_NANO, requests
+from capacity.counting import CountingStore
+from capacity.load import START_NANO, requests
 from chalicelib.queue.message import PAYLOAD_ATTRIBUTE, body_of
 from chalicelib.queue.sqs import ATTRIBUTE_TYPE
 from chalicelib.receive.endpoint import receive_traces

@@ -10,7 +10,7 @@ from math import sqrt
 
 import pytest
 
-from bench import scale
+from capacity import scale
 from chalicelib.store import layout
 from chalicelib.store.layout import shard_of_block, shard_of_service, shard_of_trace
 from chalicelib.store.search_block import blocks_of

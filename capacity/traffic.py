@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from bench.counting import CountingStore
-from bench.load import SERVICES, SERVICES_PER_TRACE, request_body, trace
-from bench.stages import consumer_of, receive, record_of
+from capacity.counting import CountingStore
+from capacity.load import SERVICES, SERVICES_PER_TRACE, request_body, trace
+from capacity.stages import consumer_of, receive, record_of
 from chalicelib import config
 from chalicelib.queue.sqs import batches_of, entry_bytes, entry_of
 from chalicelib.store.shard import read_shard
@@ -31,7 +31,7 @@ from chalicelib.summarise.waiting import WaitingHalves
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from bench.load import SentSpan
+    from capacity.load import SentSpan
     from chalicelib.queue.message import Message
     from chalicelib.summarise.job import Worker
 

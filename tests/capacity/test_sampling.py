@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import TracerProvider
 
-from bench.sampling import (
+from capacity.sampling import (
     CONFIDENCE,
     PAGE,
     RESULTS,
@@ -34,7 +34,7 @@ shares = st.floats(0.001, 1)
 
 @pytest.mark.parametrize("name", tables(CURVE))
 def test_the_page_has_the_commands_tables(name):
-    """What `python -m bench.sampling` makes of the newest results is what the page shows."""
+    """What `python -m capacity.sampling` makes of the newest results is what the page shows."""
     pattern = rf"<!-- bench:{name} -->\n(.*?)\n<!-- /bench:{name} -->"
     (shown,) = re.findall(pattern, text_of(PAGE), re.DOTALL)
     assert shown == tables(CURVE)[name]

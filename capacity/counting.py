@@ -1,24 +1,20 @@
-"""Stores for the benchmark: one in memory that counts as DynamoDB bills, and botocore with the network cut off."""
+"""A store in memory that counts what DynamoDB would bill for each call."""
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from botocore.awsrequest import AWSResponse, HeadersDict
-
-from bench.units import ITEM_OVERHEAD_BYTES, read_units, write_units
-from chalicelib import config, wiring
+from capacity.units import ITEM_OVERHEAD_BYTES, read_units, write_units
+from chalicelib import config
 from chalicelib.store.dynamodb import BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX, item_bytes
 from chalicelib.store.items import ConditionFailed
 from chalicelib.store.layout import FOLD_STATE_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
-    from chalicelib.store.dynamodb import DynamoStore
     from chalicelib.store.items import Item, Plain, Put
 
 _PAGE_BYTES = 1_048_576
@@ -161,37 +157,3 @@ class CountingStore:
             return there is None
         assert action.values is not None
         return there is not None and there.get("n") == action.values[":n"]
-
-
-class _Raw:
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    def stream(self, *_: object, **__: object) -> Iterator[bytes]:
-        yield self._body
-
-
-def _answer(body: bytes) -> Callable[..., AWSResponse]:
-    def answer(**_: object) -> AWSResponse:
-        headers: Any = HeadersDict({"content-type": "application/x-amz-json-1.0"})
-        return AWSResponse("", 200, headers, _Raw(body))
-
-    return answer
-
-
-def unplug() -> None:
-    """The product's own clients do everything that botocore does for a call (serialise, sign, parse) but send it."""
-    os.environ.update(
-        AWS_ACCESS_KEY_ID="bench",
-        AWS_SECRET_ACCESS_KEY="bench",
-        AWS_DEFAULT_REGION="us-east-1",
-    )
-    wiring.forget()
-    queue_url = b'{"QueueUrl":"https://sqs.us-east-1.amazonaws.com/123456789012/clew-spans"}'
-    wiring.client("dynamodb").meta.events.register("before-send.dynamodb", _answer(b'{"Items":[]}'))
-    wiring.client("sqs").meta.events.register("before-send.sqs", _answer(queue_url))
-
-
-def unplugged_store() -> DynamoStore:
-    unplug()
-    return wiring.store()
