@@ -163,38 +163,48 @@ def _path(rng: random.Random) -> list[int]:
 
 def questions(stored: Stored) -> dict[str, Callable[[], list[Any]]]:
     """Name → what makes the documents, as `app.py` does: one, or one a page."""
-    store, now = stored.store, NOW_UNIX_SECONDS
+    store = stored.store
     hour = {"start": [str(BEGIN_UNIX_SECONDS)], "end": [str(NOW_UNIX_SECONDS)]}
-    asked = Parameters(hour, ("start", "end")).time_range(now * _SECOND_NANO)
+    asked = Parameters(hour, ("start", "end")).time_range(NOW_UNIX_SECONDS * _SECOND_NANO)
     service = ASKED_SERVICE
 
     def search(**parameters: list[str]) -> list[Any]:
         wanted = {**hour, "service": [service], "limit": ["20"], **parameters}
-        return [search_json(search_traces(store, search_from(wanted, now * _SECOND_NANO), now))]
+        return [
+            search_json(
+                search_traces(
+                    store, search_from(wanted, NOW_UNIX_SECONDS * _SECOND_NANO), NOW_UNIX_SECONDS
+                )
+            )
+        ]
 
     remembered = RememberedHalves()
-    edges(store, asked, now, remembered)
+    edges(store, asked, NOW_UNIX_SECONDS, remembered)
     slow = {"attribute": ["http.request.method=GET"], "min_duration": ["30ms"]}
     return {
         "trace of 16 spans": lambda: [
-            streamed_traces_data(trace_by_id(store, stored.small_trace_id, now))
+            streamed_traces_data(trace_by_id(store, stored.small_trace_id, NOW_UNIX_SECONDS))
         ],
         "trace of 10,000 spans": lambda: [
-            streamed_traces_data(trace_by_id(store, stored.large_trace_id, now))
+            streamed_traces_data(trace_by_id(store, stored.large_trace_id, NOW_UNIX_SECONDS))
         ],
         "columns of 16 spans": lambda: columns_of(store, stored.small_trace_id),
         "columns of 10,000 spans": lambda: columns_of(store, stored.large_trace_id),
         "search: service": search,
         "search: service, attribute, duration": lambda: search(**slow),
-        "services": lambda: [services_json(list(hours_of_services(store, asked, now)))],
+        "services": lambda: [
+            services_json(list(hours_of_services(store, asked, NOW_UNIX_SECONDS)))
+        ],
         "attributes of a service": lambda: [
-            attributes_json(attributes_of_service(store, service, asked, now))
+            attributes_json(attributes_of_service(store, service, asked, NOW_UNIX_SECONDS))
         ],
         "statistics of an hour": lambda: [
-            streamed_statistics(statistics_of(store, service, asked, None, now))
+            streamed_statistics(statistics_of(store, service, asked, None, NOW_UNIX_SECONDS))
         ],
-        "edges of an hour": lambda: [edges_json(edges(store, asked, now))],
-        "edges of an hour, asked again": lambda: [edges_json(edges(store, asked, now, remembered))],
+        "edges of an hour": lambda: [edges_json(edges(store, asked, NOW_UNIX_SECONDS))],
+        "edges of an hour, asked again": lambda: [
+            edges_json(edges(store, asked, NOW_UNIX_SECONDS, remembered))
+        ],
     }
 
 

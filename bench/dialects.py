@@ -179,8 +179,15 @@ def questions(stored: Stored) -> dict[str, tuple[Any, Asked]]:
     def asked(path: dict[str, str] | None = None, **parameters: Any) -> Asked:
         values = {name.replace("__", "."): [str(value)] for name, value in parameters.items()}
         headers = {"accept-encoding": "gzip"}
-        now = NOW_UNIX_SECONDS * 10**9
-        return Asked(stored.store, path or {}, values, headers, b"", now, lambda: True)
+        return Asked(
+            store=stored.store,
+            path=path or {},
+            parameters=values,
+            headers=headers,
+            body=b"",
+            now_nano=NOW_UNIX_SECONDS * 10**9,
+            has_time=lambda: True,
+        )
 
     slow: dict[str, Any] = {
         "minDuration": "30ms",

@@ -53,9 +53,9 @@ def measure(spans: int, sizes: Sequence[int], runs: int) -> list[dict[str, Any]]
 
 def _write(folder: Path, spans: int, spans_per_request: int) -> int:
     """As many messages as it says, accepted just now."""
-    now = int(time.time())
+    now_unix_seconds = int(time.time())
     bodies = requests(7, spans, spans_per_request)
-    messages = [message for body in bodies for message in receive(body, now)]
+    messages = [message for body in bodies for message in receive(body, now_unix_seconds)]
     journal = Journal(folder, 0)
     journal.append(messages)
     journal.close()

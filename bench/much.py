@@ -80,7 +80,7 @@ def spread(spans: int = SPANS, hours: int = HOURS) -> Stored:
 
 def _original(stored: Stored, begin: int, end: int, folds: set[int]) -> Original:
     """What came from `begin` to `end`, and the half-edges that were folded at these times."""
-    found = Original([], defaultdict(list), [], defaultdict(list))
+    found = Original(blocks=[], chunks=defaultdict(list), targets=[], halves=defaultdict(list))
     chunks: dict[bytes, list[Item]] = defaultdict(list)
     folded = {each.sequence: each.folded_unix_seconds for each in _state(stored).pending}
     of_steps = (layout.halves_partition(0), layout.filters_partition(0))

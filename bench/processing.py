@@ -92,7 +92,7 @@ VARIETIES = {
     "100 services": Variety(services=100),
     "50 attributes a span": Variety(attributes=50),
     "a trace state in each span": Variety(has_trace_state=True),
-    "all of these": Variety(1_000, 100, 50),
+    "all of these": Variety(span_names=1_000, services=100, attributes=50),
 }
 
 
@@ -238,10 +238,10 @@ def machine(runs: int = RUNS) -> Machine:
     """What the simulation of traffic leaves out."""
     calls = _call_cpu_seconds(runs)
     return Machine(
-        _request_cpu_seconds(runs),
-        max(0.0, _invocation_cpu_seconds(runs) - calls["Query"]),
-        calls,
-        _halves_cpu_seconds_per_byte(runs),
+        request_cpu_seconds=_request_cpu_seconds(runs),
+        invocation_cpu_seconds=max(0.0, _invocation_cpu_seconds(runs) - calls["Query"]),
+        call_cpu_seconds=calls,
+        halves_cpu_seconds_per_byte=_halves_cpu_seconds_per_byte(runs),
     )
 
 

@@ -121,15 +121,15 @@ def cost_of(simulated: Simulated, machine: Machine) -> Cost:
     scale = 1e6 / simulated.spans
     million = {name: quantity * scale for name, quantity in used.items()}
     return Cost(
-        simulated.knobs.traces_per_second,
-        million,
-        total_dollars(million),
-        xray_dollars(1e6, SPANS_PER_TRACE),
-        {kind: count / simulated.spans for kind, count in units.items()},
-        {kind: count / simulated.spans for kind, count in read.items()},
-        seconds,
-        _chunks(simulated) / (simulated.spans / SPANS_PER_TRACE),
-        {function: use * scale for function, use in lambda_use.items()},
+        traces_per_second=simulated.knobs.traces_per_second,
+        used=million,
+        dollars=total_dollars(million),
+        xray_dollars=xray_dollars(1e6, SPANS_PER_TRACE),
+        write_units={kind: count / simulated.spans for kind, count in units.items()},
+        read_units={kind: count / simulated.spans for kind, count in read.items()},
+        fold_seconds=seconds,
+        chunks_per_trace=_chunks(simulated) / (simulated.spans / SPANS_PER_TRACE),
+        gigabyte_seconds={function: use * scale for function, use in lambda_use.items()},
     )
 
 

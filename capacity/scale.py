@@ -420,16 +420,22 @@ def million(spans: int = 1_000_000, services: int = 50_000) -> list[Million]:
 
 
 def _brought(what: str, spans: int, traces: int, services: int) -> Million:
-    store, now = CountingStore(), 1_790_000_000
+    store, now_unix_seconds = CountingStore(), 1_790_000_000
     before = time.process_time()
     for first in range(0, spans, config.GROUP_SPANS_MAX):
         numbers = range(first, min(spans, first + config.GROUP_SPANS_MAX))
         content = _payload(numbers, traces, services)
-        message = Counted(hashlib.sha256(content).digest(), now, content)
-        commit(store, [message], now * 10**9 + first, 1)
-    summarise_shards(store, [0], now)
+        message = Counted(hashlib.sha256(content).digest(), now_unix_seconds, content)
+        commit(store, [message], now_unix_seconds * 10**9 + first, 1)
+    summarise_shards(store, [0], now_unix_seconds)
     units = sum(store.write_units.values())
-    return Million(what, spans, time.process_time() - before, units, _counted(store, now))
+    return Million(
+        what=what,
+        spans=spans,
+        cpu_seconds=time.process_time() - before,
+        write_units=units,
+        counted=_counted(store, now_unix_seconds),
+    )
 
 
 def _payload(numbers: range, traces: int, services: int) -> bytes:
@@ -454,18 +460,18 @@ def _payload(numbers: range, traces: int, services: int) -> bytes:
     return data.SerializeToString()
 
 
-def _counted(store: CountingStore, now: int) -> int:
+def _counted(store: CountingStore, now_unix_seconds: int) -> int:
     """Entry spans that the hour's targets have, of every service that is listed."""
     from chalicelib.query.parameters import Range
     from chalicelib.query.services import hours_of_services
 
-    asked = Range((now - 3_600) * 10**9, (now + 3_600) * 10**9)
-    first, last = now // 60 - 60, now // 60 + 60
+    asked = Range((now_unix_seconds - 3_600) * 10**9, (now_unix_seconds + 3_600) * 10**9)
+    first, last = now_unix_seconds // 60 - 60, now_unix_seconds // 60 + 60
     return sum(
         statistics_in(value, pending=False).entry.calls
-        for service in hours_of_services(store, asked, now)
+        for service in hours_of_services(store, asked, now_unix_seconds)
         for _, value in query_targets(
-            store, statistics_partition(service), Level.MINUTE, first, last, now
+            store, statistics_partition(service), Level.MINUTE, first, last, now_unix_seconds
         )
     )
 

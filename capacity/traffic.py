@@ -29,7 +29,7 @@ from chalicelib.summarise.roll_up import RollUp
 from chalicelib.summarise.waiting import WaitingHalves
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from capacity.load import SentSpan
     from chalicelib.queue.message import Message
@@ -105,11 +105,11 @@ def simulate(knobs: Knobs, seed: int = 11) -> Simulated:
     try:
         return _stored(
             knobs,
-            len(spans),
-            len(requests),
-            receive_cpu,
-            sends,
-            list(_batches(rng, knobs, arrivals)),
+            spans=len(spans),
+            requests=len(requests),
+            receive_cpu_seconds=receive_cpu,
+            sends=sends,
+            batches=list(_batches(rng, knobs, arrivals)),
         )
     finally:
         config.GROUP_SPANS_MAX = before_group_spans
@@ -200,9 +200,11 @@ class _Stages:
 
     def work(self, worker: Callable[[CountingStore, int, int], Worker], second: float) -> None:
         """Every step that is due."""
-        now = BEGIN_UNIX_SECONDS + int(second)
+        now_unix_seconds = BEGIN_UNIX_SECONDS + int(second)
         for shard in range(config.SHARDS_READ):
-            while worker(self.store, shard, now).step(read_shard(self.store, shard, BACKLOG_MAX)):
+            while worker(self.store, shard, now_unix_seconds).step(
+                read_shard(self.store, shard, BACKLOG_MAX)
+            ):
                 pass
 
     def phase(self, works: Sequence[Callable[[], None]]) -> Phase:
@@ -213,23 +215,34 @@ class _Stages:
             work()
         cpu = time.process_time() - before
         store = self.store
-        counters = (store.calls, store.write_units, store.read_units, store.put_bytes)
-        return Phase(len(works), cpu, *(Counter(counter) for counter in counters))
+        return Phase(
+            invocations=len(works),
+            cpu_seconds=cpu,
+            calls=Counter(store.calls),
+            write_units=Counter(store.write_units),
+            read_units=Counter(store.read_units),
+            put_bytes=Counter(store.put_bytes),
+        )
 
 
 def _together(phases: Sequence[Phase]) -> Phase:
-    first, *others = phases
-    for other in others:
-        first = Phase(
-            first.invocations + other.invocations,
-            first.cpu_seconds + other.cpu_seconds,
-            *(mine + its for mine, its in zip(first[2:], other[2:], strict=True)),
-        )
-    return first
+    return Phase(
+        invocations=sum(phase.invocations for phase in phases),
+        cpu_seconds=sum(phase.cpu_seconds for phase in phases),
+        calls=_sum(phase.calls for phase in phases),
+        write_units=_sum(phase.write_units for phase in phases),
+        read_units=_sum(phase.read_units for phase in phases),
+        put_bytes=_sum(phase.put_bytes for phase in phases),
+    )
+
+
+def _sum(counters: Iterable[Counter[str]]) -> Counter[str]:
+    return sum(counters, Counter[str]())
 
 
 def _stored(
     knobs: Knobs,
+    *,
     spans: int,
     requests: int,
     receive_cpu_seconds: float,
@@ -255,11 +268,17 @@ def _stored(
         [lambda k=k: stages.work(WaitingHalves, ends[-1] + k * window + 1) for k in (1, 2)]  # type: ignore[misc]
     )
     return Simulated(
-        *(knobs, spans, requests, receive_cpu_seconds, sends),
-        [[len(orjson.dumps(record)) for record in records] for _, records in ordered],
-        _together(consumed),
-        _together(folded),
-        check,
-        roll_up,
-        stored_bytes,
+        knobs=knobs,
+        spans=spans,
+        requests=requests,
+        receive_cpu_seconds=receive_cpu_seconds,
+        send_payload_bytes=sends,
+        batch_message_bytes=[
+            [len(orjson.dumps(record)) for record in records] for _, records in ordered
+        ],
+        consume=_together(consumed),
+        fold=_together(folded),
+        check=check,
+        roll_up=roll_up,
+        stored_bytes=stored_bytes,
     )

@@ -54,7 +54,7 @@ def _stage(arguments: argparse.Namespace) -> Stage:
         return stage_named(arguments.stage)
     if arguments.command in ("deploy", "undeploy"):
         raise Refused(f"{arguments.command} needs --stage")
-    return Stage("", arguments.prefix, "")
+    return Stage(name="", prefix=arguments.prefix, gateway_stage="")
 
 
 def _run(stage: Stage, arguments: argparse.Namespace) -> None:

@@ -62,7 +62,13 @@ def stage_named(name: str, project: Path = PROJECT) -> Stage:
         .get(INGEST_FUNCTION, {})
         .get("environment_variables", {}),
     }
-    return Stage(name, prefix, configured["api_gateway_stage"], Guards(**guards), environment)
+    return Stage(
+        name=name,
+        prefix=prefix,
+        gateway_stage=configured["api_gateway_stage"],
+        guards=Guards(**guards),
+        environment=environment,
+    )
 
 
 def deployed_api_id(stage: Stage, project: Path = PROJECT) -> str | None:

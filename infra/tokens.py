@@ -49,9 +49,16 @@ def make_token(
     """Keep a new token of these scopes and return its text, which nobody can read again."""
     from chalicelib.store.tokens import put_token
 
-    text, now = text or new_token_text(), int(time.time())
-    expires = None if lifetime_seconds is None else now + lifetime_seconds
-    put_token(store, Token(digest_of(text), frozenset(scopes), name, now, expires))
+    text, now_unix_seconds = text or new_token_text(), int(time.time())
+    expires = None if lifetime_seconds is None else now_unix_seconds + lifetime_seconds
+    token = Token(
+        digest=digest_of(text),
+        scopes=frozenset(scopes),
+        name=name,
+        made_unix_seconds=now_unix_seconds,
+        expires_unix_seconds=expires,
+    )
+    put_token(store, token)
     return text
 
 

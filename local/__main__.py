@@ -99,16 +99,16 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
     if access == "open" and token:
         raise Refused("ACCESS=open asks for no token, and TOKEN is set: set one of them")
     settings = Settings(
-        environment.get("HOST") or HOST,
-        int(port),
-        compat_ports == "1",
-        _path(data_dir),
-        endpoint_url,
-        token,
-        _path(environment.get("SAMPLING_FILE", "")),
-        _path(environment.get("UI_DIR", "")),
-        access == "open",
-        _allowed_hosts(environment.get("ALLOWED_HOSTS", "")),
+        host=environment.get("HOST") or HOST,
+        port=int(port),
+        compat_ports=compat_ports == "1",
+        data_dir=_path(data_dir),
+        endpoint_url=endpoint_url,
+        token=token,
+        sampling_file=_path(environment.get("SAMPLING_FILE", "")),
+        ui_dir=_path(environment.get("UI_DIR", "")),
+        is_opened=access == "open",
+        allowed_hosts=_allowed_hosts(environment.get("ALLOWED_HOSTS", "")),
     )
     # A foreign AWS may have tokens of its own; here there are none but this one.
     if not (settings.open or token or endpoint_url):

@@ -423,7 +423,7 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
     backlog, seed = _number(environment, "BACKLOG", "300"), _number(environment, "SEED", "1")
     if not 0 <= backlog <= 100_000:
         raise Refused(f"BACKLOG is {backlog:g}; it must be from 0 to 100000")
-    return Settings(endpoint, rate, int(backlog), int(seed))
+    return Settings(endpoint=endpoint, rate=rate, backlog=int(backlog), seed=int(seed))
 
 
 def _number(environment: Mapping[str, str], name: str, default: str) -> float:
@@ -491,8 +491,8 @@ class Demo:
         self._sender.close()
 
     def _send_backlog(self) -> None:
-        now, width = time.time_ns(), BACKLOG_SECONDS * 1_000 * _MILLI
-        latest = now - _VISIT_SECONDS_MAX * 1_000 * _MILLI
+        width = BACKLOG_SECONDS * 1_000 * _MILLI
+        latest = time.time_ns() - _VISIT_SECONDS_MAX * 1_000 * _MILLI
         starts = [
             latest - width * place // max(1, self._settings.backlog)
             for place in range(self._settings.backlog)

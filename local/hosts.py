@@ -62,7 +62,12 @@ def hosts_of(host: str, ports: Iterable[int], allowed: Iterable[str], *, opened:
     """Of a Clew that listens at `host`; `opened`: other machines may ask it."""
     names = NAMES_OF_THIS_MACHINE | {host.lower()}
     its_own = frozenset(name.lower() for name in allowed)
-    return Hosts(names, None if opened else frozenset(ports), opened, its_own)
+    return Hosts(
+        names=names,
+        ports=None if opened else frozenset(ports),
+        private_names=opened,
+        allowed=its_own,
+    )
 
 
 def allowed_hosts_from(text: str) -> frozenset[str]:

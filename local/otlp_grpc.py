@@ -169,7 +169,7 @@ class _Services(grpc.GenericRpcHandler):
 
     def _export(self, path: str, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         if refused := self._refusal(_request(path, b"", context)):
-            return _told(refused, context)
+            return _refused(refused, context)
         with self._is_receiving(context):
             body = next(messages, None)
         if body is None:
@@ -180,10 +180,10 @@ class _Services(grpc.GenericRpcHandler):
             answer = self._answer(_request(path, body, context), work.go_on)
         finally:
             work.end()
-        return answer.body if answer.status == HTTPStatus.OK else _told(answer, context)
+        return answer.body if answer.status == HTTPStatus.OK else _refused(answer, context)
 
 
-def _told(answer: Answer, context: grpc.ServicerContext) -> bytes:
+def _refused(answer: Answer, context: grpc.ServicerContext) -> bytes:
     """Make the call's status that of an answer other than 200."""
     status = status_from_answer(answer)
     retry_infos = [(_RETRY_INFO_METADATA, detail.value) for detail in status.details]

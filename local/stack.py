@@ -229,14 +229,20 @@ class LaptopStack:
 
     def _consumer_of(self, app: Chalice, sqs: Any) -> tuple[Source, Function]:
         """The span queue as an event source, and the function that the application registered for it."""
-        found = [source for source in app.event_sources if isinstance(source, SQSEventConfig)]
-        if len(found) != 1:
-            raise TypeError(f"the application has {len(found)} SQS event functions, not one")
+        functions = [each for each in app.event_sources if isinstance(each, SQSEventConfig)]
+        if len(functions) != 1:
+            raise TypeError(f"the application has {len(functions)} SQS event functions, not one")
         url = sqs.get_queue_url(QueueName=config.SPAN_QUEUE)["QueueUrl"]
         names = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
         arn = names["Attributes"]["QueueArn"]
-        source = Source(url, arn, found[0].batch_size, self._batch_window_seconds, EVENT_BYTES_MAX)
-        return source, _invocation(app, found[0].name, self._background)
+        source = Source(
+            queue_url=url,
+            queue_arn=arn,
+            batch_size=functions[0].batch_size,
+            window_seconds=self._batch_window_seconds,
+            bytes_max=EVENT_BYTES_MAX,
+        )
+        return source, _invocation(app, functions[0].name, self._background)
 
     def _start_replay(self, source: Source, function: Function) -> None:
         journal, sender = self._journal, wiring.sender()
@@ -273,11 +279,11 @@ class LaptopStack:
 
     def _forget_what_is_old(self, _: dict[str, Any]) -> None:
         """What DynamoDB does by itself, and what nobody does for a journal."""
-        now = self._now.unix_seconds()
-        self._aws.expire(now)
+        now_unix_seconds = self._now.unix_seconds()
+        self._aws.expire(now_unix_seconds)
         give_back()
         if self._journal is not None and not self._replay.is_alive():
-            self._journal.forget(now)
+            self._journal.forget(now_unix_seconds)
 
 
 def events_of(messages: Iterable[Message], source: Source) -> Iterator[dict[str, Any]]:

@@ -3,7 +3,7 @@
 Two processes, started as `make run` starts them, each with a journal in an empty folder:
 
 1. *Steady*: clients send as fast as what they sent can be asked for: nothing waits. Spans are kept for a minute here,
-   so that memory has a reason to stay flat; its slope over the second half of the time is told.
+   so that memory has a reason to stay flat; its slope over the second half of the time is answers.
 2. *Burst*: clients send ten times as many as were stored a second, and ask nothing. What was acknowledged must be
    counted in the end, to the span; what was refused must have been told when to come again.
 """
@@ -243,8 +243,8 @@ def _send_and_find(clew: Clew, bodies: Bodies, ends: float) -> int:
     return sent
 
 
-class Burst:
-    """What a burst's clients were told."""
+class BurstAnswers:
+    """What a burst's clients were answers."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -256,29 +256,31 @@ class Burst:
 def burst(seconds: float, spans_per_second: float) -> dict[str, Any]:
     """Send so many spans a second for so long, longer if fewer are taken; wait until all are counted; compare."""
     start_nano = time.time_ns()
-    bodies, told = Bodies(start_nano), Burst()
+    bodies, answers = Bodies(start_nano), BurstAnswers()
     with running() as clew, sampled(clew) as samples:
         began = time.monotonic()
         interval = SPANS_PER_REQUEST * BURST_SENDERS / spans_per_second
         with ThreadPoolExecutor(BURST_SENDERS) as senders:
             for done in [
-                senders.submit(_send_on_time, clew, bodies, began + seconds, interval, told)
+                senders.submit(_send_on_time, clew, bodies, began + seconds, interval, answers)
                 for _ in range(BURST_SENDERS)
             ]:
                 done.result()
         took = time.monotonic() - began
-        expected = told.acknowledged * SPANS_PER_REQUEST
+        expected = answers.acknowledged * SPANS_PER_REQUEST
         counted = _drained(clew, start_nano, expected)
         drained = time.monotonic() - began - took
-        found = _sample_found(clew, bodies, told.acknowledged)
+        found = _sample_found(clew, bodies, answers.acknowledged)
     return {
         "seconds": took,
         "asked_spans_per_second": spans_per_second,
-        "sent_spans_per_second": (told.acknowledged + told.refused) * SPANS_PER_REQUEST / took,
+        "sent_spans_per_second": (answers.acknowledged + answers.refused)
+        * SPANS_PER_REQUEST
+        / took,
         "acknowledged_spans": expected,
         "counted_spans": counted,
-        "requests_refused": told.refused,
-        "requests_refused_without_retry_after": told.refused_without_retry_after,
+        "requests_refused": answers.refused,
+        "requests_refused_without_retry_after": answers.refused_without_retry_after,
         "sample_found": found,
         "drain_seconds": drained,
         "drained_spans_per_second": counted / (took + drained),
@@ -286,7 +288,9 @@ def burst(seconds: float, spans_per_second: float) -> dict[str, Any]:
     }
 
 
-def _send_on_time(clew: Clew, bodies: Bodies, ends: float, interval: float, told: Burst) -> None:
+def _send_on_time(
+    clew: Clew, bodies: Bodies, ends: float, interval: float, answers: BurstAnswers
+) -> None:
     pause = threading.Event()
     due = time.monotonic()
     with closing(Client(clew.url)) as client:
@@ -296,20 +300,20 @@ def _send_on_time(clew: Clew, bodies: Bodies, ends: float, interval: float, told
             due += interval
             request = bodies.next()
             # As exporters do: what is refused is kept, and sent again when it is time.
-            while not _told(told, *client.post(request.body)):
+            while not _is_acknowledged(answers, *client.post(request.body)):
                 pause.wait(RETRY_SECONDS)
 
 
-def _told(told: Burst, status: int, retry_after: str | None) -> bool:
+def _is_acknowledged(answers: BurstAnswers, status: int, retry_after: str | None) -> bool:
     """Whether a request was acknowledged."""
     if status not in (200, 429, 503):
         raise RuntimeError(f"a request was answered {status}")
-    with told.lock:
+    with answers.lock:
         if status == 200:
-            told.acknowledged += 1
+            answers.acknowledged += 1
             return True
-        told.refused += 1
-        told.refused_without_retry_after += retry_after is None
+        answers.refused += 1
+        answers.refused_without_retry_after += retry_after is None
         return False
 
 
