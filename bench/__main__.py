@@ -1,6 +1,6 @@
-"""`make bench`: what Clew takes and costs: tables, JSON in bench/results, figures in README and docs.
+"""`make bench` measures what Clew takes and costs: tables, JSON in bench/results, figures in README and docs.
 
-`python -m bench [--quick] [PART…]` measures only these parts, or less of each, and then rewrites no page.
+`python -m bench [--quick] [PART…]` measures only these parts, or less of each; it then rewrites no page.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 PARTS = ("processing", "memory", "cold", "cost", "answers", "dialects")
 CURVE = (Knobs(0.1, 3_600), Knobs(1, 1_800), Knobs(10, 300), Knobs(100, 60), Knobs(1_000, 10))
-"""Each long enough to mean something, and short enough to simulate in seconds."""
+"""The simulated rates: each is long enough to mean something, and short enough to simulate in seconds."""
 _QUICK_CURVE = (Knobs(1, 60),)
 _USUAL = Knobs(10, 120)
 LEVERS = {
@@ -41,10 +41,10 @@ LEVERS = {
 
 
 def measure(parts: list[str], *, quick: bool) -> dict[str, Any]:
-    """The results of these parts, by name."""
+    """Measure these parts and return the results by name."""
     runs = 1 if quick else RUNS
     found: dict[str, Any] = {}
-    # First: a process that is started counts for its own what the one that starts it has grown to.
+    # Memory is first: ru_maxrss of a child process begins with the size of its parent.
     if "memory" in parts:
         found["memory"] = memory.measure(["consume"] if quick else list(memory.WORKS))
         for row in found["memory"].values():
@@ -68,7 +68,7 @@ def measure(parts: list[str], *, quick: bool) -> dict[str, Any]:
         found["answers"] = (
             answers.measure((1_000,), runs, 1_000) if quick else answers.measure(runs=runs)
         )
-        # A million: in less, the time that is filled has no two groups.
+        # With less than a million spans the time that is filled has no two groups.
         found["answers"] += much.measure(1, 1_000_000) if quick else much.measure()
     if "dialects" in parts:
         found |= dialects.measure(1, 1_000, 512) if quick else dialects.measure(runs)
@@ -96,7 +96,7 @@ def _row(cost: Cost) -> dict[str, Any]:
 
 
 def pages(found: dict[str, Any]) -> dict[str, str]:
-    """Name of a pair of markers → what belongs between them."""
+    """Return the tables of results by the name of their pair of markers in the pages."""
     made: dict[str, str] = {}
     if rows := found.get("processing"):
         made["processing"] = report.processing_table(rows)
@@ -127,7 +127,7 @@ def pages(found: dict[str, Any]) -> dict[str, str]:
 
 
 def figures(found: dict[str, Any]) -> str:
-    """README's block."""
+    """Return the figures in README."""
     last, curve = found["processing"][-1], found["curve"]
     costs = ", ".join(f"${row['dollars']:.2f} at {row['traces_per_second']:g}" for row in curve)
     return (

@@ -1,4 +1,4 @@
-"""What answers take: CPU, requests, read units and bytes, with few and with many spans stored."""
+"""Measures answers: CPU, requests, read units and bytes, with few and with many spans stored."""
 
 from __future__ import annotations
 
@@ -62,16 +62,16 @@ FIRST_VERSION = 100_000
 _SPANS_PER_GROUP = 9_728
 FOLD = f"fold of {_SPANS_PER_GROUP:,} spans more"
 _SECONDS_PER_FOLD = 240
-"""Each minute would be as it is deployed, and takes long to fill."""
+"""The interval between two folds. It is a minute when deployed, which would take too long here."""
 
 
 class Stored:
-    """An hour of spans, committed group by group and folded now and then; what came last is not folded."""
+    """A store with an hour of spans, committed group by group and folded now and then. The last ones are not folded."""
 
     def __init__(
         self, spans: int, skipped_seconds: int = 0, seconds_per_fold: int = _SECONDS_PER_FOLD
     ) -> None:
-        """`spans` are those of the whole hour, of which what comes in its first seconds may be skipped."""
+        """`spans` is the number for the whole hour; those of the first `skipped_seconds` are left out."""
         self.store = CountingStore()
         self.spans_per_second = spans / _HOUR_SECONDS
         # As after a shard's first hours. The steps of earlier times, whose halves may wait, have numbers too.
@@ -114,7 +114,7 @@ class Stored:
         ]
 
     def commit_group(self, second: int) -> None:
-        """A group of spans of the second before."""
+        """Return a group of spans of the second before."""
         self._commit(self._traces(self._rng, second - 1, 1), second)
 
     def _commit(self, spans: list[Any], second: float) -> None:
@@ -139,7 +139,7 @@ def _consume(consumer: Consumer, spans: list[Any], second: int) -> None:
 
 
 def stored_trace(spans: int) -> tuple[CountingStore, bytes]:
-    """A store with one trace alone, as the consumer commits it, and its id."""
+    """Return a store with one trace, as the consumer commits it, and the trace's id."""
     store, rng = CountingStore(), random.Random(17)
     start = (NOW_UNIX_SECONDS - 50) * _SECOND_NANO
     made = trace(rng, start, [rng.randrange(len(SERVICES)) for _ in range(spans // 4)])
@@ -150,7 +150,7 @@ def stored_trace(spans: int) -> tuple[CountingStore, bytes]:
 
 
 def columns_of(store: CountingStore, trace_id: bytes) -> list[Any]:
-    """The documents of all pages of a trace."""
+    """Return the documents of all pages of a trace, as columns."""
     pages = [trace_page(store, trace_id, NOW_UNIX_SECONDS)]
     while cursor := pages[-1].next_cursor:
         pages.append(trace_page(store, trace_id, NOW_UNIX_SECONDS, cursor))
@@ -162,7 +162,7 @@ def _path(rng: random.Random) -> list[int]:
 
 
 def questions(stored: Stored) -> dict[str, Callable[[], list[Any]]]:
-    """Name → what makes the documents, as `app.py` does: one, or one a page."""
+    """Return functions by the name of their question; each returns the documents of the answer, one for each page."""
     store = stored.store
     hour = {"start": [str(BEGIN_UNIX_SECONDS)], "end": [str(NOW_UNIX_SECONDS)]}
     asked = Parameters(hour, ("start", "end")).time_range(NOW_UNIX_SECONDS * _SECOND_NANO)
@@ -213,7 +213,7 @@ def measure(
     runs: int = RUNS,
     huge_trace_spans: int = HUGE_TRACE_SPANS,
 ) -> list[dict[str, Any]]:
-    """A row for each question, and number of spans stored; and one for a trace of several pages, stored alone."""
+    """Return a row for each question and number of stored spans, and one for a trace of several pages."""
     rows: list[dict[str, Any]] = []
     for spans in span_counts:
         rows += rows_of(partial(Stored, spans), spans, runs)
@@ -226,7 +226,7 @@ def measure(
 def rows_of(
     fill: Callable[[], Stored], spans: int, runs: int = RUNS, hours: int = 1
 ) -> list[dict[str, Any]]:
-    """A row for each question, and one for the fold, of what is filled: so many spans in so many hours."""
+    """Return a row for each question, and one for the fold, over a filled store."""
     began = time.monotonic()
     stored = fill()
     said = {"spans": spans, "hours": hours, "fill_seconds": time.monotonic() - began}
@@ -241,7 +241,7 @@ def rows_of(
 
 @contextmanager
 def _out_of_sight() -> Iterator[None]:
-    """What is stored is not gone through by Python's collector, before each timing and within."""
+    """Hide the stored objects from Python's garbage collector while answers are timed."""
     gc.collect()
     gc.freeze()
     try:

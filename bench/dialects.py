@@ -1,4 +1,4 @@
-"""What Jaeger's and Zipkin's clients and query APIs take: CPU a span, and CPU, requests and read units an answer."""
+"""Measures Jaeger's and Zipkin's dialects: CPU of each span received; CPU, requests and read units of each answer."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _idl() -> Any:
 
 
 def _jaeger_thrift(body: bytes) -> list[Received]:
-    """A batch each process, as its clients send them."""
+    """Return the bodies that clients send: one batch for each process."""
     of_processes: dict[bytes, list[Span]] = defaultdict(list)
     for span in spans_of(body, Scopes()):
         of_processes[span.scope.resource_head].append(span)
@@ -143,7 +143,7 @@ SENDERS: dict[str, tuple[Callable[[bytes], list[Received]], Any]] = {
 
 
 def received(runs: int, span_count: int = SPANS_RECEIVED) -> list[dict[str, Any]]:
-    """µs of CPU a span, from the request's body to the messages."""
+    """Return rows with µs of CPU a span, from the request's body to the messages."""
     bodies = requests(5, span_count, SPANS_PER_REQUEST)
     of_senders = {
         name: [each for body in bodies for each in make(body)]
@@ -173,7 +173,7 @@ def _receive(bodies: Iterable[Received], read: Any) -> None:
 
 
 def questions(stored: Stored) -> dict[str, tuple[Any, Asked]]:
-    """Name → the answer's function, and what it is asked."""
+    """Return (answering function, request) by the name of the question."""
     service, end = ASKED_SERVICE, NOW_UNIX_SECONDS
 
     def asked(path: dict[str, str] | None = None, **parameters: Any) -> Asked:
@@ -242,7 +242,7 @@ def questions(stored: Stored) -> dict[str, tuple[Any, Asked]]:
 
 
 def answered(runs: int, spans: int = SPANS) -> list[dict[str, Any]]:
-    """A row for each question."""
+    """Return a row for each question."""
     stored = Stored(spans)
     rows = [
         {"question": name, "spans": spans, **_row(stored, answer_of, asked, runs)}
@@ -270,7 +270,7 @@ def _row(stored: Stored, answer_of: Any, asked: Asked, runs: int) -> dict[str, A
 
 
 def measure(runs: int, spans: int = SPANS, spans_received: int = SPANS_RECEIVED) -> dict[str, Any]:
-    """Both, by name."""
+    """Return the rows of receiving and of answering, by the names of their results."""
     return {
         "dialects_received": received(runs, spans_received),
         "dialects_answered": answered(runs, spans),

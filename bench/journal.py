@@ -1,6 +1,6 @@
-"""`make bench-journal`: how long a laptop stack takes to have its spans back after a kill; JSON in bench/results.
+"""`make bench-journal` measures how long a laptop stack takes to restore its spans after a kill; JSON in bench/results.
 
-Each run is a process of its own, from its first import to the last message stored. `--quick` shows that it runs.
+Each run is a process of its own, from its first import to the last message stored. `--quick` takes seconds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SPANS_PER_REQUEST = (512, 64, 16)
 
 
 def measure(spans: int, sizes: Sequence[int], runs: int) -> list[dict[str, Any]]:
-    """For each size of a request: the journal's, and the median time to have it back."""
+    """Return a row for each size of a request, with the journal's size and the median time to restore it."""
     rows = []
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
@@ -52,7 +52,7 @@ def measure(spans: int, sizes: Sequence[int], runs: int) -> list[dict[str, Any]]
 
 
 def _write(folder: Path, spans: int, spans_per_request: int) -> int:
-    """As many messages as it says, accepted just now."""
+    """Write a journal of so many spans, received now; return the number of messages."""
     now_unix_seconds = int(time.time())
     bodies = requests(7, spans, spans_per_request)
     messages = [message for body in bodies for message in receive(body, now_unix_seconds)]
@@ -63,7 +63,7 @@ def _write(folder: Path, spans: int, spans_per_request: int) -> int:
 
 
 def _child(folder: str) -> tuple[float, float]:
-    """Seconds, and seconds of CPU."""
+    """Restore the journal in a new process; return (seconds, seconds of CPU)."""
     command = [sys.executable, "-m", "bench.journal", "--child", folder]
     environment = {**os.environ, "CLEW_ACCESS": "open", "CLEW_TELEMETRY": "0"}
     before = time.monotonic()
@@ -75,7 +75,7 @@ def _child(folder: str) -> tuple[float, float]:
 
 
 def _take_back(folder: str) -> None:
-    """In the child: prints when everything was stored, by the clock that all processes share, and its CPU."""
+    """Restore the journal in this process; print the monotonic time at which all was stored, and the CPU time."""
     from local.stack import LaptopStack
 
     with LaptopStack(data_dir=Path(folder), run_schedules=False) as stack:

@@ -1,4 +1,4 @@
-"""The benchmark's tables, in Markdown: each function makes one of the rows of a result."""
+"""The benchmark's tables in Markdown: each function makes a table of the rows of a result."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def kinds_table(row: dict[str, Any]) -> str:
 
 
 FORM_CPU_MAX, FORM_BYTES_MAX = 1.10, 1.02
-"""Of what the first form takes."""
+"""Targets as ratios to the first form."""
 
 
 def forms_table(rows: dict[str, dict[str, float]]) -> str:
-    """The first row is what the others are compared with."""
+    """Return a table in which all rows are compared with the first."""
     usual = next(iter(rows.values()))
     usual_micros = usual["receive_micros"] + usual["consume_micros"]
     return table(
@@ -88,7 +88,7 @@ def varieties_table(rows: dict[str, dict[str, float]]) -> str:
 
 
 def _figures_table(head: Sequence[str], rows: dict[str, dict[str, float]]) -> str:
-    """A row for each name, of figures in the order of the head."""
+    """Return a table with a row for each name; its figures are in the order of the head."""
     return table(
         head,
         [[name, *(f"{figure:.1f}" for figure in row.values())] for name, row in rows.items()],
@@ -243,7 +243,7 @@ def curve_table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def chart(rows: Sequence[dict[str, Any]]) -> str:
-    """Dollars a million spans as logarithmic bars: a tenth of a cent is one character, ten times as much eight more."""
+    """Return dollars a million spans as logarithmic bars: $0.001 is one character, each factor of ten is eight more."""
 
     def bar(dollars: float) -> str:
         return "█" * max(1, round(1 + 8 * log10(max(dollars, 0.001) / 0.001)))
@@ -257,7 +257,7 @@ def chart(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def parts_table(rows: Sequence[dict[str, Any]]) -> str:
-    """Where the cost of each rate sits."""
+    """Return a table of the parts of the cost at each rate."""
     parts = [dollars(row["used"]) for row in rows]
     return table(
         ("$ a million spans", *(f"{row['traces_per_second']:g}/s" for row in rows)),

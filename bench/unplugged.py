@@ -1,4 +1,4 @@
-"""The product's own AWS clients with the network cut off: botocore serialises, signs and parses, and sends nothing."""
+"""Cuts the product's own AWS clients off the network, so that botocore's own CPU time can be measured."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _answer(body: bytes) -> Callable[..., AWSResponse]:
 
 
 def unplug() -> None:
-    """The product's own clients do everything that botocore does for a call (serialise, sign, parse) but send it."""
+    """Make the product's clients serialise, sign and parse each call, but send nothing."""
     os.environ.update(
         AWS_ACCESS_KEY_ID="bench",
         AWS_SECRET_ACCESS_KEY="bench",

@@ -1,6 +1,6 @@
-"""From simulated traffic to dollars a million spans, and the bill of a Clew to which nobody sends.
+"""Computes dollars a million spans from simulated traffic, and the bill of an idle Clew.
 
-What is assumed, beside prices, is named here: how long AWS takes to answer, what logs hold, how pollers poll.
+The assumptions beside the prices stand here: AWS's response times, the size of logs, the polling of SQS.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ WAITING_SECONDS = {
     "BatchGetItem": 0.006,
     "Query": 0.006,
 }
-"""Assumed: from sending a call of this kind until its answer is there. Calls are made one after the other."""
+"""Assumed response time of each call of AWS. Calls are made one after the other."""
 POLLERS = 5
 POLL_SECONDS = 20
-"""Lambda's pollers of a quiet queue, and how long an empty receive waits: as AWS describes them."""
+"""Lambda's pollers of a quiet queue, and the wait of an empty receive, as AWS describes them."""
 RECEIVE_MESSAGES_MAX = 10
 PLATFORM_LOG_BYTES = 400
-"""START, END and REPORT of an invocation."""
+"""Bytes of START, END and REPORT of an invocation."""
 METRICS_LOG_BYTES = 900
-"""One record of the embedded metrics format, with its envelope."""
+"""Bytes of a record of the embedded metrics format, with its envelope."""
 METRICS = 5
-"""Custom metrics that a Clew with traffic writes: those of its figures that are rarely 0."""
+"""The number of custom metrics that a Clew with traffic writes: the figures that are rarely 0."""
 _PER_MINUTE = frozenset({"minute targets", "catalogues", "fold-states"})
-"""What a fold writes once a minute, however much the minute brought."""
+"""Kinds of items that a fold writes once a minute, whatever the traffic."""
 _CONFIG = Path(__file__).parents[1] / ".chalice" / "config.json"
 _RETENTION_DAYS = {
     "chunks": config.RETENTION_SECONDS / 86_400,
@@ -53,46 +53,47 @@ _RETENTION_DAYS = {
 
 
 def memory_megabytes(function: str) -> int:
-    """As `chalice deploy` sets it."""
+    """Return the memory of a Lambda function, as `chalice deploy` sets it."""
     functions = json.loads(_CONFIG.read_text())["stages"]["prod"]["lambda_functions"]
     return int(functions[function]["lambda_memory_size"])
 
 
 _REMEMBERED_BYTES_PER_BYTE = 2
-"""Of a half's 16 bytes and its share of the trace id's: sets of trace ids take as much again."""
+"""Cached bytes for each stored byte of half-edges: sets of trace ids take as much again."""
 
 
 class Machine(NamedTuple):
-    """What this machine's CPU takes for what the simulation leaves out."""
+    """CPU times of this machine for work that the simulation leaves out."""
 
     request_cpu_seconds: float
-    """Of a request beside `receive_traces`: Chalice, and botocore's sending."""
+    """A request without `receive_traces`: Chalice, and sending with botocore."""
     invocation_cpu_seconds: float
-    """Of an invocation of the consumer or the schedule beside its stage's work: event, logs, metrics."""
+    """An invocation of the consumer or the schedule without its stage's work: event, logs, metrics."""
     call_cpu_seconds: dict[str, float]
-    """Of botocore, by name of the call."""
+    """botocore's CPU time, by the name of the call."""
     halves_cpu_seconds_per_byte: float
-    """Of looking through waiting halves, by their stored bytes."""
+    """Reading waiting half-edges, for each stored byte."""
 
 
 class Cost(NamedTuple):
     traces_per_second: float
     used: Quantities
-    """For a million spans."""
+    """Quantities for a million spans."""
     dollars: float
     xray_dollars: float
     write_units: dict[str, float]
-    """A span, by kind of item."""
+    """Write units a span, by kind of item."""
     read_units: dict[str, float]
+    """Read units a span, by kind of item."""
     fold_seconds: float
-    """How long the schedule's function runs each minute."""
+    """Seconds that the schedule's function runs each minute."""
     chunks_per_trace: float
     gigabyte_seconds: dict[str, float]
-    """For a million spans, by function."""
+    """Gigabyte-seconds of Lambda for a million spans, by function."""
 
 
 def cost_of(simulated: Simulated, machine: Machine) -> Cost:
-    """A million spans of this traffic, as it is once it has lasted for hours."""
+    """Return the cost of a million spans of this traffic, once it has lasted for hours."""
     minutes = simulated.knobs.seconds / 60
     fold, halves_scans = _with_waiting_halves(simulated)
     units = Counter[str](simulated.consume.write_units)
@@ -134,12 +135,12 @@ def cost_of(simulated: Simulated, machine: Machine) -> Cost:
 
 
 def _chunks(simulated: Simulated) -> float:
-    """A chunk of this load takes one write unit."""
+    """Return the number of chunks: each chunk of this load takes one write unit."""
     return simulated.consume.write_units["chunks"]
 
 
 def _by_minute(units: Counter[str], minutes: float) -> dict[str, int]:
-    """Where less than a minute was simulated, what is written once a minute counts for that part of it."""
+    """Scale down what is written once a minute, if less than a minute was simulated."""
     part = min(1.0, minutes)
     return {
         kind: count * part if kind in _PER_MINUTE else count  # type: ignore[misc]
@@ -148,10 +149,10 @@ def _by_minute(units: Counter[str], minutes: float) -> dict[str, int]:
 
 
 def _with_waiting_halves(simulated: Simulated) -> tuple[dict[str, float], float]:
-    """Read units of fold and checks, and how many bytes of waiting halves they look through, in the simulated time.
+    """Return (read units of fold and checks by kind, bytes of waiting half-edges that they read) in the simulated time.
 
-    A warm function reads what is kept once, and all that waits when it is cold: about once while a half waits. What it
-    cannot remember is read with every fold, and with the check of what that fold then adds.
+    A warm function reads each half-edge once, and a cold one all that wait: about once while a half-edge waits.
+    Half-edges that do not fit its cache are read with every fold, and with the check of what that fold then adds.
     """
     minutes = simulated.knobs.seconds / 60
     waiting_minutes = 2 * config.PENDING_WINDOW_SECONDS / 60
@@ -170,7 +171,7 @@ def _with_waiting_halves(simulated: Simulated) -> tuple[dict[str, float], float]
 def _lambda(
     simulated: Simulated, machine: Machine, halves_bytes: float
 ) -> tuple[float, dict[str, float]]:
-    """(Seconds that the schedule's function runs a minute, gigabyte-seconds by function in the simulated time)."""
+    """Return (seconds of the schedule's function a minute, gigabyte-seconds by function in the simulated time)."""
     minutes = simulated.knobs.seconds / 60
     receive_cpu = machine.request_cpu_seconds + simulated.receive_cpu_seconds / simulated.requests
     receive = duration_seconds(
@@ -194,7 +195,7 @@ def _lambda(
 
 
 def _phase_seconds(phase: Phase, machine: Machine, function: str) -> float:
-    """Of all its invocations together."""
+    """Return the seconds of all invocations of a phase together."""
     botocore = sum(machine.call_cpu_seconds[name] * count for name, count in phase.calls.items())
     waiting = sum(WAITING_SECONDS[name] * count for name, count in phase.calls.items())
     cpu = phase.cpu_seconds + botocore + machine.invocation_cpu_seconds * phase.invocations
@@ -206,7 +207,7 @@ def _sqs(simulated: Simulated) -> float:
     receives = deletes = 0
     for message_bytes in simulated.batch_message_bytes:
         for start in range(0, len(message_bytes), RECEIVE_MESSAGES_MAX):
-            # Of an event's bytes three quarters travelled: there they are base64.
+            # Events hold base64: SQS transferred three quarters of their bytes.
             fetched = sum(message_bytes[start : start + RECEIVE_MESSAGES_MAX]) * 3 // 4
             receives += sqs_requests(fetched)
             deletes += 1
@@ -214,7 +215,7 @@ def _sqs(simulated: Simulated) -> float:
 
 
 def empty_receives(seconds: float) -> float:
-    """Of pollers that find nothing; with traffic they find something now and then, so it is a bound."""
+    """Return the number of receives that find nothing. With traffic there are fewer, so it is an upper bound."""
     return POLLERS * seconds / POLL_SECONDS
 
 
@@ -228,14 +229,14 @@ def _storage(simulated: Simulated) -> Quantities:
     used = Counter[str]()
     minutes = simulated.knobs.seconds / 60
     for kind, days in _RETENTION_DAYS.items():
-        # One hour's target stands for the simulated part of the hour.
+        # One target of an hour stands for the simulated part of the hour.
         part = minutes / 60 if kind == "hour targets" else 1.0
         used.update(stored(simulated.stored_bytes.get(kind, 0) * part, days))
     return dict(used)
 
 
 def idle_bill(machine: Machine) -> Quantities:
-    """What a month takes in which nobody sends and nobody asks."""
+    """Return the quantities of a month without any traffic."""
     invocations = SECONDS_PER_MONTH / 60
     seconds = duration_seconds(
         machine.invocation_cpu_seconds + machine.call_cpu_seconds["Query"],

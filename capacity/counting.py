@@ -23,7 +23,7 @@ _LEVELS = {"m": "minute targets", "h": "hour targets", "d": "day targets"}
 
 
 def kind_of(table: str, key: Item) -> str:
-    """Which line of docs/item-layout.md a key of ours belongs to."""
+    """Return the kind of an item by its key; docs/item-layout.md describes the kinds."""
     if table == config.SPANS_TABLE:
         return "chunks" if len(key["p"]) == 16 else "dictionaries"  # type: ignore[arg-type]
     if table == config.INDEX_TABLE:
@@ -35,11 +35,11 @@ def kind_of(table: str, key: Item) -> str:
 
 
 class CountingStore:
-    """An ItemStore in memory. Every call and every item counts as DynamoDB would bill it, by kind."""
+    """An ItemStore in memory that counts every call and every item as DynamoDB would bill it, by kind."""
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
-        """Requests that DynamoDB would get, by their names there."""
+        """Requests that DynamoDB would get, by operation."""
         self.write_units: Counter[str] = Counter()
         self.read_units: Counter[str] = Counter()
         self.put_bytes: Counter[str] = Counter()
@@ -47,14 +47,14 @@ class CountingStore:
         self._sorts: dict[tuple[str, Plain], list[Any]] = defaultdict(list)
 
     def stored_bytes(self) -> dict[str, int]:
-        """What is there now, by kind, with the overhead that DynamoDB bills for each item."""
+        """Return the stored bytes by kind, with the overhead that DynamoDB bills for each item."""
         found: Counter[str] = Counter()
         for table, item in self.items():
             found[kind_of(table, item)] += item_bytes(item) + ITEM_OVERHEAD_BYTES
         return found
 
     def items(self) -> Iterator[tuple[str, Item]]:
-        """Everything that is there, with its table."""
+        """Yield (table, item) for every stored item."""
         for (table, _), of_partition in self._items.items():
             for item in of_partition.values():
                 yield table, item
@@ -116,7 +116,7 @@ class CountingStore:
     def _pages(
         self, address: tuple[str, Plain], sorts: list[Any], first_page_items: int | None
     ) -> Iterator[list[Item]]:
-        """Of a megabyte; an empty one for nothing found. Only those that are asked for are read."""
+        """Yield pages of a megabyte, lazily; one empty page if nothing is found."""
         page: list[Item] = []
         page_bytes = 0
         items_max = first_page_items
@@ -126,7 +126,7 @@ class CountingStore:
             if page_bytes > _PAGE_BYTES or len(page) == items_max:
                 yield page
                 page, page_bytes, items_max = [], 0, None
-        # Where a limit is met at the very end, DynamoDB does not say that it is the end.
+        # If the limit is reached at the last item, DynamoDB still says that there is another page.
         if page or len(sorts) in (0, first_page_items):
             yield page
 

@@ -1,6 +1,6 @@
-"""The benchmark's load: seeded traces of 16 spans over four services, as exporters would batch them.
+"""The load of benchmark and model: seeded traces of 16 spans over four services, batched as by exporters.
 
-None of its words are in the data that the chunk dictionary was trained on.
+The data that the chunk dictionary was trained on has none of its words.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _ROUTES = (
 
 class SentSpan(NamedTuple):
     service: int
-    """Index into SERVICES."""
+    """The number of the service: an index into SERVICES."""
     fields: dict[str, Any]
-    """Of OTLP's Span, but for the attributes."""
+    """The fields of OTLP's Span, without the attributes."""
     attributes: dict[str, Any]
 
 
 class _Trace:
-    """Sixteen spans: a request that passes through four services, each with its own work and a database call."""
+    """A trace of sixteen spans: a request through four services, each with its own work and a database call."""
 
     def __init__(self, rng: random.Random, start_nano: int, path: Sequence[int]) -> None:
         self._rng = rng
@@ -114,14 +114,14 @@ class _Trace:
 def trace(
     rng: random.Random, start_nano: int, path: Sequence[int] = range(SERVICES_PER_TRACE)
 ) -> list[SentSpan]:
-    """The spans of a trace that passes through the services of `path`, four spans in each."""
+    """Return the spans of a trace through the services of `path`, four spans in each."""
     return _Trace(rng, start_nano, path).spans
 
 
 def requests(
     seed: int, span_count: int, spans_per_request: int, start_nano: int = START_NANO
 ) -> list[bytes]:
-    """ExportTraceServiceRequest bodies of about `span_count` spans in all, traces whole, in order, 3 ms apart."""
+    """Return ExportTraceServiceRequest bodies of about `span_count` spans: whole traces, in order, 3 ms apart."""
     rng = random.Random(seed)
     spans = [
         span
@@ -132,20 +132,20 @@ def requests(
 
 
 class Variety(NamedTuple):
-    """How a load differs from the usual one."""
+    """The differences of a load from the usual one."""
 
     span_names: int = 0
-    """That every span's name has one of; 0: as they are."""
+    """The number of suffixes of span names; 0 for the usual names."""
     services: int = 0
-    """That each trace's path is drawn from; 0: the usual four."""
+    """The number of services that traces pass through; 0 for the usual four."""
     attributes: int = 0
-    """That every span has at least."""
+    """The least number of attributes of a span."""
     has_trace_state: bool = False
-    """Whether every span has one, as OpenTelemetry's probability sampler writes it: the trace's own."""
+    """Whether every span has a trace state, as OpenTelemetry's probability sampler writes it."""
 
 
 def varied(variety: Variety, seed: int, span_count: int, spans_per_request: int) -> list[bytes]:
-    """As `requests`, of a wider world."""
+    """Return request bodies like those of `requests`, with this variety."""
     rng = random.Random(seed)
     spans = []
     for number in range(span_count // SPANS_PER_TRACE):
@@ -163,14 +163,14 @@ def varied(variety: Variety, seed: int, span_count: int, spans_per_request: int)
                 service = (first + service) % variety.services
             fields = {**span.fields, "name": name}
             if variety.has_trace_state:
-                # The random part is the trace's.
+                # The random part is the same in the whole trace.
                 fields["trace_state"] = f"ot=th:8;rv:{fields['trace_id'][-7:].hex()}"
             spans.append(SentSpan(service, fields, attributes))
     return [request_body(batch) for batch in chunked(spans, spans_per_request)]
 
 
 def _letters(number: int) -> str:
-    """No digits: they would be taken for an id."""
+    """Return four letters for a number. Digits would be taken for an id."""
     return "".join(chr(ord("a") + number // 26**place % 26) for place in range(4))
 
 
@@ -180,7 +180,7 @@ def service_name(service: int) -> str:
 
 
 def request_body(spans: Sequence[SentSpan]) -> bytes:
-    """An ExportTraceServiceRequest's bytes."""
+    """Return the bytes of an ExportTraceServiceRequest."""
     data = TracesData()
     of_services: dict[int, list[SentSpan]] = {}
     for span in spans:

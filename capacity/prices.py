@@ -1,6 +1,6 @@
-"""The price list, and what quantities cost by it: list prices, us-east-1, 2026-11, no free tiers, no discounts.
+"""The price list, and the cost of quantities: list prices, us-east-1, 2026-11, no free tiers, no discounts.
 
-Those marked UNVERIFIED are from memory or from pages other than AWS's own: look before relying on them.
+Prices marked UNVERIFIED are from memory or from pages other than AWS's own: check them before relying on them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 class Price(NamedTuple):
     dollars: float
     per: float
-    """So many of the unit."""
+    """The number of units that cost `dollars`."""
     unit: str
     source: str
 
@@ -37,16 +37,16 @@ PRICES = {
     ),
 }
 XRAY_DOLLARS_PER_MILLION_TRACES = 5.00
-"""X-Ray pricing, traces recorded."""
+"""The price of recorded traces, from X-Ray's pricing page."""
 DAYS_PER_MONTH = 365.25 / 12
 SECONDS_PER_MONTH = DAYS_PER_MONTH * 86_400
 
 Quantities = dict[str, float]
-"""Name of a price → how much of its unit was used."""
+"""Name of a price → number of units that were used."""
 
 
 def dollars(used: Quantities) -> dict[str, float]:
-    """What each of these costs. Raises KeyError for what has no price."""
+    """Return the dollars of each quantity. Raises KeyError if one has no price."""
     return {
         name: quantity * PRICES[name].dollars / PRICES[name].per for name, quantity in used.items()
     }
@@ -57,7 +57,7 @@ def total_dollars(used: Quantities) -> float:
 
 
 def stored(item_bytes_billed: float, days: float) -> Quantities:
-    """What it takes to keep bytes for days, with point-in-time recovery."""
+    """Return the quantities for keeping bytes for days, with point-in-time recovery."""
     gigabyte_months = item_bytes_billed / 2**30 * days / DAYS_PER_MONTH
     return {
         "storage_gigabyte_months": gigabyte_months,
@@ -66,5 +66,5 @@ def stored(item_bytes_billed: float, days: float) -> Quantities:
 
 
 def xray_dollars(spans: float, spans_per_trace: float) -> float:
-    """What X-Ray takes for recording these spans."""
+    """Return the dollars that X-Ray takes for recording so many spans."""
     return spans / spans_per_trace / 1e6 * XRAY_DOLLARS_PER_MILLION_TRACES

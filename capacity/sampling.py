@@ -1,4 +1,4 @@
-"""What sampling saves, and what it loses: `python -m capacity.sampling` writes the tables of docs/sampling.md.
+"""Computes what sampling saves and loses; `python -m capacity.sampling` writes the tables of docs/sampling.md.
 
     newest bench/results/*.json ──curve──▶ dollars(kept * traces made) * kept ──▶ tables
 
@@ -24,16 +24,16 @@ _PROJECT = Path(__file__).parents[1]
 RESULTS = _PROJECT / "bench" / "results"
 PAGE = _PROJECT / "docs" / "sampling.md"
 KEPT = (1.0, 0.5, 0.1, 0.01)
-"""Shares of traces; the first is what the others are compared with."""
+"""Shares of traces that are kept; the others are compared with the first."""
 TRACES_MADE = (10, 100, 1_000)
-"""A second, before sampling: a hundredth of the least is the least that the curve knows."""
+"""Traces a second before sampling; a hundredth of the smallest is the lowest rate of the curve."""
 FAILED = (1, 3, 10, 30, 100, 300, 1_000)
 CONFIDENCE = 0.95
 MEASURED = (100, 1_000, 10_000, 100_000, 1_000_000)
 
 
 def newest_curve() -> list[dict[str, Any]]:
-    """The curve of the newest results that have one. Raises LookupError if there are none."""
+    """Return the cost curve of the newest results that have one. Raises LookupError if there are none."""
     for path in sorted(RESULTS.glob("20*.json"), reverse=True):
         curve: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8")).get("curve", [])
         if curve:
@@ -42,7 +42,7 @@ def newest_curve() -> list[dict[str, Any]]:
 
 
 def dollars_at(curve: Sequence[Mapping[str, Any]], traces_per_second: float) -> float:
-    """A million stored spans at this rate: a measured point, or a straight line between two on logarithmic axes.
+    """Return dollars a million stored spans at this rate, interpolated on logarithmic axes between measured points.
 
     Raises ValueError outside the curve.
     """
@@ -58,17 +58,17 @@ def dollars_at(curve: Sequence[Mapping[str, Any]], traces_per_second: float) -> 
 
 
 def chance_to_see(failed: int, kept: float) -> float:
-    """That of so many failed traces, each kept by itself with this probability, at least one is kept."""
+    """Return the probability that at least one of `failed` traces is kept; each is kept independently."""
     return 1 - (1 - kept) ** failed
 
 
 def failed_wanted(kept: float, confidence: float = CONFIDENCE) -> int:
-    """How many traces must fail until one is kept with this probability."""
+    """Return how many traces must fail until one is kept with this probability."""
     return 1 if kept >= 1 else ceil(log(1 - confidence) / log(1 - kept))
 
 
 def relative_error(made: int, kept: float) -> float:
-    """Of `kept traces / kept` as an estimate of the traces made, half the width of its 95 % interval."""
+    """Return half the width of the 95 % interval of `kept traces / kept`, as a share of the traces made."""
     return 1.96 * sqrt((1 - kept) / (made * kept))
 
 

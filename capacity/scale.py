@@ -1,11 +1,11 @@
-"""A thousand, a hundred thousand and ten million spans a second: what AWS's quotas take, and what must be sharded.
+"""Plans for a thousand, a hundred thousand and ten million spans a second: AWS's quotas, and the shards needed.
 
     figures of a span (recorded by `python -m bench`) ──┐
     keys of real key functions ──▶ busiest partitions ──┴─▶ plan ──▶ tables of docs/scale.md
 
-Nothing is timed and no byte is compressed: the tables are the same on every machine, and a test holds the page to them.
-`python -m capacity.scale` writes them; with `--million` it also brings a trace of a million spans, and 50,000 services,
-through the product's own code, and prints what that takes here.
+Nothing is timed and no byte is compressed: the tables are the same on every machine, and a test compares the page with
+them. `python -m capacity.scale` writes them; with `--million` it also sends a trace of a million spans, and 50,000
+services, through the product's own code, and prints what that takes on this machine.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
 RATES = (1_000, 100_000, 10_000_000)
 """Spans a second."""
 
-# AWS's quotas, as a new account has them; all but the first two can be raised.
+# AWS's quotas of a new account; all but the first two can be raised.
 PARTITION_WRITE_UNITS, PARTITION_READ_UNITS = 1_000, 3_000
 TABLE_WRITE_UNITS_AT_FIRST, TABLE_WRITE_UNITS_MAX = 4_000, 40_000
 TABLE_DOUBLES_MINUTES = 30
@@ -61,24 +61,24 @@ WRITE_UNITS = {
         "targets": 0.0007,
     },
 }
-"""By table and kind of item; the deleting of segments, halves and filters included."""
+"""Write units a span by table and kind of item; deletions of segments, halves and filters are included."""
 CONSUME_SECONDS = 50e-6
-"""12 µs of CPU, and a group's calls of DynamoDB, one after the other."""
+"""Seconds a span of the consumer: 12 µs of CPU, and a group's calls of DynamoDB, one after the other."""
 FOLD_SECONDS = 68e-6
-"""Of the schedule's function at rates whose waiting halves it cannot remember, and looks through; else a quarter."""
+"""Seconds a span of the schedule's function, if the waiting half-edges do not fit its cache; else a quarter of it."""
 STORED_BYTES, HALF_BYTES = 40, 16
 HALVES_PER_SPAN = 0.5
 RECEIVE_SECONDS, RECEIVE_SECONDS_PER_SPAN = 0.012, 5e-6
-"""Of a function with 512 MB, which has 0.29 of a CPU."""
+"""Seconds a request, and a span in it, of a function with 512 MB, which has 0.29 of a CPU."""
 
 HEADROOM = 0.5
-"""No partition is planned to have more than this part of what it can take: loads are not even in time."""
+"""The planned share of what a partition can take: loads vary in time."""
 SHARDS_MAX = 64
-"""A commit has 90 actions; 20 messages of 512 spans and 64 segments fit."""
+"""The most shards: a commit has 90 actions, and 20 messages of 512 spans and 64 segments fit."""
 FOLDS_AT_ONCE_MAX = LAMBDA_SECONDS_MAX // 60
-"""One begins each minute, with the next shard, and runs as long as the function may."""
+"""The most folds at once: one begins each minute, with the next shard, and runs as long as the function may."""
 HOT_SHARE = 1.0
-"""Of the busiest service: all spans may be of one."""
+"""The share of spans of the busiest service: all spans may be of one."""
 
 
 class Plan(NamedTuple):
@@ -87,7 +87,7 @@ class Plan(NamedTuple):
     rate: int
     spans_per_request: int
     stacks: int
-    """Clews beside each other, each with its prefix, tables and queue."""
+    """The number of independent Clews, each with its own prefix, tables and queue."""
     shards: int
     index_shards: int
     consumers: int
@@ -99,7 +99,7 @@ class Plan(NamedTuple):
 
 
 def plan(rate: int) -> Plan:
-    """The fewest stacks, and the smallest settings of each, with which no partition is over its headroom."""
+    """Return the fewest stacks, and the smallest settings of each, with which no partition exceeds its headroom."""
     stack_rate_max = min(
         FOLDS_AT_ONCE_MAX / FOLD_SECONDS,
         SHARDS_MAX * PARTITION_WRITE_UNITS * HEADROOM / WRITE_UNITS["statistics"]["segments"],
@@ -116,7 +116,7 @@ def plan(rate: int) -> Plan:
         rate=rate,
         spans_per_request=512 if rate / 512 <= GATEWAY_REQUESTS_MAX * HEADROOM else 8_192,
         stacks=stacks,
-        # Twice as many as are folded at once, so that each run finds one that no other is busy with.
+        # Twice as many as folds at once, so that each run finds a shard that no other run works on.
         shards=max(shards, 2 * folds if folds > 1 else 1),
         index_shards=ceil(blocks / (PARTITION_WRITE_UNITS * HEADROOM)),
         consumers=max(2, ceil(of_stack * CONSUME_SECONDS / HEADROOM)),
@@ -188,14 +188,14 @@ def plan_table() -> str:
 
 
 def partitions(write_units: float) -> int:
-    """Of a table that takes so many a second, with headroom: DynamoDB splits by itself what gets more, key by key."""
+    """Return the partitions of a table with so many write units a second, with headroom. DynamoDB splits by itself."""
     return ceil(write_units / (PARTITION_WRITE_UNITS * HEADROOM))
 
 
 def ramp(write_units: float) -> tuple[int, float]:
-    """(Minutes until a new table takes so many write units a second, oldest message by then in minutes).
+    """Return (minutes until a new table takes so many write units a second, age in minutes of the oldest message).
 
-    What the table does not take waits in the queue. Simulated by the minute.
+    Messages wait in the queue meanwhile. The simulation goes by the minute.
     """
     if write_units <= TABLE_WRITE_UNITS_AT_FIRST:
         return 0, 0.0
@@ -238,7 +238,7 @@ def tables_table() -> str:
 
 
 def busiest_share(numbers: Iterable[int], count: int) -> float:
-    """The part of all that the busiest of `count` places has."""
+    """Return the share of the busiest of `count` places."""
     counts = [0] * count
     for number in numbers:
         counts[number] += 1
@@ -259,7 +259,7 @@ def sample_services(count: int = SERVICES) -> list[str]:
 
 
 def sample_block_keys(count: int = KEYS // 10) -> list[bytes]:
-    """Of one hour: a start that only grows, and a digest."""
+    """Return sort keys of blocks of one hour: a start that only grows, and a digest."""
     first = 1_790_000_000 * 10**9
     return [
         (first + i * 3_600 * 10**9 // count).to_bytes(8, "big")
@@ -269,13 +269,13 @@ def sample_block_keys(count: int = KEYS // 10) -> list[bytes]:
 
 
 def physical(partition: str | bytes, count: int) -> int:
-    """Which of `count` partitions of a table a partition key is in: DynamoDB hashes it; so do we, otherwise."""
+    """Return which of `count` partitions a partition key is in. DynamoDB hashes keys too, by another hash."""
     key = partition if isinstance(partition, bytes) else partition.encode()
     return int.from_bytes(hashlib.md5(key, usedforsecurity=False).digest()[:8], "big") % count
 
 
 def partitions_table() -> str:
-    """The busiest partition key of each kind, in write units a second of a stack."""
+    """Return a table of the busiest partition key of each kind, in write units a second of a stack."""
     plans = [plan(rate) for rate in RATES]
     traces, services, blocks = sample_trace_ids(), sample_services(), sample_block_keys()
     chunks, markers = WRITE_UNITS["spans"]["chunks"], WRITE_UNITS["statistics"]["markers"]
@@ -351,7 +351,7 @@ def partitions_table() -> str:
 
 
 def one_trace_table(spans: int = 1_000_000) -> str:
-    """A trace of a million spans, all in one partition of `spans` and one shard."""
+    """Return a table of a trace of a million spans, all in one partition of `spans` and one shard."""
     chunk_bytes = spans * 24
     chunk_units = ceil(chunk_bytes / 1_024)
     halves = int(spans * HALVES_PER_SPAN)
@@ -373,7 +373,7 @@ def one_trace_table(spans: int = 1_000_000) -> str:
 
 
 def questions_table() -> str:
-    """Queries that a question makes, at least: its fan-out."""
+    """Return a table of the least number of queries for each question: its fan-out."""
     rows = [
         [
             f"{each.rate:,}",
@@ -405,7 +405,7 @@ TABLES = {
 
 
 class Million(NamedTuple):
-    """What bad input at its full size took on this machine."""
+    """The figures of bad input at its full size on this machine."""
 
     what: str
     spans: int
@@ -415,7 +415,7 @@ class Million(NamedTuple):
 
 
 def million(spans: int = 1_000_000, services: int = 50_000) -> list[Million]:
-    """A trace of so many spans in one id, and so many services, through commit and fold."""
+    """Send a trace of so many spans, and so many services, through commit and fold; return the figures of both."""
     return [_brought("one trace", spans, 1, 1), _brought("services", services, services, services)]
 
 
@@ -461,7 +461,7 @@ def _payload(numbers: range, traces: int, services: int) -> bytes:
 
 
 def _counted(store: CountingStore, now_unix_seconds: int) -> int:
-    """Entry spans that the hour's targets have, of every service that is listed."""
+    """Return the number of entry spans in the hour's targets, over all listed services."""
     from chalicelib.query.parameters import Range
     from chalicelib.query.services import hours_of_services
 

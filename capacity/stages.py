@@ -1,4 +1,4 @@
-"""The product's own stages as the benchmark drives them: requests in, SQS events between, commits and folds out."""
+"""Runs the product's own stages without AWS: from requests through SQS events to commits."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GZIPPED = {**PROTOBUF, "content-encoding": "gzip"}
 def receive(
     body: bytes, now_unix_seconds: int, headers: dict[str, str] = PROTOBUF
 ) -> list[Message]:
-    """The messages that a request becomes."""
+    """Return the messages of a request. Raises AssertionError unless it is accepted."""
     messages: list[Message] = []
     answer = receive_traces(headers, body, now_unix_seconds, messages.extend)
     assert answer.status == 200, answer
@@ -36,7 +36,7 @@ def receive(
 
 
 def record_of(message: Message) -> Record:
-    """As Lambda's poller hands a message to the consumer; the values beside ours have real ones' lengths."""
+    """Return a message in the form of Lambda's SQS event; values that are not ours have realistic lengths."""
     return {
         "messageId": "059f36b4-87a3-44ab-83d2-661975830a7d",
         "receiptHandle": "A" * 184,
@@ -70,7 +70,7 @@ class _NoDeadLetters:
 
 @cache
 def learned() -> Dictionaries:
-    """What a consumer has learned once it has run for a while, from other spans of the same services."""
+    """Return the dictionaries of a consumer that has run for a while, learned from other spans of the same services."""
     store = CountingStore()
     dictionaries = Dictionaries(store)
     bodies = requests(8, 10_240, 512)
@@ -82,11 +82,11 @@ def learned() -> Dictionaries:
 
 
 def consumer_of(store: ItemStore, now_unix_nano: Callable[[], int]) -> Consumer:
-    """A consumer as the function has it, kept over its invocations."""
+    """Return a consumer like that of the Lambda function, which keeps it over its invocations."""
     return Consumer(store, _NoDeadLetters(), now_unix_nano, dictionaries=learned())
 
 
 def consume_all(messages: Sequence[Message], store: ItemStore, now_unix_nano: int) -> None:
-    """As one invocation: in groups as the consumer makes them."""
+    """Consume messages as in one invocation of the Lambda function."""
     records: list[Any] = [record_of(message) for message in messages]
     consumer_of(store, lambda: now_unix_nano).consume(records)

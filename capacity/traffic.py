@@ -1,10 +1,10 @@
-"""An hour of traffic, simulated with the product's own code over the counting store: what it makes AWS do, a span.
+"""Simulates traffic with the product's own code over the counting store, to count what it makes AWS do.
 
     traces (Poisson) ──▶ exporters of 10 services ──▶ requests ──receive──▶ messages
       ──▶ pollers: a batch window, 6 MB or 1,000 messages ──consume──▶ store ◀──each minute── fold, checks, roll-up
 
-What takes hours to come about is computed from what the simulated minutes wrote: the reading of waiting halves, and
-the part of a roll-up that grows with an hour's minutes. Each place says so.
+Effects that take hours are computed from what the simulated minutes wrote: the reading of waiting half-edges, and the
+part of a roll-up that grows with the minutes of an hour. Each place says so.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from chalicelib.summarise.job import Worker
 
 BEGIN_UNIX_SECONDS = 497_223 * 3_600
-"""The first second of an hour, so that no load lies in two."""
+"""The first second of an hour, so that no load spans two hours."""
 SPANS_PER_EXPORT_MAX = 512
-"""OTEL_BSP_MAX_EXPORT_BATCH_SIZE's default: so many waiting spans are sent at once, before the timer."""
+"""The default of OTEL_BSP_MAX_EXPORT_BATCH_SIZE: so many waiting spans are sent before the timer fires."""
 EVENT_BYTES_MAX = 6_000_000
 MESSAGES_PER_EVENT_MAX = 1_000
 SECOND_NANO = 10**9
@@ -47,16 +47,16 @@ SECOND_NANO = 10**9
 class Knobs(NamedTuple):
     traces_per_second: float
     seconds: int
-    """Simulated."""
+    """The simulated time."""
     exporter_seconds: float = 5
-    """OTEL_BSP_SCHEDULE_DELAY's default."""
+    """The exporters' timer; the default is that of OTEL_BSP_SCHEDULE_DELAY."""
     window_seconds: float = 5
     consumers: int = 2
     group_spans_max: int = config.GROUP_SPANS_MAX
 
 
 class Phase(NamedTuple):
-    """What one stage did in the simulated time."""
+    """The work of one stage in the simulated time."""
 
     invocations: int
     cpu_seconds: float
@@ -72,22 +72,22 @@ class Simulated(NamedTuple):
     requests: int
     receive_cpu_seconds: float
     send_payload_bytes: list[int]
-    """Of each call of SendMessageBatch."""
+    """Payload bytes of each call of SendMessageBatch."""
     batch_message_bytes: list[list[int]]
-    """Of each invocation of the consumer: its messages."""
+    """Bytes of each message, for each invocation of the consumer."""
     consume: Phase
     fold: Phase
-    """Without the reading of waiting halves."""
+    """The folds, without the reading of waiting half-edges."""
     check: Phase
-    """When halves are a window old, and when they are two; likewise."""
+    """The checks of half-edges that are one and two windows old, without the reading of waiting half-edges."""
     roll_up: Phase
-    """Of the one hour."""
+    """The roll-up of the one hour."""
     stored_bytes: dict[str, int]
-    """By kind, at the end of the hour."""
+    """Stored bytes by kind, at the end of the hour."""
 
 
 def simulate(knobs: Knobs, seed: int = 11) -> Simulated:
-    """Raises AssertionError if the load meets anything but success."""
+    """Simulate traffic and return what it did. Raises AssertionError if any part of the load fails."""
     rng = random.Random(seed)
     spans = _spans(rng, knobs)
     requests = sorted(_requests(rng, knobs, spans))
@@ -128,7 +128,7 @@ def _spans(rng: random.Random, knobs: Knobs) -> list[SentSpan]:
 def _requests(
     rng: random.Random, knobs: Knobs, spans: Sequence[SentSpan]
 ) -> Iterator[tuple[float, bytes]]:
-    """(Second, body): each service's exporter sends when its timer fires and whenever 512 spans wait."""
+    """Yield (second, body): each service's exporter sends when its timer fires and whenever 512 spans wait."""
     for service in range(len(SERVICES)):
         of_service = sorted(
             ((_end_second(span), span) for span in spans if span.service == service),
@@ -158,7 +158,7 @@ def _end_second(span: SentSpan) -> float:
 def _batches(
     rng: random.Random, knobs: Knobs, arrivals: Sequence[tuple[float, Message]]
 ) -> Iterator[tuple[float, list[Any]]]:
-    """(Second, records) of each invocation: as many pollers as consumers, each message goes to one at random."""
+    """Yield (second, records) of each invocation. Each consumer has a poller; a message goes to a random one."""
     open_batches: dict[int, tuple[float, int, list[Any]]] = {}
     for second, message in arrivals:
         for poller, (due, _, records) in list(open_batches.items()):
@@ -187,7 +187,7 @@ class _Clock:
 
 
 class _Stages:
-    """The consumer and the schedule over one store, by one clock."""
+    """The consumer and the schedule over one store, with one clock."""
 
     def __init__(self) -> None:
         self.store = CountingStore()
@@ -199,7 +199,7 @@ class _Stages:
         self._consumer.consume(records)
 
     def work(self, worker: Callable[[CountingStore, int, int], Worker], second: float) -> None:
-        """Every step that is due."""
+        """Run every step that is due."""
         now_unix_seconds = BEGIN_UNIX_SECONDS + int(second)
         for shard in range(config.SHARDS_READ):
             while worker(self.store, shard, now_unix_seconds).step(
@@ -208,7 +208,7 @@ class _Stages:
                 pass
 
     def phase(self, works: Sequence[Callable[[], None]]) -> Phase:
-        """What these invocations did, together."""
+        """Return the work of these invocations together."""
         self.store.forget_counts()
         before = time.process_time()
         for work in works:
@@ -251,7 +251,7 @@ def _stored(
 ) -> Simulated:
     stages = _Stages()
     ordered = sorted(batches, key=lambda batch: batch[0])
-    # The last minute takes what is still on its way, too: a fold more than there are minutes would count.
+    # The last minute takes late messages, too: one more fold than there are minutes would be counted.
     ends = [*range(60, knobs.seconds - 59, 60), knobs.seconds + 3 * knobs.window_seconds]
     consumed, folded = [], []
     for begin, end in pairwise([0, *ends]):

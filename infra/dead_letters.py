@@ -1,4 +1,4 @@
-"""`python -m infra dead-letters list | redrive`: what could not be stored, and sending it back after a repair."""
+"""`python -m infra dead-letters list | redrive`: lists messages that could not be stored, and sends them back."""
 
 from __future__ import annotations
 

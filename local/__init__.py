@@ -5,5 +5,6 @@
                                                      schedule (EventBridge) ─▶ summarise ─▶ tables (DynamoDB)
 
 `gateway`, `event_source_mapping` and `schedule` only shape events as AWS does. SQS and DynamoDB are moto in this
-process (`fake_aws`), or whatever AWS_ENDPOINT_URL points at. `stack.LaptopStack` puts them together.
+process (`fake_aws`; `moto/` corrects it), or whatever AWS_ENDPOINT_URL points at. `stack.LaptopStack` puts them
+together.
 """

@@ -29,15 +29,16 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 PORT = 8000
 COMPAT_PORTS = (4318, 9411, 14268, 16686, 5778)
-"""Where clients send and ask if nobody tells them otherwise: OTLP/HTTP; Zipkin; Jaeger's collector, query, sampling."""
+"""The default ports of clients: OTLP/HTTP; Zipkin; Jaeger's collector, query service and sampling server."""
 GRPC_PORT = 4317
-"""OTLP/gRPC."""
+"""The default port of OTLP/gRPC."""
 AGENT_PORTS = (6831, 6832, 5775)
-"""UDP, where Jaeger's clients send: the compact protocol, the binary one, and the compact of old; each takes both."""
+"""UDP ports that Jaeger's clients send to: compact, binary, and the old compact protocol. Each port takes both."""
 TOKEN_CHARACTERS_MIN = 16
 SWITCH_SECONDS = 0.0001
-"""How long a thread may hold Python while others wait; by default fifty times as long. A request lets go of it a dozen
-times, to hash, compress and write, and would wait each time for the consumer, which hardly ever does."""
+"""How long a thread may hold the interpreter lock while others wait; Python's default is fifty times as long. A request
+releases the lock a dozen times, to hash, compress and write. Each time it would wait for the consumer, which rarely
+releases it."""
 FILES_MAX = 8_192
 DATA_DIR = Path(__file__).parents[1] / ".data"
 
@@ -45,7 +46,7 @@ _Opened = TypeVar("_Opened")
 
 
 class Refused(Exception):
-    """It cannot start; the message says why and what to do."""
+    """The laptop cannot start; the message says why and what to do."""
 
 
 class Settings(NamedTuple):
@@ -55,14 +56,14 @@ class Settings(NamedTuple):
     data_dir: Path | None
     endpoint_url: str
     token: str
-    """What everybody must show; empty: nobody needs one."""
+    """The token that every client must show; empty if no client needs one."""
     sampling_file: Path | None
     ui_dir: Path | None = None
     """The folder of another UI than Clew's."""
     is_opened: bool = False
-    """Whether every machine that reaches it may do what this one's programs may: asked for by name."""
+    """Whether ACCESS=open is set: every machine that reaches the laptop may do what its own programs may."""
     allowed_hosts: frozenset[str] = frozenset()
-    """Further names that it may be called by where no token is wanted."""
+    """Further names that a Host header may have where no token is needed."""
 
     @property
     def loopback(self) -> bool:
@@ -70,14 +71,14 @@ class Settings(NamedTuple):
 
     @property
     def open(self) -> bool:
-        """Whether who reaches it may send and ask without a token."""
+        """Whether clients may send and ask without a token."""
         return (self.loopback or self.is_opened) and not self.token
 
 
 def settings_from_environment(environment: Mapping[str, str]) -> Settings:
-    """What the environment asks for; an unset or empty variable is its default, but an empty DATA_DIR keeps nothing.
+    """Return the settings of the environment. An unset or empty variable has its default.
 
-    Raises Refused for a value that cannot be.
+    Only an empty DATA_DIR is not the default: it means that no journal is kept. Raises Refused for an invalid value.
     """
     port = environment.get("PORT") or str(PORT)
     if not (port.isdecimal() and int(port) < 65_536):
@@ -86,7 +87,7 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
     if compat_ports not in ("0", "1"):
         raise Refused(f"COMPAT_PORTS is {compat_ports!r}; it must be 0 or 1")
     endpoint_url = environment.get("AWS_ENDPOINT_URL", "")
-    # Whoever runs the endpoint keeps what is in it: sending it all again at each start must be asked for.
+    # An endpoint keeps its data by itself: replaying the journal into it at each start must be asked for.
     data_dir = environment.get("DATA_DIR", "" if endpoint_url else str(DATA_DIR))
     token = environment.get("TOKEN", "")
     if token and (len(token) < TOKEN_CHARACTERS_MIN or not token.isascii() or " " in token):
@@ -110,7 +111,7 @@ def settings_from_environment(environment: Mapping[str, str]) -> Settings:
         is_opened=access == "open",
         allowed_hosts=_allowed_hosts(environment.get("ALLOWED_HOSTS", "")),
     )
-    # A foreign AWS may have tokens of its own; here there are none but this one.
+    # The tables of an endpoint may hold tokens; in this process there is no token but this one.
     if not (settings.open or token or endpoint_url):
         raise Refused(
             f"HOST={settings.host} would let every machine that reaches it send and read; "
@@ -132,7 +133,7 @@ def _path(text: str) -> Path | None:
 
 
 def ui_folder(settings: Settings) -> UiFolder | None:
-    """The UI of UI_DIR, if it is set. Raises Refused if there is none, or no port for it."""
+    """Return the UI in UI_DIR, or None if UI_DIR is not set. Raises Refused if there is no UI, or no port for it."""
     if settings.ui_dir is None:
         return None
     from local.ui_folder import UiFolderError, ui_folder_at
@@ -150,7 +151,10 @@ def ui_folder(settings: Settings) -> UiFolder | None:
 
 
 def open_sockets(settings: Settings) -> list[socket.socket]:
-    """The main port first. One of the others that is taken is said, and left out. Raises Refused."""
+    """Return listening sockets, the main port first. Another port that is taken is reported and left out.
+
+    Raises Refused if the main port cannot be listened on.
+    """
     try:
         sockets = [listening_socket(settings.host, settings.port)]
     except PortTaken as error:
@@ -167,13 +171,16 @@ def open_sockets(settings: Settings) -> list[socket.socket]:
 
 
 def open_datagram_sockets(settings: Settings) -> list[socket.socket]:
-    """Those of Jaeger's agent, unless a token is wanted: datagrams have none. One that is taken is said."""
+    """Return the sockets of Jaeger's agent; none if a token is needed, for datagrams carry none.
+
+    A port that is taken is reported and left out.
+    """
     hosts = _compat_hosts(settings) if settings.compat_ports and settings.open else []
     return _opened(datagram_socket, [(host, port) for port in AGENT_PORTS for host in hosts])
 
 
 def open_otlp_grpc(settings: Settings) -> OtlpGrpc | None:
-    """OTLP/gRPC, where its clients send by default. If it is taken, that is said."""
+    """Return a gRPC server bound to the default port, or None if no such port is wanted. A taken port is reported."""
     if not settings.compat_ports or settings.port == GRPC_PORT:
         return None
     from local.otlp_grpc import OtlpGrpc
@@ -202,7 +209,7 @@ def _opened(
 
 
 def lines_for(settings: Settings, url: str, ui: UiFolder | None = None) -> list[str]:
-    """What somebody needs to know who has just started it."""
+    """Return the lines that a person reads after the start: where to send, where to look, what is kept."""
     kept = f"in {settings.data_dir}" if settings.data_dir else "nowhere: DATA_DIR is empty"
     if settings.endpoint_url:
         kept = f"at {settings.endpoint_url}"
@@ -226,7 +233,7 @@ def lines_for(settings: Settings, url: str, ui: UiFolder | None = None) -> list[
 
 
 def refuse_arguments(arguments: Sequence[str]) -> None:
-    """End the program if there are any: `--help` says that settings come from elsewhere, and nothing is started."""
+    """End the program if there are arguments. `--help` says that settings come from the environment."""
     ArgumentParser(
         prog="python -m local",
         description="Runs the whole of Clew on this machine until Ctrl-C.",
@@ -240,7 +247,7 @@ def main() -> int:
     sys.setswitchinterval(SWITCH_SECONDS)
     share_one_heap()
     _allow_many_files()
-    # Until it runs there is nothing to end in order, and imports do not take an exception well.
+    # Before the laptop runs there is nothing to end in order, and an exception in an import would show a traceback.
     numbers = _ending_signals()
     for number in numbers:
         signal.signal(number, _end_at_once)
@@ -260,7 +267,7 @@ def main() -> int:
 
 
 def _allow_many_files() -> None:
-    """As many as the system lets us have, up to FILES_MAX: connections of gRPC are not counted here."""
+    """Raise the limit of open files to FILES_MAX, as far as the system allows. gRPC's connections need files too."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = FILES_MAX if hard == resource.RLIM_INFINITY else min(FILES_MAX, hard)
     if soft != resource.RLIM_INFINITY and soft < most:
@@ -268,7 +275,7 @@ def _allow_many_files() -> None:
 
 
 def _ending_signals() -> list[signal.Signals]:
-    """Those that end it in order; a terminal that is closed does, unless `nohup` has it ignored."""
+    """Return the signals that end the laptop in order; SIGHUP is one of them, unless `nohup` has it ignored."""
     asked = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         asked.append(signal.SIGHUP)
@@ -285,11 +292,11 @@ def _started(settings: Settings, ui: UiFolder | None) -> LaptopStack:
     say_once_a_minute()
     for library in ("botocore", "urllib3", "waitress", "moto"):
         logging.getLogger(library).setLevel(logging.ERROR)
-    # Metrics for CloudWatch, and log lines in JSON, are not for people.
+    # Metrics for CloudWatch and JSON log lines would hide what a person looks for.
     os.environ.setdefault("CLEW_TELEMETRY", "0")
-    # A setting of the functions too, which read it when they are imported.
+    # The functions read this setting when they are imported.
     os.environ["CLEW_ACCESS"] = "open" if settings.open else "tokens"
-    # Imported once the port is ours: it takes most of the time that a start takes.
+    # Imported once the port is ours: the imports take most of the time of a start.
     from botocore.exceptions import BotoCoreError, ClientError
 
     from chalicelib.receive.redaction import rules_of_settings
@@ -323,7 +330,7 @@ def _started(settings: Settings, ui: UiFolder | None) -> LaptopStack:
 
 
 def _hosts(settings: Settings, sockets: list[socket.socket]) -> Hosts | None:
-    """The names that it may be called by; any where a token is wanted."""
+    """Return the names that a Host header may have; None, for any name, if a token is needed."""
     if not settings.open:
         return None
     ports = [each.getsockname()[1] for each in sockets]
@@ -331,7 +338,7 @@ def _hosts(settings: Settings, sockets: list[socket.socket]) -> Hosts | None:
 
 
 def _listens_at(port: int, sockets: list[socket.socket]) -> bool:
-    """Whether one of the main address's family does: what is said to people is that address."""
+    """Return whether a socket of the main address's family listens at the port: people are told that address."""
     return any(
         each.family == sockets[0].family and each.getsockname()[1] == port for each in sockets
     )

@@ -1,4 +1,4 @@
-"""A queue in memory has an end: who sends faster than the consumer stores is told to come again, and loses nothing.
+"""Backpressure: a sender that is faster than the consumer gets 503 with Retry-After, for a queue in memory is finite.
 
 send ──▶ room? ──no──▶ 503 with Retry-After
            └─yes─▶ journal ──▶ queue ──▶ consumer ──▶ done
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from chalicelib.queue.sqs import MessageSender
 
 WAITING_BYTES_MAX = 500_000_000
-"""Of messages, as SQS counts them: some fifteen million spans. moto takes a kilobyte or two more for each message."""
+"""Bytes of messages, as SQS counts them: about fifteen million spans. moto needs a kilobyte or two more per message."""
 
 
 class BoundedSender:
-    """A MessageSender that refuses while more than so many bytes wait."""
+    """A MessageSender that raises StoreThrottled while more than `waiting_bytes_max` bytes wait in the queue."""
 
     def __init__(
         self, inner: MessageSender, done_bytes: Callable[[], int], waiting_bytes_max: int
     ) -> None:
-        """`done_bytes`: of all messages that have left the queue again."""
+        """`done_bytes` returns the bytes of all messages that have left the queue again."""
         self._inner = inner
         self._done_bytes = done_bytes
         self._waiting_bytes_max = waiting_bytes_max

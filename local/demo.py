@@ -2,7 +2,7 @@
 
     visit ──OpenTelemetry SDK, one TracerProvider a service──▶ spans ──OTLP/HTTP exporter, a request a service──▶ Clew
 
-Nothing is called and nobody waits: a visit has a clock of its own, which only `Visit.spend` moves on, so a trace of
+No service runs and nothing waits: a visit has a clock of its own, which only `Visit.spend` moves on, so a trace of
 800 ms is made in one. SEED decides what happens in the shop; ids are new in every run, so that two runs do not mix.
 """
 
@@ -51,9 +51,9 @@ SERVICES = {
     "shipping": "1.1.5",
     "email-worker": "1.0.9",
 }
-"""Name → version."""
+"""Name of a service → its version."""
 SLOW_WAREHOUSE = "eu-west-2"
-"""Its stock is read with a query for every item; that of the others with one."""
+"""The stock of this warehouse is read with one query for each item; all others need one query in all."""
 QUEUE = "order-events"
 DATABASE, CACHE, SEARCH_INDEX = "orders-db", "session-cache", "catalogue-index"
 PAYMENT_PROVIDER, MAIL_SERVER = "api.cardgate.example", "smtp.mail.example"
@@ -61,7 +61,7 @@ PAYMENT_PROVIDER, MAIL_SERVER = "api.cardgate.example", "smtp.mail.example"
 BACKLOG_SECONDS = 30 * 60
 _BACKLOG_CHUNK_TRACES = 50
 _VISIT_SECONDS_MAX = 4
-"""No visit is longer, its e-mail included: what started so long ago has ended."""
+"""The longest visit, its e-mail included: a visit that started so long ago has ended."""
 _HEALTH_TIMEOUT_SECONDS = 5.0
 _EXPORT_TIMEOUT_SECONDS = 5
 _WAREHOUSES = ("eu-west-1", SLOW_WAREHOUSE, "us-east-1", "ap-south-1")
@@ -78,11 +78,11 @@ class Refused(Exception):
 
 
 class PaymentFailed(Exception):
-    """The provider did not take the money."""
+    """The payment provider refused the payment."""
 
 
 class Shop:
-    """Every service's tracer, and the spans that they have made and nobody has taken yet."""
+    """The tracers of all services, and their ended spans that were not taken yet."""
 
     def __init__(self, seed: int = 1) -> None:
         self.random = random.Random(seed)
@@ -102,7 +102,7 @@ class Shop:
             self.tracers[service] = provider.get_tracer("clew.demo", "1.0.0")
 
     def visit(self, start_time_unix_nano: int) -> int:
-        """One visitor does one thing at that time. Returns how many traces that made: an order's e-mail is another."""
+        """Make one random visit at that time; return how many traces it made: an order's e-mail is a second one."""
         visit = Visit(self, start_time_unix_nano)
         (story,) = self.random.choices(
             (visit.opens_the_shop, visit.searches, visit.fills_the_cart, visit.orders),
@@ -112,7 +112,7 @@ class Shop:
         return visit.trace_count
 
     def take_spans(self) -> dict[str, Sequence[ReadableSpan]]:
-        """Service → its spans since the last time; only services with any."""
+        """Return the spans since the last call, by service; a service without spans is left out."""
         taken: dict[str, Sequence[ReadableSpan]] = {}
         for service, ended in self._ended.items():
             if spans := ended.get_finished_spans():
@@ -122,7 +122,7 @@ class Shop:
 
 
 class Visit:
-    """What one visitor does, on a clock of its own; the methods named after services are their work."""
+    """One visit, with a clock of its own. A method that is named after a service does that service's work."""
 
     def __init__(self, shop: Shop, start_time_unix_nano: int) -> None:
         self.trace_count = 1
@@ -251,7 +251,7 @@ class Visit:
         return span.get_span_context()
 
     def _email_worker(self, order: str, sent: trace.SpanContext) -> None:
-        """Takes the order from the queue: a trace of its own, linked to the span that sent it."""
+        """Take the order from the queue, in a trace of its own with a link to the span that sent it."""
         self.trace_count += 1
         attributes = _messaging_attributes("process", order)
         began, self._now = self._now, self._now + int(self._random.uniform(50, 900) * _MILLI)
@@ -280,7 +280,7 @@ class Visit:
     def _page(
         self, method: str, route: str, attributes: Mapping[str, AttributeValue] = {}
     ) -> Iterator[Span]:
-        """What the visitor asks the frontend for."""
+        """Make the root span of a request that the visitor sends to the frontend."""
         every = {**_http_attributes(method, route), "user.id": self._user, **attributes}
         with (
             self._new_trace(),
@@ -292,7 +292,7 @@ class Visit:
 
     @contextmanager
     def _request(self, caller: str, service: str, method: str, route: str) -> Iterator[Span]:
-        """One service asks another: the span within is the one that answers."""
+        """Make the two spans of a call between services; the current span within is the server's."""
         name = f"{method} {route}"
         outgoing = _http_attributes(method, route, f"{service}.shop.internal")
         with self._span(caller, name, SpanKind.CLIENT, outgoing) as client:
@@ -338,7 +338,7 @@ class Visit:
         attributes: Attributes | None = None,
         *links: trace.Link,
     ) -> Iterator[Span]:
-        """A span of a service, from the clock's time before to that after; failed if what is within it fails."""
+        """Make a span of a service with the visit's clock; it has status ERROR if a PaymentFailed leaves it."""
         span = self._shop.tracers[service].start_span(
             name, kind=kind, attributes=attributes, links=links, start_time=self._now
         )
@@ -354,7 +354,7 @@ class Visit:
             span.end(self._now)
 
     def _in_parallel(self, *calls: Callable[[], None]) -> None:
-        """All start now; it is over when the last one is."""
+        """Run all at once: each starts at the current time, and the clock then stands at the latest end."""
         start, ends = self._now, []
         for call in calls:
             self._now = start
@@ -364,7 +364,7 @@ class Visit:
 
 
 def _http_attributes(method: str, route: str, address: str | None = None) -> Attributes:
-    """Of a client's span with the address that it calls, of a server's without."""
+    """Return HTTP attributes; a client's span also has the address that it calls."""
     if address is None:
         return {"http.request.method": method, "http.route": route, "url.scheme": "http"}
     return {
@@ -386,7 +386,7 @@ def _messaging_attributes(operation: str, message: str) -> Attributes:
 
 
 class Sender:
-    """Sends a shop's spans: each service's in a request of its own, as services do."""
+    """Sends a shop's spans, each service's in a request of its own, as real services do."""
 
     def __init__(self, endpoint: str) -> None:
         self._exporter = OTLPSpanExporter(
@@ -394,7 +394,7 @@ class Sender:
         )
 
     def send(self, spans_by_service: Mapping[str, Sequence[ReadableSpan]]) -> bool:
-        """Whether all were accepted; what was not is gone."""
+        """Send all spans; return whether all were accepted. Spans that were not are lost."""
         results = [self._exporter.export(spans) for spans in spans_by_service.values()]
         return all(result is SpanExportResult.SUCCESS for result in results)
 
@@ -404,7 +404,7 @@ class Sender:
 
 class Settings(NamedTuple):
     endpoint: str
-    """Without a slash at its end."""
+    """Base URL, without a slash at its end."""
     rate: float
     """Visits a second."""
     backlog: int
@@ -413,7 +413,7 @@ class Settings(NamedTuple):
 
 
 def settings_from_environment(environment: Mapping[str, str]) -> Settings:
-    """An unset or empty variable is its default. Raises Refused for a value that cannot be."""
+    """Return the settings; an unset or empty variable has its default. Raises Refused for an invalid value."""
     endpoint = (environment.get("ENDPOINT") or ENDPOINT).rstrip("/")
     if urlsplit(endpoint).scheme not in ("http", "https"):
         raise Refused(f"ENDPOINT is {endpoint!r}; it must begin with http:// or https://")
@@ -435,7 +435,7 @@ def _number(environment: Mapping[str, str], name: str, default: str) -> float:
 
 
 def check_endpoint(endpoint: str) -> None:
-    """Raises Refused unless a Clew answers there."""
+    """Check that a Clew answers at the endpoint. Raises Refused if none does."""
     try:
         with urllib.request.urlopen(
             f"{endpoint}/health", timeout=_HEALTH_TIMEOUT_SECONDS
@@ -449,7 +449,7 @@ def check_endpoint(endpoint: str) -> None:
 
 
 def lines_for(settings: Settings) -> list[str]:
-    """What is sent, and where to look for what."""
+    """Return the lines that a person reads at the start: what is sent, and where to look."""
     url = settings.endpoint
     slow = f"service=inventory&attribute=warehouse.id%3D{SLOW_WAREHOUSE}&min_duration=400ms"
     return [
@@ -464,7 +464,7 @@ def lines_for(settings: Settings) -> list[str]:
 
 
 class Demo:
-    """The backlog, then visits at a rate, until it is interrupted."""
+    """Sends the backlog, and then visits at a rate until it is interrupted."""
 
     def __init__(self, settings: Settings) -> None:
         self.sent_traces = 0
@@ -474,7 +474,7 @@ class Demo:
         self._is_refused = False
 
     def run(self) -> None:
-        """Return never; KeyboardInterrupt ends it."""
+        """Send for ever; KeyboardInterrupt ends it."""
         self._send_backlog()
         print(f"The backlog is sent: {self.sent_traces} traces. Going on…", flush=True)
         due = time.monotonic()

@@ -1,12 +1,12 @@
-"""Connections within bounds: how many there are, for how long each may say nothing, and what is kept of bodies.
+"""Bounds on connections: how many there are, how long each may be silent, and how much of bodies is in memory.
 
     connect ──▶ headers, HEADER_SECONDS ──▶ body ──small────────────────────────────────▶ queue of its kind
                                               └──large──▶ may it? ──▶ room? ──▶ received ──┘
                                                             └─ no: answered now; what still comes is thrown away
 
-Whoever has shown no token gets 64 KB of a body into memory, and a connection that is closed before any other when there
-are too many. What is large waits, in its sender's own buffers, until there is room for all of it: so bodies that never
-end cannot fill the memory, and the slow ones go when others wait.
+A client that has shown no token gets 64 KB of a body into memory; where there are too many connections, its connection
+is closed first. A large body waits in its sender's own buffers until there is room for all of it. So bodies that never
+end cannot fill the memory, and slow ones are refused when others wait.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ if TYPE_CHECKING:
 CONNECTIONS_MAX = 512
 """A laptop's SDKs, a browser and a Collector have a few dozen. One more closes the one that was idle for longest."""
 CONNECTIONS_OF_ADDRESS_MAX = 256
-"""From another machine. This machine's programs all have the same address: for them the bound is that of all."""
+"""Connections of one other machine. This machine's programs share one address; CONNECTIONS_MAX bounds those."""
 STRANGERS_MAX = 128
-"""Of these, such as have not had a whole request yet: each is looked at in every round of the server."""
+"""Connections without a whole request so far: the server looks at each of them in every round of its loop."""
 HEADER_SECONDS = 10.0
-"""From a request's first byte, or from connecting, to the end of its headers."""
+"""Time from a request's first byte, or from connecting, to the end of its headers."""
 IDLE_SECONDS = 120.0
-"""Of a connection between two requests."""
+"""How long a connection may be silent between two requests."""
 WRITE_SECONDS = 30.0
-"""Without a byte of an answer that could be sent."""
+"""How long a client may take no byte of its answer."""
 LINGER_SECONDS = 5.0
-"""For which what comes after a refusal is read and thrown away: else the sender may lose the answer to a reset."""
+"""How long bytes after a refusal are read and thrown away. Otherwise a TCP reset may destroy the answer."""
 BODIES_BYTES_MAX = 64 * 1024 * 1024
-"""Of all large bodies at once, until their requests are answered: a dozen of the largest that Clew takes."""
+"""Bytes of all large bodies in memory until they are answered: a dozen of the largest that Clew takes."""
 ROOM_SECONDS = 5.0
-"""How long a body waits for room; then its sender is told to come again."""
+"""How long a body waits for room before its sender gets 503."""
 BODY_SECONDS_MIN = 10.0
 BODY_BYTES_PER_SECOND_MIN = 32 * 1024
-"""What a body must have come with after the first seconds: less than a telephone line gives."""
+"""The lowest mean rate of a body, looked at after BODY_SECONDS_MIN: less than a telephone line gives."""
 CONTESTED_SECONDS_MAX = 1.0
 CONTESTED_BYTES_PER_SECOND_MIN = 256 * 1024
-"""While others wait for its room: the longest silence, and what it must have come with after that."""
+"""The longest silence of a body and its lowest mean rate after that, while other bodies wait for its room."""
 EMPTY_REQUESTS_MAX = 16
 """Blank lines between requests: a client may send one."""
 _LOOPBACK = ("127.", "::1", "::ffff:127.")
@@ -62,7 +62,7 @@ _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 
 
 class Refusal:
-    """An answer in the place of a request's error, as waitress asks for it."""
+    """An answer in the form that waitress expects of a request's error."""
 
     def __init__(self, status_line: str, headers: list[tuple[str, str]], body: bytes) -> None:
         self._response = status_line, headers, body
@@ -89,10 +89,10 @@ class Judge(Protocol):
     """Decides about requests by their headers."""
 
     def refusal(self, request: Parser, address: str) -> Answer | None:
-        """What the request is answered before its body is read; None: it may send it."""
+        """Return the answer that refuses the request before its body is read; None if it may send the body."""
 
     def busy(self, request: Parser) -> Answer:
-        """A 503 in the words of the request's dialect."""
+        """Return a 503 in the form of the request's dialect."""
 
 
 class Task(WSGITask):  # type: ignore[misc]
@@ -112,23 +112,23 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     parser_class = Parser  # waitress makes one for its own errors
     task_class = Task
     request: Parser | None = None
-    """What is being received."""
+    """The request that is being received."""
 
     def __init__(self, door: Door, *arguments: Any, **named: Any) -> None:
         self.door = door
         self.work = Work(door.turns, Kind.LIGHT)
-        """That of the request that is being answered."""
+        """The work of the request that is being answered."""
         self.queued_at = 0.0
         self.since = time.monotonic()
-        """When it was opened, or the last request ended, or this one began."""
+        """The monotonic time of the last change: opened, a request ended, or a request began."""
         self.read_at = self.written_at = self.since
         self.has_asked = False
-        """Whether it ever had a whole request."""
+        """Whether the connection ever had a whole request."""
         self.body_since: float | None = None
         self.may_send = False
         """Whether the request that is being received may send its large body, and has room."""
         self.is_judged = False
-        """Whether that is being found out; nothing is read meanwhile."""
+        """Whether the judge is deciding about the request; nothing is read meanwhile."""
         self.lingers_until: float | None = None
         self._is_cut_off = False
         """Whether there may be more of a request that was answered without it."""
@@ -143,11 +143,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody waits for anything here but for the other side."""
+        """Whether the server has nothing to do for the connection and only waits for the client."""
         return not (self.requests or self.total_outbufs_len or self.is_judged or self.may_send)
 
     def check_client_disconnected(self) -> bool:
-        """Whether the client has closed the connection: nothing is read while a request is answered, so look."""
+        """Return whether the client has closed the connection; nothing is read meanwhile, so peek at the socket."""
         try:
             peek = socket.MSG_PEEK | socket.MSG_DONTWAIT
             return not self.connected or not self.socket.recv(1, peek)
@@ -157,7 +157,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             return True
 
     def readable(self) -> bool:
-        """As waitress has it, without lookahead; asked of each connection in each round of the server."""
+        """Return whether to read from the socket. waitress asks this in each round; this version never looks ahead."""
         return not (
             self.requests
             or self.is_judged
@@ -249,7 +249,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             self.server.add_task(self)
 
     def go_on(self, request: Parser) -> None:
-        """The large body may come: there is room."""
+        """Receive the large body: there is room for it."""
         with self.requests_lock:
             self.is_judged = False
             if self.request is not request or not self.connected:
@@ -285,7 +285,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
 
 class Door:
-    """All the connections of a server; of its own thread, where nothing else is said."""
+    """All the connections of a server. Its methods belong to the server's thread, unless they say otherwise."""
 
     def __init__(
         self,
@@ -294,7 +294,7 @@ class Door:
         run: Callable[[Callable[[], None]], None],
         call_soon: Callable[[Callable[[], None]], None],
     ) -> None:
-        """`run` runs something in a thread of its own; `call_soon`, from any thread, in the server's."""
+        """`run` calls a function in another thread; `call_soon`, from any thread, calls one in the server's thread."""
         self.turns = turns
         self._judge = judge
         self._run = run
@@ -307,7 +307,7 @@ class Door:
         self._lock = threading.Lock()
 
     def came(self, channel: Channel) -> None:
-        """Count a new connection; where that is one too many, close the one that can best be spared."""
+        """Count a new connection; if there are too many now, close the least useful one."""
         address = channel.address
         self._channels.add(channel)
         self._strangers.add(channel)
@@ -321,7 +321,7 @@ class Door:
             self.spare_one(self._strangers)
 
     def knows(self, channel: Channel) -> None:
-        """It has had a whole request."""
+        """Note that the connection has had a whole request."""
         self._strangers.discard(channel)
 
     def left(self, channel: Channel) -> None:
@@ -333,7 +333,7 @@ class Door:
                 del self._of_address[channel.address]
 
     def spare_one(self, channels: Iterable[Channel] | None = None) -> None:
-        """Close the idle connection that never had a whole request, else any idle one; of these the oldest."""
+        """Close the oldest idle connection; one that never had a whole request goes before all others."""
         among = self._channels if channels is None else channels
         idle = [channel for channel in among if channel.is_idle]
         if idle:
@@ -342,7 +342,7 @@ class Door:
             max(channels, key=lambda channel: channel.since).handle_close()
 
     def judge_large(self, channel: Channel, request: Parser) -> None:
-        """Have it decided whether the request may send its body; that may take a look into a table."""
+        """Let the judge decide in another thread whether the request may send its body: it may have to read a table."""
         judge = self._judge
         if judge is None:
             self._call_soon(lambda: self._receive(channel, request))
@@ -373,7 +373,7 @@ class Door:
         return True
 
     def _give_back(self, size: int) -> None:
-        """From any thread."""
+        """Return room to other bodies; any thread may call this."""
         with self._lock:
             self._reserved_bytes -= size
         if self._waiting:
@@ -394,7 +394,7 @@ class Door:
         return refusal_of(self._judge.busy(request))
 
     def sweep(self) -> None:
-        """Close and refuse what took too long."""
+        """Close connections and refuse requests that took too long."""
         now = time.monotonic()
         while self._waiting and self._waiting[0][0] <= now:
             _, channel, request = self._waiting.popleft()
@@ -411,7 +411,7 @@ class Door:
             if now - channel.written_at > WRITE_SECONDS:
                 channel.handle_close()
         elif channel.requests or channel.is_judged:
-            pass  # it is ours to do something
+            pass  # the client waits for the server
         elif channel.body_since is not None and channel.request is not None:
             if self._is_slow(channel.request, now - channel.body_since, now - channel.read_at):
                 channel.refuse(channel.request, self.busy(channel.request))
@@ -436,6 +436,6 @@ class Door:
             channel.handle_close()
 
     def accept_failed(self, error: OSError) -> None:
-        """Where the process has no file left for a connection, another is closed for it."""
+        """Close a connection if the process has no file descriptor left for a new one."""
         if error.errno in _OUT_OF_FILES:
             self.spare_one()

@@ -1,9 +1,9 @@
-"""Lambda's poller of an SQS queue: gathers messages into events, deletes them when the function returned.
+"""Lambda's poller of an SQS queue gathers messages into events, and deletes them once the function has returned.
 
     ReceiveMessage ──▶ record ──▶ take_batch ──▶ function ──returned──▶ DeleteMessageBatch
                                                     └──raised──▶ nothing: the visibility timeout brings them back
 
-As on Lambda without ReportBatchItemFailures: what the function returns says nothing, and an exception means the whole
+This is Lambda without ReportBatchItemFailures: the function's return value is ignored, and an exception fails the whole
 batch. Source: AWS Lambda Developer Guide, "Using Lambda with Amazon SQS".
 """
 
@@ -30,11 +30,11 @@ _logger = logging.getLogger(__name__)
 
 RECEIVE_MESSAGES_MAX = 10
 LONG_POLL_SECONDS = 20
-"""SQS's longest: an idle poller asks three times a minute."""
+"""SQS's longest long poll: an idle poller asks three times a minute."""
 PAUSE_SECONDS = 0.2
-"""Between two looks at the queue while a batching window is open."""
+"""The pause between two receives while a batching window is open."""
 RETRY_SECONDS = 1.0
-"""After a queue that could not be reached."""
+"""The pause after the queue could not be reached."""
 
 
 class Source(NamedTuple):
@@ -44,9 +44,9 @@ class Source(NamedTuple):
     queue_arn: str
     batch_size: int
     window_seconds: float
-    """From a batch's first message to the call, unless the batch is full before."""
+    """The batching window: time from a batch's first message to the call, unless the batch is full before."""
     bytes_max: int = REQUEST_BYTES_MAX
-    """Of an event's JSON."""
+    """The largest JSON of an event."""
 
     @property
     def region(self) -> str:
@@ -56,13 +56,13 @@ class Source(NamedTuple):
 class Received(NamedTuple):
     record: dict[str, Any]
     record_bytes: int
-    """Its share of the event's JSON, in which binary attributes are base64."""
+    """Bytes of the record in the event's JSON, in which binary attributes are base64."""
     message_bytes: int = 0
-    """As SQS counts them."""
+    """Bytes of the message, as SQS counts them."""
 
 
 def record_from_message(message: Mapping[str, Any], source: Source) -> dict[str, Any]:
-    """One of an event's Records, of an entry of ReceiveMessage's answer."""
+    """Return a record of Lambda's event for a message of ReceiveMessage's answer."""
     record = {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],
@@ -102,7 +102,7 @@ def received_from_message(message: Mapping[str, Any], source: Source) -> Receive
 def take_batch(
     waiting: Sequence[Received], source: Source
 ) -> tuple[list[Received], list[Received]]:
-    """As many of the first messages as one event holds, and the rest. Never none of some."""
+    """Return the first messages that fit one event, and the rest. At least one is taken, however large it is."""
     event_bytes = len('{"Records":[]}')
     for count, received in enumerate(waiting):
         event_bytes += received.record_bytes
@@ -118,9 +118,9 @@ def is_complete(
     last_received: int,
     is_hurried: bool,
 ) -> bool:
-    """Whether the function is called now with what waits.
+    """Return whether to call the function now with the messages that wait.
 
-    age_seconds: since the first of them came. last_received: how many the last look at the queue brought.
+    age_seconds: the time since the first of them came. last_received: how many the last receive brought.
     """
     batch, rest = take_batch(waiting, source)
     is_full = bool(rest) or len(batch) == source.batch_size
@@ -130,7 +130,7 @@ def is_complete(
 
 
 class EventSourceMapping:
-    """One poller, in a thread of its own, that calls `function` with one event at a time."""
+    """A poller in a thread of its own that calls `function` with one event at a time."""
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class EventSourceMapping:
         self._hurried = 0  # how many wait for the queue to empty
         self._stopping = False
         self.done_bytes = 0
-        """Of all messages that were deleted, as SQS counts them."""
+        """Bytes of all messages that were deleted, as SQS counts them."""
         self._thread = threading.Thread(target=self._run, name="event-source", daemon=True)
 
     def start(self) -> None:
@@ -168,9 +168,9 @@ class EventSourceMapping:
         self._thread.join(timeout_seconds)
 
     def wait_until_at_most(self, messages: int, timeout_seconds: float) -> bool:
-        """Return when the queue holds no more messages than that, delivered ones included; False: not in time.
+        """Wait until the queue holds at most so many messages, those in flight included; return False if time is over.
 
-        While somebody waits, batching windows end as soon as the queue has nothing more to give.
+        While a caller waits, batching windows end as soon as a receive is not full.
         """
         ends = self._clock() + timeout_seconds
         with self._changed:
@@ -217,7 +217,7 @@ class EventSourceMapping:
             self._turn()
 
     def _gather(self, waiting: list[Received]) -> tuple[list[Received], list[Received]]:
-        """The next batch, when it is time for it, and what did not fit into it."""
+        """Return the next batch once it is complete, and the messages that did not fit into it."""
         opened = self._clock()
         last_received = 0
         while not self._stopping:

@@ -23,30 +23,30 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 class Aws(Protocol):
     discards: bool
-    """Whether everything is gone at `stop`."""
+    """Whether `stop` deletes all data."""
 
     def start(self, prefix: str, parameters: Mapping[str, str]) -> None:
-        """Bring it up with the queue and the tables of `prefix`; `parameters` are those of `stack.yaml`."""
+        """Create the queues and tables of `prefix`; `parameters` are those of `stack.yaml`."""
 
     def expire(self, now_unix_seconds: int) -> None:
-        """Delete items that have expired, where nobody else does."""
+        """Delete items whose TTL is over, unless the AWS does so by itself."""
 
     def stop(self) -> None: ...
 
 
 class Moto:
-    """moto in this process: empty at `start`, with an environment that leads nowhere else."""
+    """moto in this process: empty at `start`. The environment is changed so that no call reaches a real account."""
 
     discards = True
 
     def __init__(self, *, takes_shortcuts: bool = False) -> None:
-        """takes_shortcuts: whether the functions' clients go straight into its backends, past what may be injected."""
+        """takes_shortcuts: whether the functions' clients call moto's backends directly, past any fault injection."""
         self._takes_shortcuts = takes_shortcuts
         self._environment: dict[str, str] = {}
         self._mock: Any = None
 
     def start(self, prefix: str, parameters: Mapping[str, str]) -> None:
-        # Each session would parse botocore's description of AWS again; moto's imports alone make three.
+        # Each session would parse botocore's service models again; moto's imports alone make three sessions.
         botocore.session.create_loader = _loader
         self._environment = dict(os.environ)
         _replace_environment(isolated(self._environment))
@@ -78,7 +78,7 @@ class Moto:
 
 
 class Endpoint:
-    """What AWS_ENDPOINT_URL points at. Its stack is applied if it is not there yet, and never changed."""
+    """The AWS at AWS_ENDPOINT_URL. The stack is created if it is not there yet, and never changed."""
 
     discards = False
 
@@ -97,7 +97,7 @@ class Endpoint:
 
 
 def isolated(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without anything that leads to a real account, a profile or another endpoint."""
+    """Return the environment without anything that leads to a real account, a profile or another endpoint."""
     kept = {name: value for name, value in environment.items() if not name.startswith("AWS_")}
     return {
         **kept,
@@ -112,7 +112,7 @@ def isolated(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def defaults(environment: Mapping[str, str]) -> dict[str, str]:
-    """What an emulator on this machine needs of the environment but does not look at."""
+    """Return variables that botocore needs and an emulator on this machine ignores: region and credentials."""
     if urlsplit(environment.get("AWS_ENDPOINT_URL", "")).hostname not in _LOOPBACK:
         return {}
     credentials = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
@@ -121,7 +121,7 @@ def defaults(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def client(service: str) -> Any:
-    """A client of our own, not the functions': a poller waits longer than they may."""
+    """Return a client with longer timeouts than the functions' own have: a poller waits longer than they may."""
     patient = Config(connect_timeout=2, read_timeout=30, retries={"mode": "standard"})
     return botocore.session.get_session().create_client(service, config=patient)
 

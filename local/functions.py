@@ -1,4 +1,4 @@
-"""What Lambda knows about a function: its limits, from the same file that deploys it, and an invocation's context."""
+"""Lambda's limits of a function, read from the file that deploys it, and the context of an invocation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parents[1]
 REQUEST_BYTES_MAX = 6_291_556
-"""Lambda's limit on an event and on an answer, as its own error messages give it."""
+"""Lambda's limit on the bytes of an event and of an answer; its error messages name this number."""
 
 
 class LambdaContext:
@@ -27,7 +27,10 @@ class LambdaContext:
         memory_megabytes: int,
         go_on: Callable[[], bool] | None = None,
     ) -> None:
-        """`go_on` is asked whenever the time is: it may wait for others, and says whether anybody waits for this."""
+        """`go_on` is called whenever the remaining time is asked for.
+
+        It may give way to other requests, and returns False if the client has gone.
+        """
         self.function_name = function_name
         self.function_version = "$LATEST"
         self.invoked_function_arn = (
@@ -43,14 +46,14 @@ class LambdaContext:
         self._go_on = go_on
 
     def get_remaining_time_in_millis(self) -> int:
-        """Nothing stops a function here that does not look at this. None is left where its client has gone."""
+        """Return the remaining milliseconds; 0 if the client has gone. Nothing stops a function that does not ask."""
         if self._go_on is not None and not self._go_on():
             return 0
         return max(0, int((self._ends - time.monotonic()) * 1000))
 
 
 def context_of(function: str, go_on: Callable[[], bool] | None = None) -> LambdaContext:
-    """The context of a new invocation of the function that `.chalice/config.json` calls `function`."""
+    """Return the context of a new invocation of the function that `.chalice/config.json` calls `function`."""
     limits = _functions().get(function, {})
     return LambdaContext(
         f"clew-local-{function}",

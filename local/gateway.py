@@ -1,7 +1,7 @@
-"""API Gateway's REST proxy, as a WSGI application: requests become its v1 events, answers become responses.
+"""API Gateway's REST proxy as a WSGI application: requests become its v1 events, answers become responses.
 
-What a deployed Clew does with a request is decided by the functions; nothing is decided here but what API Gateway
-and Lambda decide themselves: which route a path is (404, 405), the limits of size (413), a function's failure (502).
+The functions decide what to do with a request. This module decides only what API Gateway and Lambda decide themselves:
+which route a path is (404, 405), the limits of size (413), and what a failed function is answered (502).
 Source: "Set up Lambda proxy integrations in API Gateway", input and output format.
 """
 
@@ -41,7 +41,7 @@ _HOP_BY_HOP = {
     "transfer-encoding",
     "upgrade",
 }
-"""API Gateway writes its own of these, both ways."""
+"""Headers that API Gateway writes itself, in requests and in responses."""
 
 _OWN_HEADERS = [("Content-Type", "application/json"), ("X-Content-Type-Options", "nosniff")]
 
@@ -49,20 +49,20 @@ Event = dict[str, Any]
 
 
 class Request(NamedTuple):
-    """An HTTP request, as the socket gave it."""
+    """An HTTP request as it was received."""
 
     method: str
     path: str
-    """Still percent-encoded."""
+    """The path, still percent-encoded."""
     query: str
-    """Without the question mark; still percent-encoded."""
+    """The query string without the question mark, still percent-encoded."""
     headers: dict[str, str]
     body: bytes
     source_ip: str
 
 
 class Answer(NamedTuple):
-    """An HTTP response, without what the server adds."""
+    """An HTTP response without the headers that the server adds."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -70,11 +70,11 @@ class Answer(NamedTuple):
 
 
 class InvalidResponse(Exception):
-    """The function returned what API Gateway cannot make a response of."""
+    """The function returned a value that API Gateway cannot turn into a response."""
 
 
 class Routes:
-    """Which resource a path is: a parameter is one segment, and a fixed segment wins over a parameter."""
+    """Finds the resource of a path. A parameter matches one segment, and a fixed segment wins over a parameter."""
 
     def __init__(self, resources: Iterable[str]) -> None:
         by_length: dict[int, list[tuple[str, list[str]]]] = {}
@@ -86,7 +86,7 @@ class Routes:
         self._by_length = by_length
 
     def match(self, path: str) -> tuple[str, dict[str, str]] | None:
-        """The resource and its path parameters, percent-encoded as they came."""
+        """Return the resource and its path parameters, still percent-encoded; None if there is no such resource."""
         segments = path.split("/")
         if len(segments) > 2 and not segments[-1]:
             segments.pop()  # API Gateway ignores a slash at the end
@@ -104,8 +104,7 @@ def _is_parameter(segment: str) -> bool:
 class Gateway:
     """The WSGI application in front of a Chalice application.
 
-    `base` is what every path begins with, as `/clew` at a URL of API Gateway's own that names the stage; empty as
-    with a custom domain.
+    `base` is the prefix of every path, such as `/clew` for a stage of that name; it is empty with a custom domain.
     """
 
     def __init__(self, app: Chalice, base: str = "") -> None:
@@ -119,23 +118,23 @@ class Gateway:
         answer = self.answer(request, environ.get("clew.go_on"))
         status = HTTPStatus(answer.status)
         headers = list(answer.headers)
-        # Of what has not changed, the length would be that of what the client has.
+        # With 304 the length would be that of the representation that the client has.
         if status is not HTTPStatus.NOT_MODIFIED:
             headers.append(("Content-Length", str(len(answer.body))))
         start_response(f"{status.value} {status.phrase}", headers)
         return [] if request.method == "HEAD" else [answer.body]
 
     def has(self, path: str) -> bool:
-        """Whether the application has a route for the path, by whatever method."""
+        """Return whether the application has a route for the path, whatever the method."""
         return self._routes.match(path) is not None
 
     def answer(self, request: Request, go_on: Callable[[], bool] | None = None) -> Answer:
-        """What API Gateway would answer; never raises. `go_on` is for the function's context."""
+        """Return what API Gateway would answer; never raises. `go_on` goes into the function's context."""
         event = self._event(request)
         return event if isinstance(event, Answer) else self._invoke(event, go_on)
 
     def refusal(self, request: Request) -> Answer | None:
-        """What is answered by the headers alone, before there is a body; None if the body is wanted. Never raises."""
+        """Return the answer that the headers alone decide; None if the body is needed. Never raises."""
         event = self._event(request)
         if isinstance(event, Answer):
             return event
@@ -147,7 +146,7 @@ class Gateway:
             return _gateway_message(502, "Internal server error")
 
     def _event(self, request: Request) -> Event | Answer:
-        """The event for the function; an answer where the gateway has one by itself."""
+        """Return the event for the function, or the answer that the gateway gives by itself."""
         is_below = f"{request.path}/".startswith(f"{self._base}/")
         path = request.path.removeprefix(self._base) or "/"
         matched = self._routes.match(path) if is_below else None
@@ -156,7 +155,7 @@ class Gateway:
             return readable_by_every_page(answer, request.headers)
         resource, path_parameters = matched
         methods = self._methods[resource]
-        # API Gateway would refuse HEAD; being asked by it is usual where there is no gateway.
+        # API Gateway would refuse HEAD, but clients without a gateway expect it to work.
         method = "GET" if request.method == "HEAD" and "HEAD" not in methods else request.method
         if method not in methods:
             allowed = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
@@ -179,7 +178,7 @@ class Gateway:
 
 
 def request_from_environ(environ: WSGIEnvironment) -> Request:
-    """The request of a WSGI environment. A header that was not sent is not there."""
+    """Return the request of a WSGI environment, without the hop-by-hop headers."""
     headers = {
         name.removeprefix("HTTP_").replace("_", "-").title(): value
         for name, value in environ.items()
@@ -196,7 +195,7 @@ def request_from_environ(environ: WSGIEnvironment) -> Request:
 
 
 def path_from_uri(uri: str) -> str:
-    """The path of a request line's URI, still percent-encoded; what is asked through a proxy names the host too.
+    """Return the path of a request line's URI, still percent-encoded. A request through a proxy has an absolute URI.
 
     Source: RFC 9112, section 3.2.2.
     """
@@ -206,9 +205,9 @@ def path_from_uri(uri: str) -> str:
 def event_from_request(
     request: Request, resource: str, path_parameters: Mapping[str, str], base: str = ""
 ) -> Event:
-    """The event of a REST API's Lambda proxy integration whose binary media type is `*/*`.
+    """Return the event of a REST API's Lambda proxy integration whose binary media type is `*/*`.
 
-    Any body is base64. Path parameters stay percent-encoded, query parameters are decoded, as API Gateway has it.
+    Every body is base64. As with API Gateway, path parameters stay percent-encoded and query parameters are decoded.
     """
     query: dict[str, list[str]] = {}
     for name, value in parse_qsl(request.query, keep_blank_values=True):
@@ -239,7 +238,7 @@ def _request_context(request: Request, resource: str, base: str) -> dict[str, An
             "sourceIp": request.source_ip,
             "userAgent": request.headers.get("User-Agent"),
         },
-        # Alone it has the stage: `path` above has not.
+        # This path has the stage in it; the event's own `path` does not.
         "path": base + request.path,
         "protocol": "HTTP/1.1",
         "requestId": str(uuid.uuid4()),
@@ -250,10 +249,9 @@ def _request_context(request: Request, resource: str, base: str) -> dict[str, An
 
 
 def answer_from_response(response: Any) -> Answer:
-    """The HTTP response of what a function returned.
+    """Return the HTTP response for a function's return value.
 
-    Raises InvalidResponse for what API Gateway calls a malformed Lambda proxy response, and for one that is larger
-    than Lambda passes on.
+    Raises InvalidResponse for a malformed Lambda proxy response, and for one that is larger than Lambda's limit.
     """
     try:
         status = HTTPStatus(int(response["statusCode"]))
@@ -277,7 +275,7 @@ def answer_from_response(response: Any) -> Answer:
 
 
 def one_request_a_thread(app: Chalice) -> Chalice:
-    """The same application, safe to call from several threads.
+    """Return the same application, made safe to call from several threads.
 
     Chalice keeps the current request in an attribute, for a Lambda has one at a time. (`chalice local` does this too.)
     """
@@ -288,7 +286,7 @@ def one_request_a_thread(app: Chalice) -> Chalice:
 
 
 def _wants_all(_event: Event, _context: object) -> None:
-    """An application that refuses nothing by its headers alone."""
+    """Return None: the application refuses no request by its headers alone."""
 
 
 class _PerThread:
@@ -310,18 +308,18 @@ class _PerThread:
 
 
 def readable_by_every_page(answer: Answer, request_headers: Mapping[str, str]) -> Answer:
-    """The same answer of the gateway's own, which a page of any origin may read: it says nothing of anybody's spans."""
+    """Return the gateway's answer with CORS headers for pages of every origin: it tells nothing about spans."""
     headers = {name.lower(): value for name, value in request_headers.items()}
     cors = cors_headers(headers, (), for_everyone=True)
     return answer._replace(headers=[*answer.headers, *cors.items()])
 
 
 def _error(status: int, code: str, message: str, headers: Iterable[tuple[str, str]] = ()) -> Answer:
-    """In the form of Clew's own errors: what GatewayResponses make of it where it is deployed."""
+    """Return an error in Clew's own form, as the GatewayResponses of a deployed API do."""
     body = {"error": {"code": code, "message": message, "parameter": None}}
     return Answer(status, [*_OWN_HEADERS, *headers], json.dumps(body).encode())
 
 
 def _gateway_message(status: int, message: str) -> Answer:
-    """In API Gateway's own form."""
+    """Return an error in API Gateway's own form."""
     return Answer(status, [*_OWN_HEADERS], json.dumps({"message": message}).encode())

@@ -1,7 +1,7 @@
-"""By which names a Clew without tokens may be called: else any web page could have a browser ask it.
+"""Checks the Host header where no token is needed. Without it any web page could read Clew through a browser.
 
-A page's own name can be made to mean 127.0.0.1 after it was loaded (DNS rebinding): the browser then takes Clew's
-answers for the page's. What it cannot change is the Host header, which still has the page's name.
+An attacker can make a page's own name mean 127.0.0.1 after it was loaded (DNS rebinding): the browser then takes Clew's
+answers for the page's own. But the Host header still has the page's name.
 
     TOKEN set                   any name: a page does not know the token
     HOST of this machine        names of this machine, at a port that is listened at; ALLOWED_HOSTS
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
 
 NAMES_OF_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 PRIVATE_ENDINGS = (".localhost", ".internal", ".local", ".home.arpa", ".test")
-"""Of names that nobody can have registered. Containers call their host by one: `host.docker.internal`."""
+"""Endings of names that nobody can register. Containers use one for their host: `host.docker.internal`."""
 _CONTAINER_HOST_ENDING = ".internal"
 
 
 class Hosts(NamedTuple):
-    """What a Host header may say."""
+    """The names and ports that a Host header may have."""
 
     names: frozenset[str]
-    """Lower-case, without port; an IPv6 address without brackets."""
+    """Lower-case names without port; an IPv6 address has no brackets."""
     ports: frozenset[int] | None
-    """At which ports; None: at any."""
+    """The ports that may stand beside the names; None for any port."""
     private_names: bool = False
-    """Whether any address and any name that no public DNS has will do."""
+    """Whether any address, and any name that no public DNS has, is allowed."""
     allowed: frozenset[str] = frozenset()
-    """From the setting: a name, at any port, or name:port."""
+    """The names of ALLOWED_HOSTS: a name, at any port, or name:port."""
 
     def refusal(self, host_header: str, uri: str) -> str:
-        """Why a request is not answered; empty if it is. `uri` is the request line's, which may name a host itself."""
+        """Return why a request is refused; empty if it is not. The URI of a request line may name a host, too."""
         for text in (host_header, _authority(uri)):
             if text and not self._takes(text.lower()):
                 return (
@@ -59,7 +59,7 @@ class Hosts(NamedTuple):
 
 
 def hosts_of(host: str, ports: Iterable[int], allowed: Iterable[str], *, opened: bool) -> Hosts:
-    """Of a Clew that listens at `host`; `opened`: other machines may ask it."""
+    """Return the hosts of a Clew that listens at `host`; `opened` says whether other machines may ask it."""
     names = NAMES_OF_THIS_MACHINE | {host.lower()}
     its_own = frozenset(name.lower() for name in allowed)
     return Hosts(
@@ -71,7 +71,7 @@ def hosts_of(host: str, ports: Iterable[int], allowed: Iterable[str], *, opened:
 
 
 def allowed_hosts_from(text: str) -> frozenset[str]:
-    """The names of the setting. Raises ValueError for what is no host."""
+    """Return the names of ALLOWED_HOSTS, separated by commas. Raises ValueError for a text that is no host."""
     names = [name.strip().lower() for name in text.split(",") if name.strip()]
     for name in names:
         if not _name_and_port(name)[0] or any(mark in name for mark in "/*@? "):
@@ -89,7 +89,7 @@ def _authority(uri: str) -> str:
 
 
 def _name_and_port(text: str) -> tuple[str, int]:
-    """The host and the port of a Host header, which is 80 if none is said; no name for what is no host."""
+    """Return host and port of a Host header; without a port it is 80. The host is empty if the header is invalid."""
     try:
         parts = urlsplit(f"//{text}")
         if parts.netloc != text or parts.username is not None:

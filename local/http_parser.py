@@ -1,7 +1,7 @@
-"""waitress's parser, stricter: a request that two servers could read as two different ones is none.
+"""waitress's parser made stricter: a request that two servers could read in two ways is refused (request smuggling).
 
-Whoever stands in front of Clew must see the same requests in a connection as Clew does; where the specification leaves
-a choice, the answer is 400 and the connection ends. Source: RFC 9112, sections 2.2, 5, 6 and 7.1; RFC 9110, 7.2.
+A proxy in front of Clew must see the same requests in a connection as Clew does. Where the specification leaves a
+choice, the answer is 400 and the connection ends. Source: RFC 9112, sections 2.2, 5, 6 and 7.1; RFC 9110, 7.2.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HEADER_BYTES_MAX = 64 * 1024
-"""Of request line and headers: `traceMany` is asked with ids by the hundred in its URL."""
+"""The largest request line with headers: `traceMany` has hundreds of ids in its URL."""
 HEADERS_MAX = 100
 CHUNKS_MAX = 100_000
-"""Of a body: ten megabytes in chunks of a hundred bytes."""
+"""The most chunks of a body: ten megabytes in chunks of a hundred bytes."""
 LINE_BYTES_MAX = 4_096
-"""Of a chunk's size with its extensions, and of a trailer."""
+"""The longest line with a chunk's size and extensions, and the longest trailer."""
 TRAILERS_MAX = 100
 SMALL_BODY_BYTES = 64 * 1024
-"""So much of a body is read whoever sends it: it comes with the headers, in the same read."""
+"""A body up to this size is read without leave: it comes with the headers, in the same read."""
 _DIGITS_MAX = 15
 _ONCE = (b"host", b"content-length", b"transfer-encoding")
 _CONTROLS = re.compile(rb"[\x00-\x20\x7f]")
@@ -37,11 +37,11 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
 
     has_too_many_headers = False
     release: Callable[[], None] | None = None
-    """Gives back the room that was reserved for the body."""
+    """A function that gives back the room reserved for the body."""
 
     @property
     def is_large(self) -> bool:
-        """Whether its body needs leave to be read, and room."""
+        """Whether the body needs the judge's leave, and room in memory."""
         length: int = max(self.content_length, self.body_bytes_received)
         return length > SMALL_BODY_BYTES
 
@@ -88,7 +88,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
 
 
 def _names_of(lines: list[bytes]) -> list[bytes]:
-    """The lower-case names of these header lines. Raises ParsingError for what could be read in two ways."""
+    """Return the lower-case names of header lines. Raises ParsingError for a header that could be read in two ways."""
     names = []
     for line in lines:
         if line[:1] in (b" ", b"\t"):
@@ -107,9 +107,9 @@ def _names_of(lines: list[bytes]) -> list[bytes]:
 
 
 class Chunks:
-    """A chunked body, read in time proportional to its bytes; waitress's own way is quadratic in small chunks.
+    """Reads a chunked body in time proportional to its bytes; waitress's own reader is quadratic in small chunks.
 
-    The attributes are what waitress's parser looks at.
+    waitress's parser reads the attributes `completed` and `error`.
     """
 
     def __init__(self, buffer: OverflowableBuffer) -> None:
@@ -118,7 +118,7 @@ class Chunks:
         self._buffer = buffer
         self._remaining = 0
         self._part = b""
-        """Of a line whose end is still to come."""
+        """The bytes of a line whose end is still to come."""
         self._read_line: Callable[[bytes], None] = self._size
         self._chunks = 0
         self._trailers = 0
@@ -133,7 +133,7 @@ class Chunks:
         return self._buffer
 
     def received(self, data: bytes) -> int:
-        """Take what belongs to the body; return how many bytes that is."""
+        """Take the bytes that belong to the body; return how many they are."""
         place = 0
         parts = []
         while place < len(data) and not self.completed and not self.error:
@@ -194,7 +194,7 @@ class Chunks:
 
 
 class TooLong:
-    """What API Gateway says to a body above its limit."""
+    """API Gateway's answer to a body above its limit."""
 
     def to_response(self, _: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
         headers = [("Content-Type", "application/json"), ("X-Content-Type-Options", "nosniff")]

@@ -1,8 +1,8 @@
-"""Jaeger's agent: clients of old send each batch in a datagram to a port of this machine, and hear nothing back.
+"""Jaeger's agent: old clients send each batch in a UDP datagram to a port of this machine, and get no answer.
 
     datagram ──payload_from_call──▶ payload ──messages_of──▶ sender
 
-What cannot be taken is counted and said once a minute: nobody waits for an answer, but somebody may wonder.
+Datagrams that cannot be taken are counted, and the count is logged once a minute.
 Source: jaeger-idl, thrift/agent.thrift; the ports of Jaeger's all-in-one.
 """
 
@@ -52,7 +52,7 @@ class JaegerAgent:
             thread.start()
 
     def stop(self) -> None:
-        """Take what has arrived, then nothing more."""
+        """Take the datagrams that have arrived, then end the threads and close the sockets."""
         self._stopping.set()
         for thread in self._threads:
             thread.join()
@@ -77,7 +77,7 @@ class JaegerAgent:
         except (InvalidPayload, StoreError) as error:
             self._complain(str(error))
         except Exception as error:
-            # Without its thread the port would hear nothing any more. The error's own words may be the sender's.
+            # An exception would end the port's only thread. The error's message is not logged: it may quote the sender.
             self._complain(type(error).__name__)
 
     def _complain(self, why: str) -> None:

@@ -1,18 +1,19 @@
-"""What the laptop stack accepted, in one append-only file, so that it survives a restart and `kill -9`.
+"""An append-only file with every accepted message, so that they survive a restart and `kill -9`.
 
     send ──▶ append (the operating system has it) ──▶ queue          at start: file ──▶ live records ──▶ queue
 
-Replaying is harmless, for a message's identity is its digest. A record, big-endian:
+Replaying is idempotent, for a message's identity is its digest. A record, big-endian:
 
     magic "CLWJ" | crc32 4 | version 1 | frame bytes 4 | span count 4 | received 8, unix seconds | digest 32 | frame
 
-The checksum covers all after itself. A record is found again after damage by its magic and believed for its checksum.
+The checksum covers all bytes after itself. After damage the next record is found by its magic, and its checksum proves
+it.
 
-Nothing is thrown away because of a clock alone, or because it cannot be read:
+Nothing is deleted because of a clock alone, or because it cannot be read:
 
-    journal            what is accepted and not forgotten
+    journal            accepted messages that have not expired
     journal.old        the file as it was before this start forgot something; the next start deletes it
-    journal.damaged-1  bytes that no record was found in, as they were; nobody deletes it
+    journal.damaged-1  bytes in which no record was found; Clew never deletes it
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _logger = logging.getLogger(__name__)
 MAGIC = b"CLWJ"
 VERSION = 1
 FRAME_BYTES_MAX = 4 * 1024 * 1024
-"""Far above what SQS takes (1 MiB); bounds what a damaged length can make us read."""
+"""The largest frame that is read, far above SQS's limit (1 MiB). It bounds what a damaged length makes us read."""
 WASTE_SHARE_MAX = 0.25
 """The share of expired, repeated and damaged bytes above which the file is written anew."""
 _COPY_BYTES = 1_000_000
@@ -57,7 +58,7 @@ class JournalError(Exception):
 
 
 class Record(NamedTuple):
-    """Where a message is in the file, and what decides whether it is still wanted."""
+    """The place of a message in the file, and the fields that decide whether it is kept."""
 
     start: int
     end: int
@@ -67,17 +68,17 @@ class Record(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """What a file holds, in order."""
+    """The records of a file in order, and the bytes between them."""
 
     records: list[Record]
     damaged: list[tuple[int, int]]
-    """Start and end of what is no record, with a record after it."""
+    """Start and end of each range of bytes that is no record but has a record after it."""
     end: int
-    """Of the last record. What follows was being written when the writer was killed."""
+    """The end of the last record. The bytes after it were being written when the writer was killed."""
 
 
 def record_from_message(message: Message) -> bytes:
-    """The bytes of one record."""
+    """Return the bytes of a record."""
     fields = _FIELDS.pack(
         VERSION,
         len(message.frame),
@@ -90,9 +91,9 @@ def record_from_message(message: Message) -> bytes:
 
 
 def scan(content: bytes | mmap.mmap) -> Scan:
-    """Find the records of a journal, whatever happened to it.
+    """Find the records of a journal, even of a damaged one.
 
-    Raises JournalError for an intact record of a version that is not known: cutting it off would lose it.
+    Raises JournalError for an intact record of an unknown version: cutting it off would lose it.
     """
     records: list[Record] = []
     damaged: list[tuple[int, int]] = []
@@ -128,15 +129,15 @@ def _record_at(content: bytes | mmap.mmap, start: int) -> Record | None:
 
 
 def _received_in(head: bytes) -> int:
-    """When the record with these first bytes was received, in Unix seconds."""
+    """Return the Unix seconds at which a record was received, from its first bytes."""
     received: int = _FIELDS.unpack_from(head, _HEAD.size)[3]
     return received
 
 
 def dated_records(records: Iterable[Record], now_unix_seconds: int) -> list[Record]:
-    """The records, each received no earlier than those before it: a clock that was set back made none of them older.
+    """Return the records with times that never decrease: a clock that was set back makes no record older.
 
-    A time that is still to come is the mistake of a clock that was ahead, and says nothing of what follows it.
+    A time in the future comes from a clock that was ahead, and does not change the records after it.
     """
     dated: list[Record] = []
     latest = 0
@@ -149,13 +150,13 @@ def dated_records(records: Iterable[Record], now_unix_seconds: int) -> list[Reco
 
 
 def has_waste(found: Scan, live: Sequence[Record]) -> bool:
-    """Whether so much of the file is of no use that it is worth writing anew."""
+    """Return whether the share of useless bytes is above WASTE_SHARE_MAX, so that the file is written anew."""
     live_bytes = sum(record.end - record.start for record in live)
     return found.end - live_bytes > found.end * WASTE_SHARE_MAX
 
 
 def live_records(records: Iterable[Record], oldest_unix_seconds: int) -> list[Record]:
-    """The first record of each digest that was received then or later, in order."""
+    """Return the first record of each digest that was received at `oldest_unix_seconds` or later, in order."""
     live: dict[bytes, Record] = {}
     for record in records:
         if record.received_unix_seconds >= oldest_unix_seconds:
@@ -164,7 +165,7 @@ def live_records(records: Iterable[Record], oldest_unix_seconds: int) -> list[Re
 
 
 class Journal:
-    """The journal of one folder, which it holds alone until `close`."""
+    """The journal in a folder; it holds the folder's lock until `close`."""
 
     def __init__(
         self,
@@ -172,14 +173,14 @@ class Journal:
         now_unix_seconds: int,
         retention_seconds: int = config.RETENTION_SECONDS,
     ) -> None:
-        """Open or create it, set aside what is no record, forget what is older than the retention.
+        """Open or create the journal, set damaged bytes aside, and forget records older than the retention.
 
-        Ages are counted to `now_unix_seconds`, or to the newest record if that is earlier: a clock that is ahead
-        makes no record old. Raises JournalError if the folder cannot be used, or is used by another process.
+        Ages are counted to `now_unix_seconds`, or to the newest record if that is earlier: a clock that is ahead makes
+        no record old. Raises JournalError if the folder cannot be used, or is used by another process.
         """
         self.path = folder / "journal"
         self.newest_unix_seconds: int | None = None
-        """When the newest record was received that the journal held when it was opened; None if it held none."""
+        """The time of the newest record that the journal held when it was opened; None if it held none."""
         self._old = folder / "journal.old"
         self._retention_seconds = retention_seconds
         self._lock = threading.Lock()
@@ -201,20 +202,20 @@ class Journal:
             raise
 
     def __len__(self) -> int:
-        """How many messages `messages` gives."""
+        """Return how many messages `messages` yields."""
         return len(self._records)
 
     def messages(self) -> Iterator[Message]:
-        """What the journal held when it was opened: each digest once, in the order of arrival."""
+        """Yield the messages that the journal held when it was opened: each digest once, in the order of arrival."""
         for record in self._records:
             frame_bytes = record.end - record.start - _FRAME_AT
             frame = os.pread(self._file, frame_bytes, record.start + _FRAME_AT)
             yield Message(record.digest, record.span_count, record.received_unix_seconds, frame)
 
     def append(self, messages: Sequence[Message]) -> None:
-        """Return when the operating system has them: they survive this process, not a loss of power.
+        """Write the messages. They then survive the end of this process, but not a loss of power.
 
-        Raises StoreError if it does not take them, with the file as it was before.
+        Raises StoreError if they cannot be written; the file is then as it was before.
         """
         written = b"".join(record_from_message(message) for message in messages)
         with self._lock:
@@ -233,9 +234,10 @@ class Journal:
             raise
 
     def forget(self, now_unix_seconds: int) -> None:
-        """Leave out what is older than the retention then, if that is much; say how much that was.
+        """Delete messages older than the retention, if they are a large part of the file, and log how many.
 
-        The caller answers for `now_unix_seconds`: no copy is kept. `append` waits meanwhile, and `messages` is over.
+        The caller must be sure of `now_unix_seconds`: no copy is kept. `append` waits meanwhile, and `messages` yields
+        nothing afterwards.
         """
         oldest = now_unix_seconds - self._retention_seconds
         with self._lock:
@@ -270,7 +272,7 @@ class Journal:
         records = dated_records(found.records, now_unix_seconds)
         newest = max((record.received_unix_seconds for record in records), default=None)
         self.newest_unix_seconds = newest
-        # What the last start kept: this one has read the journal that came of it.
+        # The copy that the last start kept is not needed: this start has read the journal that it wrote.
         self._old.unlink(missing_ok=True)
         if newest is None:
             return []
@@ -288,7 +290,7 @@ class Journal:
         )
 
     def _cut_end(self, end: int, size: int) -> None:
-        """Take off what is no record, once it is elsewhere; without room for that it stays, as damage."""
+        """Cut off the bytes after the last record once they are copied; if they cannot be copied, they stay."""
         text = "%s: the last %d bytes are no whole record; %s"
         if aside := self._set_aside([(end, size)]):
             os.ftruncate(self._file, end)
@@ -297,7 +299,7 @@ class Journal:
             _logger.warning(text, self.path, size - end, "left there")
 
     def _set_aside(self, ranges: Sequence[tuple[int, int]]) -> Path | None:
-        """Copy these bytes into a file of their own; None if there are none, or no room for it."""
+        """Copy these ranges into a new file and return it; None if there are none, or the disk is full."""
         if not ranges:
             return None
         aside = self._free_name()
@@ -320,7 +322,7 @@ class Journal:
     def _without_waste(
         self, found: Scan, records: Sequence[Record], oldest_unix_seconds: int
     ) -> list[Record]:
-        """The live records, in a file that holds little else."""
+        """Return the live records; write the file anew if the rest is a large part of it."""
         live = live_records(records, oldest_unix_seconds)
         forgets = self._say_forgotten(records, oldest_unix_seconds)
         if has_waste(found, live):
@@ -335,7 +337,7 @@ class Journal:
         return live
 
     def _say_forgotten(self, records: Sequence[Record], oldest_unix_seconds: int) -> bool:
-        """Say what is not taken back, of which time; return whether there is anything."""
+        """Log how many messages have expired, and of which time; return whether there are any."""
         old = [each for each in records if each.received_unix_seconds < oldest_unix_seconds]
         if old:
             times = [each.received_unix_seconds for each in old]
@@ -354,7 +356,7 @@ class Journal:
             return scan(content)
 
     def _write_anew(self, live: Sequence[Record], *, keep_old: bool) -> list[Record]:
-        """Replace the file by one with these records alone; killed anywhere, one of the two files is there."""
+        """Replace the file by one with these records alone. A killed process leaves one of the two files."""
         temporary = self.path.with_suffix(".new")
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
         other = os.open(temporary, flags, 0o600)
@@ -393,7 +395,7 @@ class JournalledSender:
 
 
 def _time_text(unix_seconds: int) -> str:
-    """A time for people, in UTC; a number that is none as it is."""
+    """Return a time in UTC as text; a number that is no possible time is returned in digits."""
     try:
         return datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
     except (OverflowError, OSError, ValueError):
@@ -401,7 +403,10 @@ def _time_text(unix_seconds: int) -> str:
 
 
 def _lock_folder(folder: Path) -> int:
-    """A file that this process holds locked; the lock ends with the process, however that ends."""
+    """Lock the folder and return the lock file's descriptor. The lock ends with the process, however that ends.
+
+    Raises JournalError if another process holds it, or the folder cannot be used.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)

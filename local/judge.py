@@ -1,6 +1,6 @@
-"""Who is served, by the request's headers: how Clew is called, whose token is shown. And what is said for want of room.
+"""Decides by a request's headers whether it is served: its Host and its token. Also makes the 503 where room is short.
 
-Each answer is in the words of the dialect that the request is in.
+Each answer has the form of the dialect of the request.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ ASKING = "too many answers are being worked on: ask again"
 
 
 class GatewayJudge:
-    """Decides as the gateway and its application would."""
+    """A Judge that decides as the gateway and its application would."""
 
     def __init__(self, gateway: Gateway, hosts: Hosts | None) -> None:
-        """`hosts`: the names that Clew answers to; None: any."""
+        """`hosts` are the names that Clew answers to; None for any name."""
         self._gateway = gateway
         self._hosts = hosts
 
     def refusal(self, request: Parser, address: str) -> Answer | None:
-        """What the request is answered before its body is read; None: it may send it."""
+        """Return the answer that refuses the request before its body is read; None if it may send the body."""
         headers = _headers_of(request)
         if self._hosts and (
             why := self._hosts.refusal(headers.get("host", ""), request.request_uri)
@@ -45,12 +45,12 @@ class GatewayJudge:
         )
 
     def busy(self, request: Parser) -> Answer:
-        """503 with Retry-After."""
+        """Return a 503 with Retry-After in the form of the request's dialect."""
         return busy_answer(request.command, request.path, _headers_of(request))
 
 
 def with_hosts(application: WSGIApplication, hosts: Hosts) -> WSGIApplication:
-    """The application, for who calls it by one of its names."""
+    """Return the application behind a check of the Host header: other names get 403."""
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         why = hosts.refusal(environ.get("HTTP_HOST", ""), environ["REQUEST_URI"])
@@ -65,7 +65,7 @@ def with_hosts(application: WSGIApplication, hosts: Hosts) -> WSGIApplication:
 
 
 def misdirected(why: str) -> Answer:
-    """403: not by this name."""
+    """Return a 403 for a request with a wrong Host header."""
     import orjson
 
     from chalicelib.present.native import error_json
@@ -75,7 +75,7 @@ def misdirected(why: str) -> Answer:
 
 
 def busy_answer(method: str, path: str, headers: Mapping[str, str]) -> Answer:
-    """A 503 with Retry-After; `headers` have lower-case names."""
+    """Return a 503 with Retry-After; `headers` have lower-case names."""
     answer = _busy_answer(method, path.removeprefix("/zipkin"), headers)
     answer.headers["Retry-After"] = str(config.RETRY_AFTER_SECONDS)
     busy = Answer(answer.status, list(answer.headers.items()), answer.body)
@@ -101,5 +101,5 @@ def _busy_answer(method: str, path: str, headers: Mapping[str, str]) -> http.Ans
 
 
 def _headers_of(request: Parser) -> dict[str, str]:
-    """With lower-case names."""
+    """Return the request's headers with lower-case names."""
     return {name.lower().replace("_", "-"): value for name, value in request.headers.items()}

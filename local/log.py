@@ -1,4 +1,4 @@
-"""What goes wrong with every request is said once a minute, not with every request."""
+"""Rate limit for log lines: a problem of every request is logged once a minute."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 PAUSE_SECONDS = 60.0
 KEPT_MAX = 1_000
-"""Lines that are remembered; a program has a few dozen."""
+"""Cache size in lines; a program has a few dozen."""
 
 
 class OncePerMinute(logging.Filter):
-    """Of lines that differ in their figures alone, lets one pass a minute, which says how many it kept back."""
+    """A filter that passes one line a minute of each format string; the next one says how many were dropped."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class OncePerMinute(logging.Filter):
 
 
 def say_once_a_minute() -> None:
-    """Have the root logger's handlers do so, for all but the journal, which says each thing once by itself."""
+    """Add the filter to the root logger's handlers. The journal's lines all pass: it logs each thing once by itself."""
     once = OncePerMinute()
     for handler in logging.getLogger().handlers:
         handler.addFilter(lambda record: record.name == "local.journal" or once.filter(record))

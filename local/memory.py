@@ -1,4 +1,4 @@
-"""What glibc's allocator does not do by itself for a process that lives for weeks; elsewhere nothing happens."""
+"""Settings of glibc's allocator for a process that lives for weeks. Without glibc nothing happens."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import ctypes
 import sys
 
 _M_ARENA_MAX = -8
-"""malloc.h: how many heaps there are at most."""
+"""M_ARENA_MAX of malloc.h: the largest number of heaps (arenas)."""
 
 
 def share_one_heap() -> None:
-    """Of Python's threads one runs at a time; a heap for each of a dozen would only keep what another could use.
+    """Make all threads share one heap: one thread runs at a time, and separate heaps would keep free memory apart.
 
-    Before threads are started.
+    Call it before threads are started.
     """
     if libc := _glibc():
         libc.mallopt(_M_ARENA_MAX, 1)
 
 
 def give_back() -> None:
-    """Return free memory to the system: it is many small pieces, and without being told glibc returns only the last."""
+    """Return all free memory to the system; by itself glibc returns only the end of the heap."""
     if libc := _glibc():
         libc.malloc_trim(0)
 

@@ -1,13 +1,13 @@
-"""OTLP/gRPC: the Export of each signal on a port of its own, each call a POST to the gateway.
+"""OTLP/gRPC on a port of its own: each Export call becomes a POST to the gateway.
 
     call ──bytes──▶ Request ──gateway──▶ Answer ──▶ ExportTraceServiceResponse, or a gRPC status
 
-So there is one receive path, one check of tokens and one limit for both protocols. The token is looked at before the
-message is: a call is taken as one of a stream of messages, of which the first is read once its sender may send it.
-Until then grpcio holds what HTTP/2's flow control lets through. A message that does not come in time ends its call.
-grpcio uncompresses what comes, and makes no more of it than MESSAGE_BYTES_MAX; it knows gzip and deflate, and ends a
-call with another `grpc-encoding` by INTERNAL before anybody here sees it. Clew keeps traces only: metrics and logs are
-answered as by OTLP/HTTP, so that a program that sends all three logs no error at each export.
+So there is one receive path, one check of tokens and one limit for both protocols. The token is checked before the
+message is read: a call is handled as a stream, and its first message is read once its sender may send it. Until then
+grpcio holds what HTTP/2's flow control lets through. A message that does not come in time ends its call. grpcio
+uncompresses gzip and deflate, up to MESSAGE_BYTES_MAX; it ends a call with another `grpc-encoding` by INTERNAL before
+this module sees it. Clew keeps traces only. Metrics and logs are answered as by OTLP/HTTP, so that a program that
+sends all three signals logs no error at each export.
 Source: opentelemetry-proto, docs/specification.md, "OTLP/gRPC"; google.rpc.Code, RetryInfo.
 """
 
@@ -35,16 +35,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 THREADS = 16
-"""As many calls are received at once; the others wait in their connections."""
+"""The most calls that are received at once; further calls wait in their connections."""
 RECEIVE_SECONDS_MAX = 20.0
-"""From a call's begin to the end of its message."""
+"""The longest time from a call's start to the end of its message."""
 CONTESTED_SECONDS_MAX = 2.0
-"""The same while no thread is left for others."""
+"""The longest such time while no thread is free."""
 _LOOK_SECONDS = 0.25
 MESSAGE_BYTES_MAX = BODY_BYTES_MAX
-"""Uncompressed. The receive path's own limit is lower, so that its answer is the usual one."""
+"""The largest uncompressed message. The receive path's own limit is lower, so the usual answer refuses it."""
 STREAMS_MAX = 32
-"""Calls of one connection: exporters make one at a time, a Collector ten."""
+"""Calls of one connection at once: exporters make one, a Collector ten."""
 METADATA_BYTES_MAX = 16 * 1024
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 _PATHS = {
@@ -52,12 +52,12 @@ _PATHS = {
     "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export": "/v1/metrics",
     "/opentelemetry.proto.collector.logs.v1.LogsService/Export": "/v1/logs",
 }
-"""Where the same request goes by OTLP/HTTP."""
+"""gRPC method → path of the same request by OTLP/HTTP."""
 _PROTOBUF = "application/x-protobuf"
 _TOKEN_HEADERS = ("authorization", "x-api-key")
 _STATUS_METADATA = "grpc-status-details-bin"
 _RETRY_INFO_METADATA = "google.rpc.retryinfo-bin"
-"""Where OpenTelemetry's Python exporter looks for it; others look into the status."""
+"""The trailing metadata that OpenTelemetry's Python exporter reads; other exporters read the status."""
 _CODES: dict[int, grpc.StatusCode] = {
     HTTPStatus.BAD_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
     HTTPStatus.UNAUTHORIZED: grpc.StatusCode.UNAUTHENTICATED,
@@ -65,11 +65,11 @@ _CODES: dict[int, grpc.StatusCode] = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: grpc.StatusCode.RESOURCE_EXHAUSTED,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: grpc.StatusCode.INVALID_ARGUMENT,
 }
-"""Anything else is UNAVAILABLE: whoever sent it keeps it."""
+"""HTTP status → gRPC code; any other status is UNAVAILABLE, after which exporters keep their spans."""
 
 
 class OtlpGrpc:
-    """Bound first, so that its ports are its own; then started, then stopped, once each."""
+    """A gRPC server: `bind` takes its ports, then `start` and `stop` are called once each."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, "otlp/grpc")
@@ -86,7 +86,7 @@ class OtlpGrpc:
         self._server = grpc.server(self._threads, options=options)
 
     def bind(self, host: str, port: int) -> int:
-        """Listen there too; return the port, which is a free one for 0.
+        """Listen at this address too and return the port; port 0 means a free one.
 
         Raises PortTaken, or OSError for any other reason.
         """
@@ -106,7 +106,7 @@ class OtlpGrpc:
         refusal: Callable[[Request], Answer | None] = lambda _: None,
         turns: Turns | None = None,
     ) -> None:
-        """Take calls; `answer` and `refusal` are a Gateway's."""
+        """Start to take calls; `answer` and `refusal` are methods of a Gateway."""
         services = _Services(answer, refusal, turns or Turns())
         self._server.add_generic_rpc_handlers([services])
         self._server.start()
@@ -114,7 +114,7 @@ class OtlpGrpc:
         self._look.start()
 
     def stop(self, timeout_seconds: float) -> None:
-        """Take no more calls, finish those that are running, close."""
+        """Take no more calls, finish the running ones, and close."""
         self._server.stop(timeout_seconds).wait()
         self._stopping.set()
         self._look.join()
@@ -126,7 +126,7 @@ class OtlpGrpc:
 
 
 class _Services(grpc.GenericRpcHandler):
-    """Messages stay bytes: without a serializer grpcio hands them on as they are."""
+    """Handlers for the methods. Messages stay bytes: without a serializer grpcio hands them on as they are."""
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class _Services(grpc.GenericRpcHandler):
         return grpc.stream_unary_rpc_method_handler(partial(self._export, path))
 
     def end_slow_calls(self) -> None:
-        """End those whose message does not come: CANCELLED, after which an exporter sends again."""
+        """End calls whose message does not come, by CANCELLED: an exporter then sends again."""
         now = time.monotonic()
         with self._lock:
             most = RECEIVE_SECONDS_MAX if len(self._receiving) < THREADS else CONTESTED_SECONDS_MAX
@@ -184,7 +184,7 @@ class _Services(grpc.GenericRpcHandler):
 
 
 def _refused(answer: Answer, context: grpc.ServicerContext) -> bytes:
-    """Make the call's status that of an answer other than 200."""
+    """Give the call the gRPC status of an answer other than 200."""
     status = status_from_answer(answer)
     retry_infos = [(_RETRY_INFO_METADATA, detail.value) for detail in status.details]
     context.set_trailing_metadata(((_STATUS_METADATA, status.SerializeToString()), *retry_infos))
@@ -194,7 +194,7 @@ def _refused(answer: Answer, context: grpc.ServicerContext) -> bytes:
 
 
 def _request(path: str, body: bytes, context: grpc.ServicerContext) -> Request:
-    """The same request by OTLP/HTTP."""
+    """Return the same request as it would come by OTLP/HTTP."""
     tokens = {
         name: value
         for name, value in context.invocation_metadata()
@@ -207,7 +207,7 @@ def _request(path: str, body: bytes, context: grpc.ServicerContext) -> Request:
 
 
 def status_from_answer(answer: Answer) -> Status:
-    """The google.rpc.Status of an answer other than 200, with a RetryInfo if it is to be tried again."""
+    """Return the google.rpc.Status of an answer other than 200, with a RetryInfo if it is UNAVAILABLE."""
     code = _code_of(answer)
     status = Status(code=code.value[0], message=_message_of(answer))
     if code is grpc.StatusCode.UNAVAILABLE:
@@ -223,7 +223,7 @@ def _code_of(answer: Answer) -> grpc.StatusCode:
 
 
 def _message_of(answer: Answer) -> str:
-    """What the receive path says; the HTTP status where the gateway itself answered, in JSON."""
+    """Return the message of the receive path; the HTTP status if the gateway itself answered, in JSON."""
     try:
         return str(Status.FromString(answer.body).message)
     except DecodeError:

@@ -1,8 +1,8 @@
-"""The time that it is at least: what a laptop may delete by, whatever its clock says.
+"""A lower bound of the current time. A laptop deletes by this bound, whatever its clock says.
 
     newest record ──plus what has passed since the start──▶ proven ──never later than the clock──▶ now
 
-A clock that is weeks ahead at a start, or is set so later, makes nothing old; one that is behind keeps things longer.
+A clock that is weeks ahead, from the start or later, makes nothing old; one that is behind keeps things longer.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def passed_seconds() -> float:
-    """Seconds since some moment, whatever the clock is set to; a laptop's sleep counts where the system counts it."""
+    """Return monotonic seconds that do not depend on the clock. A laptop's sleep counts where the system counts it."""
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()
 
 
 class ProvenNow:
-    """Counts from a time that is known to have been."""
+    """A clock that counts from a known time in the past."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class ProvenNow:
         clock: Callable[[], float] = time.time,
         passed: Callable[[], float] = passed_seconds,
     ) -> None:
-        """`known_unix_seconds`: of the newest record; without one the clock is believed as it is now."""
+        """`known_unix_seconds` is the time of the newest record; if it is None, the clock is trusted."""
         self._clock = clock
         self._passed = passed
         known = clock() if known_unix_seconds is None else known_unix_seconds

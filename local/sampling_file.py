@@ -2,8 +2,9 @@
 
     file ──read at the start, and when its bytes change──▶ checked ──▶ table `statistics` ──▶ /sampling
 
-Whoever spoke last is heard: the file speaks at each start and at each change, `PUT /v1/sampling` in between. The form
-is that of Jaeger's strategies file (jaegertracing.io, Sampling, "File-based Sampling Configuration"): JSON, snake case.
+The last writer wins: the file is stored at each start and at each change, and `PUT /v1/sampling` may come in between.
+The form is that of Jaeger's strategies file (jaegertracing.io, Sampling, "File-based Sampling Configuration"): JSON,
+snake case.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 2.0
-"""Between looks: somebody edits the file and waits; clients ask once a minute anyway."""
+"""The interval between two looks at the file. Clients ask once a minute, but a person who edits it waits."""
 FILE_BYTES_MAX = 1_000_000
-"""Three times what may be stored, for spaces and line ends."""
+"""The largest file: three times what may be stored, for spaces and line ends."""
 
 
 class SamplingFileError(Exception):
@@ -44,7 +45,7 @@ class SamplingFile:
     ) -> None:
         """`put` stores a document, and raises InvalidPayload or StoreError.
 
-        `wait` sleeps for as many seconds and says whether to end; without it, until `stop`.
+        `wait` sleeps for so many seconds and returns whether to end; by default it returns True after `stop`.
         """
         self._path = path
         self._put = put
@@ -55,7 +56,7 @@ class SamplingFile:
         self._thread = threading.Thread(target=self.run, name="sampling file", daemon=True)
 
     def start(self) -> None:
-        """Store what the file says, and look for changes from then on. Raises SamplingFileError or StoreError."""
+        """Store the file's strategies, and look for changes from then on. Raises SamplingFileError or StoreError."""
         self.look()
         self._thread.start()
 
@@ -65,7 +66,7 @@ class SamplingFile:
             self._thread.join(timeout_seconds)
 
     def run(self) -> None:
-        """Look until told to end. What is wrong is said once; until it is mended, what was known holds."""
+        """Look at the file until `stop`. An error is logged once, and the strategies stored before stay valid."""
         while not self._wait(LOOK_SECONDS):
             try:
                 self.look()
@@ -77,9 +78,9 @@ class SamplingFile:
                 self._complaint = ""
 
     def look(self) -> None:
-        """Store the file's document if its bytes are others than those stored last.
+        """Store the file's document if its bytes have changed since they were stored.
 
-        Raises SamplingFileError, or StoreError: then the next look stores it.
+        Raises SamplingFileError, or StoreError; the next look then tries again.
         """
         content = self._content()
         if content == self._seen:

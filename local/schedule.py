@@ -1,4 +1,4 @@
-"""EventBridge's clock: calls the scheduled functions at their rates, with scheduled events.
+"""Stand-in for EventBridge: it calls the scheduled functions at their rates, with scheduled events.
 
 Source: Amazon EventBridge User Guide, "Rate expressions" and "Scheduled Event".
 """
@@ -29,9 +29,9 @@ class Schedule(NamedTuple):
 
 
 def seconds_from_rate(expression: str) -> int:
-    """The interval of a rate expression such as `rate(1 minute)`; 1 takes the singular, the rest the plural.
+    """Return the interval of a rate expression: `rate(1 minute)` in the singular, `rate(5 minutes)` in the plural.
 
-    Raises ValueError for anything else, cron expressions too: on a laptop they do not run.
+    Raises ValueError for anything else, cron expressions too: they do not run on a laptop.
     """
     match = _RATE.fullmatch(expression)
     if match is None or (match[1] == "1") == bool(match[3]):
@@ -40,7 +40,7 @@ def seconds_from_rate(expression: str) -> int:
 
 
 def scheduled_event(name: str, unix_seconds: float, region: str) -> dict[str, Any]:
-    """What EventBridge hands to the target of a scheduled rule."""
+    """Return the event that EventBridge sends to the target of a scheduled rule."""
     instant = datetime.fromtimestamp(int(unix_seconds), UTC)
     return {
         "version": "0",
@@ -58,7 +58,7 @@ def scheduled_event(name: str, unix_seconds: float, region: str) -> dict[str, An
 class Clock:
     """Runs schedules in a thread of its own, each for the first time one interval after the start.
 
-    A run that takes longer than its interval delays the next; none is made up for.
+    A run that takes longer than its interval delays the next one; missed runs are not made up for.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Clock:
         now: Callable[[], float] = time.time,
         wait: Callable[[float], bool] | None = None,
     ) -> None:
-        """`wait` sleeps for as many seconds and says whether to end; without it, until `stop`."""
+        """`wait` sleeps for so many seconds and returns whether to end; by default it returns True after `stop`."""
         self._schedules = schedules
         self._region = region
         self._now = now
@@ -92,7 +92,7 @@ class Clock:
             self._run(schedule)
 
     def run(self) -> None:
-        """Run each schedule when it is due, until told to end. A function that fails is logged, and called again."""
+        """Run each schedule when it is due, until `stop`. A function that fails is logged and called again."""
         due = {schedule: self._now() + schedule.interval_seconds for schedule in self._schedules}
         while due:
             schedule = min(due, key=lambda one: due[one])

@@ -1,4 +1,4 @@
-"""waitress on sockets that are already bound, with threads by kind of request, bounds, and an orderly end.
+"""waitress on sockets that are already bound, with threads for each kind of request, bounds, and an orderly end.
 
 sockets ──▶ Listener ──▶ Channel (door) ──▶ Pools ─┬─ SEND   threads for what is short, and for what
                                                    ├─ LIGHT  is long (turns.py); who waits too long, or
@@ -37,30 +37,30 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 THREADS = {Kind.LIGHT: 2, **{kind: room.threads for kind, room in ROOM.items()}}
-"""Of Python one runs at a time, and of what is long few are in memory: most of these threads wait."""
+"""Threads of each kind. Most of them wait: Python runs one at a time, and few long requests are worked on at once."""
 DOOR_THREADS = 2
 WAITING_MAX = 32
-"""Askers in a line."""
+"""The most requests of one kind that wait for a thread."""
 WAITING_SECONDS_MAX = 10.0
-"""In a line; most clients give up after 10 to 30 s."""
+"""The longest wait for a thread; most clients give up after 10 to 30 s."""
 SWEEP_SECONDS = 0.25
 _NEVER = 1 << 30
 RECEIVE_BYTES = 64 * 1024
-"""Of one read of a socket: a usual request in two of them, and not in the dozen that waitress would take."""
+"""The size of one read of a socket: a usual request takes two reads, not the dozen of waitress's default."""
 OUT_BYTES_IN_MEMORY_MAX = 256 * 1024
-"""Of an answer that its asker is slow to take; the rest goes to a temporary file."""
+"""The part of an unsent answer that stays in memory; the rest goes to a temporary file."""
 RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
-"""Datagrams wait there while a batch is sent on; what does not fit is lost, as with any agent."""
+"""The receive buffer, where datagrams wait while a batch is sent on. Datagrams that do not fit are lost."""
 FLUSH_SECONDS = 1.0
-"""How long answers that are written may take to leave when the server ends."""
+"""How long the server waits at its end for answers to be sent."""
 
 
 class PortTaken(Exception):
-    """Somebody else listens there."""
+    """The port is taken: another process listens at it."""
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A TCP socket that listens already: clients that come before the server is up wait in its backlog.
+    """Return a listening TCP socket. Clients that connect before the server is up wait in its backlog.
 
     Raises PortTaken, or OSError for any other reason.
     """
@@ -70,7 +70,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 def datagram_socket(host: str, port: int) -> socket.socket:
-    """A bound UDP socket, with room for what arrives while nobody looks. Raises as `listening_socket` does."""
+    """Return a bound UDP socket with a large receive buffer. Raises PortTaken or OSError."""
     return _bound_socket(host, port, socket.SOCK_DGRAM, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
 
 
@@ -91,21 +91,21 @@ def _bound_socket(
 
 
 class Pools:
-    """waitress's task dispatcher, one for each kind of request."""
+    """One of waitress's task dispatchers for each kind of request."""
 
     def __init__(self, turns: Turns, busy: Callable[[Any], object]) -> None:
-        """`busy`: what a request is answered for which there is no room."""
+        """`busy` returns the answer to a request for which there is no room."""
         self._turns = turns
         self._busy = busy
         self._door = _dispatcher(DOOR_THREADS)
         self._of_kind = {kind: _dispatcher(threads) for kind, threads in THREADS.items()}
 
     def run(self, function: Callable[[], None]) -> None:
-        """Run something short, and not in the caller's thread."""
+        """Call a short function in another thread."""
         self._door.add_task(_Call(function))
 
     def add_task(self, channel: Channel) -> None:
-        """Have the channel's first request answered. From any thread."""
+        """Queue the channel's first request for a thread. Any thread may call this."""
         request = channel.requests[0]
         kind = Kind.LIGHT if request.error else kind_of(request.command, request.path)
         channel.work = Work(self._turns, kind, channel.check_client_disconnected)
@@ -119,7 +119,7 @@ class Pools:
             pool.add_task(channel)
 
     def sweep(self) -> None:
-        """Tell those who have waited for long that there is no room."""
+        """Answer 503 to requests that have waited too long for a thread."""
         too_early = time.monotonic() - WAITING_SECONDS_MAX
         for kind, pool in self._of_kind.items():
             if kind is Kind.SEND:
@@ -132,7 +132,7 @@ class Pools:
                 self._refuse(channel)
 
     def shutdown(self, timeout_seconds: float) -> None:
-        """End the threads; requests that are running are finished."""
+        """End the threads once the running requests are finished, or time is over."""
         pools = [*self._of_kind.values(), self._door]
         for pool in pools:
             pool.set_thread_count(0)
@@ -147,13 +147,13 @@ class Pools:
 
 
 class _Call:
-    """A function as waitress runs its tasks."""
+    """A function in the form of waitress's tasks."""
 
     def __init__(self, function: Callable[[], None]) -> None:
         self.service = function
 
     def cancel(self) -> None:
-        """Nothing is left behind."""
+        """Do nothing: there is nothing to clean up."""
 
 
 def _dispatcher(threads: int) -> ThreadedTaskDispatcher:
@@ -163,7 +163,7 @@ def _dispatcher(threads: int) -> ThreadedTaskDispatcher:
 
 
 class Listener(TcpWSGIServer):  # type: ignore[misc]
-    """A socket that connections come from."""
+    """A listening socket that accepts connections."""
 
     def __init__(self, door: Door, *arguments: Any, **named: Any) -> None:
         self._door = door
@@ -179,7 +179,7 @@ class Listener(TcpWSGIServer):  # type: ignore[misc]
 
 
 class Server:
-    """Serves a WSGI application on all the sockets, in threads of its own."""
+    """Serves a WSGI application on all the sockets, in its own threads."""
 
     def __init__(
         self,
@@ -188,7 +188,7 @@ class Server:
         judge: Judge | None = None,
         turns: Turns | None = None,
     ) -> None:
-        """`judge` decides who may send what is large; without one everybody may."""
+        """`judge` decides which requests may send a large body; without a judge all may."""
         # Its warning about a queue of requests is noise where threads share one interpreter.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._channels: dict[int, Any] = {}
@@ -241,7 +241,10 @@ class Server:
         self._thread.join()
 
     def _call_soon(self, call: Callable[[], None]) -> None:
-        """From any thread. Not by the trigger itself, which would hold its lock meanwhile."""
+        """Let the server's thread call a function; any thread may ask.
+
+        waitress's trigger does not call it itself, for it would hold its lock meanwhile.
+        """
         self._soon.append(call)
         if not self._ends.is_set():
             self._listeners[0].trigger.pull_trigger()
@@ -264,7 +267,7 @@ class Server:
         wasyncore.close_all(self._channels)
 
     def _do(self, call: Callable[[], None]) -> None:
-        """Without this thread nobody is served any more: what goes wrong is said, and it goes on."""
+        """Call a function and log any exception: the server's thread must go on."""
         try:
             call()
         except Exception:

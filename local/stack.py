@@ -1,4 +1,4 @@
-"""One Clew in this process: server, gateway, functions, poller, clock and journal on a fake or foreign AWS."""
+"""A whole Clew in this process: server, gateway, functions, poller, clock and journal on moto or another AWS."""
 
 from __future__ import annotations
 
@@ -48,26 +48,26 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 BATCH_WINDOW_SECONDS = 1.0
-"""Shorter than in production: somebody sits in front of it and waits for a trace."""
+"""The batching window, shorter than in production: a person waits for the trace."""
 EVENT_BYTES_MAX = 2_000_000
-"""A third of what Lambda takes. Requests go before the consumer: with a tenth of a processor it must still be done with
-an event before its time is over."""
+"""The largest event of the consumer, a third of Lambda's. Requests go before the consumer, and with a tenth of a
+processor it must still finish an event in time."""
 STOP_SECONDS = 5.0
-"""How long each part may take to end what it is doing."""
+"""How long each part may take to finish at the end."""
 REPLAY_BYTES_MAX = 6_000_000
-"""Of one event, about as many as Lambda takes."""
+"""The largest event when the journal is replayed; about as much as Lambda takes."""
 REPLAY_PAUSE_SECONDS_MAX = 60.0
 FORGET_SECONDS_MAX = 3_600
-"""From one look at what has expired to the next: each looks at every item."""
+"""The longest interval between two deletions of expired items: each looks at every item."""
 _RECORD_BYTES = 1_000
-"""Of a record's JSON beside its payload, at most."""
+"""An upper bound of a record's JSON without its payload."""
 
 Function = Callable[[dict[str, Any]], object]
-"""One of the application's, called with an event."""
+"""A function of the application; it is called with an event."""
 
 
 class LaptopStack:
-    """A whole Clew; also a context manager.
+    """A whole Clew in this process; it is a context manager.
 
     with LaptopStack() as laptop:
         post(f"{laptop.url}/v1/traces", …)
@@ -92,20 +92,20 @@ class LaptopStack:
         ui: UiFolder | None = None,
         hosts: Hosts | None = None,
     ) -> None:
-        """Nothing happens before `start`.
+        """Take the settings; nothing happens before `start`. The laptop closes all sockets that it is given.
 
         app: the Chalice application with its event functions registered; `app.app` by default.
-        sockets: listening ones, which it then owns; a free port of 127.0.0.1 by default.
-        datagram_sockets: bound ones for Jaeger's agent, which it then owns; none by default.
-        otlp_grpc: bound, and to be started; it then owns it. None by default.
-        data_dir: the journal's folder; without it nothing is kept.
-        parameters: of `stack.yaml`, beside Prefix.
+        sockets: listening TCP sockets; a free port of 127.0.0.1 by default.
+        datagram_sockets: bound UDP sockets for Jaeger's agent; none by default.
+        otlp_grpc: a bound gRPC server, which the laptop starts and stops; none by default.
+        data_dir: the journal's folder; without it no journal is kept.
+        parameters: parameters of `stack.yaml` beside Prefix.
         run_schedules: whether the clock runs; `summarise` works anyway.
-        token: one that may do everything, kept in the table beside those that are there.
-        waiting_bytes_max: of messages in a queue in memory; beyond it spans are refused with 503.
-        sampling_file: strategies in the form of Jaeger's file, kept in the table; changes are kept too.
-        ui: another UI than Clew's, served on its port if that is one of the sockets'.
-        hosts: the names that a request may call it by; any by default.
+        token: the text of a token with all scopes, added to the table of tokens; none by default.
+        waiting_bytes_max: the most bytes of messages in moto's queue; beyond it spans are refused with 503.
+        sampling_file: a file in the form of Jaeger's strategies file; it is stored now and after each change.
+        ui: another UI than Clew's; it is served on its port if one of the sockets listens there.
+        hosts: the names that a Host header may have; any name by default.
         """
         self._app = app
         self._sockets = list(sockets)
@@ -127,14 +127,14 @@ class LaptopStack:
 
     @property
     def url(self) -> str:
-        """Without a slash at its end."""
+        """The base URL of the main port, without a slash at its end."""
         host, port = self._sockets[0].getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def start(self) -> Self:
-        """Return when requests are answered.
+        """Start all parts; requests are answered when this returns.
 
-        Raises JournalError, SamplingFileError, or what AWS raises; then nothing is left running.
+        Raises JournalError, SamplingFileError or botocore's errors; nothing is left running then.
         """
         self._stopping.clear()
         self._undo = []
@@ -146,7 +146,7 @@ class LaptopStack:
         return self
 
     def stop(self) -> None:
-        """Finish what is running, take nothing new, let go of everything. Stopping twice is harmless."""
+        """Finish what is running, take nothing new, and close everything. A second call does nothing."""
         self._stopping.set()
         while self._undo:
             self._undo.pop()()
@@ -158,11 +158,11 @@ class LaptopStack:
         self.stop()
 
     def client(self, service: str) -> Any:
-        """A botocore client of the AWS that the functions see."""
+        """Return a botocore client of the AWS that the functions use."""
         return fake_aws.client(service)
 
     def wait_until_stored(self, timeout_seconds: float = 60.0) -> None:
-        """Return when every message that was accepted or replayed so far is consumed, or in the dead-letter queue.
+        """Wait until every message accepted or replayed so far is consumed, or in the dead-letter queue.
 
         Batching windows end early meanwhile. Raises TimeoutError.
         """
@@ -174,7 +174,7 @@ class LaptopStack:
             raise TimeoutError(f"messages are left in the queue after {timeout_seconds} s")
 
     def summarise(self) -> None:
-        """Run every schedule once, now, and raise what it raises."""
+        """Run every schedule once, now. Raises the exceptions of the functions."""
         self._clock.run_all()
 
     def _start(self) -> None:
@@ -228,7 +228,7 @@ class LaptopStack:
         self._undo.append(lambda: self._mapping.stop(STOP_SECONDS, wake=self._aws.discards))
 
     def _consumer_of(self, app: Chalice, sqs: Any) -> tuple[Source, Function]:
-        """The span queue as an event source, and the function that the application registered for it."""
+        """Return the span queue as an event source, and the function that the application registered for it."""
         functions = [each for each in app.event_sources if isinstance(each, SQSEventConfig)]
         if len(functions) != 1:
             raise TypeError(f"the application has {len(functions)} SQS event functions, not one")
@@ -263,7 +263,7 @@ class LaptopStack:
         self._undo.append(self._replay.join)
 
     def _consume_again(self, events: Iterator[dict[str, Any]], function: Function) -> None:
-        """Hand what the journal holds to the consumer: the queue between them would cost more than the consumer."""
+        """Hand the journal's messages to the consumer directly: the queue would take more time than the consumer."""
         for event in events:
             pause_seconds = 1.0
             while not self._stopping.is_set():
@@ -278,7 +278,7 @@ class LaptopStack:
                 return
 
     def _forget_what_is_old(self, _: dict[str, Any]) -> None:
-        """What DynamoDB does by itself, and what nobody does for a journal."""
+        """Delete expired items, as DynamoDB does by its TTL, and expired messages of the journal."""
         now_unix_seconds = self._now.unix_seconds()
         self._aws.expire(now_unix_seconds)
         give_back()
@@ -287,7 +287,7 @@ class LaptopStack:
 
 
 def events_of(messages: Iterable[Message], source: Source) -> Iterator[dict[str, Any]]:
-    """Lambda's SQS events of these messages, as if each were delivered for the first time."""
+    """Yield Lambda's SQS events of these messages, as if each were delivered for the first time."""
     records: list[dict[str, Any]] = []
     event_bytes = 0
     for message in messages:
@@ -303,7 +303,7 @@ def events_of(messages: Iterable[Message], source: Source) -> Iterator[dict[str,
 
 
 def _delivered(message: Message) -> dict[str, Any]:
-    """An entry of ReceiveMessage's answer."""
+    """Return a message in the form of ReceiveMessage's answer."""
     entry = entry_of(message)
     attributes = {
         "ApproximateReceiveCount": "1",
@@ -324,7 +324,7 @@ def _forget_seconds() -> int:
 
 
 def schedules_of(app: Chalice, background: Background) -> Iterator[Schedule]:
-    """The scheduled functions of an application; one whose expression is no rate is said, and left out."""
+    """Yield the scheduled functions of an application. One whose expression is no rate is logged and left out."""
     for source in app.event_sources:
         if not isinstance(source, ScheduledEventConfig):
             continue
@@ -350,12 +350,12 @@ def _invocation(app: Chalice, name: str, background: Background) -> Function:
 
 
 def _before_each_call(client: Any, act: Callable[[], object]) -> None:
-    """Have `act` called, in the caller's thread, before a call goes to AWS."""
+    """Call `act`, in the caller's thread, before each call of the client."""
     client.meta.events.register_first("before-call", lambda **_: act() and None)
 
 
 def _default_app() -> Chalice:
-    # Imported when AWS is there: modules may read the environment.
+    # Imported after AWS has started: modules may read the environment.
     from app import app
 
     return app

@@ -1,18 +1,18 @@
-"""Who goes first in one Python: what is short before what is long, senders before askers, long ones one at a time.
+"""Scheduling of requests in one interpreter: short before long, senders before askers, long ones one at a time.
 
-    request ──kind_of──▶ SEND   threads of their own: what is taken in waits for no answer
+    request ──kind_of──▶ SEND   threads of their own: spans that are sent wait for no answer
                          LIGHT  health, pages, lists of names
                          TRACE  one trace by its id
                          HEAVY  searches, statistics, edges
                            └──SHORT_CPU_SECONDS──▶ long: of each kind a few are worked on, a few wait, more are told 503
 
-Python runs one thread at a time, so what is worked on for long halves what all others get. Nobody can say of a request
-how long it will take: a body of sixteen kilobytes may be sixteen megabytes, and a trace may have three spans or a
-hundred thousand. So each begins as a short one, and is long once it has taken so much of the processor. Of short
-answers that one goes on which has had least of it. Of the long ones one is worked on at a time, and at each look at its
-time (`Work.go_on`) it waits while spans are being taken or short answers are worked on, though not for ever, rests if
-there were some a moment ago, and lets the next long one work. What nobody waits for, such as storing, lets short
-answers go before it (`Background`). Deployed, the same separation is one of functions.
+Python runs one thread at a time, so a long request halves the time of all others. How long a request will take is not
+known: a body of sixteen kilobytes may be sixteen megabytes, and a trace may have three spans or a hundred thousand. So
+each request begins as short, and is long after SHORT_CPU_SECONDS of CPU. Of the short answers the one with the least
+CPU so far goes on. Of the long ones one is worked on at a time. At each look at its remaining time (`Work.go_on`) it
+waits, for a bounded time, while spans are received or short answers are worked on; it rests if there were some a moment
+ago, and lets the next long one work. Work that no client waits for, such as storing, lets short answers go first
+(`Background`). When deployed, separate Lambda functions do the same.
 """
 
 from __future__ import annotations
@@ -30,35 +30,35 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SHORT_CPU_SECONDS = 0.01
-"""Of the processor: a usual batch takes 2 ms, a usual answer 5."""
+"""CPU time after which a request is long: a usual batch takes 2 ms, a usual answer 5."""
 QUIET_SECONDS = 0.01
-"""After a request of a sender its next one is likely: one that sends in a row is not to wait for each."""
+"""How long others wait after a sender's request: its next one is likely, and need not wait then."""
 GIVE_WAY_SECONDS_MAX = 0.25
-"""Of one wait."""
+"""The longest single wait."""
 LONG_SHARE, BODY_SHARE, SHORT_SHARE = 8, 4, 1
-"""How many times as long as it has worked a long answer, a long body and a short answer wait at most: so a body has a
-fifth of the time, whatever is sent and asked."""
+"""The longest wait as a multiple of the time worked, for a long answer, a long body and a short answer. So a body gets
+a fifth of the time at least, whatever is sent and asked."""
 RECENT_SECONDS = 1.0
 REST_SECONDS_MAX = 0.05
-"""While spans come now and then, what is long rests for as long as it has worked, up to this: half the time is free."""
+"""The longest rest of a long request while spans come now and then: it rests as long as it has worked."""
 TURN_SECONDS_MAX = 1.0
-"""How long one waits for another to let it work: some work long between two looks."""
+"""The longest wait for another request to give way: some work long between two looks at their time."""
 ROOM_SECONDS_MAX = 8.0
-"""How long a long one waits until one of its kind is done; then its client is told to come again."""
+"""How long a long request waits for another of its kind to end, before its client gets 503."""
 
 
 _SHORT_THREADS = 3
 
 
 class Room(NamedTuple):
-    """How many long ones of a kind there may be at once: each may take a hundred megabytes."""
+    """The most long requests of a kind at once: each may take a hundred megabytes."""
 
     worked_on: int
     waiting: int
 
     @property
     def threads(self) -> int:
-        """So many that long ones leave some to the short."""
+        """The threads of the kind: long requests always leave some to short ones."""
         return self.worked_on + self.waiting + _SHORT_THREADS
 
 
@@ -75,7 +75,7 @@ SEND_PATHS = frozenset(
         *("/api/traces", "/api/v2/spans", "/api/v1/spans"),
     }
 )
-"""Where spans are posted to."""
+"""The paths that spans are posted to."""
 _TRACE_PREFIXES = ("/v1/traces/", "/api/traces/", "/api/v2/trace/", "/api/v3/traces/")
 _HEAVY_PREFIXES = (
     *("/api/metrics/", "/api/transform", "/api/v2/traceMany", "/api/v3/trace-summaries"),
@@ -86,7 +86,7 @@ _HEAVY_SUFFIXES = ("/statistics", "/attributes")
 
 
 def kind_of(method: str, path: str) -> Kind:
-    """What a request asks for, by its method and its path below any base."""
+    """Return the kind of a request, by its method and its path; Zipkin's base `/zipkin` is ignored."""
     path = path.removeprefix("/zipkin")
     path = path.rstrip("/") if len(path) > 1 else path
     if method == "POST" and path in SEND_PATHS:
@@ -99,38 +99,38 @@ def kind_of(method: str, path: str) -> Kind:
 
 
 ROOM = {Kind.SEND: Room(2, 5), Kind.TRACE: Room(2, 3), Kind.HEAVY: Room(2, 6)}
-"""Nothing LIGHT takes long."""
+"""Room for long requests by kind; no request of kind LIGHT takes long."""
 
 
 class NoRoom(OutOfTime):
-    """There are too many long ones of this kind: the client is to come again."""
+    """There are too many long requests of this kind: the client gets 503."""
 
     def __init__(self) -> None:
         super().__init__("too many requests that take as long are being worked on")
 
 
 class Turns:
-    """Knows what is being worked on; may be asked from any thread."""
+    """Knows the requests that are being worked on; any thread may call its methods."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._changed = threading.Condition()
         self._short = dict.fromkeys(Kind, 0)
-        """Requests that are short as yet and worked on; of senders, those too that wait for a thread."""
+        """The number of short requests that are worked on; senders count while they wait for a thread, too."""
         self._sent_at = -1_000.0
         self._working: dict[bool, Work | None] = {False: None, True: None}
-        """Whether it is long → who has the turn."""
+        """Whether requests are long → the one of them that may work."""
         self._line: dict[bool, list[Work]] = {False: [], True: []}
         self._long: dict[Kind, list[Work]] = {kind: [] for kind in ROOM}
-        """In the order in which they became so: the first few are worked on."""
+        """The long requests of each kind in the order in which they became long: the first few are worked on."""
 
     def came(self, kind: Kind) -> None:
-        """A short request is one that the others wait for."""
+        """Count a short request: others wait for it."""
         with self._changed:
             self._short[kind] += 1
 
     def left(self, kind: Kind) -> None:
-        """It has been answered, or is long."""
+        """Count a short request no more: it has been answered, or has become long."""
         with self._changed:
             self._short[kind] -= 1
             if kind is Kind.SEND:
@@ -139,7 +139,7 @@ class Turns:
 
     @property
     def is_sending(self) -> bool:
-        """Whether somebody sends whose request is short as yet."""
+        """Whether a short request of a sender is being worked on."""
         return self._short[Kind.SEND] > 0
 
     @property
@@ -147,15 +147,15 @@ class Turns:
         return any(self._short.values())
 
     def long_count(self, kind: Kind) -> int:
-        """How many long ones there are, those that wait included."""
+        """Return the number of long requests, waiting ones included."""
         return len(self._long[kind])
 
     def give_way(
         self, worked_seconds: float, share: int = LONG_SHARE, *, is_long: bool = True
     ) -> None:
-        """Wait while spans are being taken, or were a moment ago; no longer than `share` times what was worked.
+        """Wait while spans are being received, or were a moment ago; at most `share` times `worked_seconds`.
 
-        What is long waits for short answers too.
+        A long request waits for short answers too.
         """
         since_sent = self._clock() - self._sent_at
         is_sent = self.is_sending or since_sent <= QUIET_SECONDS
@@ -166,7 +166,7 @@ class Turns:
             self._wait_while(lambda: True, min(worked_seconds, REST_SECONDS_MAX))
 
     def give_way_to_askers(self, worked_seconds: float) -> None:
-        """Wait while short answers are worked on, no longer than was worked: for what nobody waits for."""
+        """Wait while short answers are worked on, at most `worked_seconds`: for work that no client waits for."""
         if self._is_asking:
             seconds = min(worked_seconds, GIVE_WAY_SECONDS_MAX)
             self._wait_while(lambda: self._is_asking, seconds)
@@ -187,7 +187,7 @@ class Turns:
                 self._changed.wait(left if self.is_sending else min(left, QUIET_SECONDS))
 
     def become_long(self, work: Work) -> None:
-        """Wait until the work is among the first of its kind. Raises NoRoom if that takes too long."""
+        """Wait until the work is among the first of its kind. Raises NoRoom if too many wait, or for too long."""
         room = ROOM[work.kind]
         with self._changed:
             long = self._long[work.kind]
@@ -202,7 +202,7 @@ class Turns:
                 raise NoRoom
 
     def end(self, work: Work) -> None:
-        """It is worked on no more."""
+        """Count the work no more: its request has been answered."""
         with self._changed:
             self._forget(work)
 
@@ -212,7 +212,7 @@ class Turns:
             self._changed.notify_all()
 
     def take(self, work: Work, *, is_long: bool) -> None:
-        """Let it work when those before it have: no two at once, unless one keeps the others for too long."""
+        """Wait for the turn of the work. One works at a time, unless one keeps the others for TURN_SECONDS_MAX."""
         line = self._line[is_long]
         with self._changed:
             insort(line, work, key=_rank_among_long if is_long else _rank_among_short)
@@ -223,7 +223,7 @@ class Turns:
             self._working[is_long] = work
 
     def let_go(self, work: Work) -> None:
-        """Let another one work, if this one did."""
+        """Give the turn back, if the work has it."""
         with self._changed:
             for is_long, working in self._working.items():
                 if working is work:
@@ -231,24 +231,24 @@ class Turns:
                     self._changed.notify_all()
 
     def waiting_count(self, *, is_long: bool) -> int:
-        """How many wait for their turn."""
+        """Return how many wait for their turn."""
         return len(self._line[is_long])
 
 
 def _rank_among_long(work: Work) -> float:
-    """Of what takes long too, senders go before askers; of equals, who has waited longest."""
+    """Rank senders before askers; among equals the one that has waited longest goes first."""
     return 0.0 if work.kind is Kind.SEND else 1.0
 
 
 def _rank_among_short(work: Work) -> float:
-    """Who has worked least is done soonest: so what is small does not wait for what turns out to be large."""
+    """Rank by CPU seconds so far, least first: a small request does not wait for one that turns out to be large."""
     return work.worked_cpu_seconds
 
 
 class Background:
-    """What is done for nobody who waits, such as storing and summarising: it lets short answers go before it.
+    """Work that no client waits for, such as storing and summarising: it lets short answers go first.
 
-    It has no end of its own to look at, so it does so whenever it asks AWS for something, and how much time it has.
+    It does so at each call of AWS, and whenever a function asks for its remaining time.
     """
 
     def __init__(self, turns: Turns, clock: Callable[[], float] = time.monotonic) -> None:
@@ -258,7 +258,7 @@ class Background:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """What this thread does meanwhile is background work."""
+        """Mark what this thread does within as background work."""
         self._since.seconds = self._clock()
         try:
             yield
@@ -266,7 +266,7 @@ class Background:
             del self._since.seconds
 
     def go_on(self) -> bool:
-        """Give way, if this thread works in the background; return True, for the work is always wanted."""
+        """Give way if this thread works in the background; return True, for the work is always wanted."""
         since: float | None = getattr(self._since, "seconds", None)
         if since is not None:
             self._turns.give_way_to_askers(self._clock() - since)
@@ -275,7 +275,7 @@ class Background:
 
 
 class Work:
-    """One request that is being worked on: it gives way to others, and ends with its client."""
+    """The work on one request: it gives way to others, and ends if its client goes."""
 
     def __init__(
         self,
@@ -285,7 +285,10 @@ class Work:
         clock: Callable[[], float] = time.monotonic,
         cpu_clock: Callable[[], float] = time.thread_time,
     ) -> None:
-        """It waits for a thread as yet. Of a sender `has_gone` is not asked: it may have closed its own side."""
+        """Create the work of a request that waits for a thread.
+
+        `has_gone` returns whether the client has gone. For a sender it is not called: a sender may close its own side.
+        """
         self.kind = kind
         self._turns = turns
         self._has_gone = has_gone
@@ -294,22 +297,22 @@ class Work:
         self._is_long = False
         self._has_turn = False
         self._is_counted = kind is Kind.SEND
-        """Whether others wait for it, as for one that is short."""
+        """Whether it counts as a short request, which others wait for."""
         self._since = self._cpu_since = 0.0
         self.worked_cpu_seconds = 0.0
-        """When it looked at its time last."""
+        """CPU seconds of the work at its last look at its time."""
         if self._is_counted:
             turns.came(kind)
 
     def begin(self) -> None:
-        """It is worked on from now on, by this thread."""
+        """Begin the work in the calling thread."""
         self._since, self._cpu_since = self._clock(), self._cpu_clock()
         if not self._is_counted:
             self._is_counted = True
             self._turns.came(self.kind)
 
     def go_on(self) -> bool:
-        """Give way; return whether there is still somebody who waits for the answer. Raises NoRoom."""
+        """Give way to others; return whether the client still waits for the answer. Raises NoRoom."""
         worked_seconds = self._clock() - self._since
         if not self._is_long and self.kind in ROOM:
             self.worked_cpu_seconds = self._cpu_clock() - self._cpu_since
@@ -341,7 +344,7 @@ class Work:
         self._turns.become_long(self)
 
     def end(self) -> None:
-        """It is worked on no more."""
+        """End the work: give back its turn and its place."""
         self._turns.let_go(self)
         self._turns.end(self)
         self._count_no_more()

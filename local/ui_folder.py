@@ -1,11 +1,11 @@
-"""UI_DIR: another UI's built folder, where its own server has it; what it asks is asked of Clew, on the same port.
+"""UI_DIR: serves the built folder of another UI at its own server's port and paths; its API requests go to Clew.
 
     port 16686   /static/…, /search, /trace/… ──▶ files of jaeger-ui, else its page
     port  9411   /zipkin/…                    ──▶ files of Zipkin Lens, else its page
                  /zipkin/api/…                ──▶ /api/…
     all else                                  ──▶ the gateway
 
-Which UI it is, its page says. Sources: jaeger, jaegerquery/internal/static_handler.go; openzipkin/zipkin,
+The page itself tells which UI it is. Sources: jaeger, jaegerquery/internal/static_handler.go; openzipkin/zipkin,
 ZipkinUiConfiguration.java, and ZipkinHttpConfiguration.java for the API below /zipkin.
 """
 
@@ -33,7 +33,7 @@ ZIPKIN_BASE = "/zipkin"
 _PAGE = "index.html"
 _PAGE_TYPE = ("Content-Type", "text/html; charset=utf-8")
 _TYPES = MimeTypes()
-"""Not the machine's, which may call a script what a browser refuses to run."""
+"""Media types of files. The machine's own table may give a script a type that a browser refuses to run."""
 for _suffix, _type in (
     (".js", "text/javascript"),
     (".mjs", "text/javascript"),
@@ -45,15 +45,15 @@ for _suffix, _type in (
     _TYPES.add_type(_type, _suffix)
 _LENS_MARK = f'<base href="{ZIPKIN_BASE}/"'
 _API_FOLDERS = ("api", "v1")
-"""First segments that are the API's, also where it has nothing: a page would hide the mistake."""
+"""First segments of API paths. An unknown API path is 404 and not the page, which would hide the mistake."""
 _JAEGER_VALUES = {
-    # Nothing is archived, so that there is no button for it.
+    # Clew archives nothing, so the UI shows no button for it.
     "JAEGER_CONFIG": ("DEFAULT_CONFIG", {"archiveEnabled": False}),
     "JAEGER_VERSION": (
         "DEFAULT_VERSION",
         {"gitCommit": "", "gitVersion": "Clew", "buildDate": ""},
     ),
-    # Up to 2.19 it is asked of storage, later of the whole backend.
+    # jaeger-ui up to 2.19 reads the storage's capabilities, later versions the backend's.
     "JAEGER_STORAGE_CAPABILITIES": (
         "DEFAULT_STORAGE_CAPABILITIES",
         {"archiveStorage": False, "metricsStorage": True},
@@ -68,10 +68,10 @@ _JAEGER_VALUES = {
         },
     ),
 }
-"""What Jaeger's server writes into the page: the name, what stands for it there, and what is to stand there."""
+"""The values that Jaeger's server writes into the page: name → (placeholder, value)."""
 _HEADERS = [
     ("Cache-Control", "no-cache"),
-    # What may run in it is the other UI's affair: these have scripts and styles in their pages.
+    # Scripts and styles are not restricted: these UIs have some inside their pages.
     ("Content-Security-Policy", "frame-ancestors 'self'"),
     ("Referrer-Policy", "no-referrer"),
     ("X-Content-Type-Options", "nosniff"),
@@ -79,21 +79,21 @@ _HEADERS = [
 
 
 class UiFolderError(Exception):
-    """There is no UI in the folder; the message names it and says why."""
+    """There is no UI in the folder; the message names the folder and says why."""
 
 
 class UiFolder(NamedTuple):
     folder: Path
-    """Absolute, without symbolic links."""
+    """An absolute path without symbolic links."""
     port: int
     base: str
-    """What its paths begin with: `/zipkin`, or nothing."""
+    """The prefix of the UI's paths: `/zipkin`, or empty."""
 
     def page(self) -> bytes:
-        """As it is now: who builds a UI wants to see it. With the values that Jaeger's server would write there.
+        """Return the page with the values that Jaeger's server would write. It is read each time: a UI may be rebuilt.
 
-        At the root its base is said first: jaeger-ui from 2.18 finds it by a script, and before that has run a
-        browser looks for the styles beside the page, in `/trace/static/`.
+        A UI without a base gets a <base> element: jaeger-ui from 2.18 sets it by a script, and before the script runs
+        a browser looks for the styles in `/trace/static/`.
         """
         page = (self.folder / _PAGE).read_text(encoding="utf-8")
         if not self.base:
@@ -104,7 +104,7 @@ class UiFolder(NamedTuple):
         return page.encode()
 
     def file(self, path: str) -> Path | None:
-        """The file at a decoded path below the base; None if there is none, or it is not in the folder."""
+        """Return the file at a decoded path below the base; None if there is none, or it is outside the folder."""
         try:
             found = (self.folder / path.lstrip("/")).resolve()
             return found if found.is_relative_to(self.folder) and found.is_file() else None
@@ -112,7 +112,7 @@ class UiFolder(NamedTuple):
             return None  # a name too long, a null byte
 
     def is_in_folder_of_files(self, path: str) -> bool:
-        """Whether the first segment is a folder: what is not there is then no page, as with `/static/…`."""
+        """Return whether the first segment is a folder, such as `static`: a missing file there is 404, not the page."""
         first, slash, _ = path.lstrip("/").partition("/")
         try:
             return bool(first and slash) and (self.folder / first).is_dir()
@@ -121,7 +121,7 @@ class UiFolder(NamedTuple):
 
 
 def ui_folder_at(folder: Path) -> UiFolder:
-    """The UI that is built there. Raises UiFolderError."""
+    """Return the UI that is built in the folder. Raises UiFolderError if there is none."""
     try:
         page = (folder / _PAGE).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -135,7 +135,7 @@ def ui_folder_at(folder: Path) -> UiFolder:
 
 
 def with_ui_folder(gateway: Gateway, ui: UiFolder) -> WSGIApplication:
-    """The gateway, and on the UI's port the UI."""
+    """Return an application that serves the UI on its port, and the gateway on all others."""
 
     def answer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ["SERVER_PORT"] != str(ui.port):
@@ -165,7 +165,7 @@ _Answer = tuple[HTTPStatus, list[tuple[str, str]], bytes]
 
 
 def _answer(ui: UiFolder, path: str) -> _Answer:
-    """A file, or the page for every path that the UI may have made up."""
+    """Return the file at the path, or the page: the UI has routes of its own."""
     if ui.base and not path.startswith(f"{ui.base}/"):
         return _elsewhere(ui, path)
     below = unquote(path.removeprefix(ui.base))
@@ -186,7 +186,7 @@ def _media_type(file: Path) -> str:
 
 
 def _elsewhere(ui: UiFolder, path: str) -> _Answer:
-    """Who asks beside the base is sent there, as Zipkin does it."""
+    """Redirect a request outside the base to the base, as Zipkin does; other paths are 404."""
     if path in ("/", ui.base):
         return HTTPStatus.FOUND, [("Location", f"{ui.base}/")], b""
     if path == "/favicon.ico":

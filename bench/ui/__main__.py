@@ -1,7 +1,7 @@
-"""`make bench-ui`: what the web UI takes in a browser: a table in docs/ui.md, JSON in bench/results.
+"""`make bench-ui` measures the web UI in a browser: tables in docs/ui.md, JSON in bench/results.
 
-A running Clew's answers are recorded once and given again, so that a browser's time is measured and no backend's.
-`python -m bench.ui --quick` looks at 1,000 spans alone, and rewrites no page.
+A running Clew's answers are recorded once and replayed, so that the browser's time is measured and not the backend's.
+`python -m bench.ui --quick` measures 1,000 spans alone, and rewrites no page.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _send(url: str, body: bytes) -> None:
 
 
 def _edges() -> bytes:
-    """A graph of services with hubs, circles and databases."""
+    """Return a graph of services with hubs, cycles and databases."""
     rng = random.Random(1)
     found: dict[tuple[int, int], dict[str, Any]] = {}
     while len(found) < EDGES:

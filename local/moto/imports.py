@@ -1,6 +1,6 @@
-"""moto's CloudFormation without the services that it could make something of, whether a template names them or not.
+"""Imports moto's CloudFormation without the services that no template of ours names.
 
-It imports thirty, EC2's list of machines among them: 120 MB and half a second, for a queue and a table.
+By itself it imports thirty services, EC2's list of machines among them: 120 MB and half a second.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _WANTED = {
 
 
 def import_cloudformation() -> None:
-    """Import `moto.cloudformation`; of the services it knows SQS and DynamoDB, and those that are imported already.
+    """Import `moto.cloudformation` so that it knows SQS, DynamoDB and the services that are imported already.
 
-    Whoever imports another afterwards gets it as it is.
+    Another service that is imported afterwards is the real one.
     """
     import moto.dynamodb.models
     import moto.sqs.models
@@ -43,7 +43,7 @@ def import_cloudformation() -> None:
 
 
 class _StandIns(MetaPathFinder, Loader):
-    """Finds a module for every service of moto's that is not there yet."""
+    """Finds a stand-in module for every service of moto that is not imported yet."""
 
     def __init__(self) -> None:
         self._made: list[str] = []
@@ -71,7 +71,7 @@ class _StandIns(MetaPathFinder, Loader):
 
 
 class _StandIn(ModuleType):
-    """Has whatever is asked of it, as a class: some are caught as exceptions, and others looked for with isinstance."""
+    """A module in which every name is a class: some are caught as exceptions, others are used with isinstance."""
 
     def __getattr__(self, name: str) -> type:
         if name.startswith("__"):

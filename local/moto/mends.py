@@ -1,21 +1,21 @@
-"""Twelve faults of moto 5.2 that would cost a laptop its spans or its time, mended in place.
+"""Corrects twelve faults of moto 5.2 that would cost a laptop spans or time, by patching moto in place.
 
-1. DynamoDB's requests run side by side, so that one sees another's transaction half done.
+1. DynamoDB's requests run at the same time, so that one sees another's transaction half done.
 2. TransactWriteItems copies the whole table, once for each action: a commit costs actions x items of the table.
 3. If it is cancelled, those copies replace the tables, and with them what other requests wrote meanwhile.
 4. Query looks at, and sorts, every item of the table: a search costs queries x items of the table.
 5. SendMessage counts the queue's messages over and over, and moto's clock, read for each, takes 7 µs.
 6. There is no StartMessageMoveTask: dead letters could not be sent back.
-7. A condition is parsed anew for each item it is asked of, which is half of what a marker costs.
-8. DeleteMessage writes the list of messages anew, without one that is sent meanwhile; and it looks at all of them.
-9. Items stay for ever, whatever their expiry.
-10. Every message and item is also in a list of its class: what is deleted is never freed; and of a deleted message
-    its receipts are kept.
-11. An item takes a kilobyte beside its bytes (`partitions`), counts them anew with each attribute, and its keys
-    are cast with each look at the table.
+7. A condition is parsed again for each item, which is half of the time of writing a marker.
+8. DeleteMessage replaces the list of messages, and loses one that is sent meanwhile; and it looks at all of them.
+9. Items are never deleted, whatever their TTL.
+10. Every message and item is also in a list of its class: deleted ones are never freed; and the receipts of deleted
+    messages are kept.
+11. An item takes a kilobyte beside its bytes (`partitions`), counts its bytes again with each attribute, and its keys
+    are cast at each look at the table.
 12. A queue's policy in a template is left out, with a warning (`queue_policy`).
 
-A test states each of them: an upgrade of moto that mends one lets its lines go.
+A test shows each fault: once an upgrade of moto corrects it, its lines can be deleted.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 alone_in_dynamodb = threading.RLock()
-"""Held for a whole request: requests are short, and Python runs one at a time anyway."""
+"""A lock that is held for a whole request: requests are short, and Python runs one thread at a time anyway."""
 _mended = False
 EXPIRY = "x"
-"""The attribute that stack.yaml names; moto makes nothing of it."""
+"""The TTL attribute of stack.yaml; moto ignores it."""
 _RECEIPT = re.compile("[a-z]{185}")
-"""What moto makes."""
+"""The form of moto's receipt handles."""
 CONDITIONS_KEPT = 64
-"""Clew has two without values."""
+"""Cache size of parsed conditions without values; Clew has two of them."""
 
 
 def apply() -> None:
-    """Mend moto, once in a process; it stays as it is for whoever uses moto there."""
+    """Patch moto, once in a process; the patches stay for every user of moto in the process."""
     global _mended
     if not _mended:
         _mended = True
@@ -65,7 +65,7 @@ def _mend_memory() -> None:
     def new(model: type[BaseModel], *_: Any, **__: Any) -> BaseModel:
         return object.__new__(model)
 
-    # The lists are for `moto.core.models`' API to reset a server's models, which nobody asks here.
+    # The lists serve only the API by which a moto server resets its models.
     BaseModel.__new__ = new  # type: ignore[assignment, method-assign]
 
 
@@ -83,7 +83,7 @@ def _mend_tables() -> None:
             return call_action(handler)
 
     def copy_of(table: Table, memo: dict[int, Any]) -> Table:
-        # During a transaction the table itself passes for its copy: putting it "back" then changes nothing.
+        # During a transaction the table itself is returned as its copy: restoring it then changes nothing.
         if getattr(in_transaction, "is_open", False):
             return table
         other = copy.copy(table)
@@ -135,7 +135,7 @@ def _mend_items() -> None:
         item.attrs = LimitedSizeDict()
         *most, last = ((name, DynamoType(value)) for name, value in attrs.items())
         dict.update(item.attrs, most)
-        # moto's own way in counts all that is there, with each.
+        # The last one is set in moto's own way, which counts the bytes of all attributes each time.
         item.attrs[last[0]] = last[1]
 
     DynamoType.cast_value = property(value_of)  # type: ignore[assignment]
@@ -151,7 +151,7 @@ def _mend_queries() -> None:
     asked = threading.local()
 
     def query_of_partition(table: Table, hash_key: Any, *arguments: Any, **named: Any) -> Any:
-        # An index has other partitions: there moto's own way stays.
+        # An index has other partitions: a table with one keeps moto's own way.
         asked.partition = None if table.all_indexes() else table.items.get(hash_key, {})
         try:
             return query(table, hash_key, *arguments, **named)
@@ -179,7 +179,7 @@ def _mend_conditions() -> None:
         return parse(expression, None, None)
 
     def parsed(expression: str | None, names: Any, values: Any) -> Any:
-        # A condition with values is another one each time; what is parsed does not change by being asked.
+        # A condition with values differs each time. A parsed condition is immutable, so it can be cached.
         return parse(expression, names, values) if names or values else parse_once(expression)
 
     def parser_of(expression: str | None, names: Any, values: Any) -> Any:
@@ -193,7 +193,7 @@ def _mend_conditions() -> None:
 
 
 class _Parsed(NamedTuple):
-    """What a request's check makes of a condition without names and values."""
+    """A parser's result for a condition without names and values."""
 
     operation: Any
     expr_attr_names_found: list[str]
@@ -216,7 +216,7 @@ def _mend_queues() -> None:
                     del queue._messages[place]
                     queue.pending_messages.discard(message)
                     return
-        # One that was given once is of a message that is gone: to delete it again is no error, as with SQS.
+        # A valid handle of a message that is gone: deleting it again is no error, as with SQS.
         if not _RECEIPT.fullmatch(receipt_handle):
             raise ReceiptHandleIsInvalid()
 
@@ -224,7 +224,7 @@ def _mend_queues() -> None:
 
 
 def expire_items(now_unix_seconds: int) -> int:
-    """Delete what has expired, in every table; return how many items that were."""
+    """Delete the items whose TTL is over, in every table; return how many they were."""
     from moto.backends import get_backend
     from moto.core.models import DEFAULT_ACCOUNT_ID
 
@@ -243,7 +243,7 @@ def _mend_dead_letters() -> None:
     from moto.sqs.responses import SQSResponse
 
     def start_message_move_task(response: SQSResponse) -> ActionResult:
-        """Move what is visible, at once: SQS does so in the background, and finds each message's own source."""
+        """Move all visible messages at once. SQS does so in the background, each to its own source queue."""
         backend, source = response.sqs_backend, _queue_of(response, "SourceArn")
         sources = backend.list_dead_letter_source_queues(source.name)
         destination = _queue_of(response, "DestinationArn") or next(iter(sources), None)
@@ -278,11 +278,11 @@ def _mend_dead_letters() -> None:
 
 
 _moves: WeakKeyDictionary[Any, list[dict[str, Any]]] = WeakKeyDictionary()
-"""By the queue that they emptied, latest first."""
+"""Dead-letter queue → its move tasks, latest first."""
 
 
 def _queue_of(response: Any, name: str) -> Any:
-    """The queue whose ARN a parameter is; None if it is absent. Raises QueueDoesNotExist."""
+    """Return the queue whose ARN is in a parameter; None without the parameter. Raises QueueDoesNotExist."""
     arn: str | None = response._get_param(name)
     return response.sqs_backend.get_queue(arn.rpartition(":")[2]) if arn else None
 
@@ -315,7 +315,7 @@ def _touched(backend: Any, transact_items: list[dict[str, Any]]) -> Iterator[_To
             attributes = operation.get("Item") or operation.get("Key") or {}
             names = [] if table is None else [table.hash_key_attr, table.range_key_attr]
             if any(name not in attributes for name in names if name) or not names:
-                continue  # moto refuses it
+                continue  # moto refuses the request
             partition_key = DynamoType(attributes[table.hash_key_attr])
             sort_key = DynamoType(attributes[names[1]]) if names[1] else None
             # An Update changes the item in place.

@@ -1,9 +1,9 @@
-"""The items of a moto table, those that nobody asks for packed: moto's objects take a kilobyte beside an item's bytes.
+"""Packs the items of a moto table that are not in use: moto's objects take a kilobyte beside an item's bytes.
 
     Table.items ─┬─ partition of several items ──▶ {sort key: Item}
-                 └─ partition of one ────────────▶ Packed, until it is asked for
+                 └─ partition of one ────────────▶ Packed, until it is read
 
-Chunks and markers are alone in their partitions and hardly ever read: that is nearly all that a laptop holds.
+Chunks and markers are alone in their partitions and rarely read, and they are nearly all that a laptop holds.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
     from moto.dynamodb.models.dynamo_type import DynamoType, Item
 
 _SCALARS = ("S", "B", "N")
-"""Types whose values are no further objects of moto's."""
+"""DynamoDB types whose values are plain text or bytes, not objects of moto."""
 
 
 class Packed(tuple[Any, ...]):
-    """The one item of a partition: its sort key's type and value; then name, type and value of each attribute."""
+    """The only item of a partition: type and value of its sort key, then name, type and value of each attribute."""
 
     __slots__ = ()
 
     def attribute(self, name: str) -> Any:
-        """The value, as DynamoDB's JSON has it; None if there is no such attribute."""
+        """Return the value of an attribute, in the form of DynamoDB's JSON; None if there is no such attribute."""
         names = self[2::3]
         return self[4 + 3 * names.index(name)] if name in names else None
 
     def unpacked(self, partition_key: DynamoType) -> dict[DynamoType, Item]:
-        """The partition as moto has it."""
+        """Return the partition in moto's own form."""
         from moto.dynamodb.models.dynamo_type import DynamoType, Item
 
         attributes = zip(self[2::3], self[3::3], self[4::3], strict=True)
@@ -40,7 +40,7 @@ class Packed(tuple[Any, ...]):
 
 
 def packed(partition: dict[DynamoType, Item]) -> Packed | None:
-    """A partition of one item, packed; None if it is another one."""
+    """Return a partition of one item in packed form; None if it has several items, or a nested value."""
     if len(partition) != 1:
         return None
     ((sort_key, item),) = partition.items()
@@ -51,9 +51,9 @@ def packed(partition: dict[DynamoType, Item]) -> Packed | None:
 
 
 class Partitions(defaultdict[Any, Any]):
-    """`Table.items` by partition key: what is asked for is as moto has it, and stays so until it is packed again.
+    """`Table.items`, by partition key. A partition that is read is unpacked, and stays so until it is packed again.
 
-    As moto's own it makes a partition of what is looked for in vain.
+    Like moto's own it creates an empty partition for a missing key.
     """
 
     def __getitem__(self, key: DynamoType) -> Any:
@@ -77,7 +77,7 @@ class Partitions(defaultdict[Any, Any]):
             self[key] = smaller
 
     def expire(self, attribute: str, now_unix_seconds: int) -> int:
-        """Delete the items for which this attribute's time is over; return how many. Pack what was asked for."""
+        """Delete the items whose TTL attribute is in the past; return how many. Pack the partitions that were read."""
         deleted = 0
         for key, partition in list(super().items()):
             if isinstance(partition, Packed):
@@ -94,7 +94,7 @@ class Partitions(defaultdict[Any, Any]):
             for sort_key in over:
                 del partition[sort_key]
             deleted += len(over)
-            # A look at what is not there leaves an empty partition, too.
+            # Reading a missing key has left an empty partition, too.
             if partition:
                 self.pack(key)
             else:

@@ -1,6 +1,6 @@
-"""`AWS::SQS::QueuePolicy`, which moto's CloudFormation does not know: it would warn, and leave it out.
+"""`AWS::SQS::QueuePolicy` for moto's CloudFormation, which by itself would warn about it and leave it out.
 
-moto finds what it can make among the subclasses of CloudFormationModel: importing this is enough.
+moto finds its resources among the subclasses of CloudFormationModel: importing this module is enough.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from moto.core.common_models import CloudFormationModel
 
 
 class QueuePolicy(CloudFormationModel):
-    """A policy that is attached to queues; moto keeps it and does not enforce it."""
+    """A policy of queues; moto stores it and does not enforce it."""
 
     def __init__(self, name: str) -> None:
         self.physical_resource_id = name
@@ -70,7 +70,7 @@ class QueuePolicy(CloudFormationModel):
         account_id: str,
         region_name: str,
     ) -> None:
-        """Its queues go with it."""
+        """Do nothing: the queues are deleted too, and the policy with them."""
 
     def is_created(self) -> bool:
         return True

@@ -1,9 +1,9 @@
-"""What a laptop does most, from botocore straight into moto's backends: no signature, HTTP, nor parsing by shapes.
+"""Direct calls from botocore into moto's backends, without signature, HTTP and parsing, for the frequent operations.
 
     client ──parameters──▶ botocore ──before-call──▶ moto's backend ──refused──▶ the usual way, which says why
 
-A batch of puts spends three quarters of its time on the usual way, a page of forty items nearly all of it. Only the
-functions' own clients take the short one.
+The usual way takes three quarters of the time of a batch of puts, and nearly all of that of a page of forty items. Only
+the functions' own clients take the short way.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _Answer = dict[str, Any]
 
 
 def take(sqs: BaseClient, dynamodb: BaseClient) -> None:
-    """From now on these clients go the short way, as long as moto runs."""
+    """Make these clients take the short way, as long as moto runs."""
     from moto.dynamodb.models import dynamodb_backends
     from moto.sqs.models import sqs_backends
 
@@ -56,10 +56,10 @@ def _shorten(client: BaseClient, operation: str, act: Callable[[dict[str, Any]],
         try:
             answered = act(context[_ASKED])
         except Exception:
-            return None  # nothing is done, or what may be done twice
+            return None  # nothing was done, or only what may be repeated
         return AWSResponse("", 200, HTTPHeaders(), None), answered
 
-    # Before the functions themselves change the parameters, and after.
+    # The first handler sees the parameters before botocore's own handlers change them.
     client.meta.events.register_first(f"provide-client-params.{name}", set_aside)
     client.meta.events.register_last(f"before-call.{name}", answer)  # type: ignore[arg-type]
 
@@ -72,7 +72,7 @@ def _send(backend: Any, QueueUrl: str, Entries: list[dict[str, Any]]) -> _Answer
     for message, entry in zip(messages, Entries, strict=True):
         message.message_attributes = entry["MessageAttributes"]
         message.mark_sent(queue.delay_seconds)
-        # Not by the backend: with each it asks for all of the queue's attributes, and so counts what waits.
+        # Not by the backend, which reads all of the queue's attributes for each message, and so counts those that wait.
         queue.add_message(message)
     return {
         "Successful": [
@@ -85,7 +85,7 @@ def _send(backend: Any, QueueUrl: str, Entries: list[dict[str, Any]]) -> _Answer
 def _write(backend: Any, RequestItems: dict[str, list[dict[str, Any]]]) -> _Answer:
     for table, requests in RequestItems.items():
         for request in requests:
-            # Item by item, as DynamoDB has it: who reads meanwhile waits for one of them.
+            # Item by item, as in DynamoDB: a reader waits for one item at most.
             with alone_in_dynamodb:
                 if "PutRequest" in request:
                     backend.put_item(table, request["PutRequest"]["Item"])
@@ -107,7 +107,7 @@ _RANGES = {
     "p = :p AND s >= :low": (">=", (":low",)),
     "p = :p AND s <= :high": ("<=", (":high",)),
 }
-"""The conditions that the functions ask with → comparison, and the names of its values."""
+"""Key condition of the functions' queries → comparison of the sort key, and the names of its values."""
 _GET_BYTES_MAX = 16 * 2**20
 _PLAIN = {each: each for each in "SNB"}
 
@@ -157,5 +157,5 @@ def _get(backend: Any, RequestItems: dict[str, dict[str, Any]]) -> _Answer:
 
 
 def _typed(attributes: dict[str, Any]) -> dict[str, Any]:
-    """As DynamoDB has it. Raises KeyError for a type of which the functions have none."""
+    """Return attributes in the form of DynamoDB's JSON. Raises KeyError for a type that the functions do not use."""
     return {name: {_PLAIN[value.type]: value.value} for name, value in attributes.items()}

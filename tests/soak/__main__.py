@@ -15,7 +15,7 @@ from tests.soak.soak import measure
 
 
 def lines(found: dict[str, Any]) -> list[str]:
-    """For people."""
+    """Return the result as lines for people."""
     calm, hard = found["steady"], found["burst"]
     return [
         f"Steady: {calm['spans_per_second']:,.0f} spans/s for {calm['seconds']:.0f} s, each found; memory "

@@ -1,11 +1,11 @@
-"""The laptop stack for long at the machine's full rate, and at ten times that for a minute.
+"""Runs the laptop stack for long at the machine's full rate, and at ten times that for a minute.
 
 Two processes, started as `make run` starts them, each with a journal in an empty folder:
 
-1. *Steady*: clients send as fast as what they sent can be asked for: nothing waits. Spans are kept for a minute here,
-   so that memory has a reason to stay flat; its slope over the second half of the time is answers.
-2. *Burst*: clients send ten times as many as were stored a second, and ask nothing. What was acknowledged must be
-   counted in the end, to the span; what was refused must have been told when to come again.
+1. *Steady*: clients send as fast as their spans can be found. Spans are kept for a minute, so that memory should stay
+   flat; its slope over the second half of the time is part of the result.
+2. *Burst*: clients send ten times as many spans a second, and ask nothing. In the end every acknowledged span must be
+   counted, and every refusal must have had Retry-After.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ BURST_FACTOR = 10
 SENDERS = 2
 BURST_SENDERS = 8
 UNSEEN_MAX = 32
-"""Requests of a client that are not yet found: more than are stored while a batching window is open, so that the server
-never waits for it."""
+"""The most requests of a client that are not found yet: more than are stored while a batching window is open, so that
+the server never waits for the client."""
 RETENTION_SECONDS = 60
 SAMPLE_SECONDS = 1.0
 DRAIN_SECONDS_MAX = 1_800.0
 DRAIN_PAUSE_SHARE = 4
-"""A question about a backlog takes time from draining it: so many times as long as it took, nothing is asked."""
+"""The pause between two questions, as a multiple of an answer's time: questions slow down the draining."""
 MARKER_BYTES = 450
-"""Of a message that was counted, for 90 days (tests/local/moto/test_partitions.py)."""
+"""Bytes of a marker in memory; it is kept for 90 days (tests/local/moto/test_partitions.py)."""
 RETRY_SECONDS = 1.0
-"""Sooner than Retry-After says: the burst is to hurt."""
+"""The pause after a refusal, shorter than Retry-After: the burst is meant to be hard."""
 SAMPLES = 50
 _MARK = b"\xf5soak-\xf5\xf5"
 _TEMPLATES = 16
@@ -58,11 +58,11 @@ _TEMPLATES = 16
 class Request(NamedTuple):
     body: bytes
     trace_id: bytes
-    """Of one of its traces."""
+    """The id of one of its traces."""
 
 
 class Bodies:
-    """Requests of one shape, each with trace ids of its own: the first half of each id is the request's number."""
+    """Makes requests of one shape, each with its own trace ids: the first half of each id is the request's number."""
 
     def __init__(self, start_nano: int) -> None:
         self._templates = [
@@ -80,12 +80,12 @@ class Bodies:
         return Request(template.replace(_MARK, number.to_bytes(8, "big")), self.trace_id_of(number))
 
     def trace_id_of(self, number: int) -> bytes:
-        """One of the traces of the request of this number; they begin at 1."""
+        """Return the id of a trace of the request with this number; numbers begin at 1."""
         return number.to_bytes(8, "big") + self._templates[number % len(self._templates)][1]
 
 
 def _marked(body: bytes) -> tuple[bytes, bytes]:
-    """The body with the first half of each trace id replaced, and the second half of one of them."""
+    """Return the body with the first half of each trace id replaced, and the second half of one of them."""
     trace_ids = sorted({span.trace_id for span in spans_of(body, Scopes())})
     for trace_id in trace_ids:
         body = body.replace(trace_id, _MARK + trace_id[8:])
@@ -93,7 +93,7 @@ def _marked(body: bytes) -> tuple[bytes, bytes]:
 
 
 class Clew:
-    """The laptop stack, as `make run` starts it."""
+    """A laptop stack in a process of its own, as `make run` starts it."""
 
     def __init__(self, folder: str, **environment: str) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
@@ -115,7 +115,7 @@ class Clew:
         raise RuntimeError("the laptop stack has not started")
 
     def rss_megabytes(self) -> float:
-        """Linux: what /proc says."""
+        """Return the resident memory, which Linux tells in /proc."""
         status = Path(f"/proc/{self._process.pid}/status").read_text(encoding="ascii")
         found = re.search(r"VmRSS:\s+(\d+) kB", status)
         assert found
@@ -127,7 +127,7 @@ class Clew:
 
 
 class Client:
-    """One connection."""
+    """An HTTP client with one connection."""
 
     def __init__(self, url: str) -> None:
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=120)
@@ -136,7 +136,7 @@ class Client:
         self._connection.close()
 
     def post(self, body: bytes) -> tuple[int, str | None]:
-        """Status, and Retry-After."""
+        """Send spans; return the status and Retry-After."""
         headers = {"Content-Type": "application/x-protobuf"}
         self._connection.request("POST", "/v1/traces", body, headers)
         with self._connection.getresponse() as answer:
@@ -167,7 +167,7 @@ def running(**environment: str) -> Iterator[Clew]:
 
 @contextmanager
 def sampled(clew: Clew) -> Iterator[list[tuple[float, float]]]:
-    """(seconds, megabytes) every second, within."""
+    """Yield a list that gets (seconds, megabytes) every second."""
     samples: list[tuple[float, float]] = []
     ended, began = threading.Event(), time.monotonic()
 
@@ -185,9 +185,9 @@ def sampled(clew: Clew) -> Iterator[list[tuple[float, float]]]:
 
 
 def steady(seconds: float) -> dict[str, Any]:
-    """The rate at which spans are sent and found, and what memory does meanwhile."""
+    """Return the rate at which spans are sent and found, and the memory meanwhile."""
     bodies = Bodies(time.time_ns())
-    # What waits for the other half of a call waits no longer than spans are kept, either.
+    # Half-edges wait no longer than spans are kept, either.
     kept = {
         "CLEW_RETENTION_SECONDS": str(RETENTION_SECONDS),
         "CLEW_PENDING_WINDOW_SECONDS": str(RETENTION_SECONDS),
@@ -215,7 +215,7 @@ def steady(seconds: float) -> dict[str, Any]:
 
 
 def slope(samples: list[tuple[float, float]]) -> float:
-    """Of the line through them, by least squares; 0 of fewer than two."""
+    """Return the slope of a line through the samples, by least squares; 0 for fewer than two samples."""
     if len(samples) < 2:
         return 0.0
     xs, ys = zip(*samples, strict=True)
@@ -223,7 +223,7 @@ def slope(samples: list[tuple[float, float]]) -> float:
 
 
 def _send_and_find(clew: Clew, bodies: Bodies, ends: float) -> int:
-    """Requests sent, and found, until then; each is acknowledged, or this raises."""
+    """Send requests until `ends`, find them all, and return how many. Raises RuntimeError if one is refused."""
     pause = threading.Event()
     unseen: list[bytes] = []
     sent = 0
@@ -244,7 +244,7 @@ def _send_and_find(clew: Clew, bodies: Bodies, ends: float) -> int:
 
 
 class BurstAnswers:
-    """What a burst's clients were answers."""
+    """Counts of the answers to the clients of a burst."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -254,7 +254,7 @@ class BurstAnswers:
 
 
 def burst(seconds: float, spans_per_second: float) -> dict[str, Any]:
-    """Send so many spans a second for so long, longer if fewer are taken; wait until all are counted; compare."""
+    """Send spans at a rate for so long, or longer if fewer are taken; return what was acknowledged and counted."""
     start_nano = time.time_ns()
     bodies, answers = Bodies(start_nano), BurstAnswers()
     with running() as clew, sampled(clew) as samples:
@@ -294,18 +294,18 @@ def _send_on_time(
     pause = threading.Event()
     due = time.monotonic()
     with closing(Client(clew.url)) as client:
-        # By what is due and not by the clock: who falls behind sends all the same, later than asked for.
+        # A client that falls behind still sends all its requests, only later.
         while due < ends:
             pause.wait(max(0.0, due - time.monotonic()))
             due += interval
             request = bodies.next()
-            # As exporters do: what is refused is kept, and sent again when it is time.
+            # Like exporters, keep a refused request and send it again.
             while not _is_acknowledged(answers, *client.post(request.body)):
                 pause.wait(RETRY_SECONDS)
 
 
 def _is_acknowledged(answers: BurstAnswers, status: int, retry_after: str | None) -> bool:
-    """Whether a request was acknowledged."""
+    """Count an answer; return whether the request was acknowledged. Raises RuntimeError for an unexpected status."""
     if status not in (200, 429, 503):
         raise RuntimeError(f"a request was answered {status}")
     with answers.lock:
@@ -318,7 +318,7 @@ def _is_acknowledged(answers: BurstAnswers, status: int, retry_after: str | None
 
 
 def _drained(clew: Clew, start_nano: int, expected: int) -> int:
-    """How many spans are counted, once no more are missing; or when time is over."""
+    """Wait until the expected spans are counted, or time is over; return how many are counted."""
     pause, ends = threading.Event(), time.monotonic() + DRAIN_SECONDS_MAX
     with closing(Client(clew.url)) as client:
         while True:
@@ -331,7 +331,7 @@ def _drained(clew: Clew, start_nano: int, expected: int) -> int:
 
 
 def _counted(client: Client, start_nano: int) -> int:
-    """The spans of all services, as the statistics have them."""
+    """Return the number of spans of all services in the statistics."""
     start = start_nano // 10**9 - 3_600
     calls = 0
     for service in SERVICES:
@@ -343,7 +343,7 @@ def _counted(client: Client, start_nano: int) -> int:
 
 
 def _sample_found(clew: Clew, bodies: Bodies, requests_sent: int) -> str:
-    """How many of some requests, from the first to the last, have a trace that is found."""
+    """Look for a trace of some requests, from the first to the last; return how many are found, as text."""
     numbers = sorted(
         {1 + requests_sent * i // SAMPLES for i in range(SAMPLES)} - {requests_sent + 1}
     )
