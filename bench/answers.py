@@ -74,7 +74,7 @@ class Stored:
         """`spans` is the number for the whole hour; those of the first `skipped_seconds` are left out."""
         self.store = CountingStore()
         self.spans_per_second = spans / _HOUR_SECONDS
-        # As after a shard's first hours. The steps of earlier times, whose halves may wait, have numbers too.
+        # The shard has run for hours: earlier steps, whose half-edges may wait, have numbers too.
         self.store.transact([fold_state_put(0, 0, FoldState(version=FIRST_VERSION))])
         self._second = float(BEGIN_UNIX_SECONDS)
         self._consumer = consumer_of(self.store, lambda: int(self._second * _SECOND_NANO))
@@ -122,7 +122,7 @@ class Stored:
         _consume(self._consumer, spans, int(second))
 
     def _one_more(self, rng: random.Random, spans: int) -> bytes:
-        # None of the service that is searched for: what finding a trace of 10,000 spans takes is not asked here.
+        # The trace does not touch the searched service: searches are not to find a trace of 10,000 spans.
         others = [place for place, name in enumerate(SERVICES) if name != ASKED_SERVICE]
         path = [rng.choice(others) for _ in range(spans // 4)]
         made = trace(rng, (NOW_UNIX_SECONDS - 50) * _SECOND_NANO, path)

@@ -41,7 +41,7 @@ def measure(spans: int = SPANS) -> dict[str, Calls]:
 
 
 def _calls(work: Callable[[], Any], spans: int) -> Calls:
-    work()  # fills the memories of names, hashes and peers
+    work()  # fills the caches of names, hashes and peers
     counts = {"c_call": 0, "call": 0}
 
     def count(_: Any, event: str, __: Any) -> None:

@@ -152,7 +152,7 @@ class _Copies:
         self._put(config.STATISTICS_TABLE, targets)
         for sequence, items in original.halves.items():
             number = sequence - _STEPS_PER_MINUTE * minutes
-            # Of halves their part comes after it.
+            # In the sort key of half-edges the number of their part follows.
             key = layout.filter_sort_key(number)
             of_step = [{**each, "s": key + str(each["s"])[len(key) :]} for each in items]
             self._put(config.STATISTICS_TABLE, of_step)

@@ -100,7 +100,7 @@ def cost_of(simulated: Simulated, machine: Machine) -> Cost:
     units.update(_by_minute(simulated.fold.write_units, minutes))
     units.update(simulated.check.write_units)
     roll_up_units = {
-        # An hour has sixty minutes' targets to empty, the simulated time fewer.
+        # A roll-up empties the targets of sixty minutes; the simulated time has fewer.
         kind: count * (max(1.0, 60 / minutes) if kind == "minute targets" else 1) * minutes / 60
         for kind, count in simulated.roll_up.write_units.items()
     }

@@ -158,7 +158,7 @@ def varied(variety: Variety, seed: int, span_count: int, spans_per_request: int)
                 attributes[f"harbour.detail.{_letters(place)}"] = f"{rng.randrange(1_000)} boxes"
             service = span.service
             if variety.services:
-                # A trace's four services stay four.
+                # A trace still has four services.
                 first = number * 7_919 % variety.services
                 service = (first + service) % variety.services
             fields = {**span.fields, "name": name}

@@ -145,8 +145,8 @@ class EventSourceMapping:
         self._function = function
         self._clock = clock
         self._changed = threading.Condition()
-        self._turns = 0  # how often the queue may have changed through us
-        self._hurried = 0  # how many wait for the queue to empty
+        self._turns = 0  # how many calls may have changed the queue
+        self._hurried = 0  # how many callers wait for the queue to empty
         self._stopping = False
         self.done_bytes = 0
         """Bytes of all messages that were deleted, as SQS counts them."""
@@ -184,7 +184,7 @@ class EventSourceMapping:
                 remaining = ends - self._clock()
                 if remaining <= 0:
                     return False
-                # What the queue itself moves to the dead-letter queue is no turn of ours: look now and then.
+                # SQS itself moves messages to the dead-letter queue, which is no turn: look at intervals.
                 self._wait_for_turn(turns, min(remaining, PAUSE_SECONDS))
             return False
         finally:

@@ -90,7 +90,7 @@ class OtlpGrpc:
 
         Raises PortTaken, or OSError for any other reason.
         """
-        # grpcio does not say why it cannot, and complains on standard error.
+        # grpcio does not say why it cannot bind, and writes to standard error.
         with listening_socket(host, port) as tried:
             port = tried.getsockname()[1]
         try:

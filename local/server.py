@@ -206,7 +206,7 @@ class Server:
             inbuf_overflow=BODY_BYTES_MAX + 1,
             outbuf_overflow=OUT_BYTES_IN_MEMORY_MAX,
             log_socket_errors=False,
-            # Connections, and how long they may be idle, are the door's affair.
+            # The door bounds connections and their idle time.
             connection_limit=_NEVER,
             cleanup_interval=_NEVER,
             channel_timeout=_NEVER,
