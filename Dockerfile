@@ -23,6 +23,7 @@ COPY .chalice/config.json .chalice/config.json
 COPY app.py LICENSE ./
 COPY chalicelib chalicelib
 COPY infra infra
+COPY local local
 COPY --from=ui /clew/chalicelib/present/static chalicelib/present/static
 ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 HOST=0.0.0.0 PORT=8000 DATA_DIR=/data
 USER clew
@@ -30,4 +31,4 @@ VOLUME /data
 EXPOSE 8000 4317 4318 5778 9411 14268 16686 5775/udp 6831/udp 6832/udp
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["python", "-c", \
     "import os, urllib.request as u; u.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/health', timeout=4)"]
-CMD ["python", "-m", "infra.local"]
+CMD ["python", "-m", "local"]

@@ -42,10 +42,10 @@ help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(RUN_STAMP) $(UI) ## the laptop stack (PORT, HOST, DATA_DIR, COMPAT_PORTS, UI_DIR, AWS_ENDPOINT_URL)
-	@exec $(PY) -m infra.local
+	@exec $(PY) -m local
 
 demo: $(DEV_STAMP) ## send a shop's traces to a running stack (ENDPOINT)
-	@ENDPOINT="$${ENDPOINT:-http://127.0.0.1:$(PORT)}" exec $(PY) -m infra.local.demo
+	@ENDPOINT="$${ENDPOINT:-http://127.0.0.1:$(PORT)}" exec $(PY) -m local.demo
 
 ui: $(UI) ## build the web UI (run, test and deploy do so by themselves)
 
@@ -86,7 +86,7 @@ kills: $(DEV_STAMP) $(UI) ## kill -9 of the laptop stack at random points (KILLS
 	@KILLS=$${KILLS:-50} $(PY) -m pytest tests/e2e/test_kill.py
 
 soak: $(DEV_STAMP) ## the laptop stack at the machine's full rate, and at ten times that (MINUTES=10)
-	@exec $(PY) -m bench.soak --minutes $(MINUTES)
+	@exec $(PY) -m tests.soak --minutes $(MINUTES)
 
 deploy-check: $(DEV_STAMP) $(EMULATOR_STAMP) ## deploy to an emulator, with everything that belongs to it
 	@EMULATOR_PYTHON="$(CURDIR)/$(EMULATOR)/bin/python" $(PY) -m pytest -v tests/deploy
@@ -116,7 +116,7 @@ bench-ui: $(DEV_STAMP) $(UI) $(CHROMIUM_STAMP) ## measure the web UI in a browse
 	@$(PY) -m bench.ui
 
 bench-scale: $(DEV_STAMP) ## the tables of docs/scale.md, and bad input at its full size
-	@$(PY) -m bench.scale --million
+	@$(PY) -m capacity.scale --million
 
 bench-compiled: $(DEV_STAMP) ## measure how much of storing is the interpreter's (wants a C compiler)
 	@$(PY) -m bench.compiled

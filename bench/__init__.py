@@ -1,4 +1,4 @@
-"""The benchmark. Its requests bring no token."""
+"""The benchmark: CPU, memory, time and cost of Clew. Its requests have no token, so access is open."""
 
 import os
 

@@ -1,33 +1,29 @@
-"""`make bench`: what Clew takes and costs: tables, JSON in bench/results, figures in README and docs.
+"""`make bench` measures what Clew takes and costs: tables, JSON in bench/results, figures in README and docs.
 
-`python -m bench [--quick] [PART…]` measures only these parts, or less of each, and then rewrites no page.
+`python -m bench [--quick] [PART…]` measures only these parts, or less of each; it then rewrites no page.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
-import json
-import platform
-import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import answers, calls, cold, dialects, memory, much, processing, report, sampling
-from bench.cost import cost_of, idle_bill, memory_megabytes
-from bench.load import SPANS_PER_TRACE
-from bench.prices import SECONDS_PER_MONTH, total_dollars
+from bench import answers, calls, cold, dialects, memory, much, processing, report
+from bench.record import PROJECT, result_of, write
 from bench.timing import RUNS, reference_loop_seconds
-from bench.traffic import Knobs, simulate
+from capacity import sampling
+from capacity.cost import cost_of, idle_bill, memory_megabytes
+from capacity.load import SPANS_PER_TRACE
+from capacity.pages import replace_between
+from capacity.prices import SECONDS_PER_MONTH, total_dollars
+from capacity.traffic import Knobs, simulate
 
 if TYPE_CHECKING:
-    from bench.cost import Cost, Machine
+    from capacity.cost import Cost, Machine
 
-PROJECT = Path(__file__).parents[1]
-RESULTS = Path(__file__).with_name("results")
 PARTS = ("processing", "memory", "cold", "cost", "answers", "dialects")
 CURVE = (Knobs(0.1, 3_600), Knobs(1, 1_800), Knobs(10, 300), Knobs(100, 60), Knobs(1_000, 10))
-"""Each long enough to mean something, and short enough to simulate in seconds."""
+"""The simulated rates: each is long enough to mean something, and short enough to simulate in seconds."""
 _QUICK_CURVE = (Knobs(1, 60),)
 _USUAL = Knobs(10, 120)
 LEVERS = {
@@ -45,10 +41,10 @@ LEVERS = {
 
 
 def measure(parts: list[str], *, quick: bool) -> dict[str, Any]:
-    """The results of these parts, by name."""
+    """Measure these parts and return the results by name."""
     runs = 1 if quick else RUNS
     found: dict[str, Any] = {}
-    # First: a process that is started counts for its own what the one that starts it has grown to.
+    # Memory is first: ru_maxrss of a child process begins with the size of its parent.
     if "memory" in parts:
         found["memory"] = memory.measure(["consume"] if quick else list(memory.WORKS))
         for row in found["memory"].values():
@@ -72,7 +68,7 @@ def measure(parts: list[str], *, quick: bool) -> dict[str, Any]:
         found["answers"] = (
             answers.measure((1_000,), runs, 1_000) if quick else answers.measure(runs=runs)
         )
-        # A million: in less, the time that is filled has no two groups.
+        # With less than a million spans the time that is filled has no two groups.
         found["answers"] += much.measure(1, 1_000_000) if quick else much.measure()
     if "dialects" in parts:
         found |= dialects.measure(1, 1_000, 512) if quick else dialects.measure(runs)
@@ -100,7 +96,7 @@ def _row(cost: Cost) -> dict[str, Any]:
 
 
 def pages(found: dict[str, Any]) -> dict[str, str]:
-    """Name of a pair of markers → what belongs between them."""
+    """Return the tables of results by the name of their pair of markers in the pages."""
     made: dict[str, str] = {}
     if rows := found.get("processing"):
         made["processing"] = report.processing_table(rows)
@@ -131,7 +127,7 @@ def pages(found: dict[str, Any]) -> dict[str, str]:
 
 
 def figures(found: dict[str, Any]) -> str:
-    """README's block."""
+    """Return the figures in README."""
     last, curve = found["processing"][-1], found["curve"]
     costs = ", ".join(f"${row['dollars']:.2f} at {row['traces_per_second']:g}" for row in curve)
     return (
@@ -140,12 +136,6 @@ def figures(found: dict[str, Any]) -> str:
         f"A million spans cost {costs} traces a second (X-Ray: ${curve[0]['xray_dollars']:.2f}); "
         f"nothing sent, ${total_dollars(found['idle']):.2f} a month. [docs/cost.md](docs/cost.md) says how."
     )
-
-
-def commit_id() -> str:
-    command = ["git", "describe", "--always", "--dirty"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=PROJECT)
-    return done.stdout.strip() or "unknown"
 
 
 def main() -> None:
@@ -157,14 +147,7 @@ def main() -> None:
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     reference = reference_loop_seconds()
     found = measure(arguments.parts or list(PARTS), quick=arguments.quick)
-    now = datetime.datetime.now(tz=datetime.UTC)
-    result = {
-        "commit": commit_id(),
-        "date": now.isoformat(timespec="seconds"),
-        "machine": {"python": platform.python_version(), "cpu": platform.machine()},
-        "reference_loop_seconds": [reference, reference_loop_seconds()],
-        **found,
-    }
+    result = result_of(found, reference)
     print(
         f"Reference loop: {reference * 1e3:.0f} ms before, {result['reference_loop_seconds'][1] * 1e3:.0f} ms after."
     )
@@ -172,11 +155,10 @@ def main() -> None:
     for name, content in made.items():
         print(f"\n{name}\n{content}")
     if not arguments.parts and not arguments.quick:
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"{now:%Y-%m-%d}.json").write_text(json.dumps(result, indent=1) + "\n")
+        write(result)
         for name, content in made.items():
-            report.replace_between(PROJECT / "docs" / "cost.md", name, content)
-        report.replace_between(PROJECT / "README.md", "figures", figures(found))
+            replace_between(PROJECT / "docs" / "cost.md", name, content)
+        replace_between(PROJECT / "README.md", "figures", figures(found))
         sampling.write(found["curve"])
 
 

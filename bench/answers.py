@@ -1,4 +1,4 @@
-"""What answers take: CPU, requests, read units and bytes, with few and with many spans stored."""
+"""Measures answers: CPU, requests, read units and bytes, with few and with many spans stored."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bench.counting import CountingStore
-from bench.load import SERVICES, SERVICES_PER_TRACE, SPANS_PER_TRACE, chunked, request_body, trace
-from bench.stages import consumer_of, receive, record_of
 from bench.timing import cpu_seconds
+from capacity.counting import CountingStore
+from capacity.load import (
+    SERVICES,
+    SERVICES_PER_TRACE,
+    SPANS_PER_TRACE,
+    chunked,
+    request_body,
+    trace,
+)
+from capacity.stages import consumer_of, receive, record_of
 from chalicelib import config
 from chalicelib.http.respond import json_answer
 from chalicelib.model.clew_pb2 import FoldState
@@ -55,19 +62,19 @@ FIRST_VERSION = 100_000
 _SPANS_PER_GROUP = 9_728
 FOLD = f"fold of {_SPANS_PER_GROUP:,} spans more"
 _SECONDS_PER_FOLD = 240
-"""Each minute would be as it is deployed, and takes long to fill."""
+"""The interval between two folds. It is a minute when deployed, which would take too long here."""
 
 
 class Stored:
-    """An hour of spans, committed group by group and folded now and then; what came last is not folded."""
+    """A store with an hour of spans, committed group by group and folded now and then. The last ones are not folded."""
 
     def __init__(
         self, spans: int, skipped_seconds: int = 0, seconds_per_fold: int = _SECONDS_PER_FOLD
     ) -> None:
-        """`spans` are those of the whole hour, of which what comes in its first seconds may be skipped."""
+        """`spans` is the number for the whole hour; those of the first `skipped_seconds` are left out."""
         self.store = CountingStore()
         self.spans_per_second = spans / _HOUR_SECONDS
-        # As after a shard's first hours. The steps of earlier times, whose halves may wait, have numbers too.
+        # The shard has run for hours: earlier steps, whose half-edges may wait, have numbers too.
         self.store.transact([fold_state_put(0, 0, FoldState(version=FIRST_VERSION))])
         self._second = float(BEGIN_UNIX_SECONDS)
         self._consumer = consumer_of(self.store, lambda: int(self._second * _SECOND_NANO))
@@ -107,7 +114,7 @@ class Stored:
         ]
 
     def commit_group(self, second: int) -> None:
-        """A group of spans of the second before."""
+        """Return a group of spans of the second before."""
         self._commit(self._traces(self._rng, second - 1, 1), second)
 
     def _commit(self, spans: list[Any], second: float) -> None:
@@ -115,7 +122,7 @@ class Stored:
         _consume(self._consumer, spans, int(second))
 
     def _one_more(self, rng: random.Random, spans: int) -> bytes:
-        # None of the service that is searched for: what finding a trace of 10,000 spans takes is not asked here.
+        # The trace does not touch the searched service: searches are not to find a trace of 10,000 spans.
         others = [place for place, name in enumerate(SERVICES) if name != ASKED_SERVICE]
         path = [rng.choice(others) for _ in range(spans // 4)]
         made = trace(rng, (NOW_UNIX_SECONDS - 50) * _SECOND_NANO, path)
@@ -132,7 +139,7 @@ def _consume(consumer: Consumer, spans: list[Any], second: int) -> None:
 
 
 def stored_trace(spans: int) -> tuple[CountingStore, bytes]:
-    """A store with one trace alone, as the consumer commits it, and its id."""
+    """Return a store with one trace, as the consumer commits it, and the trace's id."""
     store, rng = CountingStore(), random.Random(17)
     start = (NOW_UNIX_SECONDS - 50) * _SECOND_NANO
     made = trace(rng, start, [rng.randrange(len(SERVICES)) for _ in range(spans // 4)])
@@ -143,7 +150,7 @@ def stored_trace(spans: int) -> tuple[CountingStore, bytes]:
 
 
 def columns_of(store: CountingStore, trace_id: bytes) -> list[Any]:
-    """The documents of all pages of a trace."""
+    """Return the documents of all pages of a trace, as columns."""
     pages = [trace_page(store, trace_id, NOW_UNIX_SECONDS)]
     while cursor := pages[-1].next_cursor:
         pages.append(trace_page(store, trace_id, NOW_UNIX_SECONDS, cursor))
@@ -155,39 +162,49 @@ def _path(rng: random.Random) -> list[int]:
 
 
 def questions(stored: Stored) -> dict[str, Callable[[], list[Any]]]:
-    """Name → what makes the documents, as `app.py` does: one, or one a page."""
-    store, now = stored.store, NOW_UNIX_SECONDS
+    """Return functions by the name of their question; each returns the documents of the answer, one for each page."""
+    store = stored.store
     hour = {"start": [str(BEGIN_UNIX_SECONDS)], "end": [str(NOW_UNIX_SECONDS)]}
-    asked = Parameters(hour, ("start", "end")).time_range(now * _SECOND_NANO)
+    asked = Parameters(hour, ("start", "end")).time_range(NOW_UNIX_SECONDS * _SECOND_NANO)
     service = ASKED_SERVICE
 
     def search(**parameters: list[str]) -> list[Any]:
         wanted = {**hour, "service": [service], "limit": ["20"], **parameters}
-        return [search_json(search_traces(store, search_from(wanted, now * _SECOND_NANO), now))]
+        return [
+            search_json(
+                search_traces(
+                    store, search_from(wanted, NOW_UNIX_SECONDS * _SECOND_NANO), NOW_UNIX_SECONDS
+                )
+            )
+        ]
 
     remembered = RememberedHalves()
-    edges(store, asked, now, remembered)
+    edges(store, asked, NOW_UNIX_SECONDS, remembered)
     slow = {"attribute": ["http.request.method=GET"], "min_duration": ["30ms"]}
     return {
         "trace of 16 spans": lambda: [
-            streamed_traces_data(trace_by_id(store, stored.small_trace_id, now))
+            streamed_traces_data(trace_by_id(store, stored.small_trace_id, NOW_UNIX_SECONDS))
         ],
         "trace of 10,000 spans": lambda: [
-            streamed_traces_data(trace_by_id(store, stored.large_trace_id, now))
+            streamed_traces_data(trace_by_id(store, stored.large_trace_id, NOW_UNIX_SECONDS))
         ],
         "columns of 16 spans": lambda: columns_of(store, stored.small_trace_id),
         "columns of 10,000 spans": lambda: columns_of(store, stored.large_trace_id),
         "search: service": search,
         "search: service, attribute, duration": lambda: search(**slow),
-        "services": lambda: [services_json(list(hours_of_services(store, asked, now)))],
+        "services": lambda: [
+            services_json(list(hours_of_services(store, asked, NOW_UNIX_SECONDS)))
+        ],
         "attributes of a service": lambda: [
-            attributes_json(attributes_of_service(store, service, asked, now))
+            attributes_json(attributes_of_service(store, service, asked, NOW_UNIX_SECONDS))
         ],
         "statistics of an hour": lambda: [
-            streamed_statistics(statistics_of(store, service, asked, None, now))
+            streamed_statistics(statistics_of(store, service, asked, None, NOW_UNIX_SECONDS))
         ],
-        "edges of an hour": lambda: [edges_json(edges(store, asked, now))],
-        "edges of an hour, asked again": lambda: [edges_json(edges(store, asked, now, remembered))],
+        "edges of an hour": lambda: [edges_json(edges(store, asked, NOW_UNIX_SECONDS))],
+        "edges of an hour, asked again": lambda: [
+            edges_json(edges(store, asked, NOW_UNIX_SECONDS, remembered))
+        ],
     }
 
 
@@ -196,7 +213,7 @@ def measure(
     runs: int = RUNS,
     huge_trace_spans: int = HUGE_TRACE_SPANS,
 ) -> list[dict[str, Any]]:
-    """A row for each question, and number of spans stored; and one for a trace of several pages, stored alone."""
+    """Return a row for each question and number of stored spans, and one for a trace of several pages."""
     rows: list[dict[str, Any]] = []
     for spans in span_counts:
         rows += rows_of(partial(Stored, spans), spans, runs)
@@ -209,7 +226,7 @@ def measure(
 def rows_of(
     fill: Callable[[], Stored], spans: int, runs: int = RUNS, hours: int = 1
 ) -> list[dict[str, Any]]:
-    """A row for each question, and one for the fold, of what is filled: so many spans in so many hours."""
+    """Return a row for each question, and one for the fold, over a filled store."""
     began = time.monotonic()
     stored = fill()
     said = {"spans": spans, "hours": hours, "fill_seconds": time.monotonic() - began}
@@ -224,7 +241,7 @@ def rows_of(
 
 @contextmanager
 def _out_of_sight() -> Iterator[None]:
-    """What is stored is not gone through by Python's collector, before each timing and within."""
+    """Hide the stored objects from Python's garbage collector while answers are timed."""
     gc.collect()
     gc.freeze()
     try:

@@ -1,4 +1,4 @@
-"""What storing a span consists of: calls, and objects that last until its group is stored. Counts, and no times."""
+"""Counts calls and allocated objects for each stage of storing a span. It measures no times."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 class Calls(NamedTuple):
-    """A span's."""
+    """Counts for one span."""
 
     of_c: float
-    """Of functions that are written in C, from Python; not those that `map` and its like make."""
+    """Calls of C functions from Python code; calls inside `map` and the like are not counted."""
     of_python: float
     objects: float
-    """More than there were before."""
+    """Allocated blocks that the stage adds."""
 
 
 class _Discarding:
-    """An ItemStore whose own calls do not count for much: it keeps nothing."""
+    """An ItemStore that keeps nothing, so that few of the counted calls are its own."""
 
     def put_batch(self, table: str, items: Any) -> None: ...
     def transact(self, actions: Any) -> None: ...
@@ -35,13 +35,13 @@ class _Discarding:
 
 
 def measure(spans: int = SPANS) -> dict[str, Calls]:
-    """Stage of consume → what it does for a span, at 512 spans a request."""
+    """Return the counts by stage of consume, at 512 spans a request."""
     stages = stages_of_consume(spans, _Discarding)  # type: ignore[arg-type]  # as much as consume calls
     return {name: _calls(work, spans) for name, work in stages.items()}
 
 
 def _calls(work: Callable[[], Any], spans: int) -> Calls:
-    work()  # fills the memories of names, hashes and peers
+    work()  # fills the caches of names, hashes and peers
     counts = {"c_call": 0, "call": 0}
 
     def count(_: Any, event: str, __: Any) -> None:

@@ -1,4 +1,4 @@
-"""Cold starts: importing each function's module and answering once, in fresh processes, beside bare botocore."""
+"""Measures cold starts in fresh processes: each function's import and first answer, compared with bare botocore."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ session = botocore.session.get_session()
 session.create_client("sqs", region_name="us-east-1")
 session.create_client("dynamodb", region_name="us-east-1")
 """
-_CONTEXT = "from infra.local.functions import context_of"
-"""Imported before the clock begins: Lambda brings it."""
+_CONTEXT = "from local.functions import context_of"
+"""Code that runs before the clock begins: Lambda itself provides the context."""
 _UNPLUG = """
 from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.httpsession import URLLib3Session
@@ -46,11 +46,11 @@ class Raw:
 answer = lambda *_: AWSResponse("", 200, HeadersDict({"content-type": "application/x-amz-json-1.0"}), Raw())
 URLLib3Session.send = answer
 """
-"""botocore has imported all of it by then."""
+"""Code that stands in for the network. It imports nothing that botocore has not imported by then."""
 
 
 def http_event(body: bytes) -> dict[str, Any]:
-    """POST /v1/traces, as API Gateway hands it to the function."""
+    """Return the event of API Gateway for POST /v1/traces."""
     headers = {"Content-Type": "application/x-protobuf", "Accept": "*/*"}
     return {
         "resource": "/v1/traces",
@@ -75,9 +75,9 @@ def http_event(body: bytes) -> dict[str, Any]:
 
 
 def _functions() -> dict[str, tuple[str, str]]:
-    """Name → (what is imported, what is done first)."""
-    from bench.load import requests
-    from bench.stages import receive, record_of
+    """Return (imports, first answer) as Python code, by the name of the function."""
+    from capacity.load import requests
+    from capacity.stages import receive, record_of
 
     (body,) = requests(7, 16, 16)
     (message,) = receive(body, 1_790_000_000)
@@ -103,7 +103,7 @@ def _functions() -> dict[str, tuple[str, str]]:
 
 
 def measure(runs: int = RUNS) -> dict[str, Any]:
-    """By function, medians over fresh processes, in turns; and each beside bare botocore with two clients."""
+    """Return medians over fresh processes for each function, and their ratios to bare botocore with two clients."""
     functions = _functions()
     figures: dict[str, list[dict[str, float]]] = {name: [] for name in functions}
     for _ in range(runs):

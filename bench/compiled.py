@@ -1,4 +1,4 @@
-"""`make bench-compiled`: what storing would take if its modules were not interpreted. Needs a C compiler.
+"""`make bench-compiled` measures storing with modules that mypyc has compiled. It needs a C compiler.
 
 mypyc makes C of the modules in which storing spends its time, as they are; so the difference is what the interpreter
 takes, and the rest is what the work takes: objects that are made, and functions of C that are called. A minute and a
@@ -18,8 +18,8 @@ import tempfile
 from pathlib import Path
 
 from bench.processing import SPANS, consume_stages
-from bench.report import table
 from bench.timing import RUNS
+from capacity.pages import table
 
 PROJECT = Path(__file__).parents[1]
 MODULES = (
@@ -39,14 +39,14 @@ setup(name="compiled", packages=[], ext_modules=mypycify([*options, *modules], o
 
 
 def compile_into(folder: Path, modules: tuple[str, ...] = MODULES) -> None:
-    """Make a copy of Clew in an empty folder with these modules compiled. Raises CalledProcessError."""
-    for name in ("bench", "chalicelib", "infra"):
+    """Copy Clew into an empty folder and compile these modules there. Raises CalledProcessError."""
+    for name in ("bench", "capacity", "chalicelib", "infra", "local"):
         shutil.copytree(
             PROJECT / name, folder / name, ignore=shutil.ignore_patterns("static", "results")
         )
     paths = [f"chalicelib/{name}.py" for name in modules]
     for path in paths:
-        # A compiled class looks up what its fields are said to be.
+        # A compiled class evaluates the types of its fields, so their imports must run.
         source = (folder / path).read_text()
         (folder / path).write_text(source.replace("\nif TYPE_CHECKING:", "\nif True:"))
     subprocess.run(
@@ -55,7 +55,7 @@ def compile_into(folder: Path, modules: tuple[str, ...] = MODULES) -> None:
 
 
 def stages_in(folder: Path, runs: int, spans: int) -> dict[str, float]:
-    """Microseconds a span of each stage, in a process of its own with that folder's modules."""
+    """Return microseconds a span by stage, measured in a process of its own with that folder's modules."""
     command = [sys.executable, "-m", "bench.compiled", "--stages", str(runs), str(spans)]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     done = subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
@@ -64,7 +64,7 @@ def stages_in(folder: Path, runs: int, spans: int) -> dict[str, float]:
 
 
 def measure(folder: Path, runs: int, spans: int, turns: int) -> dict[str, tuple[float, float]]:
-    """Stage → its microseconds a span, interpreted and compiled: the medians of turns, taken one after the other."""
+    """Return microseconds a span, interpreted and compiled, by stage: medians of runs in turns."""
     pairs = [
         (stages_in(PROJECT, runs, spans), stages_in(folder, runs, spans)) for _ in range(turns)
     ]

@@ -1,4 +1,4 @@
-"""What Jaeger's and Zipkin's clients and query APIs take: CPU a span, and CPU, requests and read units an answer."""
+"""Measures Jaeger's and Zipkin's dialects: CPU of each span received; CPU, requests and read units of each answer."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from thriftpy2.protocol import TBinaryProtocol
 from thriftpy2.transport import TMemoryBuffer
 
 from bench.answers import ASKED_SERVICE, BEGIN_UNIX_SECONDS, NOW_UNIX_SECONDS, Stored
-from bench.load import START_NANO, requests
 from bench.timing import cpu_seconds, cpu_seconds_of_all
+from capacity.load import START_NANO, requests
 from chalicelib import config
 from chalicelib.http.request import QueryRequest
 from chalicelib.jaeger.ingest import payload_from_binary
@@ -77,7 +77,7 @@ def _idl() -> Any:
 
 
 def _jaeger_thrift(body: bytes) -> list[Received]:
-    """A batch each process, as its clients send them."""
+    """Return the bodies that clients send: one batch for each process."""
     of_processes: dict[bytes, list[Span]] = defaultdict(list)
     for span in spans_of(body, Scopes()):
         of_processes[span.scope.resource_head].append(span)
@@ -143,7 +143,7 @@ SENDERS: dict[str, tuple[Callable[[bytes], list[Received]], Any]] = {
 
 
 def received(runs: int, span_count: int = SPANS_RECEIVED) -> list[dict[str, Any]]:
-    """µs of CPU a span, from the request's body to the messages."""
+    """Return rows with µs of CPU a span, from the request's body to the messages."""
     bodies = requests(5, span_count, SPANS_PER_REQUEST)
     of_senders = {
         name: [each for body in bodies for each in make(body)]
@@ -173,14 +173,21 @@ def _receive(bodies: Iterable[Received], read: Any) -> None:
 
 
 def questions(stored: Stored) -> dict[str, tuple[Any, QueryRequest]]:
-    """Name → the answer's function, and what it is asked."""
+    """Return (answering function, request) by the name of the question."""
     service, end = ASKED_SERVICE, NOW_UNIX_SECONDS
 
     def asked(path: dict[str, str] | None = None, **parameters: Any) -> QueryRequest:
         values = {name.replace("__", "."): [str(value)] for name, value in parameters.items()}
         headers = {"accept-encoding": "gzip"}
-        now = NOW_UNIX_SECONDS * 10**9
-        return QueryRequest(stored.store, path or {}, values, headers, b"", now, lambda: True)
+        return QueryRequest(
+            store=stored.store,
+            path=path or {},
+            parameters=values,
+            headers=headers,
+            body=b"",
+            now_unix_nano=NOW_UNIX_SECONDS * 10**9,
+            time_left=lambda: True,
+        )
 
     slow: dict[str, Any] = {
         "minDuration": "30ms",
@@ -235,7 +242,7 @@ def questions(stored: Stored) -> dict[str, tuple[Any, QueryRequest]]:
 
 
 def answered(runs: int, spans: int = SPANS) -> list[dict[str, Any]]:
-    """A row for each question."""
+    """Return a row for each question."""
     stored = Stored(spans)
     rows = [
         {"question": name, "spans": spans, **_row(stored, answer_of, asked, runs)}
@@ -263,7 +270,7 @@ def _row(stored: Stored, answer_of: Any, asked: QueryRequest, runs: int) -> dict
 
 
 def measure(runs: int, spans: int = SPANS, spans_received: int = SPANS_RECEIVED) -> dict[str, Any]:
-    """Both, by name."""
+    """Return the rows of receiving and of answering, by the names of their results."""
     return {
         "dialects_received": received(runs, spans_received),
         "dialects_answered": answered(runs, spans),

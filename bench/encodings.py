@@ -1,6 +1,6 @@
-"""The load as other senders than OpenTelemetry's SDKs write it, byte by byte, by protobuf's own rules.
+"""Rewrites protobuf requests in the forms of senders other than OpenTelemetry's SDKs.
 
-    bytes ──fields_of──▶ fields ──as_collector_writes, as_dotnet_writes──▶ other bytes that say the same
+    bytes ──fields_of──▶ fields ──as_collector_writes, as_dotnet_writes──▶ other bytes of the same message
 
 Source: protobuf.dev/programming-guides/encoding; opentelemetry-collector, pdata/internal (marshals from the end);
 opentelemetry-dotnet, OpenTelemetry.Exporter.OpenTelemetryProtocol, ProtobufSerializer.cs (reserves four bytes).
@@ -26,13 +26,13 @@ class Field(NamedTuple):
     number: int
     wire_type: int
     value: bytes
-    """Without its length."""
+    """The bytes of the value, without their length."""
     sent_bytes: int = 0
-    """Of all of it, where it was read."""
+    """Bytes of the whole field in the message that it was read from."""
 
 
 def fields_of(data: bytes) -> Iterator[Field]:
-    """The fields of a message, in their order."""
+    """Yield the fields of a message in their order."""
     at = 0
     while at < len(data):
         start = at
@@ -50,7 +50,7 @@ def fields_of(data: bytes) -> Iterator[Field]:
 
 
 def varint(value: int, size: int = 1) -> bytes:
-    """Of at least `size` bytes."""
+    """Return a varint of at least `size` bytes."""
     encoded = bytearray()
     while value > 0x7F or len(encoded) + 1 < size:
         encoded.append(value & 0x7F | 0x80)
@@ -60,7 +60,7 @@ def varint(value: int, size: int = 1) -> bytes:
 
 
 def joined(fields: Sequence[Field], length_bytes: Callable[[Field], int] = lambda _: 1) -> bytes:
-    """Fields as bytes, their lengths in at least so many bytes."""
+    """Return fields as bytes; `length_bytes` returns the least number of bytes of a field's length."""
     parts = []
     for field in fields:
         parts.append(varint(field.number << 3 | field.wire_type))
@@ -73,7 +73,7 @@ def joined(fields: Sequence[Field], length_bytes: Callable[[Field], int] = lambd
 def in_each(
     data: bytes, of: Descriptor, write: Callable[[list[Field], Descriptor], bytes]
 ) -> bytes:
-    """A message written anew from the innermost outwards."""
+    """Return a message that `write` has rewritten, the innermost messages first."""
     found = []
     for field in fields_of(data):
         known = of.fields_by_number.get(field.number)
@@ -84,7 +84,7 @@ def in_each(
 
 
 def as_collector_writes(body: bytes) -> bytes:
-    """Fields from the last to the first, repeated ones in their own order, as Collectors do from 0.133 on."""
+    """Rewrite a body as Collectors do from 0.133 on: fields from the last to the first, repeated ones in order."""
 
     def write(fields: list[Field], _: Descriptor) -> bytes:
         return joined(sorted(fields, key=lambda field: -field.number))
@@ -93,7 +93,7 @@ def as_collector_writes(body: bytes) -> bytes:
 
 
 def as_dotnet_writes(body: bytes) -> bytes:
-    """Lengths of messages in four bytes, and a span's flags before its name, as .NET's exporter does."""
+    """Rewrite a body as .NET's exporter does: lengths of messages in four bytes, a span's flags before its name."""
 
     def write(fields: list[Field], of: Descriptor) -> bytes:
         if of.name == "Span":

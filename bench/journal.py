@@ -1,15 +1,13 @@
-"""`make bench-journal`: how long a laptop stack takes to have its spans back after a kill; JSON in bench/results.
+"""`make bench-journal` measures how long a laptop stack takes to restore its spans after a kill; JSON in bench/results.
 
-Each run is a process of its own, from its first import to the last message stored. `--quick` shows that it runs.
+Each run is a process of its own, from its first import to the last message stored. `--quick` takes seconds.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -18,12 +16,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.__main__ import PROJECT, RESULTS, commit_id
-from bench.load import requests
-from bench.report import table
-from bench.stages import receive
+from bench.record import PROJECT, result_of, write
 from bench.timing import RUNS, reference_loop_seconds
-from infra.local.journal import Journal
+from capacity.load import requests
+from capacity.pages import table
+from capacity.stages import receive
+from local.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +31,7 @@ SPANS_PER_REQUEST = (512, 64, 16)
 
 
 def measure(spans: int, sizes: Sequence[int], runs: int) -> list[dict[str, Any]]:
-    """For each size of a request: the journal's, and the median time to have it back."""
+    """Return a row for each size of a request, with the journal's size and the median time to restore it."""
     rows = []
     for size in sizes:
         with tempfile.TemporaryDirectory() as folder:
@@ -54,10 +52,10 @@ def measure(spans: int, sizes: Sequence[int], runs: int) -> list[dict[str, Any]]
 
 
 def _write(folder: Path, spans: int, spans_per_request: int) -> int:
-    """As many messages as it says, accepted just now."""
-    now = int(time.time())
+    """Write a journal of so many spans, received now; return the number of messages."""
+    now_unix_seconds = int(time.time())
     bodies = requests(7, spans, spans_per_request)
-    messages = [message for body in bodies for message in receive(body, now)]
+    messages = [message for body in bodies for message in receive(body, now_unix_seconds)]
     journal = Journal(folder, 0)
     journal.append(messages)
     journal.close()
@@ -65,7 +63,7 @@ def _write(folder: Path, spans: int, spans_per_request: int) -> int:
 
 
 def _child(folder: str) -> tuple[float, float]:
-    """Seconds, and seconds of CPU."""
+    """Restore the journal in a new process; return (seconds, seconds of CPU)."""
     command = [sys.executable, "-m", "bench.journal", "--child", folder]
     environment = {**os.environ, "CLEW_ACCESS": "open", "CLEW_TELEMETRY": "0"}
     before = time.monotonic()
@@ -77,10 +75,10 @@ def _child(folder: str) -> tuple[float, float]:
 
 
 def _take_back(folder: str) -> None:
-    """In the child: prints when everything was stored, by the clock that all processes share, and its CPU."""
-    from infra.local.stack import LocalStack
+    """Restore the journal in this process; print the monotonic time at which all was stored, and the CPU time."""
+    from local.stack import LaptopStack
 
-    with LocalStack(data_dir=Path(folder), run_schedules=False) as stack:
+    with LaptopStack(data_dir=Path(folder), run_schedules=False) as stack:
         stack.wait_until_stored(600)
         print(json.dumps([time.monotonic(), time.process_time()]))
 
@@ -95,14 +93,7 @@ def main() -> None:
         return
     reference = reference_loop_seconds()
     rows = measure(1_000, (512,), 1) if arguments.quick else measure(SPANS, SPANS_PER_REQUEST, RUNS)
-    now = datetime.datetime.now(tz=datetime.UTC)
-    result = {
-        "commit": commit_id(),
-        "date": now.isoformat(timespec="seconds"),
-        "machine": {"python": platform.python_version(), "cpu": platform.machine()},
-        "reference_loop_seconds": [reference, reference_loop_seconds()],
-        "journal": rows,
-    }
+    result = result_of({"journal": rows}, reference)
     heads = ["Spans a request", "Messages", "Journal, MB", "Back after, s", "CPU, s"]
     print(
         table(
@@ -120,8 +111,7 @@ def main() -> None:
         )
     )
     if not arguments.quick:
-        path = RESULTS / f"journal-{now:%Y-%m-%d}.json"
-        path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        write(result, "journal-")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Peak memory of one piece of work, in a process of its own: `python -m bench.memory NAME` prints it as JSON.
+"""Measures the peak memory of one piece of work, in a process of its own.
 
-The load is made by another process before, for making it takes memory too.
+Another process makes the load before, for making it takes memory too.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.answers import NOW_UNIX_SECONDS, stored_trace
-from bench.counting import CountingStore
-from bench.load import START_NANO, requests
-from bench.stages import GZIPPED, consume_all, consumer_of, receive, record_of
+from capacity.counting import CountingStore
+from capacity.load import START_NANO, requests
+from capacity.stages import GZIPPED, consume_all, consumer_of, receive, record_of
 from chalicelib import config
 from chalicelib.http.respond import json_answer
 from chalicelib.model.clew_pb2 import Segment as SegmentMessage
@@ -46,7 +46,7 @@ _EVENT_BYTES = 6_000_000
 
 
 def _largest_request() -> bytes:
-    """Gzipped, of as many spans as the limit on uncompressed bytes allows."""
+    """Return a gzipped request with as many spans as the limit on uncompressed bytes allows."""
     span_bytes = len(requests(7, 5_120, 5_120)[0]) / 5_120
     spans = int(config.UNCOMPRESSED_BYTES_MAX * 0.99 / span_bytes) // 16 * 16
     (body,) = requests(7, spans, spans)
@@ -54,12 +54,12 @@ def _largest_request() -> bytes:
 
 
 def _group() -> list[Any]:
-    """Records of one full group."""
+    """Return the records of one full group."""
     return _records(config.GROUP_SPANS_MAX // 512 * 512, 512)
 
 
 def _full_event() -> list[Any]:
-    """Records of 6 MB, as much as Lambda takes."""
+    """Return records of 6 MB, as much as Lambda takes."""
     event: list[Any] = []
     size = 0
     for record in _records(320 * 512, 512):
@@ -76,7 +76,7 @@ def _records(spans: int, spans_per_request: int, seed: int = 7) -> list[Any]:
 
 
 def _segments(spans_per_segment: int, segments: int) -> list[Item]:
-    """Segments of commits of this size, each of other traces: one commit's, with other trace ids."""
+    """Return segments of commits of this size: copies of one commit's segment with other trace ids."""
     store = CountingStore()
     messages = [
         message
@@ -107,7 +107,7 @@ def _of_other_traces(value: bytes, rng: random.Random) -> bytes:
 
 
 class _Discarding(CountingStore):
-    """What is written is none of the function's memory."""
+    """A store that keeps nothing: written items are not in the function's memory."""
 
     def _put(self, table: str, item: Item, *, in_transaction: bool) -> None:
         pass
@@ -122,17 +122,17 @@ def _consume(records: Sequence[Any]) -> None:
 
 
 def _fold(items: Sequence[Item]) -> None:
-    """One step: what follows looks at no more."""
+    """Run one step of the fold; later steps look at no more."""
     store = CountingStore()
     store.put_batch(config.STATISTICS_TABLE, items)
     ShardFold(store, 0, _NOW_UNIX_SECONDS).step(read_shard(store, 0, BACKLOG_MAX))
 
 
 def _trace() -> tuple[bytes, list[Item]]:
-    """Its id, and the chunks of a trace of some more spans than a page takes, with their dictionary."""
+    """Return a trace's id, and its chunks with their dictionary; it has more spans than a page takes."""
     store, trace_id = stored_trace(config.PAGE_SPANS * 3 // 2)
     chunks = list(store.query(config.SPANS_TABLE, trace_id))
-    # Another process has not learned it.
+    # The dictionary is added, for another process has not learned it.
     value = chunks[0]["v"]
     assert isinstance(value, bytes)
     number = dictionary_id(columns_and_frame(value)[1])
@@ -143,7 +143,7 @@ def _trace() -> tuple[bytes, list[Item]]:
 
 
 def _page(stored: tuple[bytes, Sequence[Item]]) -> None:
-    """With attributes, which are most of it."""
+    """Answer a page of columns with attributes, which are most of it."""
     trace_id, items = stored
     store = CountingStore()
     store.put_batch(config.SPANS_TABLE, items)
@@ -159,11 +159,11 @@ WORKS: dict[str, tuple[str, str, Callable[[], Any], Callable[[Any], None]]] = {
     "fold": ("summarise", "400 segments of 512 spans", lambda: _segments(512, 400), _fold),
     "fold-full": ("summarise", "25 segments of 9,728 spans", lambda: _segments(9_728, 25), _fold),
 }
-"""Name → (function, load in words, what makes the load, what is measured)."""
+"""Name → (Lambda function, load in words, function that makes the load, measured function)."""
 
 
 def measure(names: Sequence[str] = tuple(WORKS)) -> dict[str, dict[str, Any]]:
-    """Megabytes at the peak, and before the work began with its load in memory."""
+    """Return by name the megabytes at the peak, and before the work with its load in memory."""
     with tempfile.TemporaryDirectory() as folder:
         found = {}
         for name in names:

@@ -1,11 +1,11 @@
-"""Ten million spans stored without waiting for them: what one stretch of time brought stands copied in the others.
+"""Fills a store with ten million spans in little time: the items of one stretch of time are copied to others.
 
     dense:  a minute at the full rate, copied to the minutes before it      all in the hour that is asked for
     spread: an hour of a hundredth of them, copied to the hours before it   all but a hundredth elsewhere
 
-The last seconds are real. A copy has traces of its own: new ids, in keys and blocks, and other times in blocks, targets
-and half-edges. Inside, chunks, half-edges and their filters are the original's, for none of those traces is looked for:
-what is asked for, and what is folded, is newer.
+The last seconds are real. A copy has its own traces: new ids in keys and blocks, and other times in blocks, targets and
+half-edges. The content of chunks, half-edges and filters is the original's, for no question and no fold looks for those
+traces: both look at newer ones.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ _SECOND_NANO = 10**9
 _MINUTE_SECONDS, _HOUR_SECONDS = 60, 3_600
 _BATCH_ITEMS = 1_000
 RUNS = 3
-"""Filling takes most of the time as it is."""
+"""Timed runs of each question; filling already takes most of the time."""
 _MINUTES_COPIED = 57
 _STEPS_PER_MINUTE = 100
-"""Of the fold: fewer than that."""
+"""An upper bound of the fold's steps in a minute."""
 
 
 class Original(NamedTuple):
-    """What a stretch of time has stored."""
+    """The items that a stretch of time has stored."""
 
     blocks: list[Item]
     chunks: dict[bytes, list[Item]]
     targets: list[Item]
     halves: dict[int, list[Item]]
-    """By the sequence of the step that kept them; and its filter."""
+    """Half-edges and their filter, by the sequence of the fold's step that wrote them."""
 
 
 def dense(spans: int = SPANS) -> Stored:
-    """An hour of so many spans: its end is filled, and the first minute of that copied to all that are before."""
+    """Return an hour of so many spans: its end is filled, and one minute of that is copied to all minutes before."""
     begin = BEGIN_UNIX_SECONDS + _MINUTES_COPIED * _MINUTE_SECONDS
     stored = Stored(spans, _MINUTES_COPIED * _MINUTE_SECONDS, _MINUTE_SECONDS)
     copies = _Copies(stored)
@@ -64,13 +64,13 @@ def dense(spans: int = SPANS) -> Stored:
 
 
 def spread(spans: int = SPANS, hours: int = HOURS) -> Stored:
-    """So many spans in as many hours, of which the last is asked for."""
+    """Return a store with so many spans in so many hours; questions ask for the last hour."""
     stored = Stored(spans // hours)
     copies = _Copies(stored)
     all_folds = set(copies.folded.values())
     original = _original(stored, BEGIN_UNIX_SECONDS, NOW_UNIX_SECONDS, all_folds)
     for before in range(1, hours):
-        # Of older hours' half-edges none waits any more.
+        # Half-edges of older hours do not wait any more.
         waiting = original.halves if before == 1 else {}
         copies.add(original._replace(halves=waiting), before * _HOUR_SECONDS)
     copies.end()
@@ -79,8 +79,8 @@ def spread(spans: int = SPANS, hours: int = HOURS) -> Stored:
 
 
 def _original(stored: Stored, begin: int, end: int, folds: set[int]) -> Original:
-    """What came from `begin` to `end`, and the half-edges that were folded at these times."""
-    found = Original([], defaultdict(list), [], defaultdict(list))
+    """Return the items from `begin` to `end` (Unix seconds), and the half-edges that were folded at these times."""
+    found = Original(blocks=[], chunks=defaultdict(list), targets=[], halves=defaultdict(list))
     chunks: dict[bytes, list[Item]] = defaultdict(list)
     folded = {each.sequence: each.folded_unix_seconds for each in _state(stored).pending}
     of_steps = (layout.halves_partition(0), layout.filters_partition(0))
@@ -124,14 +124,14 @@ def _trace_ids(rows: SearchBlock) -> list[bytes]:
 
 
 class _Copies:
-    """Copies of stretches of time, and what the fold-state is to say of them."""
+    """Copies stretches of time, and collects the changes of the fold-state."""
 
     def __init__(self, stored: Stored) -> None:
         self._store = stored.store
         self._rng = random.Random(19)
         self._state = _state(stored)
         self.folded = {each.sequence: each.folded_unix_seconds for each in self._state.pending}
-        """Step whose half-edges wait → when it was (Unix seconds)."""
+        """Sequence of a step whose half-edges wait → its time in Unix seconds."""
         self._filtered = {each.sequence for each in self._state.pending if each.has_filter}
 
     def add(self, original: Original, seconds_before: int) -> None:
@@ -152,7 +152,7 @@ class _Copies:
         self._put(config.STATISTICS_TABLE, targets)
         for sequence, items in original.halves.items():
             number = sequence - _STEPS_PER_MINUTE * minutes
-            # Of halves their part comes after it.
+            # In the sort key of half-edges the number of their part follows.
             key = layout.filter_sort_key(number)
             of_step = [{**each, "s": key + str(each["s"])[len(key) :]} for each in items]
             self._put(config.STATISTICS_TABLE, of_step)
@@ -182,7 +182,7 @@ class _Copies:
             self._store.put_batch(table, items[start : start + _BATCH_ITEMS])
 
     def end(self) -> None:
-        """Let the fold-state name all half-edges that wait."""
+        """Write the fold-state with all half-edges that wait."""
         version = self._state.version
         self._state.version += 1
         del self._state.pending[:]
@@ -197,7 +197,7 @@ class _Copies:
 
 
 def _catalogue(stored: Stored, hours: int) -> None:
-    """The days' catalogues say that each service was there in each of the hours; those before are rolled up."""
+    """Write catalogues in which each service is present in each of the hours; the hours before are rolled up."""
     last = BEGIN_UNIX_SECONDS // _HOUR_SECONDS
     partition = layout.catalogue_partition(0)
     today = layout.Key(partition, layout.day_sort_key(last // HOURS_PER_DAY))
@@ -221,7 +221,7 @@ def _catalogue(stored: Stored, hours: int) -> None:
 
 
 def measure(runs: int = RUNS, spans: int = SPANS) -> list[dict[str, Any]]:
-    """The rows of both, as of what is filled span by span."""
+    """Return the rows of the dense store and of the spread one."""
     return [
         *rows_of(partial(spread, spans), spans, runs, HOURS),
         *rows_of(partial(dense, spans), spans, runs),

@@ -1,4 +1,4 @@
-"""CPU a span of receive, consume, botocore and fold; stored bytes and write units; botocore's share by call."""
+"""Measures CPU a span of receive, consume, botocore and fold, and counts stored bytes and write units."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import hashlib
 import random
 from typing import TYPE_CHECKING, Any
 
-from bench.cost import Machine
-from bench.counting import CountingStore, unplug, unplugged_store
 from bench.encodings import as_collector_writes, as_dotnet_writes
-from bench.load import START_NANO, Variety, requests, varied
-from bench.stages import consume_all, learned, receive, record_of
 from bench.timing import RUNS, cpu_seconds, cpu_seconds_of_all
+from bench.unplugged import unplug, unplugged_store
+from capacity.cost import Machine
+from capacity.counting import CountingStore
+from capacity.load import START_NANO, Variety, requests, varied
+from capacity.stages import consume_all, learned, receive, record_of
 from chalicelib import config
 from chalicelib.collector import collector_paused
 from chalicelib.model import zstd
@@ -46,11 +47,11 @@ NOW_UNIX_SECONDS = NOW_NANO // 10**9
 SPANS = 10_240
 _CALL_RUNS = 20
 _ITEM_BYTES = 900
-"""Of a chunk, nearly."""
+"""About the size of a chunk."""
 
 
 def measure(spans_per_request: int, spans_max: int = SPANS, runs: int = RUNS) -> dict[str, Any]:
-    """Figures a span, at one size of request; the spans of a trace meet in one group where a group holds them all."""
+    """Return figures a span at one size of request. The spans of a trace are in one group if they all fit."""
     # A thousand requests of one span tell as much as ten thousand, and take less time.
     spans = max(16, min(spans_max, 1_000 * spans_per_request) // 16 * 16)
     bodies = requests(7, spans, spans_per_request)
@@ -91,12 +92,12 @@ VARIETIES = {
     "100 services": Variety(services=100),
     "50 attributes a span": Variety(attributes=50),
     "a trace state in each span": Variety(has_trace_state=True),
-    "all of these": Variety(1_000, 100, 50),
+    "all of these": Variety(span_names=1_000, services=100, attributes=50),
 }
 
 
 def varieties(runs: int = RUNS, spans: int = SPANS) -> dict[str, dict[str, float]]:
-    """CPU and stored bytes a span of wider worlds, at 512 spans a request."""
+    """Return CPU and stored bytes a span of more varied loads, at 512 spans a request."""
     return {name: _of_variety(variety, runs, spans) for name, variety in VARIETIES.items()}
 
 
@@ -112,7 +113,7 @@ FORMS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def forms(runs: int = RUNS, spans: int = SPANS) -> dict[str, dict[str, float]]:
-    """CPU and stored bytes a span of the usual load as others write it, at 512 spans a request."""
+    """Return CPU and stored bytes a span of the usual load in other senders' encodings, at 512 spans a request."""
     bodies = requests(7, spans, 512)
     return {
         name: _of_bodies(list(map(write, bodies)), runs, spans) for name, write in FORMS.items()
@@ -141,7 +142,7 @@ def _of_bodies(bodies: Sequence[bytes], runs: int, spans: int) -> dict[str, floa
 
 
 def consume_stages(runs: int = RUNS, spans: int = SPANS) -> dict[str, float]:
-    """Microseconds a span of each stage of `consume` alone, at 512 spans a request."""
+    """Return microseconds a span by stage of `consume`, each stage alone, at 512 spans a request."""
     stages = stages_of_consume(spans)
     with collector_paused():
         seconds = cpu_seconds_of_all(list(stages.values()), runs)
@@ -151,7 +152,7 @@ def consume_stages(runs: int = RUNS, spans: int = SPANS) -> dict[str, float]:
 def stages_of_consume(
     spans: int, new_store: Callable[[], ItemStore] = CountingStore
 ) -> dict[str, Callable[[], Any]]:
-    """Name → one run of a stage over so many spans, as often as it is called."""
+    """Return functions by the name of a stage; each call runs the stage over so many spans."""
     bodies = requests(7, spans, 512)
     messages = [message for body in bodies for message in receive(body, NOW_UNIX_SECONDS)]
     records = [record_of(message) for message in messages]
@@ -183,8 +184,10 @@ def stages_of_consume(
 
 
 def floors(runs: int = RUNS, spans: int = SPANS) -> dict[str, float]:
-    """Microseconds a span of what no receiver and store of such spans can do without, in Python: each a call into
-    compiled code, or as little as there can be around one."""
+    """Return microseconds a span of work that every receiver and store needs in Python.
+
+    Each is a call into compiled code, or the smallest loop around one: a lower bound for Clew.
+    """
     bodies = requests(7, spans, 512)
     scopes = Scopes()
     by_scope = [list(raws) for body in bodies for _, raws in scopes_of(body, scopes)]
@@ -223,7 +226,7 @@ def _parsed(raws: Sequence[bytes]) -> SpanColumns:
 
 
 def _fold_seconds(messages: Sequence[Message], runs: int) -> float:
-    """Of one run of the schedule over what these messages added. A store is made for each: folding changes it."""
+    """Return CPU seconds of the schedule after these messages. Each run has its own store, for folding changes it."""
     stores = [CountingStore() for _ in range(runs)]
     for store in stores:
         consume_all(messages, store, NOW_NANO)
@@ -234,20 +237,20 @@ def _fold_seconds(messages: Sequence[Message], runs: int) -> float:
 
 
 def machine(runs: int = RUNS) -> Machine:
-    """What the simulation of traffic leaves out."""
+    """Measure the CPU that the simulation of traffic leaves out."""
     calls = _call_cpu_seconds(runs)
     return Machine(
-        _request_cpu_seconds(runs),
-        max(0.0, _invocation_cpu_seconds(runs) - calls["Query"]),
-        calls,
-        _halves_cpu_seconds_per_byte(runs),
+        request_cpu_seconds=_request_cpu_seconds(runs),
+        invocation_cpu_seconds=max(0.0, _invocation_cpu_seconds(runs) - calls["Query"]),
+        call_cpu_seconds=calls,
+        halves_cpu_seconds_per_byte=_halves_cpu_seconds_per_byte(runs),
     )
 
 
 def _request_cpu_seconds(runs: int) -> float:
-    """Of a warm request of one span through Chalice and botocore, less what `receive_traces` takes."""
+    """Return CPU seconds of a warm request through Chalice and botocore, without those of `receive_traces`."""
     from bench.cold import http_event
-    from infra.local.functions import context_of
+    from local.functions import context_of
 
     unplug()
     from app import app
@@ -269,8 +272,8 @@ def _request_cpu_seconds(runs: int) -> float:
 
 
 def _invocation_cpu_seconds(runs: int) -> float:
-    """Of a warm invocation of the schedule that finds nothing, botocore's query included."""
-    from infra.local.functions import context_of
+    """Return CPU seconds of a warm invocation of the schedule that finds nothing, with botocore's query."""
+    from local.functions import context_of
 
     unplug()
     from chalicelib.summarise.function import summarise
@@ -320,7 +323,7 @@ def _call_cpu_seconds(runs: int) -> dict[str, float]:
 
 
 def _halves_cpu_seconds_per_byte(runs: int) -> float:
-    """Of reading and remembering halves none of which is wanted, as all but the newest are not."""
+    """Return CPU seconds a byte of reading and caching half-edges that match nothing, as nearly all of them do."""
     store = CountingStore()
     bodies = requests(7, 2_048, 512)
     consume_all([m for body in bodies for m in receive(body, NOW_UNIX_SECONDS)], store, NOW_NANO)

@@ -1,16 +1,15 @@
-"""Tables of results, in Markdown, and putting them between the markers of a page."""
+"""The benchmark's tables in Markdown: each function makes a table of the rows of a result."""
 
 from __future__ import annotations
 
-import re
 from math import log10
 from typing import TYPE_CHECKING, Any
 
-from bench.prices import PRICES, dollars
+from capacity.pages import table
+from capacity.prices import PRICES, dollars
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 TOTAL_MICROS_MAX = 8
 STORED_BYTES_MAX = 40
@@ -19,11 +18,6 @@ WRITE_UNITS_MAX = 0.15
 IMPORT_RATIO_MAX = 1.3
 IDLE_DOLLARS_MAX = 2
 _BAR_CHARACTERS = 40
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 def processing_table(rows: Sequence[dict[str, Any]]) -> str:
@@ -58,11 +52,11 @@ def kinds_table(row: dict[str, Any]) -> str:
 
 
 FORM_CPU_MAX, FORM_BYTES_MAX = 1.10, 1.02
-"""Of what the first form takes."""
+"""Targets as ratios to the first form."""
 
 
 def forms_table(rows: dict[str, dict[str, float]]) -> str:
-    """The first row is what the others are compared with."""
+    """Return a table in which all rows are compared with the first."""
     usual = next(iter(rows.values()))
     usual_micros = usual["receive_micros"] + usual["consume_micros"]
     return table(
@@ -94,7 +88,7 @@ def varieties_table(rows: dict[str, dict[str, float]]) -> str:
 
 
 def _figures_table(head: Sequence[str], rows: dict[str, dict[str, float]]) -> str:
-    """A row for each name, of figures in the order of the head."""
+    """Return a table with a row for each name; its figures are in the order of the head."""
     return table(
         head,
         [[name, *(f"{figure:.1f}" for figure in row.values())] for name, row in rows.items()],
@@ -249,7 +243,7 @@ def curve_table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def chart(rows: Sequence[dict[str, Any]]) -> str:
-    """Dollars a million spans as logarithmic bars: a tenth of a cent is one character, ten times as much eight more."""
+    """Return dollars a million spans as logarithmic bars: $0.001 is one character, each factor of ten is eight more."""
 
     def bar(dollars: float) -> str:
         return "█" * max(1, round(1 + 8 * log10(max(dollars, 0.001) / 0.001)))
@@ -263,7 +257,7 @@ def chart(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def parts_table(rows: Sequence[dict[str, Any]]) -> str:
-    """Where the cost of each rate sits."""
+    """Return a table of the parts of the cost at each rate."""
     parts = [dollars(row["used"]) for row in rows]
     return table(
         ("$ a million spans", *(f"{row['traces_per_second']:g}/s" for row in rows)),
@@ -308,11 +302,3 @@ def prices_table() -> str:
             for name, price in PRICES.items()
         ],
     )
-
-
-def replace_between(page: Path, name: str, content: str) -> None:
-    """Put content between `<!-- bench:NAME -->` and `<!-- /bench:NAME -->`; a page without them stays as it is."""
-    text = page.read_text(encoding="utf-8")
-    begin, end = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
-    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    page.write_text(pattern.sub(lambda _: f"{begin}\n{content}\n{end}", text), encoding="utf-8")

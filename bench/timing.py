@@ -1,8 +1,8 @@
-"""How things are timed: CPU of the process itself, beside a loop that is always the same work; medians.
+"""Timing: CPU of this process, scaled by a reference loop that is always the same work; medians.
 
-A shared machine is now fast, now half as fast. What is timed is told as on one that takes REFERENCE_SECONDS for the
-loop: as a ratio to the loop around it. The loop slices, hashes, appends and sorts as Clew does: one that only adds
-numbers slows down more than Clew when neighbours fill the caches, and would flatter it.
+The speed of a shared machine varies by a factor of two. So a time is measured as a ratio to the loop around it, and
+told as on a machine that takes REFERENCE_SECONDS for the loop. The loop slices, hashes, appends and sorts as Clew does:
+a loop that only adds numbers slows down more than Clew when other programs fill the caches.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 RUNS = 9
 REFERENCE_SECONDS = 0.0165
-"""Of the reference loop, on the machine of the tables when nothing else runs on it."""
+"""CPU seconds of the reference loop on the machine of the tables, when nothing else runs on it."""
 _LOOP_TURNS = 30_000
 _BYTES = bytes(range(256)) * 40
 
 
 def cpu_seconds(work: Callable[[], Any], runs: int = RUNS) -> float:
-    """User and system time of one call, the median of several."""
+    """Return the user and system time of one call: the median of several runs."""
     return statistics.median(_once(work) for _ in range(runs))
 
 
 def cpu_seconds_of_all(works: Sequence[Callable[[], Any]], runs: int = RUNS) -> list[float]:
-    """The same of each, in turns: a machine that is slow for a second is slow for all of them."""
+    """Return the median time of each call, measured in turns: a slow second of the machine is slow for all of them."""
     figures = [[_once(work) for work in works] for _ in range(runs)]
     return [statistics.median(of_work) for of_work in zip(*figures, strict=True)]
 
@@ -50,7 +50,7 @@ def _seconds(work: Callable[[], Any]) -> float:
 
 
 def reference_loop_seconds() -> float:
-    """What the machine makes of the loop now: how fast it is today."""
+    """Return the CPU seconds of the loop now: the speed of the machine."""
     return statistics.median(_seconds(_reference_loop) for _ in range(RUNS))
 
 

@@ -1,4 +1,4 @@
-"""`python -m infra`: a Clew on AWS, from its queue and tables to its access tokens."""
+"""`python -m infra`: brings up a Clew on AWS, and manages its access tokens and dead letters."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def main(words: list[str]) -> int:
     arguments = arguments_from(words)
     try:
         stage = _stage(arguments)
-        # A setting of the functions too, which read it when they are imported.
+        # The functions' modules read this setting when they are imported.
         os.environ["CLEW_PREFIX"] = stage.prefix
         _run(stage, arguments)
     except Refused as error:
@@ -54,7 +54,7 @@ def _stage(arguments: argparse.Namespace) -> Stage:
         return stage_named(arguments.stage)
     if arguments.command in ("deploy", "undeploy"):
         raise Refused(f"{arguments.command} needs --stage")
-    return Stage("", arguments.prefix, "")
+    return Stage(name="", prefix=arguments.prefix, gateway_stage="")
 
 
 def _run(stage: Stage, arguments: argparse.Namespace) -> None:

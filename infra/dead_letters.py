@@ -1,4 +1,4 @@
-"""`python -m infra dead-letters list | redrive`: what could not be stored, and sending it back after a repair."""
+"""`python -m infra dead-letters list | redrive`: lists messages that could not be stored, and sends them back."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _list(store: ItemStore, arguments: argparse.Namespace) -> None:
     if found.next_cursor:
         print("there are more: ask with a larger --limit")
     if found.redrive:
-        print(_told(found.redrive))
+        print(_redrive_line(found.redrive))
     for warning in found.warnings:
         print(f"note: {warning}")
 
@@ -60,10 +60,10 @@ def _lines(note: Note) -> Iterator[str]:
 def _redrive(store: ItemStore, arguments: argparse.Namespace) -> None:
     from chalicelib import wiring
 
-    print(_told(wiring.dead_letter_queue().redrive()))
+    print(_redrive_line(wiring.dead_letter_queue().redrive()))
 
 
-def _told(redrive: Redrive) -> str:
+def _redrive_line(redrive: Redrive) -> str:
     of = "" if redrive.to_move is None else f" of {redrive.to_move}"
     why = f": {redrive.failure_reason}" if redrive.failure_reason else ""
     return f"redrive {redrive.status}, {redrive.moved}{of} sent back{why}"

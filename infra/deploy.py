@@ -1,9 +1,9 @@
-"""A stage on AWS: brought up, settled where Chalice has no words for it, checked, and taken down.
+"""Brings up a stage on AWS, completes what Chalice cannot configure, checks it, and takes it down.
 
-    up ──▶ chalice deploy ──▶ settle ──▶ guard ──▶ check     undeploy: chalice delete, and the data only if told
+    up ──▶ chalice deploy ──▶ settle ──▶ guard ──▶ check     undeploy: chalice delete, and the data on request
 
-`up` is the queue and the tables (stack.yaml), `settle` the gateway's own answers (merge.json), `guard` what bounds the
-cost. All may be run again.
+`up` creates queues and tables (stack.yaml), `settle` sets the gateway's own answers (merge.json), `guard` sets the
+limits that bound the cost. All steps are idempotent.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from infra.stages import Stage
 
 GATEWAY_RESPONSES = PROJECT / "infra" / "merge.json"
-"""Also what `chalice package --merge-template` takes: one place says what the gateway answers by itself."""
+"""The gateway's own answers; `chalice package --merge-template` reads the same file."""
 APPLICATION = "clew"
 """Chalice's `app_name`: its functions' names begin with it."""
 _TABLES = ("SpansTableArn", "IndexTableArn", "StatisticsTableArn")
@@ -45,7 +45,7 @@ def client(service: str) -> Any:
 
 
 def up(stage: Stage) -> dict[str, str]:
-    """Bring up, or bring up to date, queue and tables; return the stack's outputs."""
+    """Create or update queues and tables; return the stack's outputs."""
     budget = {
         "BudgetMonthlyUSD": str(stage.guards.budget_monthly_usd),
         "BudgetEmail": stage.guards.budget_email,
@@ -54,7 +54,7 @@ def up(stage: Stage) -> dict[str, str]:
 
 
 def deploy(stage: Stage) -> str:
-    """Bring up everything; return the base URL, at which it answers. Raises Refused if any part does not come up."""
+    """Bring up everything and return the base URL. Raises Refused if any part does not come up."""
     refuse_unusable_rules(stage)
     check_account()
     refuse_unknown_functions(stage)
@@ -71,7 +71,7 @@ def deploy(stage: Stage) -> str:
 
 
 def refuse_unusable_rules(stage: Stage) -> None:
-    """Raises Refused if the functions would refuse all spans for own rules of redaction that cannot be used."""
+    """Check the stage's own redaction rules: with invalid ones the functions would refuse all spans. Raises Refused."""
     settings = stage.environment
     if settings.get("CLEW_REDACTION", "on") == "off":
         return
@@ -91,7 +91,7 @@ def refuse_unusable_rules(stage: Stage) -> None:
 
 
 def check_account() -> None:
-    """Raises Refused unless there are credentials and a region."""
+    """Check that there are AWS credentials and a region. Raises Refused."""
     session = botocore.session.get_session()
     if session.get_credentials() is None:
         raise Refused("no AWS credentials: set AWS_PROFILE, or run `aws configure`")
@@ -100,9 +100,9 @@ def check_account() -> None:
 
 
 def refuse_unknown_functions(stage: Stage) -> None:
-    """Raises Refused if functions are there of which this checkout's Chalice knows nothing.
+    """Check that this checkout's Chalice knows the functions that are deployed. Raises Refused.
 
-    It would make a second API beside theirs, and could delete neither.
+    Otherwise Chalice would create a second API beside theirs, and could delete neither.
     """
     if deployed_api_id(stage) is not None:
         return
@@ -119,9 +119,9 @@ def refuse_unknown_functions(stage: Stage) -> None:
 
 
 def settle(stage: Stage, api_id: str) -> None:
-    """Say what the gateway answers where no function of ours is asked, and make that take effect.
+    """Set the gateway's own answers, and deploy them.
 
-    OTLP senders give up on 500, and older ones on 429: what may pass is 503.
+    OTLP exporters drop data on 500, and older ones on 429: a temporary failure must be 503.
     """
     gateway = client("apigateway")
     for kind, response in gateway_responses().items():
@@ -137,7 +137,7 @@ def settle(stage: Stage, api_id: str) -> None:
 
 
 def guard(stage: Stage, api_id: str) -> None:
-    """Bound how many requests a second are answered, and how long logs are kept: both cost money, whoever asks."""
+    """Limit the requests a second and the retention of logs: both bound the cost."""
     guards = stage.guards
     throttling = {
         "rateLimit": guards.requests_per_second_max,
@@ -151,7 +151,7 @@ def guard(stage: Stage, api_id: str) -> None:
             for name, value in throttling.items()
         ],
     )
-    # Not by Chalice's log_retention_in_days: the group that it makes for the API's function is not that function's.
+    # Chalice's log_retention_in_days cannot be used: it creates a wrong log group for the API's function.
     logs = client("logs")
     for group in log_groups(stage):
         with suppress(logs.exceptions.ResourceAlreadyExistsException):
@@ -160,14 +160,14 @@ def guard(stage: Stage, api_id: str) -> None:
 
 
 def log_groups(stage: Stage) -> list[str]:
-    """Where the functions write their log."""
+    """Return the names of the functions' log groups."""
     return [
         f"/aws/lambda/{APPLICATION}-{stage.name}{end}" for end in ("", "-consume", "-summarise")
     ]
 
 
 def gateway_responses() -> dict[str, Any]:
-    """Kind of gateway response → what is to be answered, in OpenAPI's extension for API Gateway."""
+    """Return the gateway responses by kind, in the form of OpenAPI's extension for API Gateway."""
     merged = json.loads(GATEWAY_RESPONSES.read_text(encoding="utf-8"))
     body = merged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     responses: dict[str, Any] = body["x-amazon-apigateway-gateway-responses"]
@@ -175,7 +175,7 @@ def gateway_responses() -> dict[str, Any]:
 
 
 def base_url(stage: Stage, api_id: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Where a REST API answers; without a slash at its end. An emulator at AWS_ENDPOINT_URL has it at its own port."""
+    """Return the base URL of a REST API, without a slash at its end; with AWS_ENDPOINT_URL it is on that port."""
     emulator = urlsplit(environment.get("AWS_ENDPOINT_URL", ""))
     if emulator.hostname:
         return f"http://{api_id}.execute-api.localhost:{emulator.port}/{stage.gateway_stage}"
@@ -184,9 +184,9 @@ def base_url(stage: Stage, api_id: str, environment: Mapping[str, str] = os.envi
 
 
 def check(url: str, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Raises Refused unless a function of ours answers there, and says that it reaches its queue and its tables.
+    """Check that /health says that the function reaches its queue and its tables. Raises Refused.
 
-    What a role may do is known to all of AWS only some seconds after it was said: it is tried for a minute.
+    A role's permissions take some seconds to reach all of AWS, so this tries for a minute.
     """
     for _ in range(_CHECKS_MAX):
         try:
@@ -219,7 +219,7 @@ def _check_once(url: str) -> None:
 
 
 def undeploy(stage: Stage, *, delete_data: bool, confirmed: Callable[[str], bool]) -> None:
-    """Take down functions, schedule and API; queue and tables too if told. Raises Refused if it is not confirmed."""
+    """Delete functions, schedule and API, and with `delete_data` queues and tables. Raises Refused if not confirmed."""
     check_account()
     refuse_unknown_functions(stage)
     outputs = _outputs(stage)
@@ -241,7 +241,7 @@ def _delete_data(stage: Stage, outputs: Mapping[str, str]) -> None:
     cloudformation = client("cloudformation")
     cloudformation.delete_stack(StackName=stage.prefix)
     cloudformation.get_waiter("stack_delete_complete").wait(StackName=stage.prefix)
-    # The template keeps tables whatever becomes of the stack.
+    # The template has a policy that keeps the tables when the stack is deleted.
     dynamodb = client("dynamodb")
     for name in _TABLES:
         table = outputs[name].rpartition("/")[2]

@@ -197,7 +197,7 @@ _KINDS = (_http_server, _http_client, _database, _rpc, _messaging, _internal)
 
 
 def trace(rng: random.Random) -> bytes:
-    """TracesData bytes of one made-up trace: one to four services, one to six spans each."""
+    """Return the TracesData bytes of a made-up trace: one to four services, one to six spans each."""
     trace_id, start = rng.randbytes(16), 1_767_225_600_000_000_000 + rng.randrange(10**15)
     data = TracesData()
     parent = b""
@@ -237,13 +237,13 @@ def trace(rng: random.Random) -> bytes:
 
 
 def texts(traces_data: bytes) -> bytes:
-    """What a chunk of the spans compresses."""
+    """Return the bytes that are compressed for a chunk of the spans."""
     (runs,) = runs_by_trace(batches_of([traces_data])).values()
     return pack(runs).texts
 
 
 def train(path: Path) -> None:
-    """Write the dictionary."""
+    """Train the dictionary and write it."""
     rng = random.Random(20_261_123)
     trained = zstd.train_dict([texts(trace(rng)) for _ in range(_TRACES)], DICTIONARY_BYTES)
     content = bytearray(trained.dict_content)

@@ -1,4 +1,4 @@
-"""`stack.yaml`, brought up through CloudFormation: the same on AWS, on an emulator and on moto."""
+"""Applies `stack.yaml` through CloudFormation, in the same way on AWS, on an emulator and on moto."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def apply(
             {"ParameterKey": key, "ParameterValue": value}
             for key, value in {"Prefix": prefix, **(parameters or {})}.items()
         ],
-        # CloudFormation passes them on to everything in the stack that can have any.
+        # CloudFormation copies the tags to every resource of the stack that can have some.
         "Tags": [{"Key": key, "Value": value} for key, value in tags_of(prefix).items()],
     }
     if not exists(client, prefix):
@@ -42,18 +42,18 @@ def apply(
 
 
 def tags_of(prefix: str) -> dict[str, str]:
-    """By which a bill and a search tell what belongs to a Clew."""
+    """Return the tags by which a bill and a search find the resources of a Clew."""
     return {"application": "clew", "clew-prefix": prefix}
 
 
 def outputs_of(client: CloudFormationClient, prefix: str) -> dict[str, str]:
-    """The outputs of a stack that exists."""
+    """Return the outputs of a stack that exists."""
     stack = client.describe_stacks(StackName=prefix)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
 def exists(client: CloudFormationClient, prefix: str) -> bool:
-    """Whether there is a stack of that name."""
+    """Return whether there is a stack of that name."""
     try:
         client.describe_stacks(StackName=prefix)
     except ClientError as error:
@@ -64,7 +64,7 @@ def exists(client: CloudFormationClient, prefix: str) -> bool:
 
 
 def _updated(client: CloudFormationClient, request: dict[str, Any]) -> bool:
-    """False if there was nothing to change, which CloudFormation reports as an error."""
+    """Start an update; return False if there is nothing to change, which CloudFormation reports as an error."""
     try:
         client.update_stack(**request)
     except ClientError as error:

@@ -1,4 +1,4 @@
-"""The stages of `.chalice/config.json`, and what Chalice remembers of having deployed one."""
+"""The stages of `.chalice/config.json`, and Chalice's record of what it has deployed."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ INGEST_FUNCTION = "api_handler"
 
 
 class Refused(Exception):
-    """What was asked for cannot be done; the message says why, and what to do."""
+    """The command cannot be carried out; the message says why, and what to do."""
 
 
 class Guards(NamedTuple):
-    """What bounds the cost of a stage; `guards` of its block. Chalice has no words for it."""
+    """The limits that bound the cost of a stage, from `guards` in its block. Chalice has no such settings."""
 
     requests_per_second_max: int = 500
-    """Of everybody together; more is answered 503. A Collector of a thousand spans a second needs one or two."""
+    """Requests a second of all clients together; more get 503. A Collector with 1,000 spans/s needs one or two."""
     requests_burst_max: int = 1_000
     log_retention_days: int = 30
-    """One of those that CloudWatch Logs has, such as 1, 7, 30, 90, 365."""
+    """A retention that CloudWatch Logs has, such as 1, 7, 30, 90 or 365 days."""
     budget_monthly_usd: int = 0
-    """Of the account; 0: there is no budget."""
+    """The monthly budget of the account in dollars; 0 means no budget."""
     budget_email: str = ""
 
 
 class Stage(NamedTuple):
     name: str
     prefix: str
-    """CLEW_PREFIX of its functions: the first part of the name of every queue and table."""
+    """CLEW_PREFIX of the functions: the first part of the name of every queue and table."""
     gateway_stage: str
-    """The last part of its base URL."""
+    """The last part of the base URL."""
     guards: Guards = Guards()
     environment: Mapping[str, str] = MappingProxyType({})
     """The settings of the function that takes spans."""
 
 
 def stage_named(name: str, project: Path = PROJECT) -> Stage:
-    """A stage by its name. Raises Refused for one that is not configured."""
+    """Return a configured stage by its name. Raises Refused if there is none."""
     configuration = json.loads((project / ".chalice" / "config.json").read_text(encoding="utf-8"))
     stages = configuration["stages"]
     if name not in stages:
@@ -54,7 +54,7 @@ def stage_named(name: str, project: Path = PROJECT) -> Stage:
     prefix = configured["environment_variables"]["CLEW_PREFIX"]
     guards = configured.get("guards", {})
     if unknown := set(guards) - set(Guards._fields):
-        raise Refused(f"stage {name} has guards that are none: {', '.join(sorted(unknown))}")
+        raise Refused(f"stage {name} has unknown guards: {', '.join(sorted(unknown))}")
     environment = {
         **configuration.get("environment_variables", {}),
         **configured["environment_variables"],
@@ -62,11 +62,17 @@ def stage_named(name: str, project: Path = PROJECT) -> Stage:
         .get(INGEST_FUNCTION, {})
         .get("environment_variables", {}),
     }
-    return Stage(name, prefix, configured["api_gateway_stage"], Guards(**guards), environment)
+    return Stage(
+        name=name,
+        prefix=prefix,
+        gateway_stage=configured["api_gateway_stage"],
+        guards=Guards(**guards),
+        environment=environment,
+    )
 
 
 def deployed_api_id(stage: Stage, project: Path = PROJECT) -> str | None:
-    """The REST API that `chalice deploy` made for a stage from this checkout; None if it made none."""
+    """Return the id of the REST API that `chalice deploy` made for a stage from this checkout; None if it made none."""
     for resource in _deployed(stage, project):
         if resource["resource_type"] == "rest_api":
             api_id: str = resource["rest_api_id"]

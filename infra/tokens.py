@@ -1,4 +1,4 @@
-"""`python -m infra token new | list | revoke`: the access tokens of one Clew."""
+"""`python -m infra token new | list | revoke`: manages the access tokens of a Clew."""
 
 from __future__ import annotations
 
@@ -46,17 +46,24 @@ def make_token(
     text: str = "",
     lifetime_seconds: int | None = None,
 ) -> str:
-    """Keep a new token of these scopes and return its text, which nobody can read again."""
+    """Store the digest of a new token with these scopes, and return its text, which cannot be read again."""
     from chalicelib.store.tokens import put_token
 
-    text, now = text or new_token_text(), int(time.time())
-    expires = None if lifetime_seconds is None else now + lifetime_seconds
-    put_token(store, Token(digest_of(text), frozenset(scopes), name, now, expires))
+    text, now_unix_seconds = text or new_token_text(), int(time.time())
+    expires = None if lifetime_seconds is None else now_unix_seconds + lifetime_seconds
+    token = Token(
+        digest=digest_of(text),
+        scopes=frozenset(scopes),
+        name=name,
+        made_unix_seconds=now_unix_seconds,
+        expires_unix_seconds=expires,
+    )
+    put_token(store, token)
     return text
 
 
 def first_tokens(store: ItemStore) -> dict[Scope, str]:
-    """A token for each scope, if there is none at all yet; else nothing."""
+    """Make a token to ingest and one to read if there is no token yet; return their texts by scope."""
     from chalicelib.store.tokens import tokens_in
 
     if tokens_in(store):
@@ -66,7 +73,7 @@ def first_tokens(store: ItemStore) -> dict[Scope, str]:
 
 
 def scopes_in(words: str) -> list[Scope]:
-    """Scopes, separated by commas. Raises Refused."""
+    """Return the scopes of a list separated by commas. Raises Refused for an unknown scope."""
     try:
         return [Scope(word.strip()) for word in words.split(",")]
     except ValueError:
@@ -74,7 +81,7 @@ def scopes_in(words: str) -> list[Scope]:
 
 
 def lifetime_in(words: str) -> int | None:
-    """Seconds of a lifetime such as `90d`, `12h` or `30m`; None for nothing said. Raises Refused."""
+    """Return the seconds of a lifetime such as `90d`, `12h` or `30m`; None if it is empty. Raises Refused."""
     if not words:
         return None
     if not (found := _LIFETIME.fullmatch(words)):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from infra.local.functions import context_of
+from local.functions import context_of
 
 
 class Got(NamedTuple):

@@ -26,9 +26,9 @@ from chalicelib.errors import StoreError, StoreThrottled
 from chalicelib.http.openapi import document
 from chalicelib.model.token import Scope
 from chalicelib.present import ui
-from infra.local.fake_aws import Moto, client
-from infra.local.functions import context_of
 from infra.tokens import make_token
+from local.fake_aws import Moto, client
+from local.functions import context_of
 from tests.columns import rows_in
 from tests.events import Got, answer_of, event
 from tests.payloads import CLIENT, MILLI, Made, payload, trace_id

@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from chalicelib import config
-from infra.local.__main__ import AGENT_PORTS, COMPAT_PORTS, GRPC_PORT
-from infra.local.gateway import BODY_BYTES_MAX
+from local.__main__ import AGENT_PORTS, COMPAT_PORTS, GRPC_PORT
+from local.gateway import BODY_BYTES_MAX
 
 PROJECT = Path(__file__).parents[1]
 SECTIONS = ("receivers", "processors", "exporters")

@@ -17,7 +17,7 @@ from chalicelib.http.openapi import as_answered_by, document
 from chalicelib.http.route import Dialect, Route, resolve
 from chalicelib.http.text import text
 from chalicelib.model.token import Scope
-from infra.local.fake_aws import Moto
+from local.fake_aws import Moto
 from tests.events import answer_of
 
 if TYPE_CHECKING:

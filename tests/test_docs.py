@@ -14,7 +14,7 @@ import pytest
 
 from app import app
 from chalicelib.dialects import DIALECTS
-from infra.local.stack import LocalStack
+from local.stack import LaptopStack
 
 PROJECT = Path(__file__).parents[1]
 DOCS = PROJECT / "docs"
@@ -123,7 +123,7 @@ LAPTOP_SETTINGS = sorted(
     {
         name
         for module in ("__main__", "demo")
-        for name in names_looked_up(text_of(PROJECT / "infra" / "local" / f"{module}.py"))
+        for name in names_looked_up(text_of(PROJECT / "local" / f"{module}.py"))
     }
 )
 MAKE_VARIABLES = sorted(re.findall(r"^([A-Z]+) \?=", text_of(PROJECT / "Makefile"), re.MULTILINE))
@@ -220,7 +220,7 @@ def test_readme_example_works():
     (example,) = code_blocks(PROJECT / "README.md", "python")
     questions = re.findall(r"curl '(\S+)'", text_of(PROJECT / "README.md"))
     assert len(questions) == 2
-    with LocalStack() as stack:
+    with LaptopStack() as stack:
         exec(example.replace(BASE, stack.url), {})
         stack.wait_until_stored()
         answers = [urlopen(question.replace(BASE, stack.url)).read() for question in questions]

@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib import config, wiring
 from chalicelib.health import KEPT_SECONDS, Health
-from infra.local.fake_aws import Moto, client
+from local.fake_aws import Moto, client
 from tests.test_app import sent
 
 

@@ -93,8 +93,33 @@ def test_nobody_imports_the_app(path):
     assert not {name.split(".")[0] for name in imports_of(path)} & {
         "app",
         "infra",
+        "local",
         "tests",
         "bench",
+        "capacity",
+    }
+
+
+@pytest.mark.parametrize("path", sorted((PROJECT / "infra").rglob("*.py")), ids=name_of)
+def test_deployment_needs_no_laptop(path):
+    """The laptop applies the template of `infra`; deployment imports nothing of the laptop."""
+    assert "local" not in {name.split(".")[0] for name in imports_of(path)}
+
+
+@pytest.mark.parametrize("path", sorted((PROJECT / "local").rglob("*.py")), ids=name_of)
+def test_the_laptop_runs_without_tests_and_benchmarks(path):
+    """The image holds the application, `infra` and `local` alone: the laptop imports nothing else of the project."""
+    assert not {name.split(".")[0] for name in imports_of(path)} & {"bench", "capacity", "tests"}
+
+
+@pytest.mark.parametrize("path", sorted((PROJECT / "capacity").rglob("*.py")), ids=name_of)
+def test_the_capacity_model_measures_nothing(path):
+    """The benchmark measures with the capacity model's load and stages; the model imports nothing of it."""
+    assert not {name.split(".")[0] for name in imports_of(path)} & {
+        "app",
+        "bench",
+        "local",
+        "tests",
     }
 
 

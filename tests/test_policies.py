@@ -11,8 +11,8 @@ from chalicelib.model.token import Scope
 from chalicelib.store import dictionary, layout
 from chalicelib.summarise import fold
 from chalicelib.summarise.job import summarise_shards
-from infra.local.fake_aws import Moto
 from infra.tokens import make_token
+from local.fake_aws import Moto
 from tests.faults.world import World
 from tests.payloads import MILLI, SERVER, Made, payload
 from tests.policies import (

@@ -17,8 +17,8 @@ import pytest
 from botocore.config import Config
 from opentelemetry import propagate
 
-from infra.local.event_source_mapping import Source, record_from_message
-from infra.local.stack import LocalStack
+from local.event_source_mapping import Source, record_from_message
+from local.stack import LaptopStack
 from tests.e2e.shop import get
 
 PAGE = Path(__file__).parents[1] / "docs" / "propagation.md"
@@ -46,7 +46,7 @@ class Seen(NamedTuple):
 class Program:
     """Blocks of the page as one program that sends to a running Clew."""
 
-    def __init__(self, stack: LocalStack, servers: Servers, *names: str) -> None:
+    def __init__(self, stack: LaptopStack, servers: Servers, *names: str) -> None:
         self.stack = stack
         self._servers = servers
         self._names: dict[str, Any] = {"__name__": "program"}
@@ -96,7 +96,7 @@ def _service_of(resource: Any) -> str:
 
 @pytest.fixture
 def stack():
-    with LocalStack(batch_window_seconds=0.02, run_schedules=False) as started:
+    with LaptopStack(batch_window_seconds=0.02, run_schedules=False) as started:
         yield started
 
 

@@ -1,1 +1,1 @@
-"""What the web UI takes in a browser; `make bench-ui`."""
+"""`make bench-ui`: the benchmark of the web UI in a browser."""

@@ -1,24 +1,23 @@
-"""`make bench-ui`: what the web UI takes in a browser: a table in docs/ui.md, JSON in bench/results.
+"""`make bench-ui` measures the web UI in a browser: tables in docs/ui.md, JSON in bench/results.
 
-A running Clew's answers are recorded once and given again, so that a browser's time is measured and no backend's.
-`python -m bench.ui --quick` looks at 1,000 spans alone, and rewrites no page.
+A running Clew's answers are recorded once and replayed, so that the browser's time is measured and not the backend's.
+`python -m bench.ui --quick` measures 1,000 spans alone, and rewrites no page.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import random
 import time
 import urllib.request
 from typing import Any
 
-from bench.__main__ import PROJECT, RESULTS, commit_id
-from bench.report import replace_between, table
+from bench.record import PROJECT, heading, write
 from bench.ui import pages, traces
 from bench.ui.replay import replaying
-from infra.local.stack import LocalStack
+from capacity.pages import replace_between, table
+from local.stack import LaptopStack
 from tests.browser.chromium import chromium
 from tests.browser.weight import weight_of
 
@@ -31,7 +30,7 @@ TOPOLOGY = {"the busiest 120 edges, as at first": "#/topology", "all edges": "#/
 
 def measure(sizes: tuple[int, ...]) -> dict[str, Any]:
     start = time.time_ns() - 600 * 10**9
-    with LocalStack(batch_window_seconds=0.05, run_schedules=False) as stack:
+    with LaptopStack(batch_window_seconds=0.05, run_schedules=False) as stack:
         for size in sizes:
             for body in traces.requests_of(size, start):
                 _send(stack.url, body)
@@ -78,7 +77,7 @@ def _send(url: str, body: bytes) -> None:
 
 
 def _edges() -> bytes:
-    """A graph of services with hubs, circles and databases."""
+    """Return a graph of services with hubs, cycles and databases."""
     rng = random.Random(1)
     found: dict[tuple[int, int], dict[str, Any]] = {}
     while len(found) < EDGES:
@@ -190,9 +189,7 @@ def main() -> None:
     for name, content in made.items():
         print(f"\n{name}\n{content}")
     if not arguments.quick:
-        now = datetime.datetime.now(tz=datetime.UTC)
-        result = {"commit": commit_id(), "date": now.isoformat(timespec="seconds"), **found}
-        (RESULTS / f"ui-{now:%Y-%m-%d}.json").write_text(json.dumps(result, indent=1) + "\n")
+        write({**heading(), **found}, "ui-")
         for name, content in made.items():
             replace_between(PROJECT / "docs" / "ui.md", name, content)
 

@@ -1,4 +1,4 @@
-"""What is measured of a page, in the browser's own clock."""
+"""Measures pages with the browser's own clock."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ _SCROLL_FRAMES = 120
 
 
 def open_trace(browser: Browser, url: str, span_count: int, trace_id: str) -> dict[str, Any]:
-    """Milliseconds from navigation to the first rows and to the whole, medians; the longest task; the heap."""
+    """Return milliseconds from navigation to the first rows and to the whole page, the longest task and the heap."""
     found: dict[str, list[float]] = {"first_rows": [], "complete": [], "longest_task": []}
     heap = 0.0
     for _ in range(RUNS):
@@ -123,7 +123,7 @@ def _heap_megabytes(page: Page) -> float:
 
 
 def use_trace(browser: Browser, url: str, trace_id: str) -> dict[str, Any]:
-    """Frames a second while scrolling, frames without a row, and milliseconds of what people do."""
+    """Return frames a second while scrolling, frames without a row, and milliseconds of usual actions."""
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = context.new_page()
     page.add_init_script(_WATCH)
@@ -158,7 +158,7 @@ def use_trace(browser: Browser, url: str, trace_id: str) -> dict[str, Any]:
 
 
 def topology(browser: Browser, url: str, fragment: str) -> dict[str, float]:
-    """Medians: milliseconds to the first drawing, of the layout, of drawing again as it moves; frames a second then."""
+    """Return medians: milliseconds of first drawing, layout and redrawing in motion, and frames a second in motion."""
     found: dict[str, list[float]] = {"drawn": [], "layout": [], "redraw": [], "frames": []}
     for _ in range(RUNS):
         context = browser.new_context(viewport={"width": 1280, "height": 800})

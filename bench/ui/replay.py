@@ -1,4 +1,4 @@
-"""Answers recorded once from a running Clew and given again: a browser's time, and no backend's, is measured."""
+"""Records the answers of a running Clew and replays them, so that only the browser's time is measured."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Recorded(NamedTuple):
 
 @contextmanager
 def replaying(origin: str, canned: dict[str, bytes] | None = None) -> Iterator[str]:
-    """The URL of a server that passes each question on to `origin` once. `canned` has JSON by path, instead."""
+    """Yield the URL of a server that asks `origin` once for each URL. `canned` holds JSON answers by path instead."""
     recorded: dict[tuple[str, str], _Recorded] = {}
     for path, body in (canned or {}).items():
         recorded[path, ""] = _Recorded(200, {"Content-Type": "application/json"}, body)

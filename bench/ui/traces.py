@@ -28,12 +28,12 @@ _KINDS = (Span.SPAN_KIND_INTERNAL, Span.SPAN_KIND_SERVER, Span.SPAN_KIND_CLIENT)
 
 
 def trace_id_of(span_count: int) -> bytes:
-    """Another trace for each size."""
+    """Return the trace id for a size; each size has its own trace."""
     return span_count.to_bytes(16, "big")
 
 
 def requests_of(span_count: int, start_unix_nano: int, seed: int = 1) -> Iterator[bytes]:
-    """ExportTraceServiceRequest bytes that together hold one trace of this size."""
+    """Return ExportTraceServiceRequest bytes that together hold one trace of this size."""
     spans = _spans(span_count, start_unix_nano, random.Random(seed))
     batch: list[tuple[int, Span]] = []
     for span in spans:
@@ -57,7 +57,7 @@ def _request(batch: list[tuple[int, Span]]) -> bytes:
 
 
 def _spans(span_count: int, start_unix_nano: int, rng: random.Random) -> Iterator[tuple[int, Span]]:
-    """(Service, span), parents first: each has up to a dozen children within its time, until all are made."""
+    """Yield (service, span), parents first. Each span has up to a dozen children within its time."""
     trace_id = trace_id_of(span_count)
     root = _span(rng, trace_id, b"", start_unix_nano, span_count * 200_000, 0)
     waiting = [(0, root)]

@@ -20,7 +20,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bench.counting import CountingStore
+from capacity.counting import CountingStore
 from chalicelib import config, wiring
 from chalicelib.health import Health
 from chalicelib.model.clew_pb2 import EdgesTarget, StatisticsTarget

@@ -25,7 +25,7 @@ from urllib.parse import quote
 import orjson
 import pytest
 
-from infra.local.stack import LocalStack
+from local.stack import LaptopStack
 from tests.e2e.shop import Reply, http
 from tests.payloads import CLIENT, CONSUMER, INTERNAL, MILLI, PRODUCER, SERVER, trace_id
 
@@ -200,7 +200,7 @@ def filled(text: str) -> str:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with LocalStack(batch_window_seconds=0.05, run_schedules=False) as stack:
+    with LaptopStack(batch_window_seconds=0.05, run_schedules=False) as stack:
         json_type = {"Content-Type": "application/json"}
         sent = {"/v1/traces": OTLP, "/api/v2/spans": ZIPKIN}
         for path, document in sent.items():

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
-from infra.local.stack import LocalStack
+from local.stack import LaptopStack
 from tests.e2e.shop import http
 from tests.payloads import Made, payload
 
@@ -29,7 +29,7 @@ MALFORMED = ("g" * 32, "1" * 33, "0" * 32, "0" * 16, "1-5759e988-bd862e3fe1be46a
 
 @pytest.fixture(scope="module")
 def url():
-    with LocalStack(batch_window_seconds=0.02, run_schedules=False) as stack:
+    with LaptopStack(batch_window_seconds=0.02, run_schedules=False) as stack:
         spans = [
             Made(trace_id, 7, name=f"{trace_id:x}", links=((W3C, 9),) if trace_id != W3C else ())
             for trace_id in IDS

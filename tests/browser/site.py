@@ -6,8 +6,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from infra.local.demo import SLOW_WAREHOUSE, Sender, Shop
-from infra.local.stack import LocalStack
+from local.demo import SLOW_WAREHOUSE, Sender, Shop
+from local.stack import LaptopStack
 from tests.e2e.shop import get, http
 from tests.payloads import CLIENT, INTERNAL, MILLI, SERVER, Made, payload, trace_id
 
@@ -43,7 +43,7 @@ class Site(NamedTuple):
 
 @contextmanager
 def running_site() -> Iterator[Site]:
-    with LocalStack(batch_window_seconds=0.05, run_schedules=False) as stack:
+    with LaptopStack(batch_window_seconds=0.05, run_schedules=False) as stack:
         _send_shop(stack.url)
         now = time.time_ns() - 60 * 10**9
         for number, spans in enumerate((_odd(now), _hostile(now), _big(now), _with_ids(now))):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chalicelib import config
-from infra.local.stack import LocalStack
+from local.stack import LaptopStack
 from tests.e2e.shop import get, http, wait_until
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ def served(page: str) -> Iterator[int]:
 
 
 @pytest.fixture(scope="module")
-def clew() -> Iterator[LocalStack]:
-    with LocalStack(batch_window_seconds=0.05, run_schedules=False) as stack:
+def clew() -> Iterator[LaptopStack]:
+    with LaptopStack(batch_window_seconds=0.05, run_schedules=False) as stack:
         body = (
             b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"%s","spanId":"%s",'
             b'"name":"secret-name"}]}]}]}' % (b"a" * 32, b"b" * 16)
@@ -120,7 +120,7 @@ def test_what_exporters_send_arrives(browser, clew, host):
     wait_until(lambda: all(_is_stored(clew, trace_id) for trace_id in traces), 30)
 
 
-def _is_stored(clew: LocalStack, trace_id: str) -> bool:
+def _is_stored(clew: LaptopStack, trace_id: str) -> bool:
     clew.wait_until_stored()
     return http(f"{clew.url}/v1/traces/{trace_id}").status == 200
 

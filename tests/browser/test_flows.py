@@ -8,8 +8,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from infra.local.gateway import STAGE, Gateway
-from infra.local.server import Server, listening_socket
+from local.gateway import STAGE, Gateway
+from local.server import Server, listening_socket
 from tests.browser.site import POLYGLOT
 from tests.e2e.shop import get
 

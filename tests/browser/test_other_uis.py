@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from infra.local.gateway import Gateway
-from infra.local.server import Server, listening_socket
-from infra.local.ui_folder import ZIPKIN_BASE, ui_folder_at, with_ui_folder
+from local.gateway import Gateway
+from local.server import Server, listening_socket
+from local.ui_folder import ZIPKIN_BASE, ui_folder_at, with_ui_folder
 from tests.e2e.shop import get
 
 if TYPE_CHECKING:

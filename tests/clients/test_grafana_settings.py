@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.local.__main__ import COMPAT_PORTS
+from local.__main__ import COMPAT_PORTS
 from tests.e2e.shop import http
 from tests.e2e.test_make_run import Clew
 

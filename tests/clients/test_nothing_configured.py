@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.server import PortTaken, datagram_socket, listening_socket
-from infra.local.stack import LocalStack
+from local.server import PortTaken, datagram_socket, listening_socket
+from local.stack import LaptopStack
 from tests.e2e.shop import get, http
 from tests.test_docs import code_blocks
 
@@ -30,7 +30,7 @@ def stack(well_known_ports):
         zipkin = listening_socket("127.0.0.1", 9411)
     except PortTaken as error:
         pytest.skip(str(error))
-    with LocalStack(
+    with LaptopStack(
         sockets=[zipkin], datagram_sockets=[agent], batch_window_seconds=0.05, run_schedules=False
     ) as started:
         yield started

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from infra.local.server import datagram_socket
-from infra.local.stack import LocalStack
+from local.server import datagram_socket
+from local.stack import LaptopStack
 from tests.clients.real import CLIENTS, Client, recorded
 from tests.e2e.shop import get, http
 from tests.e2e.test_make_run import Clew
@@ -23,7 +23,7 @@ STORED_SECONDS_MAX = 30.0
 def stack():
     """A Clew and its agent's port."""
     agent = datagram_socket("127.0.0.1", 0)
-    with LocalStack(
+    with LaptopStack(
         datagram_sockets=[agent], batch_window_seconds=0.05, run_schedules=False
     ) as started:
         yield started, agent.getsockname()[1]
@@ -34,7 +34,7 @@ def skip_if_missing(client: Client) -> None:
         pytest.skip(client.missing)
 
 
-def check_found(client: Client, stack: LocalStack, agent_port: int) -> None:
+def check_found(client: Client, stack: LaptopStack, agent_port: int) -> None:
     """Send, and find a trace with an error for each encoding."""
     now = int(time.time())
     client.send(now - 60, stack.url, agent_port)

@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from chalicelib import config
 from infra import stack
-from infra.local import moto_mends
+from local.moto import mends
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ _KINDS = {"S": str, "B": bytes, "N": int}
 def moto_stack() -> Iterator[Callable[[str], Any]]:
     """Within: the stack is up, and the given function makes a client of a service, which never retries by itself."""
     with mock_aws():
-        moto_mends.apply()
+        mends.apply()
         stack.apply(client("cloudformation"), config.PREFIX)
         yield client
 

@@ -12,8 +12,8 @@ import pytest
 
 from app import app
 from chalicelib import config, wiring
-from infra.local.fake_aws import Moto
-from infra.local.gateway import Answer, Gateway, Request
+from local.fake_aws import Moto
+from local.gateway import Answer, Gateway, Request
 from tests.contract.searched import EARLIER_START, NAMES, START, payloads
 from tests.query.committed import put_payload
 

@@ -11,7 +11,7 @@ from chalicelib.queue.sqs import SqsDeadLetters
 from chalicelib.store.consume import Consumer
 from chalicelib.store.dynamodb import DynamoStore
 from chalicelib.summarise.job import summarise_shards
-from infra.local.event_source_mapping import Source, record_from_message
+from local.event_source_mapping import Source, record_from_message
 from tests.contract.emulators import client_at
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ import botocore.session
 import pytest
 
 from infra.deploy import gateway_responses
-from infra.local.stack import LocalStack
+from local.stack import LaptopStack
 from tests.e2e.shop import (
     CLIENT,
     CONSUMER,
@@ -247,7 +247,7 @@ def test_the_laptop_answers_the_same(deployment, sent):
     for spans in sent.batches:
         deployment.send(spans)
     wait_until(lambda: is_whole(deployment.ask, sent), SOON_SECONDS)
-    with LocalStack() as laptop:
+    with LaptopStack() as laptop:
         for spans in sent.batches:
             export(laptop.url, spans)
         laptop.wait_until_stored()

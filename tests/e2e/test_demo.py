@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from infra.local.demo import (
+from local.demo import (
     CACHE,
     DATABASE,
     ENDPOINT,
@@ -25,7 +25,7 @@ from infra.local.demo import (
     lines_for,
     settings_from_environment,
 )
-from infra.local.stack import LocalStack
+from local.stack import LaptopStack
 from tests.e2e.shop import get, http, minutes_ago
 
 pytestmark = pytest.mark.slow
@@ -35,7 +35,7 @@ VISITS = 80
 
 @pytest.fixture(scope="module")
 def stack():
-    with LocalStack(batch_window_seconds=0.05, run_schedules=False) as started:
+    with LaptopStack(batch_window_seconds=0.05, run_schedules=False) as started:
         yield started
 
 
@@ -187,7 +187,7 @@ def test_settings():
 
 def demo(url: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-m", "infra.local.demo"],
+        [sys.executable, "-W", "error", "-m", "local.demo"],
         env={**os.environ, "ENDPOINT": url, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.local.stack import LocalStack
+from local.stack import LaptopStack
 from tests.e2e.shop import export, get, make_orders, minutes_ago, seconds_text
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def time_range():
 @pytest.fixture(scope="module")
 def unfolded(batches, time_range):
     """What is answered when all came at once, and nothing is folded."""
-    with LocalStack(batch_window_seconds=0, run_schedules=False) as stack:
+    with LaptopStack(batch_window_seconds=0, run_schedules=False) as stack:
         export(stack.url, [span for batch in batches for span in batch])
         stack.wait_until_stored()
         found = answers(stack.url, time_range)
@@ -62,7 +62,7 @@ def unfolded(batches, time_range):
 def test_order_and_folds(batches, time_range, unfolded, fold_every, is_reversed):
     """Answers depend neither on the order of arrival nor on when folds ran in between."""
     ordered: Sequence[Sequence[ReadableSpan]] = batches[::-1] if is_reversed else batches
-    with LocalStack(batch_window_seconds=0, run_schedules=False) as stack:
+    with LaptopStack(batch_window_seconds=0, run_schedules=False) as stack:
         for place, batch in enumerate(ordered, 1):
             export(stack.url, batch)
             if place % fold_every == 0:

@@ -1,4 +1,4 @@
-"""`python -m infra.local` as a person has it: started, sent to, asked, ended, killed."""
+"""`python -m local` as a person has it: started, sent to, asked, ended, killed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Clew:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         settings = {"PORT": "0", "COMPAT_PORTS": "0", "DATA_DIR": data_dir}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "infra.local"],
+            [sys.executable, "-m", "local"],
             cwd=PROJECT,
             env={**kept, **settings, **environment},
             stdout=subprocess.PIPE,

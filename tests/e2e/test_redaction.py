@@ -28,10 +28,10 @@ from chalicelib.model.frame import content_of, unseal
 from chalicelib.store import commit as commit_module
 from chalicelib.store import consume
 from chalicelib.store.dictionary import DictionariesIn
-from infra.local.journal import Journal
-from infra.local.otlp_grpc import EXPORT, OtlpGrpc
-from infra.local.server import datagram_socket
-from infra.local.stack import LocalStack
+from local.journal import Journal
+from local.otlp_grpc import EXPORT, OtlpGrpc
+from local.server import datagram_socket
+from local.stack import LaptopStack
 from tests.jaeger.test_ingest import STRING, batch_of, binary, datagram, span, tag
 from tests.payloads import trace_id
 from tests.receive.test_redaction import full_of
@@ -189,7 +189,7 @@ def sent(tmp_path_factory, refusing):
     logging.getLogger().addHandler(handler)
     udp, otlp_grpc = datagram_socket("127.0.0.1", 0), OtlpGrpc()
     udp_address, grpc_port = udp.getsockname(), otlp_grpc.bind("127.0.0.1", 0)
-    with LocalStack(
+    with LaptopStack(
         data_dir=folder,
         otlp_grpc=otlp_grpc,
         datagram_sockets=[udp],

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.stack import LocalStack
+from local.stack import LaptopStack
 from tests.e2e.shop import (
     CLIENT,
     SHOP,
@@ -40,7 +40,7 @@ def answers(url: str, trace_ids: list[str], time_range: dict[str, str]) -> list[
 def test_two_restarts(tmp_path, time_range, is_folded):
     """Traces, statistics, edges and lists are the same after each of two restarts, folded before or not."""
     order, batches = make_orders()
-    stack = LocalStack(data_dir=tmp_path, batch_window_seconds=0, run_schedules=False)
+    stack = LaptopStack(data_dir=tmp_path, batch_window_seconds=0, run_schedules=False)
     with stack:
         for batch in batches:
             export(stack.url, batch)
@@ -63,7 +63,7 @@ def test_sent_again_after_a_restart(tmp_path, time_range):
     """What was sent before a restart and again after it, as a sender does that got no answer, counts once."""
     order, batches = make_orders()
     for _ in range(3):
-        with LocalStack(data_dir=tmp_path, batch_window_seconds=0, run_schedules=False) as stack:
+        with LaptopStack(data_dir=tmp_path, batch_window_seconds=0, run_schedules=False) as stack:
             for batch in batches:
                 export(stack.url, batch)
             stack.wait_until_stored()
@@ -85,7 +85,7 @@ def test_halves_of_a_call(tmp_path):
     )
     caller = services.take()
     services.span("after", "answer", start, 10, parent=asks)
-    stack = LocalStack(data_dir=tmp_path, batch_window_seconds=0, run_schedules=False)
+    stack = LaptopStack(data_dir=tmp_path, batch_window_seconds=0, run_schedules=False)
     with stack:
         export(stack.url, caller)
     with stack:

@@ -13,7 +13,7 @@ from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
-from infra.local.stack import LocalStack
+from local.stack import LaptopStack
 from tests.columns import rows_in
 from tests.e2e.shop import (
     CLIENT,
@@ -44,7 +44,7 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture(scope="module")
 def stack():
-    with LocalStack(batch_window_seconds=0.05, run_schedules=False) as started:
+    with LaptopStack(batch_window_seconds=0.05, run_schedules=False) as started:
         yield started
 
 
@@ -59,7 +59,7 @@ def services():
 
 
 @pytest.fixture(scope="module")
-def order(stack: LocalStack) -> Order:
+def order(stack: LaptopStack) -> Order:
     """Three orders, the spans of each service in a request of its own, every other one gzipped."""
     order, batches = make_orders()
     for place, spans in enumerate(batches):

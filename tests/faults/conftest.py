@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib import config
-from infra.local.fake_aws import Moto
+from local.fake_aws import Moto
 from tests.faults.world import World
 
 

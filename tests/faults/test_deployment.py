@@ -20,9 +20,9 @@ from chalicelib.store.consume import OutOfTime
 from chalicelib.store.function import _TIME_RESERVE_MILLIS
 from chalicelib.store.tokens import tokens_in
 from infra import stack
-from infra.local.fake_aws import client
-from infra.local.functions import PROJECT, REQUEST_BYTES_MAX, context_of
 from infra.tokens import make_token
+from local.fake_aws import client
+from local.functions import PROJECT, REQUEST_BYTES_MAX, context_of
 from tests.columns import rows_in
 from tests.faults.injector import FOREVER, Fault, refused
 from tests.faults.test_requests import counted, noise

@@ -14,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from app import app
 from chalicelib import config
 from chalicelib.model.clew_pb2 import StatisticsTarget
-from infra.local.functions import context_of
+from local.functions import context_of
 from tests.faults.injector import ALL, Died, Fault, refused
 from tests.faults.world import SECOND, World
 from tests.payloads import Made, payload, trace_id

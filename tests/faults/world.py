@@ -24,9 +24,9 @@ from chalicelib.store.dynamodb import DynamoStore, plain_item
 from chalicelib.store.search_block import EVERY_SERVICE
 from chalicelib.store.traces import read_rows, read_spans
 from chalicelib.summarise import parents
-from infra.local.event_source_mapping import Source, record_from_message
-from infra.local.fake_aws import REGION
-from infra.local.functions import context_of
+from local.event_source_mapping import Source, record_from_message
+from local.fake_aws import REGION
+from local.functions import context_of
 from tests.faults.injector import Died, Fault, Injector
 from tests.memory_store import MemoryStore
 from tests.payloads import (

@@ -15,8 +15,8 @@ from chalicelib import config, wiring
 from chalicelib.http import audit
 from chalicelib.http.audit import LINES_A_MINUTE_MAX, Audit, Event
 from chalicelib.model.token import Scope, digest_of
-from infra.local.fake_aws import Moto
 from infra.tokens import make_token
+from local.fake_aws import Moto
 from tests.test_app import sent
 
 REFUSAL = Event("refused", "GET /v1/services", "401 no token", [], "192.0.2.1")

@@ -20,8 +20,8 @@ from chalicelib.http.cross_origin import (
     preflight_headers,
 )
 from chalicelib.model.token import Scope
-from infra.local.fake_aws import Moto
 from infra.tokens import make_token
+from local.fake_aws import Moto
 from tests.payloads import Made, payload
 from tests.test_app import GUARDED, OPEN, SCOPE_OF_METHOD, SCOPE_OF_RESOURCE, sent
 

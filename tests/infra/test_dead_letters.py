@@ -7,7 +7,7 @@ import pytest
 from chalicelib import config, wiring
 from chalicelib.store.dead_letter import note_of, write_notes
 from infra.__main__ import main
-from infra.local.fake_aws import Moto
+from local.fake_aws import Moto
 from tests.faults.injector import refused
 from tests.payloads import NOON_UNIX_SECONDS, Made, trace_id
 from tests.store.records import message_of, record_of

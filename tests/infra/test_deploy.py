@@ -11,8 +11,8 @@ import pytest
 
 from infra import __main__ as program
 from infra import deploy
-from infra.local.fake_aws import Moto
 from infra.stages import Guards, Refused, Stage, stage_named
+from local.fake_aws import Moto
 
 STAGE = Stage("dev", "clew-dev", "clew", Guards(requests_per_second_max=7, log_retention_days=3))
 

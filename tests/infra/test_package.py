@@ -27,8 +27,10 @@ UNWANTED = (
     *("boto3", "botocore", "moto", "pytest", "_pytest", "hypothesis", "mypy", "ruff", "waitress"),
     *(
         "infra",
+        "local",
         "tests",
         "bench",
+        "capacity",
         "docs",
         "grpc",
         "google/rpc",

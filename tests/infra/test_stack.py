@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from infra import stack
-from infra.local.fake_aws import Moto, client
+from local.fake_aws import Moto, client
 
 PROJECT = Path(__file__).parents[2]
 CHALICE = PROJECT / ".chalice"

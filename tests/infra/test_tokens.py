@@ -8,7 +8,7 @@ from chalicelib import config, wiring
 from chalicelib.model.token import Scope, Token, digest_of
 from chalicelib.store.tokens import put_token, tokens_in
 from infra.__main__ import main
-from infra.local.fake_aws import Moto
+from local.fake_aws import Moto
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib import config, wiring
-from infra.local.fake_aws import Moto, client
+from local.fake_aws import Moto, client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

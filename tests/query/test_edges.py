@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.counting import CountingStore
+from capacity.counting import CountingStore
 from chalicelib import config
 from chalicelib.jaeger.render import calls_by_pair
 from chalicelib.model.edges import EdgeKey, EdgeKind, Edges

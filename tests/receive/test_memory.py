@@ -18,7 +18,7 @@ answer = receive_traces({{"content-type": {media_type!r}}}, body, 0, sent.extend
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(answer.status, int(peak.split()[1]) // 1024)
 """
-_LOAD = "from bench.load import requests"
+_LOAD = "from capacity.load import requests"
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, TracesData
 
-from bench.load import requests
+from capacity.load import requests
 from chalicelib import config
 from chalicelib.errors import InvalidPayload
 from chalicelib.model.wire import field

@@ -15,7 +15,7 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.report import replace_between, table
+from capacity.pages import replace_between, table
 from tests.simulator.choices import Choices
 from tests.simulator.exhaustive import CASES, Explorer
 from tests.simulator.planted import PLANTED
