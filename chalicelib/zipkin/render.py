@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.http.stream import form_of
@@ -21,22 +22,24 @@ Json = dict[str, Any]
 
 def span_json(span: ZipkinSpan) -> Json:
     """One span; a member that has no value is left out."""
-    found: Json = {"traceId": span.trace_id}
-    if span.parent_id:
-        found["parentId"] = span.parent_id
-    found["id"] = span.id
-    if span.kind:
-        found["kind"] = span.kind
-    if span.name:
-        found["name"] = span.name
-    if span.timestamp:
-        found["timestamp"] = span.timestamp
-    if span.duration:
-        found["duration"] = span.duration
-    if span.local_endpoint is not NO_ENDPOINT:
-        found["localEndpoint"] = _endpoint_json(span.local_endpoint)
-    if span.remote_endpoint is not NO_ENDPOINT:
-        found["remoteEndpoint"] = _endpoint_json(span.remote_endpoint)
+    # Unpacked, for this is done for each span of a trace: a member by its name takes longer.
+    trace_id, parent_id, own_id, kind, name, timestamp, duration, local, remote = span[:9]
+    found: Json = {"traceId": trace_id}
+    if parent_id:
+        found["parentId"] = parent_id
+    found["id"] = own_id
+    if kind:
+        found["kind"] = kind
+    if name:
+        found["name"] = name
+    if timestamp:
+        found["timestamp"] = timestamp
+    if duration:
+        found["duration"] = duration
+    if local is not NO_ENDPOINT:
+        found["localEndpoint"] = _endpoint_json(local)
+    if remote is not NO_ENDPOINT:
+        found["remoteEndpoint"] = _endpoint_json(remote)
     if span.annotations:
         found["annotations"] = [
             {"timestamp": time, "value": value} for time, value in span.annotations
@@ -50,6 +53,7 @@ def span_json(span: ZipkinSpan) -> Json:
     return found
 
 
+@lru_cache(maxsize=256)
 def _endpoint_json(endpoint: Endpoint) -> Json:
     found: Json = {}
     if endpoint.service_name:

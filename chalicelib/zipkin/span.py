@@ -126,21 +126,22 @@ class _Reader:
                 # It would be one for Zipkin, of whatever value.
                 tags.pop("error", None)
         duration = span.duration_nano
+        # By position, for this is done for each span: the order is ZipkinSpan's.
         return ZipkinSpan(
-            trace_id=trace_id_text(span.trace_id),
-            parent_id=span.parent_span_id.hex(),
-            id=span.span_id.hex(),
-            kind="" if model.NO_KIND in own else _KINDS[span.kind],
-            name=span.name.lower(),
-            timestamp=0 if model.NO_TIMESTAMP in own else span.start_time_unix_nano // _MICRO_NANO,
+            trace_id_text(span.trace_id),
+            span.parent_span_id.hex(),
+            span.span_id.hex(),
+            "" if model.NO_KIND in own else _KINDS[span.kind],
+            span.name.lower(),
+            0 if model.NO_TIMESTAMP in own else span.start_time_unix_nano // _MICRO_NANO,
             # Zipkin's 0 is none, and its least is 1.
-            duration=max(1, duration // _MICRO_NANO) if duration else 0,
-            local_endpoint=shared.local_endpoint,
-            remote_endpoint=remote,
-            annotations=_annotations(annotations) if annotations else (),
-            tags=tags,
-            debug=own.get(model.DEBUG) == "true",
-            shared=own.get(model.SHARED) == "true",
+            max(1, duration // _MICRO_NANO) if duration else 0,
+            shared.local_endpoint,
+            remote,
+            _annotations(annotations) if annotations else (),
+            tags,
+            own.get(model.DEBUG) == "true",
+            own.get(model.SHARED) == "true",
         )
 
     def _of_scope(self, scope: Scope) -> _Shared:
