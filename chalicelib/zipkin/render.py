@@ -23,7 +23,21 @@ Json = dict[str, Any]
 def span_json(span: ZipkinSpan) -> Json:
     """One span; a member that has no value is left out."""
     # Unpacked, for this is done for each span of a trace: a member by its name takes longer.
-    trace_id, parent_id, own_id, kind, name, timestamp, duration, local, remote = span[:9]
+    (
+        trace_id,
+        parent_id,
+        own_id,
+        kind,
+        name,
+        timestamp,
+        duration,
+        local,
+        remote,
+        annotations,
+        tags,
+        debug,
+        shared,
+    ) = span
     found: Json = {"traceId": trace_id}
     if parent_id:
         found["parentId"] = parent_id
@@ -40,15 +54,13 @@ def span_json(span: ZipkinSpan) -> Json:
         found["localEndpoint"] = _endpoint_json(local)
     if remote is not NO_ENDPOINT:
         found["remoteEndpoint"] = _endpoint_json(remote)
-    if span.annotations:
-        found["annotations"] = [
-            {"timestamp": time, "value": value} for time, value in span.annotations
-        ]
-    if span.tags:
-        found["tags"] = dict(sorted(span.tags.items()))
-    if span.debug:
+    if annotations:
+        found["annotations"] = [{"timestamp": time, "value": value} for time, value in annotations]
+    if tags:
+        found["tags"] = dict(sorted(tags.items()))
+    if debug:
         found["debug"] = True
-    if span.shared:
+    if shared:
         found["shared"] = True
     return found
 

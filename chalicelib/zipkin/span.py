@@ -34,6 +34,7 @@ _PORT_MAX = 0xFFFF
 _JAEGER_DEBUG = "jaeger.debug"
 _PEER_IPS = ("network.peer.address", "net.peer.ip", "net.sock.peer.addr")
 _PEER_PORTS = ("network.peer.port", "net.peer.port", "net.sock.peer.port", "server.port")
+_PEER_KEYS = frozenset([*_PEER_IPS, *_PEER_PORTS])
 _KINDS = ("", "", *(name.upper() for name in KIND_NAMES[2:]))
 """By OTLP's number; Zipkin has none that is internal."""
 TOLD_TAGS = ("error", "otel.", "span.kind", model.TRACE_STATE, "otlp.link.")
@@ -125,23 +126,28 @@ class _Reader:
             if not span.is_error:
                 # It would be one for Zipkin, of whatever value.
                 tags.pop("error", None)
-        duration = span.duration_nano
+        kind, timestamp = _KINDS[span.kind], span.start_time_unix_nano // _MICRO_NANO
+        debug = is_shared = False
+        if own:
+            kind = "" if model.NO_KIND in own else kind
+            timestamp = 0 if model.NO_TIMESTAMP in own else timestamp
+            debug, is_shared = own.get(model.DEBUG) == "true", own.get(model.SHARED) == "true"
         # By position, for this is done for each span: the order is ZipkinSpan's.
         return ZipkinSpan(
             trace_id_text(span.trace_id),
             span.parent_span_id.hex(),
             span.span_id.hex(),
-            "" if model.NO_KIND in own else _KINDS[span.kind],
+            kind,
             span.name.lower(),
-            0 if model.NO_TIMESTAMP in own else span.start_time_unix_nano // _MICRO_NANO,
+            timestamp,
             # Zipkin's 0 is none, and its least is 1.
-            max(1, duration // _MICRO_NANO) if duration else 0,
+            max(1, span.duration_nano // _MICRO_NANO) if span.duration_nano else 0,
             shared.local_endpoint,
             remote,
             _annotations(annotations) if annotations else (),
             tags,
-            own.get(model.DEBUG) == "true",
-            own.get(model.SHARED) == "true",
+            debug,
+            is_shared,
         )
 
     def _of_scope(self, scope: Scope) -> _Shared:
@@ -220,6 +226,8 @@ def _remote(span: Span, tags: Mapping[str, str]) -> Endpoint:
     name = tags.get(model.PEER_SERVICE, "")
     if span.kind in CALLER_KINDS and (peer := peer_of(span.attributes)):
         name = peer.name
+    if _PEER_KEYS.isdisjoint(tags):
+        return Endpoint(name.lower()) if name else NO_ENDPOINT
     ip = next((tags[key] for key in _PEER_IPS if key in tags and _address(tags[key])), "")
     port = next((tags[key] for key in _PEER_PORTS if tags.get(key)), "")
     if not name and not ip:
