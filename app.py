@@ -25,10 +25,10 @@ from chalice.app import Chalice, Request, Response
 from chalicelib import config, cross_origin, errors, wiring
 from chalicelib.access import Decision, presented_in
 from chalicelib.collector import collector_paused
+from chalicelib.functions.consume import consumer
+from chalicelib.functions.summarise import schedules
 from chalicelib.model.http import JAEGER_ROUTES, ZIPKIN_CONFIG_PATHS, ZIPKIN_ROUTES
 from chalicelib.model.token import Scope
-from chalicelib.store.function import consumer
-from chalicelib.summarise.function import schedules
 
 if TYPE_CHECKING:
     from chalicelib.answer.asked import Asked

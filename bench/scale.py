@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bench.counting import CountingStore
 from bench.report import replace_between, table
 from chalicelib import config
-from chalicelib.store.commit import Counted, commit
+from chalicelib.consume.commit import Counted, commit
 from chalicelib.store.layout import (
     Level,
     marker_key,

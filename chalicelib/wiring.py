@@ -17,9 +17,9 @@ from chalicelib.signer import sign_with_it
 
 if TYPE_CHECKING:
     from chalicelib.access import Access
+    from chalicelib.consume.dictionaries import Dictionaries
     from chalicelib.health import Health
     from chalicelib.queue.sqs_redrive import DeadLetterQueue
-    from chalicelib.store.dictionary import Dictionaries
     from chalicelib.store.dynamodb import DynamoStore
     from chalicelib.store.remembered import RememberedHalves
     from chalicelib.store.sampling import Strategies
@@ -122,7 +122,7 @@ def store() -> DynamoStore:
 @cache
 def dictionaries() -> Dictionaries:
     """What `store` compresses chunks with."""
-    from chalicelib.store.dictionary import Dictionaries
+    from chalicelib.consume.dictionaries import Dictionaries
 
     return Dictionaries(store())
 

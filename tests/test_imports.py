@@ -24,15 +24,17 @@ STAGES = {
     "queue": {"model"},
     "receive": {"model", "queue"},
     "store": {"model", "queue"},
+    "consume": {"model", "queue", "store"},
     "summarise": {"model", "store"},
     "query": {"model", "store", "summarise"},
     "present": {"model", "query"},
     "answer": {"model", "receive", "store", "query", "present"},
+    "functions": {"consume", "summarise", "wiring", "telemetry"},
 }
 """Stage → the stages that it may import from, beside itself."""
 EVERYWHERE = {"budget", "collector", "config", "errors"}
-FOR_FUNCTIONS = {"wiring", "telemetry"}
-"""For `app.py` and each stage's `function.py`: where there are an environment, a clock and AWS."""
+FUNCTIONS = "functions"
+"""The Lambda functions beside `app.py`. They alone import `wiring`: there are an environment, a clock and AWS."""
 AWS_MODULES = {
     *("queue/sqs.py", "queue/sqs_redrive.py", "store/dynamodb.py"),
     *("signer.py", "wiring.py"),
@@ -74,9 +76,14 @@ def test_stages(path):
     stage, _, rest = name_of(path).partition("/")
     if rest:
         allowed = STAGES[stage] | {stage} | EVERYWHERE
-        if rest == "function.py":
-            allowed |= FOR_FUNCTIONS
         assert parts_imported(path) <= allowed
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_functions_import_the_wiring(path):
+    """Clients of AWS are made for functions, which hand them down: no stage asks for them."""
+    stage = name_of(path).partition("/")[0]
+    assert stage in ("app.py", FUNCTIONS) or "wiring" not in parts_imported(path)
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.name != "app.py"], ids=name_of)
@@ -127,10 +134,10 @@ def test_app_loads_little():
     assert not [name for name in loaded if name.startswith(unwanted)]
 
 
-@pytest.mark.parametrize("stage", ["store", "summarise"])
-def test_functions_do_without_the_app(stage):
+@pytest.mark.parametrize("function", ["consume", "summarise"])
+def test_functions_do_without_the_app(function):
     """The consumer's and the schedule's Lambdas load no routes."""
-    loaded = loaded_by(f"import chalicelib.{stage}.function")
+    loaded = loaded_by(f"import chalicelib.functions.{function}")
     assert "app" not in loaded
     unwanted = ("chalicelib.receive", "chalicelib.query", "chalicelib.present", "moto", "boto3")
     assert not [name for name in loaded if name.startswith(unwanted)]

@@ -35,10 +35,10 @@ from chalicelib.model.halves import (
     traces_of,
 )
 from chalicelib.model.measure import Measure, bucket_of
+from chalicelib.model.parents import parent_half, parent_kind
 from chalicelib.model.peers import peer_of
 from chalicelib.model.span import CALLER_KINDS, PRODUCER, Span
 from chalicelib.model.statistics import MINUTE_NANO
-from chalicelib.store.half_edges import parent_half, parent_kind
 from chalicelib.store.remembered import Kept
 from chalicelib.store.traces import read_traces
 from chalicelib.summarise.join import (
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 
 EARLY_SECONDS = 40
 """So long after its commit a callee is looked at by the very run that folds it: what is younger is looked at by the
-next, before it is 100 s old. Its parent has come by then, or makes its half itself (`store/half_edges.py`)."""
+next, before it is 100 s old. Its parent has come by then, or makes its half itself (`consume/half_edges.py`)."""
 LOOKED_AT_SECONDS = EARLY_SECONDS
 """So old an item is when the run after its own looks at it: runs begin each minute, and may be 20 s early or late."""
 TRACES_MAX = 500

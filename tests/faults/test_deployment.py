@@ -13,11 +13,11 @@ import pytest
 from app import app
 from chalicelib import config, wiring
 from chalicelib.access import STRANGER_SECONDS, Access
+from chalicelib.consume.consumer import OutOfTime
 from chalicelib.errors import StoreError, StoreThrottled
+from chalicelib.functions.consume import _TIME_RESERVE_MILLIS
 from chalicelib.model.token import Scope
 from chalicelib.queue import message as message_module
-from chalicelib.store.consume import OutOfTime
-from chalicelib.store.function import _TIME_RESERVE_MILLIS
 from chalicelib.store.tokens import tokens_in
 from infra import stack
 from infra.local.fake_aws import client
