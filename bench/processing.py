@@ -21,6 +21,7 @@ from chalicelib.consume.segments import segments_of
 from chalicelib.model import zstd
 from chalicelib.model.batch import batches_of
 from chalicelib.model.canonical import canonical_of
+from chalicelib.model.join import known_among
 from chalicelib.model.shadow_pb2 import SpanColumns
 from chalicelib.model.span import Scopes, scopes_of
 from chalicelib.model.statistics import statistics_of
@@ -32,7 +33,6 @@ from chalicelib.store.search_block import blocks_of
 from chalicelib.store.search_row import rows_of
 from chalicelib.store.shard import read_shard
 from chalicelib.summarise.job import summarise_shards
-from chalicelib.summarise.join import known_among
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

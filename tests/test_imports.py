@@ -26,7 +26,7 @@ STAGES = {
     "store": {"model", "queue"},
     "consume": {"model", "queue", "store"},
     "summarise": {"model", "store"},
-    "query": {"model", "store", "summarise"},
+    "query": {"model", "store"},
     "present": {"model", "query"},
     "answer": {"model", "receive", "store", "query", "present"},
     "functions": {"consume", "summarise", "wiring", "telemetry"},

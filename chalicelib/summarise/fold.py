@@ -21,6 +21,7 @@ from chalicelib.model.clew_pb2 import Segment as SegmentMessage
 from chalicelib.model.edges import edges_message
 from chalicelib.model.frame import seal
 from chalicelib.model.halves import merged_halves
+from chalicelib.model.join import NewHalves, added_edges, known_for
 from chalicelib.model.names import OTHER_SERVICES
 from chalicelib.model.trace_filter import trace_filter
 from chalicelib.store import layout
@@ -41,7 +42,6 @@ from chalicelib.store.targets import (
     read_targets,
     target_puts,
 )
-from chalicelib.summarise.join import NewHalves, added_edges, known_for
 from chalicelib.summarise.parents import EARLY_SECONDS, Looked, Looks
 
 if TYPE_CHECKING:

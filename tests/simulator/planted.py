@@ -8,9 +8,11 @@ from chalicelib import config
 from chalicelib.consume import commit, consumer, half_edges
 from chalicelib.consume.segments import segments_of
 from chalicelib.errors import StoreError
+from chalicelib.model import join
 from chalicelib.model.clew_pb2 import TraceFilter
 from chalicelib.model.edges import EdgeKind
 from chalicelib.model.halves import trace_ids_in
+from chalicelib.model.parents import parents_of
 from chalicelib.query import edges, statistics
 from chalicelib.queue import sqs
 from chalicelib.store import layout, shard
@@ -24,7 +26,7 @@ from chalicelib.store.dynamodb import (
 from chalicelib.store.items import ConditionFailed
 from chalicelib.store.remembered import Kept, RememberedHalves
 from chalicelib.store.targets import TargetForm
-from chalicelib.summarise import fold, join, parents, roll_up, waiting
+from chalicelib.summarise import fold, parents, roll_up, waiting
 from tests.faults import planted as of_faults
 
 if TYPE_CHECKING:
@@ -312,7 +314,6 @@ def _checked_twice(patch: pytest.MonkeyPatch) -> None:
 
 def _found_parents_are_clients(patch: pytest.MonkeyPatch) -> None:
     """A parent that is looked for is taken twice: as it is, and as a caller that stands for a call of its own."""
-    parents_of = parents.parents_of
 
     def twice(callee: Any, stored: Any) -> Any:
         found = parents_of(callee, stored)
