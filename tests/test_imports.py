@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,9 @@ AWS_MODULES = {
     *("queue/sqs.py", "queue/sqs_redrive.py", "store/dynamodb.py"),
     *("signer.py", "wiring.py"),
 }
+
+FAR_FROM_AWS = ("model/", "consume/", "summarise/", "query/", "store/", "queue/message.py")
+"""Modules that reach AWS by no chain of imports, but for those listed above."""
 
 
 def imports_of(path: Path) -> Iterator[str]:
@@ -103,6 +107,51 @@ def test_aws(path):
     roots = {name.split(".")[0] for name in imports_of(path)}
     assert "boto3" not in roots
     assert "botocore" not in roots or name_of(path) in AWS_MODULES
+
+
+@cache
+def modules_imported(path: Path) -> frozenset[Path]:
+    """The modules of chalicelib, and of tests, that a module imports itself."""
+    found = set()
+    for name in imports_of(path):
+        # What is imported from a module may be a module itself, else it is a name in it.
+        for module in (name, name.rpartition(".")[0]):
+            file = PROJECT / f"{module.replace('.', '/')}.py"
+            if name.startswith(("chalicelib.", "tests.")) and file.exists():
+                found.add(file)
+    return frozenset(found)
+
+
+def chain_to_aws(path: Path, seen: set[Path]) -> list[str]:
+    """Some chain of imports from a module to botocore or boto3; empty if there is none. `seen` grows."""
+    seen.add(path)
+    if {name.split(".")[0] for name in imports_of(path)} & {"botocore", "boto3"}:
+        return [name_of(path)]
+    for imported in modules_imported(path) - seen:
+        if chain := chain_to_aws(imported, seen):
+            return [name_of(path), *chain]
+    return []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(path for path in MODULES if name_of(path).startswith(FAR_FROM_AWS)),
+        PROJECT / "tests" / "memory_store.py",
+    ],
+    ids=name_of,
+)
+def test_no_chain_of_imports_leads_to_aws(path):
+    """What computes, plans, decodes or asks a store does not reach botocore, however many imports lie between."""
+    if name_of(path) not in AWS_MODULES:
+        assert chain_to_aws(path, set()) == []
+
+
+def test_a_chain_of_imports_is_found():
+    """The rule above would see a stage that imports the adapter through another module."""
+    chain = chain_to_aws(PROJECT / "chalicelib" / "functions" / "summarise.py", set())
+    assert chain[0] == "functions/summarise.py"
+    assert chain[-1] in AWS_MODULES
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)

@@ -19,8 +19,14 @@ from chalicelib import config
 from chalicelib.errors import InvalidPayload
 from chalicelib.model.batch import spans_of
 from chalicelib.model.span import Scopes
-from chalicelib.queue.message import PAYLOAD_ATTRIBUTE, message_from_parts, payload_of
-from chalicelib.queue.sqs import NOTE_ATTRIBUTE, REASON_ATTRIBUTE, printable
+from chalicelib.queue.message import (
+    NOTE_ATTRIBUTE,
+    PAYLOAD_ATTRIBUTE,
+    REASON_ATTRIBUTE,
+    message_from_parts,
+    payload_of,
+    printable,
+)
 from chalicelib.store.layout import NOTES_PARTITION, note_sort_key
 
 if TYPE_CHECKING:
