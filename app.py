@@ -14,12 +14,12 @@ from chalice.app import Request as ChaliceRequest
 
 from chalicelib import wiring
 from chalicelib.dialects import DIALECTS
+from chalicelib.functions.consume import consumer
+from chalicelib.functions.summarise import schedules
 from chalicelib.http.gateway import accepting_all, accepts, as_text, secured, time_left_in
 from chalicelib.http.guard import for_browsers, preflight_answer, refusal_of, tell_change
 from chalicelib.http.request import Request
 from chalicelib.http.route import resolve
-from chalicelib.store.function import consumer
-from chalicelib.summarise.function import schedules
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

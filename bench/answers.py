@@ -47,8 +47,8 @@ from chalicelib.summarise.job import summarise_shards
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from chalicelib.consume.consumer import Consumer
     from chalicelib.http.answer import Answer
-    from chalicelib.store.consume import Consumer
 
 SPANS = (10_000, 100_000, 1_000_000)
 BEGIN_UNIX_SECONDS = 497_223 * 3_600

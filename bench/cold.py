@@ -92,11 +92,11 @@ def _functions() -> dict[str, tuple[str, str]]:
         "bare botocore": (_BARE, _BARE_FIRST),
         "app": ("import app", first("app.app", http_event(body), "api_handler")),
         "consume": (
-            "from chalicelib.store.function import consume",
+            "from chalicelib.functions.consume import consume",
             first("consume", {"Records": [record_of(message)]}, "consume"),
         ),
         "summarise": (
-            "from chalicelib.summarise.function import summarise",
+            "from chalicelib.functions.summarise import summarise",
             first("summarise", schedule, "summarise"),
         ),
     }

@@ -24,7 +24,7 @@ from capacity.pages import table
 PROJECT = Path(__file__).parents[1]
 MODULES = (
     *("model/attribute", "model/batch", "model/beginning", "model/halves", "model/measure"),
-    *("model/peers", "model/statistics", "model/wire", "store/chunk", "store/half_edges"),
+    *("model/peers", "model/statistics", "model/wire", "store/chunk", "consume/half_edges"),
     *("store/packed", "store/search_block", "store/search_row"),
 )
 _TURNS = 3

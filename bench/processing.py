@@ -16,24 +16,24 @@ from capacity.load import START_NANO, Variety, requests, varied
 from capacity.stages import consume_all, learned, receive, record_of
 from chalicelib import config
 from chalicelib.collector import collector_paused
+from chalicelib.consume.consumer import message_from_record
+from chalicelib.consume.half_edges import half_edges_of
+from chalicelib.consume.segments import segments_of
 from chalicelib.model import zstd
 from chalicelib.model.batch import batches_of
 from chalicelib.model.canonical import canonical_of
+from chalicelib.model.join import known_among
 from chalicelib.model.shadow_pb2 import SpanColumns
 from chalicelib.model.span import Scopes, scopes_of
 from chalicelib.model.statistics import statistics_of
 from chalicelib.queue.message import payload_of
-from chalicelib.store.consume import message_from_record
-from chalicelib.store.half_edges import half_edges_of
 from chalicelib.store.items import Put
 from chalicelib.store.packed import pack, runs_by_trace
 from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.search_block import blocks_of
 from chalicelib.store.search_row import rows_of
-from chalicelib.store.segment import segments_of
 from chalicelib.store.shard import read_shard
 from chalicelib.summarise.job import summarise_shards
-from chalicelib.summarise.join import known_among
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -276,7 +276,7 @@ def _invocation_cpu_seconds(runs: int) -> float:
     from local.functions import context_of
 
     unplug()
-    from chalicelib.summarise.function import summarise
+    from chalicelib.functions.summarise import summarise
 
     event = {
         "version": "0",

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from capacity.units import ITEM_OVERHEAD_BYTES, read_units, write_units
 from chalicelib import config
-from chalicelib.store.dynamodb import BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX, item_bytes
 from chalicelib.store.items import ConditionFailed
 from chalicelib.store.layout import FOLD_STATE_KEY
+from chalicelib.store.limits import BATCH_GET_KEYS_MAX, BATCH_WRITE_ITEMS_MAX, item_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from capacity.counting import CountingStore
 from capacity.pages import replace_between, table
 from chalicelib import config
-from chalicelib.store.commit import Counted, commit
+from chalicelib.consume.commit import Counted, commit
 from chalicelib.store.layout import (
     Level,
     marker_key,

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from capacity.counting import CountingStore
 from capacity.load import START_NANO, requests
+from chalicelib.consume.consumer import Consumer
+from chalicelib.consume.dictionaries import Dictionaries
 from chalicelib.otlp.endpoint import receive_traces
 from chalicelib.queue.message import PAYLOAD_ATTRIBUTE, body_of
 from chalicelib.queue.sqs import ATTRIBUTE_TYPE
-from chalicelib.store.consume import Consumer
-from chalicelib.store.dictionary import Dictionaries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from chalicelib.consume.consumer import Record
     from chalicelib.queue.message import Message
-    from chalicelib.store.consume import Record
     from chalicelib.store.items import ItemStore
 
 PROTOBUF = {"content-type": "application/x-protobuf"}

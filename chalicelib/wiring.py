@@ -16,10 +16,10 @@ from chalicelib.queue.sqs import MessageSender, SqsDeadLetters, SqsSender
 from chalicelib.signer import sign_with_it
 
 if TYPE_CHECKING:
+    from chalicelib.consume.dictionaries import Dictionaries
     from chalicelib.health import Health
     from chalicelib.http.access import Access
     from chalicelib.queue.sqs_redrive import DeadLetterQueue
-    from chalicelib.store.dictionary import Dictionaries
     from chalicelib.store.dynamodb import DynamoStore
     from chalicelib.store.remembered import RememberedHalves
     from chalicelib.store.sampling import Strategies
@@ -122,7 +122,7 @@ def store() -> DynamoStore:
 @cache
 def dictionaries() -> Dictionaries:
     """What `store` compresses chunks with."""
-    from chalicelib.store.dictionary import Dictionaries
+    from chalicelib.consume.dictionaries import Dictionaries
 
     return Dictionaries(store())
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chalicelib.store.dynamodb import check_item, check_key, check_transaction
 from chalicelib.store.items import ConditionFailed, Item, Plain, Put
+from chalicelib.store.limits import check_item, check_key, check_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

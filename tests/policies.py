@@ -29,16 +29,15 @@ _APP = str(PROJECT / "app.py")
 _PACKAGE = str(PROJECT / "chalicelib")
 _ENTRIES = {
     _APP: "api_handler",
-    f"{_PACKAGE}/store/function.py": "consume",
-    f"{_PACKAGE}/summarise/function.py": "summarise",
+    f"{_PACKAGE}/functions/consume.py": "consume",
+    f"{_PACKAGE}/functions/summarise.py": "summarise",
 }
 # Where a test calls a stage itself, and in the threads that an answer has: what only one function does.
 _STAGES = {
     f"{_PACKAGE}/answer/": "api_handler",
     f"{_PACKAGE}/query/": "api_handler",
     f"{_PACKAGE}/summarise/": "summarise",
-    f"{_PACKAGE}/store/consume.py": "consume",
-    f"{_PACKAGE}/store/commit.py": "consume",
+    f"{_PACKAGE}/consume/": "consume",
 }
 _ACTION_OF_BATCH = {"SendMessageBatch": "SendMessage", "DeleteMessageBatch": "DeleteMessage"}
 _TABLE_NAMES = ("spans", "index", "statistics")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,9 +26,11 @@ STAGES = {
     "store": {"model", "queue"},
     "http": {"model", "store"},
     "receive": {"model", "queue", "http"},
+    "consume": {"model", "queue", "store"},
     "summarise": {"model", "store"},
-    "query": {"model", "store", "summarise"},
+    "query": {"model", "store"},
     "present": {"model", "http"},
+    "functions": {"consume", "summarise", "wiring", "telemetry"},
 }
 """Stage → the stages that it may import from, beside itself."""
 DIALECTS = ("jaeger", "native", "otlp", "zipkin")
@@ -35,14 +38,17 @@ DIALECTS = ("jaeger", "native", "otlp", "zipkin")
 STAGES |= {each: {"model", "http", "receive", "query", "present", "store"} for each in DIALECTS}
 OF_DIALECTS = tuple(f"chalicelib.{each}." for each in DIALECTS)
 EVERYWHERE = {"budget", "collector", "config", "errors"}
-FOR_FUNCTIONS = {"wiring", "telemetry"}
-"""For `app.py` and each stage's `function.py`: where there are an environment, a clock and AWS."""
 TELL = {"http/audit.py", "receive/tell.py"}
 """Modules that write metrics or logs of what they are told."""
+FUNCTIONS = "functions"
+"""The Lambda functions beside `app.py`. They alone import `wiring`: there are an environment, a clock and AWS."""
 AWS_MODULES = {
     *("queue/sqs.py", "queue/sqs_redrive.py", "store/dynamodb.py"),
     *("signer.py", "wiring.py"),
 }
+
+FAR_FROM_AWS = ("model/", "consume/", "summarise/", "query/", "store/", "queue/message.py")
+"""Modules that reach AWS by no chain of imports, but for those listed above."""
 
 
 def imports_of(path: Path) -> Iterator[str]:
@@ -80,11 +86,16 @@ def test_stages(path):
     stage, _, rest = name_of(path).partition("/")
     if rest:
         allowed = STAGES[stage] | {stage} | EVERYWHERE
-        if rest == "function.py":
-            allowed |= FOR_FUNCTIONS
         if name_of(path) in TELL:
             allowed |= {"telemetry"}
         assert parts_imported(path) <= allowed
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_only_functions_import_the_wiring(path):
+    """Clients of AWS are made for functions, which hand them down: no stage asks for them."""
+    stage = name_of(path).partition("/")[0]
+    assert stage in ("app.py", FUNCTIONS) or "wiring" not in parts_imported(path)
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.name != "app.py"], ids=name_of)
@@ -131,6 +142,51 @@ def test_aws(path):
     assert "botocore" not in roots or name_of(path) in AWS_MODULES
 
 
+@cache
+def modules_imported(path: Path) -> frozenset[Path]:
+    """The modules of chalicelib, and of tests, that a module imports itself."""
+    found = set()
+    for name in imports_of(path):
+        # What is imported from a module may be a module itself, else it is a name in it.
+        for module in (name, name.rpartition(".")[0]):
+            file = PROJECT / f"{module.replace('.', '/')}.py"
+            if name.startswith(("chalicelib.", "tests.")) and file.exists():
+                found.add(file)
+    return frozenset(found)
+
+
+def chain_to_aws(path: Path, seen: set[Path]) -> list[str]:
+    """Some chain of imports from a module to botocore or boto3; empty if there is none. `seen` grows."""
+    seen.add(path)
+    if {name.split(".")[0] for name in imports_of(path)} & {"botocore", "boto3"}:
+        return [name_of(path)]
+    for imported in modules_imported(path) - seen:
+        if chain := chain_to_aws(imported, seen):
+            return [name_of(path), *chain]
+    return []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(path for path in MODULES if name_of(path).startswith(FAR_FROM_AWS)),
+        PROJECT / "tests" / "memory_store.py",
+    ],
+    ids=name_of,
+)
+def test_no_chain_of_imports_leads_to_aws(path):
+    """What computes, plans, decodes or asks a store does not reach botocore, however many imports lie between."""
+    if name_of(path) not in AWS_MODULES:
+        assert chain_to_aws(path, set()) == []
+
+
+def test_a_chain_of_imports_is_found():
+    """The rule above would see a stage that imports the adapter through another module."""
+    chain = chain_to_aws(PROJECT / "chalicelib" / "functions" / "summarise.py", set())
+    assert chain[0] == "functions/summarise.py"
+    assert chain[-1] in AWS_MODULES
+
+
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_no_grpc(path):
     """gRPC is the laptop's: nothing in Lambda imports it, nor the messages of its errors."""
@@ -170,10 +226,10 @@ def test_app_loads_little():
     assert of_dialects == {f"chalicelib.{each}.routes" for each in DIALECTS}
 
 
-@pytest.mark.parametrize("stage", ["store", "summarise"])
-def test_functions_do_without_the_app(stage):
+@pytest.mark.parametrize("function", ["consume", "summarise"])
+def test_functions_do_without_the_app(function):
     """The consumer's and the schedule's Lambdas load no routes."""
-    loaded = loaded_by(f"import chalicelib.{stage}.function")
+    loaded = loaded_by(f"import chalicelib.functions.{function}")
     assert "app" not in loaded
     unwanted = ("chalicelib.receive", "chalicelib.query", "chalicelib.http", "moto", "boto3")
     assert not [name for name in loaded if name.startswith(unwanted)]

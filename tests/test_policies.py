@@ -13,6 +13,7 @@ from chalicelib.summarise import fold
 from chalicelib.summarise.job import summarise_shards
 from infra.tokens import make_token
 from local.fake_aws import Moto
+from tests.consume.test_dictionaries import learned
 from tests.faults.world import World
 from tests.payloads import MILLI, SERVER, Made, payload
 from tests.policies import (
@@ -27,7 +28,6 @@ from tests.policies import (
     short_resource,
     statements,
 )
-from tests.store.test_dictionary import learned
 from tests.test_app import GUARDED, sent
 
 STAGES = ("dev", "prod")

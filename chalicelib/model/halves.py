@@ -2,7 +2,7 @@
 
     Halves(callers, callees) ──halves_messages──▶ HalvesMessage ──halves_from──▶ Halves
 
-docs/item-layout.md gives the bytes; `store/half_edges.py` says which spans make halves.
+docs/item-layout.md gives the bytes; `consume/half_edges.py` says which spans make halves.
 """
 
 from __future__ import annotations

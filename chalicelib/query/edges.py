@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chalicelib import config
 from chalicelib.model.edges import Edges, call_counts_of, edges_from, merged_edges
 from chalicelib.model.halves import traces_of
+from chalicelib.model.join import NewHalves, added_edges, known_for
 from chalicelib.query.parameters import SECOND_NANO
 from chalicelib.query.snapshot import (
     MINUTE_SECONDS,
@@ -22,7 +23,6 @@ from chalicelib.store.layout import Level, edges_partition
 from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.shard import ShardView, read_consistently
 from chalicelib.store.targets import EDGES_NAME, call_counts_in, edges_in
-from chalicelib.summarise.join import NewHalves, added_edges, known_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

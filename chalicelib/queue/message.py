@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 DIGEST_BYTES = 32
 PAYLOAD_ATTRIBUTE = "payload"
+REASON_ATTRIBUTE = "reason"
+"""Why a message is a dead letter."""
+NOTE_ATTRIBUTE = "note"
+"""The key of what the table says of a dead letter; it comes back with the message."""
+REASON_CHARACTERS_MAX = 1_000
+"""Not more than anyone reads."""
 _PROOF_HEAD = b"\x7a\x20"
 """Tag and length of field 15 of TracesData, 32 bytes, which OTLP does not have: a reader that knows it not skips it."""
 PROOF_BYTES = len(_PROOF_HEAD) + DIGEST_BYTES
@@ -133,3 +139,9 @@ def content_bytes_of(message: Message) -> int:
     It is no promise: it only says which messages are taken together.
     """
     return zstd.content_bytes_of(message.frame)
+
+
+def printable(reason: str) -> str:
+    """What SQS accepts as text: no control characters; and not more than anyone reads."""
+    kept = reason[:REASON_CHARACTERS_MAX]
+    return "".join(c if c.isprintable() else " " for c in kept) or "unknown"

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.errors import LimitExceeded, StoreThrottled
-from chalicelib.queue.message import PAYLOAD_ATTRIBUTE, Message, body_of
+from chalicelib.queue.message import (
+    NOTE_ATTRIBUTE,
+    PAYLOAD_ATTRIBUTE,
+    REASON_ATTRIBUTE,
+    Message,
+    body_of,
+    printable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,12 +27,7 @@ BATCH_ENTRIES_MAX = 10
 BATCH_BYTES_MAX = 1_048_576
 """SQS: the sum over a batch of bodies and attributes (name, type and value each); also one message's limit."""
 ATTRIBUTES_MAX = 10
-REASON_ATTRIBUTE = "reason"
-NOTE_ATTRIBUTE = "note"
-"""The key of what the table says of a dead letter; it comes back with the message."""
 _TEXT_TYPE = "String"
-REASON_CHARACTERS_MAX = 1_000
-"""Not more than anyone reads."""
 ATTRIBUTE_TYPE = "Binary.zstd"
 _REFUSED_CHARACTER = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 does not allow (its production 2, Char), SQS does not take."""
@@ -174,9 +176,3 @@ def _attribute_to_send(attribute: dict[str, Any]) -> dict[str, Any]:
     if (binary := attribute.get("binaryValue")) is not None:
         return {"DataType": attribute["dataType"], "BinaryValue": base64.b64decode(binary)}
     return {"DataType": attribute["dataType"], "StringValue": attribute.get("stringValue") or " "}
-
-
-def printable(reason: str) -> str:
-    """What SQS accepts as text: no control characters; and not more than anyone reads."""
-    kept = reason[:REASON_CHARACTERS_MAX]
-    return "".join(c if c.isprintable() else " " for c in kept) or "unknown"

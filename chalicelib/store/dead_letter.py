@@ -19,8 +19,14 @@ from chalicelib import config
 from chalicelib.errors import InvalidPayload
 from chalicelib.model.batch import spans_of
 from chalicelib.model.span import Scopes
-from chalicelib.queue.message import PAYLOAD_ATTRIBUTE, message_from_parts, payload_of
-from chalicelib.queue.sqs import NOTE_ATTRIBUTE, REASON_ATTRIBUTE, printable
+from chalicelib.queue.message import (
+    NOTE_ATTRIBUTE,
+    PAYLOAD_ATTRIBUTE,
+    REASON_ATTRIBUTE,
+    message_from_parts,
+    payload_of,
+    printable,
+)
 from chalicelib.store.layout import NOTES_PARTITION, note_sort_key
 
 if TYPE_CHECKING:
@@ -95,16 +101,6 @@ def carried_key(record: Record) -> str | None:
     return carried if _KEY.fullmatch(carried) else None
 
 
-def write_notes(store: ItemStore, notes: Sequence[Note]) -> None:
-    """Keep notes; one that is there already counts a burial more. Raises StoreThrottled or StoreError."""
-    if not notes:
-        return
-    latest = {note.key: note for note in notes}
-    known = {note.key: note for note in _notes(store, list(latest))}
-    merged = [_merged(known.get(key), note) for key, note in latest.items()]
-    store.put_batch(config.STATISTICS_TABLE, [_item(note) for note in merged])
-
-
 def read_notes(
     store: ItemStore, now_unix_seconds: int, before_key: str | None = None
 ) -> Iterator[Note]:
@@ -118,35 +114,24 @@ def read_notes(
 
 def known_keys(store: ItemStore, keys: Sequence[str]) -> set[str]:
     """Those of the keys that have a note."""
-    return {note.key for note in _notes(store, keys)}
+    return {note.key for note in notes_with(store, keys)}
 
 
-def forget_notes(store: ItemStore, keys: Sequence[str]) -> None:
-    """Delete these notes, of letters that are stored and counted now."""
-    store.delete_batch(config.STATISTICS_TABLE, [_item_key(key) for key in keys])
-
-
-def _notes(store: ItemStore, keys: Sequence[str]) -> list[Note]:
-    found = store.get_batch(config.STATISTICS_TABLE, [_item_key(key) for key in keys])
+def notes_with(store: ItemStore, keys: Sequence[str]) -> list[Note]:
+    found = store.get_batch(config.STATISTICS_TABLE, [note_item_key(key) for key in keys])
     return [_note(item) for item in found]
 
 
-def _merged(known: Note | None, note: Note) -> Note:
-    if known is None:
-        return note
-    return note._replace(first_unix_seconds=known.first_unix_seconds, burials=known.burials + 1)
-
-
-def _item_key(key: str) -> Item:
+def note_item_key(key: str) -> Item:
     return {"p": NOTES_PARTITION, "s": key}
 
 
-def _item(note: Note) -> Item:
+def note_item(note: Note) -> Item:
     told = note._asdict() | {"trace_ids": [trace_id.hex() for trace_id in note.trace_ids]}
     del told["key"]
     value = orjson.dumps({"version": VERSION, **told})
     expiry = note.last_unix_seconds + config.DEAD_LETTER_RETENTION_SECONDS
-    return {**_item_key(note.key), "v": value, "x": expiry}
+    return {**note_item_key(note.key), "v": value, "x": expiry}
 
 
 def _note(item: Item) -> Note:

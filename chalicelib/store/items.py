@@ -79,3 +79,10 @@ class ItemStore(Protocol):
         was done. After StoreThrottled or StoreError it may have
         been done all the same: a lost answer looks like a failure.
         """
+
+
+def value_of(item: Item) -> bytes:
+    """The bytes under `v`, which the item must have."""
+    value = item["v"]
+    assert isinstance(value, bytes)
+    return value

@@ -15,7 +15,7 @@ from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from chalicelib.model.halves import halves_from, trace_ids_in
+from chalicelib.model.halves import trace_ids_in
 from chalicelib.model.trace_filter import short_ids
 from chalicelib.store.shard import read_filters, read_halves
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from chalicelib.model.clew_pb2 import FoldState
     from chalicelib.model.clew_pb2 import Halves as HalvesMessage
-    from chalicelib.model.halves import HalfKey, Halves
     from chalicelib.store.items import ItemStore
 
 BYTES_MAX = 200_000_000
@@ -46,11 +45,6 @@ class Kept(NamedTuple):
     folded_unix_seconds: int
     message: HalvesMessage
     trace_ids: frozenset[bytes]
-
-    def halves(self, wanted: set[HalfKey], wanted_traces: set[bytes]) -> Halves | None:
-        """Those of the wanted keys; None if there are none of their traces."""
-        traces = self.trace_ids & wanted_traces
-        return halves_from(self.message, wanted, traces) if traces else None
 
     @property
     def bytes_taken(self) -> int:

@@ -21,12 +21,18 @@ from chalicelib.model.clew_pb2 import Segment as SegmentMessage
 from chalicelib.model.edges import edges_message
 from chalicelib.model.frame import seal
 from chalicelib.model.halves import merged_halves
+from chalicelib.model.join import NewHalves, added_edges, known_for
 from chalicelib.model.names import OTHER_SERVICES
 from chalicelib.model.trace_filter import trace_filter
 from chalicelib.store import layout
-from chalicelib.store.dynamodb import ITEM_BYTES_MAX, item_bytes
 from chalicelib.store.items import ConditionFailed, Put
 from chalicelib.store.layout import HOURS_PER_DAY, MINUTES_PER_HOUR, Key, Level
+from chalicelib.store.limits import (
+    ITEM_BYTES_MAX,
+    TRANSACTION_ACTIONS_MAX,
+    TRANSACTION_BYTES_MAX,
+    item_bytes,
+)
 from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.segment import sealed_segments
 from chalicelib.store.shard import ShardView, Unfolded, fold_state_put
@@ -41,7 +47,6 @@ from chalicelib.store.targets import (
     read_targets,
     target_puts,
 )
-from chalicelib.summarise.join import NewHalves, added_edges, known_for
 from chalicelib.summarise.parents import EARLY_SECONDS, Looked, Looks
 
 if TYPE_CHECKING:
@@ -58,7 +63,8 @@ if TYPE_CHECKING:
 
 TARGETS_MAX = 80
 """Of a transaction's 100 actions; the rest is for catalogues, waiting halves, parts and the fold-state."""
-TRANSACTION_BYTES_MAX = 3_000_000
+STEP_BYTES_MAX = TRANSACTION_BYTES_MAX - 1_000_000
+"""Size of all items that a step puts. The margin is so wide because a step that DynamoDB refused would come again."""
 DIRTY_HOURS_MAX = 20_000
 """Named in a fold-state: two years. Spans with random clocks name a new hour each, and the item holds 400 KB."""
 ENTRIES_MAX = 20_000
@@ -456,4 +462,4 @@ def segment_items(shard: int, sequence: int, entries: Iterable[Entry]) -> list[I
 
 def _fits(actions: Sequence[Put]) -> bool:
     size = sum(item_bytes(action.item) for action in actions)
-    return len(actions) <= 100 and size <= TRANSACTION_BYTES_MAX
+    return len(actions) <= TRANSACTION_ACTIONS_MAX and size <= STEP_BYTES_MAX

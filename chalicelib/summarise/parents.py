@@ -20,12 +20,9 @@ from contextlib import closing
 from itertools import chain
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
-from zlib import crc32
 
 from chalicelib import config
-from chalicelib.model.edges import EdgeKind, Edges
 from chalicelib.model.halves import (
-    CHILD_KINDS,
     Callee,
     Caller,
     Halves,
@@ -34,20 +31,15 @@ from chalicelib.model.halves import (
     trace_ids_in,
     traces_of,
 )
-from chalicelib.model.measure import Measure, bucket_of
-from chalicelib.model.peers import peer_of
-from chalicelib.model.span import CALLER_KINDS, PRODUCER, Span
-from chalicelib.model.statistics import MINUTE_NANO
-from chalicelib.store.half_edges import parent_half, parent_kind
-from chalicelib.store.remembered import Kept
-from chalicelib.store.traces import read_traces
-from chalicelib.summarise.join import (
+from chalicelib.model.join import (
     has_caller,
-    kind_of_call,
     known_among,
     known_of_traces,
     lonely,
 )
+from chalicelib.model.parents import StoredSpans, parents_of
+from chalicelib.store.remembered import Kept
+from chalicelib.store.traces import read_traces
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -59,7 +51,7 @@ if TYPE_CHECKING:
 
 EARLY_SECONDS = 40
 """So long after its commit a callee is looked at by the very run that folds it: what is younger is looked at by the
-next, before it is 100 s old. Its parent has come by then, or makes its half itself (`store/half_edges.py`)."""
+next, before it is 100 s old. Its parent has come by then, or makes its half itself (`consume/half_edges.py`)."""
 LOOKED_AT_SECONDS = EARLY_SECONDS
 """So old an item is when the run after its own looks at it: runs begin each minute, and may be 20 s early or late."""
 TRACES_MAX = 500
@@ -270,88 +262,3 @@ def by_trace_of(callees: Iterable[Callee]) -> Lonely:
     for callee in callees:
         found[callee.trace_id].append(callee)
     return sorted(found.items())
-
-
-class StoredSpans:
-    """The spans of a stored trace, as callers of its callees. By id: a trace may be large, and each be asked for."""
-
-    def __init__(self, spans: Iterable[Span]) -> None:
-        self._by_id: dict[bytes, list[Span]] = defaultdict(list)
-        self._clients_by_crc: dict[int, list[Span]] = defaultdict(list)
-        self.span_count = 0
-        for span in spans:
-            self.span_count += 1
-            self._by_id[span.span_id].append(span)
-            if span.kind in CALLER_KINDS:
-                self._clients_by_crc[crc32(span.span_id)].append(span)
-
-    def callers_of(self, callee: Callee) -> list[Span]:
-        """The spans of other services that may have called it: those that share its id (Zipkin's way), or its parents.
-
-        A child has none if a span of its own service has the id of its parent.
-        """
-        if callee.kind == EdgeKind.RPC and (
-            sharing := _of_others(callee, self._clients_by_crc.get(callee.own, ()))
-        ):
-            return sharing
-        with_id = self._by_id.get(callee.span_id, [])
-        found = _of_others(callee, with_id)
-        return [] if callee.kind in CHILD_KINDS and len(found) < len(with_id) else found
-
-
-def _of_others(callee: Callee, spans: Iterable[Span]) -> list[Span]:
-    return [span for span in spans if span.scope.service_key != callee.service]
-
-
-def parents_of(callee: Callee, stored: StoredSpans) -> list[Caller]:
-    """The halves of the spans above a callee that have made none, as far as it knows.
-
-    None where a client is there whose half is only late: it will come, or is found when the window has ended.
-    """
-    found = stored.callers_of(callee)
-    if any(map(has_own_half, found)):
-        return []
-    return [
-        parent_half(
-            span.trace_id,
-            span.span_id,
-            span.scope.service_key,
-            span.kind,
-            span.parent_span_id,
-            span.start_time_unix_nano,
-        )
-        for span in found
-    ]
-
-
-def has_own_half(span: Span) -> bool:
-    """Whether a span stands for a call of which it makes a half: a call to a database has none."""
-    if span.kind not in CALLER_KINDS:
-        return False
-    peer = peer_of(span.attributes)
-    return peer is None or peer.kind != EdgeKind.DATABASE
-
-
-def edge_of(callee: Callee, stored: StoredSpans) -> tuple[int, Edges] | None:
-    """(Minute, edge) of a callee whose caller's trace has these spans; None if they show no call.
-
-    The latency is the caller's if its span stands for the call (CLIENT, PRODUCER), else the callee's own.
-    """
-    parents = stored.callers_of(callee)
-    if not parents:
-        return None
-    parent = min(parents, key=lambda span: (not has_own_half(span), span.raw))
-    stands_for_call = has_own_half(parent)
-    bucket = bucket_of(parent.duration_nano) if stands_for_call else callee.bucket
-    is_error = callee.is_error or (stands_for_call and parent.is_error)
-    edges = Edges()
-    key = (parent.scope.service_key, callee.service, kind_of_call(_half_kind(parent), callee.kind))
-    edges.offer(key, Measure(1, int(is_error), 0, {bucket: 1}), parent.trace_id)
-    return parent.start_time_unix_nano // MINUTE_NANO, edges
-
-
-def _half_kind(span: Span) -> int:
-    """The kind of a span's half, as a caller."""
-    if has_own_half(span):
-        return EdgeKind.MESSAGING if span.kind == PRODUCER else EdgeKind.EXTERNAL
-    return parent_kind(span.kind, span.parent_span_id)

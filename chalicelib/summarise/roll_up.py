@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib import config
 from chalicelib.model.clew_pb2 import FoldState
-from chalicelib.store.dynamodb import item_bytes
 from chalicelib.store.items import ConditionFailed, Put
 from chalicelib.store.layout import HOURS_PER_DAY, MINUTES_PER_HOUR, Key, Level
+from chalicelib.store.limits import item_bytes
 from chalicelib.store.shard import fold_state_put
 from chalicelib.store.targets import (
     EDGES,
@@ -27,7 +27,7 @@ from chalicelib.store.targets import (
     catalogue_value,
     read_targets,
 )
-from chalicelib.summarise.fold import TRANSACTION_BYTES_MAX, TargetActions
+from chalicelib.summarise.fold import STEP_BYTES_MAX, TargetActions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from chalicelib.store.shard import ShardView
     from chalicelib.store.targets import Catalogue, Part, TargetForm
 
-_BYTES_MAX = TRANSACTION_BYTES_MAX - 500_000
+_BYTES_MAX = STEP_BYTES_MAX - 500_000
 """Of the puts of lower targets, which leaves room for the upper one, catalogue and fold-state."""
 
 _AHEAD_SECONDS_MAX = 86_400

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from chalicelib import config
 from chalicelib.model.clew_pb2 import FoldState, Segment
 from chalicelib.model.edges import Edges
+from chalicelib.model.parents import edge_of
 from chalicelib.store import layout
 from chalicelib.store.items import ConditionFailed, Put
 from chalicelib.store.remembered import RememberedHalves
@@ -31,7 +32,6 @@ from chalicelib.summarise.parents import (
     Looks,
     by_trace_of,
     callee_keys,
-    edge_of,
     lonely_callees,
     looked_up,
 )
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from chalicelib.model.halves import Callee
+    from chalicelib.model.parents import StoredSpans
     from chalicelib.store.items import Item, ItemStore
     from chalicelib.store.shard import ShardView
-    from chalicelib.summarise.parents import StoredSpans
 
 
 def due(state: FoldState, now_unix_seconds: int) -> Due | None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from capacity.counting import CountingStore
 from chalicelib import config, wiring
+from chalicelib.consume.commit import Counted, commit
 from chalicelib.health import Health
 from chalicelib.model.clew_pb2 import EdgesTarget, StatisticsTarget
 from chalicelib.model.edges import EdgeKind, Edges, edges_message
@@ -29,7 +30,6 @@ from chalicelib.model.frame import seal
 from chalicelib.model.measure import Measure
 from chalicelib.model.statistics import Statistics, statistics_message
 from chalicelib.model.wire import field
-from chalicelib.store.commit import Counted, commit
 from chalicelib.store.layout import (
     Key,
     Level,

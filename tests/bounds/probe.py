@@ -84,12 +84,12 @@ def _consume() -> Callable[[bytes], Answer]:
     """An OTLP request accepted, and its messages consumed as one event, into a store of its own."""
     from base64 import b64encode
 
+    from chalicelib.consume.consumer import Consumer, Record
     from chalicelib.http.answer import Answer
     from chalicelib.otlp.endpoint import receive_traces
     from chalicelib.queue.message import PAYLOAD_ATTRIBUTE, Message, body_of
-    from chalicelib.store.consume import Consumer, Record
+    from tests.consume.records import DeadLetterList
     from tests.memory_store import MemoryStore
-    from tests.store.records import DeadLetterList
 
     def consume(body: bytes) -> Answer:
         sent: list[Message] = []

@@ -14,8 +14,8 @@ from capacity.units import (
     write_units,
 )
 from chalicelib import config
-from chalicelib.store.dynamodb import item_bytes
 from chalicelib.store.items import Item, Put
+from chalicelib.store.limits import item_bytes
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,12 @@ from math import sqrt
 import pytest
 
 from capacity import scale
+from chalicelib.consume.segments import segments_of
 from chalicelib.store import layout
 from chalicelib.store.layout import shard_of_block, shard_of_service, shard_of_trace
 from chalicelib.store.search_block import blocks_of
 from chalicelib.store.search_row import rows_of
-from chalicelib.store.segment import entries_in, segments_of
+from chalicelib.store.segment import entries_in
 from tests.model.spans import batches
 from tests.payloads import CLIENT, NOON_NANO, SERVER, Made
 
@@ -172,7 +173,7 @@ def test_plans_hold_the_quotas(rate):
 def test_a_commit_has_room_for_the_shards():
     """A full group of the requests that the plans are made for, and a segment for every shard, fit one transaction."""
     from chalicelib import config
-    from chalicelib.store.commit import COMMIT_ACTIONS_MAX
+    from chalicelib.consume.commit import COMMIT_ACTIONS_MAX
 
     messages = -(-config.GROUP_SPANS_MAX // 512)
     assert messages + scale.SHARDS_MAX <= COMMIT_ACTIONS_MAX

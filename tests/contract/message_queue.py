@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from chalicelib.consume.consumer import message_from_record
 from chalicelib.queue.message import Message, body_of, message_from_payload
 from chalicelib.queue.sqs import (
     ATTRIBUTES_MAX,
@@ -20,7 +21,6 @@ from chalicelib.queue.sqs import (
     entry_bytes,
     entry_of,
 )
-from chalicelib.store.consume import message_from_record
 from tests.payloads import NOON_UNIX_SECONDS
 
 _numbers = itertools.count()

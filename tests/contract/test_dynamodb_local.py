@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.store.dynamodb import DynamoStore, item_bytes, typed_item
+from chalicelib.store.dynamodb import DynamoStore, typed_item
+from chalicelib.store.limits import item_bytes
 from tests.contract.dynamodb_service import DynamoDBService
 from tests.contract.item_store import TEXT, Backend, ItemStoreContract, item, new_partition
 from tests.contract.moto_tables import PastDynamoDB

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.store.dynamodb import value_bytes
+from chalicelib.store.limits import value_bytes
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from chalicelib.consume.consumer import Consumer
 from chalicelib.errors import StoreError
 from chalicelib.queue.sqs import SqsDeadLetters
-from chalicelib.store.consume import Consumer
 from chalicelib.store.dynamodb import DynamoStore
 from chalicelib.summarise.job import summarise_shards
 from local.event_source_mapping import Source, record_from_message

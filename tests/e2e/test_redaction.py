@@ -22,11 +22,11 @@ from thriftpy2.protocol import TCompactProtocol
 
 from bench.encodings import as_collector_writes, as_dotnet_writes
 from chalicelib import config, wiring
+from chalicelib.consume import commit as commit_module
+from chalicelib.consume import consumer
 from chalicelib.errors import StoreError
 from chalicelib.model import zipkin_spans_pb2, zstd
 from chalicelib.model.frame import content_of, unseal
-from chalicelib.store import commit as commit_module
-from chalicelib.store import consume
 from chalicelib.store.dictionary import DictionariesIn
 from local.journal import Journal
 from local.otlp_grpc import EXPORT, OtlpGrpc
@@ -161,7 +161,7 @@ def refusing():
         return commit(store, messages, *more)
 
     with pytest.MonkeyPatch.context() as planted:
-        planted.setattr(consume, "commit", failing)
+        planted.setattr(consumer, "commit", failing)
         yield
 
 

@@ -7,14 +7,15 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib import config
+from chalicelib.consume import commit, consumer
+from chalicelib.consume.segments import segments_of
 from chalicelib.errors import StoreError
 from chalicelib.model import zstd
 from chalicelib.queue import message as message_module
 from chalicelib.queue.sqs import SqsDeadLetters, SqsSender, batches_of, entry_of
-from chalicelib.store import commit, consume, layout
+from chalicelib.store import layout
 from chalicelib.store.dynamodb import DynamoStore, _translated
 from chalicelib.store.items import ConditionFailed
-from chalicelib.store.segment import segments_of
 from chalicelib.store.shard import fold_state_put
 from chalicelib.summarise import fold, waiting
 
@@ -223,7 +224,7 @@ def _time_in_the_digest(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(message_module, "digest_of", of_now)
     patch.setattr("chalicelib.receive.split.message_from_payload", anew)
     patch.setattr(
-        consume, "payload_of", lambda _, message, most: zstd.decompress(message.frame, most)
+        consumer, "payload_of", lambda _, message, most: zstd.decompress(message.frame, most)
     )
 
 
@@ -235,19 +236,19 @@ def _unprocessed_ignored(patch: pytest.MonkeyPatch) -> None:
 
 
 def _faults_of_aws_swallowed(patch: pytest.MonkeyPatch) -> None:
-    consume_all = consume.Consumer.consume
+    consume_all = consumer.Consumer.consume
 
     def swallowing(self: Any, records: Any) -> Any:
         try:
             return consume_all(self, records)
         except StoreError:
-            return consume.Consumed()
+            return consumer.Consumed()
 
-    patch.setattr(consume.Consumer, "consume", swallowing)
+    patch.setattr(consumer.Consumer, "consume", swallowing)
 
 
 def _every_fault_is_the_messages(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(consume, "StoreError", ZeroDivisionError)
+    patch.setattr(consumer, "StoreError", ZeroDivisionError)
 
 
 def _lost_burials_ignored(patch: pytest.MonkeyPatch) -> None:

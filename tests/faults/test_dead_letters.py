@@ -8,10 +8,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from chalicelib import config, wiring
+from chalicelib.consume import commit as commit_module
+from chalicelib.consume import consumer
 from chalicelib.dialects import DIALECTS
 from chalicelib.http.openapi import document
-from chalicelib.store import commit as commit_module
-from chalicelib.store import consume
 from chalicelib.store.dead_letter import carried_key
 from tests.faults.injector import FOREVER, Died, Fault, raising, refused
 from tests.faults.test_messages import poisoned
@@ -47,7 +47,7 @@ def bug(monkeypatch) -> Iterator[pytest.MonkeyPatch]:
                 raise TypeError("a bug\nin \ud800 two lines")
             return commit(store, messages, *more)
 
-        planted.setattr(consume, "commit", failing)
+        planted.setattr(consumer, "commit", failing)
         yield planted
 
 

@@ -12,12 +12,12 @@ import pytest
 
 from app import app
 from chalicelib import config, wiring
+from chalicelib.consume.consumer import OutOfTime
 from chalicelib.errors import StoreError, StoreThrottled
+from chalicelib.functions.consume import _TIME_RESERVE_MILLIS
 from chalicelib.http.access import STRANGER_SECONDS, Access
 from chalicelib.model.token import Scope
 from chalicelib.queue import message as message_module
-from chalicelib.store.consume import OutOfTime
-from chalicelib.store.function import _TIME_RESERVE_MILLIS
 from chalicelib.store.tokens import tokens_in
 from infra import stack
 from infra.tokens import make_token

@@ -134,7 +134,7 @@ def test_a_full_cycle_of_the_dead_letter_queue(world, expected, monkeypatch):
         def bug(*_: object) -> None:
             raise TypeError("a bug")
 
-        broken.setattr("chalicelib.store.commit.block_items", bug)
+        broken.setattr("chalicelib.consume.commit.block_items", bug)
         world.consume(records)
     buried = world.outcome()
     assert len(buried.dead_letters) == len(world.requests)

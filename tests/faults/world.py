@@ -18,8 +18,8 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from app import app
 from chalicelib import config, wiring
+from chalicelib.consume.dictionaries import Dictionaries
 from chalicelib.model.frame import unseal
-from chalicelib.store.dictionary import Dictionaries
 from chalicelib.store.dynamodb import DynamoStore, plain_item
 from chalicelib.store.search_block import EVERY_SERVICE
 from chalicelib.store.traces import read_rows, read_spans

@@ -23,6 +23,7 @@ from chalicelib.model.clew_pb2 import EdgesTarget, StatisticsTarget
 from chalicelib.model.edges import edges_from, merged_edges
 from chalicelib.model.frame import reading, seal, unseal
 from chalicelib.model.halves import halves_from, merged_halves
+from chalicelib.model.join import NewHalves
 from chalicelib.model.span import Scopes
 from chalicelib.model.statistics import merged_statistics, statistics_from
 from chalicelib.model.wire import varint_at
@@ -39,7 +40,6 @@ from chalicelib.store.segment import entries_in
 from chalicelib.store.shard import filter_in
 from chalicelib.store.targets import EDGES, STATISTICS, catalogue_of, edges_in, statistics_in
 from chalicelib.store.traces import StoredChunk, distinct_spans
-from chalicelib.summarise.join import NewHalves
 from chalicelib.zipkin import ingest as receive_zipkin
 from chalicelib.zipkin import ingest_v1 as zipkin_v1
 from chalicelib.zipkin import render as zipkin

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from chalicelib import config, wiring
-from chalicelib.store.dead_letter import note_of, write_notes
+from chalicelib.consume.notes import write_notes
+from chalicelib.store.dead_letter import note_of
 from infra.__main__ import main
 from local.fake_aws import Moto
+from tests.consume.records import message_of, record_of
 from tests.faults.injector import refused
 from tests.payloads import NOON_UNIX_SECONDS, Made, trace_id
-from tests.store.records import message_of, record_of
 
 pytestmark = pytest.mark.slow
 

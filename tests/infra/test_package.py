@@ -128,8 +128,8 @@ def test_template(package):
     handlers = {properties["Handler"] for properties in functions.values()}
     assert handlers == {
         "app.app",
-        "chalicelib.store.function.consume",
-        "chalicelib.summarise.function.summarise",
+        "chalicelib.functions.consume.consume",
+        "chalicelib.functions.summarise.summarise",
     }
     for properties in functions.values():
         assert properties["Architectures"] == [package.architecture]
@@ -163,8 +163,8 @@ def test_import(package, tmp_path):
     program = f"""
 import sys
 sys.path[:0] = [{str(tmp_path / "task")!r}, {str(brought)!r}]
-from chalicelib.store.function import consume
-from chalicelib.summarise.function import summarise
+from chalicelib.functions.consume import consume
+from chalicelib.functions.summarise import summarise
 import app
 event = {{"resource": "/openapi.json", "path": "/openapi.json", "httpMethod": "GET", "headers": {{}},
     "multiValueHeaders": {{}}, "multiValueQueryStringParameters": None, "pathParameters": None,

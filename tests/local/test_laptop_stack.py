@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from chalicelib import config
+from chalicelib.consume.consumer import message_from_record
 from chalicelib.errors import StoreThrottled
 from chalicelib.queue.message import Message
-from chalicelib.store.consume import message_from_record
 from local.event_source_mapping import Source
 from local.functions import REQUEST_BYTES_MAX
 from local.journal import Journal, JournalError

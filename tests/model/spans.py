@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
+from chalicelib.consume.half_edges import half_edges_of
 from chalicelib.model.batch import SpanBatch, batches_of, spans_of
 from chalicelib.model.halves import Halves, halves_from
 from chalicelib.model.span import Scopes, Span
-from chalicelib.store.half_edges import half_edges_of
 from tests.payloads import (
     CLIENT,
     CONSUMER,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from chalicelib.consume.commit import Counted, commit
 from chalicelib.query.parameters import Range
-from chalicelib.store.commit import Counted, commit
 from chalicelib.store.shard import read_shard
 from chalicelib.summarise.fold import ShardFold
 from chalicelib.summarise.roll_up import RollUp

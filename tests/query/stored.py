@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from chalicelib.store.commit import Counted, commit
+from chalicelib.consume.commit import Counted, commit
 from tests.memory_store import MemoryStore
 from tests.payloads import NOON_NANO, NOON_UNIX_SECONDS, Made, payload
 

@@ -62,7 +62,7 @@ def test_answers_do_not_depend_on_what_is_folded_or_rolled_up(
     assert answers(store, now) == unfolded
     half = MemoryStore()
     for batch in batches:
-        from chalicelib.store.commit import commit
+        from chalicelib.consume.commit import commit
 
         commit(half, [counted(batch)], NOON_NANO, 1)
         if rng.random() < 0.5:
@@ -146,7 +146,7 @@ def test_an_external_edge_becomes_the_callee_s_when_it_comes() -> None:
     summarise_shards(store, [0], NOON_UNIX_SECONDS)
     later = stored([])
     later.items = store.items
-    from chalicelib.store.commit import commit
+    from chalicelib.consume.commit import commit
 
     commit(later, [counted([Made(1, 2, "stock", 1, "GET /", SERVER)])], NOON_NANO, 1)
     for _ in range(2):

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib import config
+from chalicelib.consume.consumer import message_from_record
 from chalicelib.errors import LimitExceeded, StoreThrottled
 from chalicelib.queue.message import Message, body_of, message_from_payload
 from chalicelib.queue.sqs import (
@@ -25,7 +26,6 @@ from chalicelib.queue.sqs import (
     entry_of,
     entry_of_dead_letter,
 )
-from chalicelib.store.consume import message_from_record
 from tests.contract.moto_tables import hooked, moto_stack, refusal
 from tests.payloads import NOON_UNIX_SECONDS
 

@@ -11,7 +11,7 @@ import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.store.commit import Counted, commit
+from chalicelib.consume.commit import Counted, commit
 from chalicelib.store.layout import Level
 from chalicelib.store.targets import edges_in, statistics_in
 from chalicelib.summarise.job import summarise_shards

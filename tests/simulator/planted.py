@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib import config
+from chalicelib.consume import commit, consumer, half_edges
+from chalicelib.consume.segments import segments_of
 from chalicelib.errors import StoreError
+from chalicelib.model import join
 from chalicelib.model.clew_pb2 import TraceFilter
 from chalicelib.model.edges import EdgeKind
 from chalicelib.model.halves import trace_ids_in
+from chalicelib.model.parents import parents_of
 from chalicelib.query import edges, statistics
 from chalicelib.queue import sqs
-from chalicelib.store import commit, consume, half_edges, layout, shard
+from chalicelib.store import layout, shard
 from chalicelib.store.dynamodb import (
     DynamoStore,
     _query_arguments,
@@ -21,9 +25,8 @@ from chalicelib.store.dynamodb import (
 )
 from chalicelib.store.items import ConditionFailed
 from chalicelib.store.remembered import Kept, RememberedHalves
-from chalicelib.store.segment import segments_of
 from chalicelib.store.targets import TargetForm
-from chalicelib.summarise import fold, join, parents, roll_up, waiting
+from chalicelib.summarise import fold, parents, roll_up, waiting
 from tests.faults import planted as of_faults
 
 if TYPE_CHECKING:
@@ -40,7 +43,7 @@ class Planted(NamedTuple):
 
 
 def _redelivered_is_counted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(consume, "counted_among", lambda _, digests: set(digests))
+    patch.setattr(consumer, "counted_among", lambda _, digests: set(digests))
 
 
 def _remembered_as_counted(patch: pytest.MonkeyPatch) -> None:
@@ -50,7 +53,7 @@ def _remembered_as_counted(patch: pytest.MonkeyPatch) -> None:
         remembered.update(each.message.digest for each in new)
         return new
 
-    patch.setattr(consume.Consumer, "_uncounted", uncounted)
+    patch.setattr(consumer.Consumer, "_uncounted", uncounted)
 
 
 def _looked_up_rather_than_conditioned(patch: pytest.MonkeyPatch) -> None:
@@ -68,15 +71,15 @@ def _looked_up_rather_than_conditioned(patch: pytest.MonkeyPatch) -> None:
 
 
 def _out_of_time_is_success(patch: pytest.MonkeyPatch) -> None:
-    consume_all = consume.Consumer.consume
+    consume_all = consumer.Consumer.consume
 
     def lenient(self: Any, records: Any) -> Any:
         try:
             return consume_all(self, records)
-        except consume.OutOfTime:
+        except consumer.OutOfTime:
             return self._consumed
 
-    patch.setattr(consume.Consumer, "consume", lenient)
+    patch.setattr(consumer.Consumer, "consume", lenient)
 
 
 def _segments_named_by_time(patch: pytest.MonkeyPatch) -> None:
@@ -311,7 +314,6 @@ def _checked_twice(patch: pytest.MonkeyPatch) -> None:
 
 def _found_parents_are_clients(patch: pytest.MonkeyPatch) -> None:
     """A parent that is looked for is taken twice: as it is, and as a caller that stands for a call of its own."""
-    parents_of = parents.parents_of
 
     def twice(callee: Any, stored: Any) -> Any:
         found = parents_of(callee, stored)

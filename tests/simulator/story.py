@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from chalicelib import config
+from chalicelib.consume.consumer import Consumer
 from chalicelib.errors import StoreError
 from chalicelib.otlp.endpoint import receive_traces
 from chalicelib.query.edges import edges
@@ -18,7 +19,6 @@ from chalicelib.query.statistics import statistics
 from chalicelib.queue.message import digest_of as message_digest_of
 from chalicelib.queue.sqs import SqsDeadLetters, SqsSender
 from chalicelib.store import traces
-from chalicelib.store.consume import Consumer
 from chalicelib.store.dynamodb import DynamoStore, plain_item
 from chalicelib.store.layout import Level
 from chalicelib.store.remembered import RememberedHalves

@@ -10,20 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib import config
+from chalicelib.consume.notes import forget_notes, write_notes
 from chalicelib.queue.sqs import entry_of_dead_letter
 from chalicelib.store.dead_letter import (
     TRACE_IDS_MAX,
     Note,
     carried_key,
-    forget_notes,
     note_key,
     note_of,
     read_notes,
-    write_notes,
 )
+from tests.consume.records import message_of, message_of_payload, record_of
 from tests.memory_store import MemoryStore
 from tests.payloads import NOON_UNIX_SECONDS, Made, trace_id
-from tests.store.records import message_of, message_of_payload, record_of
 
 TEXT = st.text(max_size=30)
 ATTRIBUTES = st.dictionaries(

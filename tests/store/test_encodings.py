@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bench.encodings import as_collector_writes, as_dotnet_writes
 from chalicelib import config
+from chalicelib.consume.consumer import Consumer
 from chalicelib.jaeger import render as jaeger
 from chalicelib.model.edges import EdgeKind
 from chalicelib.model.frame import seal
@@ -25,9 +26,9 @@ from chalicelib.query.trace import in_order, summary_of, trace_by_id, trace_page
 from chalicelib.queue.message import digest_of
 from chalicelib.receive.otlp import payload_from_protobuf
 from chalicelib.store.chunk import traces_data_of
-from chalicelib.store.consume import Consumer
 from chalicelib.store.traces import StoredChunk, distinct_spans
 from chalicelib.zipkin import render as zipkin
+from tests.consume.records import DeadLetterList, message_of_payload, record_of
 from tests.encodings import anyhow
 from tests.fuzz.decoders import NORMALISERS, corpus_of
 from tests.memory_store import MemoryStore
@@ -45,7 +46,6 @@ from tests.payloads import (
 )
 from tests.present.test_otlp_json import full_traces_data
 from tests.query.committed import DAY, fold, seconds_range
-from tests.store.records import DeadLetterList, message_of_payload, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,10 +10,10 @@ from chalicelib import config
 from chalicelib.model.clew_pb2 import FoldState
 from chalicelib.model.frame import seal
 from chalicelib.model.halves import halves_messages
+from chalicelib.model.join import known_among
 from chalicelib.model.trace_filter import trace_filter
 from chalicelib.store import layout
 from chalicelib.store.remembered import RememberedHalves, ranges
-from chalicelib.summarise.join import known_among
 from tests.memory_store import MemoryStore
 from tests.model.spans import halves_and_edges_of
 from tests.payloads import CLIENT, Made, span_id, trace_id

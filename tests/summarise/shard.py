@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
+from chalicelib.consume.commit import Counted, commit
 from chalicelib.model.edges import edges_from
 from chalicelib.store import layout
-from chalicelib.store.commit import Counted, commit
 from chalicelib.store.layout import Key, Level
 from chalicelib.store.targets import (
     Catalogue,

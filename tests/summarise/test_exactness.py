@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib import config
+from chalicelib.consume import half_edges
+from chalicelib.consume.commit import Counted, commit
+from chalicelib.model import join
 from chalicelib.model.edges import EdgeKind, edges_from
-from chalicelib.store import half_edges
-from chalicelib.store.commit import Counted, commit
 from chalicelib.store.shard import Bound, read_shard
 from chalicelib.store.targets import edges_in
-from chalicelib.summarise import join, parents
+from chalicelib.summarise import parents
 from chalicelib.summarise.fold import ShardFold
 from chalicelib.summarise.job import Worker, summarise_shards
 from chalicelib.summarise.roll_up import RollUp

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib import config
 from chalicelib.store import layout
-from chalicelib.store.dynamodb import item_bytes
+from chalicelib.store.limits import item_bytes
 from chalicelib.store.shard import read_filters, read_shard
 from chalicelib.summarise import fold, waiting
 from tests.payloads import CLIENT, NOON_UNIX_SECONDS, SERVER, Made
@@ -138,7 +138,7 @@ def test_fits(shard, monkeypatch):
     """A filter counts among what a transaction holds: with it a step takes fewer entries."""
     for n in range(1, 9):
         shard.commit(*random_callers(50, seed=n))
-    monkeypatch.setattr(fold, "TRANSACTION_BYTES_MAX", 8_000)
+    monkeypatch.setattr(fold, "STEP_BYTES_MAX", 8_000)
     shard.summarise()
     assert len(filters(shard)) >= 2
     assert max(shard.transaction_bytes) <= 8_000

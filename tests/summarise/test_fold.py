@@ -130,7 +130,7 @@ class TestBounds:
 
     def test_bytes(self, shard, monkeypatch):
         """A step whose transaction would be too large takes fewer entries."""
-        monkeypatch.setattr(fold_module, "TRANSACTION_BYTES_MAX", 3_000)
+        monkeypatch.setattr(fold_module, "STEP_BYTES_MAX", 3_000)
         shard.commit(*(at_minute(i, name=f"{i:0250d}") for i in range(40)))
         shard.sizes.clear()
         shard.summarise()

@@ -14,7 +14,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models.dynamo_type import DynamoType
 
 from chalicelib import config
-from chalicelib.store.commit import marker_item
+from chalicelib.consume.commit import marker_item
 from chalicelib.store.dynamodb import DynamoStore
 from chalicelib.store.items import ConditionFailed, Put
 from local.fake_aws import REGION, client

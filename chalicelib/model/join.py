@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from zlib import crc32
 
 from chalicelib.model.edges import EdgeKind, Edges, smallest_exemplar
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
         HalfKey,
         Halves,
     )
-    from chalicelib.store.remembered import Kept
 
     EdgeOfMinute = tuple[int, str, str, int]
     """Minute, caller, callee, kind."""
@@ -214,6 +213,21 @@ def _repeated(keys: Iterable[HalfKey]) -> set[HalfKey]:
     return {key for key, count in Counter(keys).items() if count > 1}
 
 
+class FoldedHalves(Protocol):
+    """A message of half-edges that an earlier step of the fold has kept."""
+
+    @property
+    def folded_unix_seconds(self) -> int:
+        """When it was folded."""
+
+    @property
+    def message(self) -> HalvesMessage: ...
+
+    @property
+    def trace_ids(self) -> Set[bytes]:
+        """Every trace that the message has a half of."""
+
+
 class Call(NamedTuple):
     minute: int
     caller: str
@@ -223,33 +237,33 @@ class Call(NamedTuple):
     is_error: bool
 
 
-def known_among(waiting: Iterable[Kept], wanted: set[HalfKey]) -> KnownHalves:
+def known_among(waiting: Iterable[FoldedHalves], wanted: set[HalfKey]) -> KnownHalves:
     """The waiting halves of these keys."""
     wanted_traces = traces_of(wanted)
     known = KnownHalves()
-    for kept in waiting:
-        if halves := kept.halves(wanted, wanted_traces):
-            known.add(halves, kept.folded_unix_seconds)
+    for folded in waiting:
+        if of_both := folded.trace_ids & wanted_traces:
+            known.add(halves_from(folded.message, wanted, of_both), folded.folded_unix_seconds)
     return known
 
 
-def known_of_traces(waiting: Iterable[Kept], wanted_traces: Set[bytes]) -> KnownHalves:
+def known_of_traces(waiting: Iterable[FoldedHalves], wanted_traces: Set[bytes]) -> KnownHalves:
     """The waiting halves of these traces."""
     known = KnownHalves()
-    for kept in waiting:
-        if of_both := kept.trace_ids & wanted_traces:
-            known.add(halves_from(kept.message, None, of_both), kept.folded_unix_seconds)
+    for folded in waiting:
+        if of_both := folded.trace_ids & wanted_traces:
+            known.add(halves_from(folded.message, None, of_both), folded.folded_unix_seconds)
     return known
 
 
-def known_for(waiting: Iterable[Kept], new: NewHalves) -> KnownHalves:
+def known_for(waiting: Iterable[FoldedHalves], new: NewHalves) -> KnownHalves:
     """What must be known to add new halves: the halves of their keys; of traces in which spans share ids, all."""
     waiting, of_new = list(waiting), new.traces()
     known = known_among(waiting, new.keys)
     caller_keys, own_keys = set(new.caller_keys), set(new.own_keys)
-    for kept in waiting:
-        if of_both := kept.trace_ids & of_new:
-            callers, callees = keys_in(kept.message, of_both)
+    for folded in waiting:
+        if of_both := folded.trace_ids & of_new:
+            callers, callees = keys_in(folded.message, of_both)
             caller_keys |= callers
             own_keys |= callees
     if traces := sharing_traces(caller_keys, own_keys):

@@ -8,13 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib import config
-from chalicelib.errors import StoreError, StoreThrottled
-from chalicelib.model.frame import content_of, dictionary_id
-from chalicelib.store import dictionary
-from chalicelib.store.chunk import DICTIONARY_PATH, built_in
-from chalicelib.store.commit import Counted, commit
-from chalicelib.store.consume import Consumer
-from chalicelib.store.dictionary import (
+from chalicelib.consume.commit import Counted, commit
+from chalicelib.consume.consumer import Consumer
+from chalicelib.consume.dictionaries import (
     DICTIONARY_BYTES,
     LEARNED_SECONDS,
     LOOK_SECONDS,
@@ -23,15 +19,18 @@ from chalicelib.store.dictionary import (
     SAMPLES_MIN,
     USED_SECONDS,
     Dictionaries,
-    DictionariesIn,
-    dictionary_with_id,
 )
+from chalicelib.errors import StoreError, StoreThrottled
+from chalicelib.model.frame import content_of, dictionary_id
+from chalicelib.store import dictionary
+from chalicelib.store.chunk import DICTIONARY_PATH, built_in
+from chalicelib.store.dictionary import DictionariesIn, dictionary_with_id
 from chalicelib.store.packed import pack, runs_by_trace
 from chalicelib.store.traces import read_chunks, read_spans
+from tests.consume.records import DeadLetterList
 from tests.memory_store import MemoryStore
 from tests.model.spans import batches
 from tests.payloads import NOON_NANO, NOON_UNIX_SECONDS, Made, payload, trace_id
-from tests.store.records import DeadLetterList
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -28,15 +28,14 @@ from zlib import crc32
 from chalicelib.model.edges import EdgeKind, Edges, smallest_exemplar
 from chalicelib.model.halves import CALLEE, CALLER, ROOT_KIND, Caller, HalfRows, Row
 from chalicelib.model.measure import Measure, bucket_of, buckets_of
+from chalicelib.model.parents import parent_half
 from chalicelib.model.peers import Peer, peer_of
 from chalicelib.model.span import (
     CALLEE_KINDS,
     CALLER_KINDS,
     CLIENT,
     CONSUMER,
-    INTERNAL,
     SERVER,
-    UNSPECIFIED,
     is_parent_local,
 )
 from chalicelib.model.statistics import MINUTE_NANO
@@ -56,32 +55,9 @@ if TYPE_CHECKING:
 _NO_PEER = Peer("", EdgeKind.EXTERNAL)
 # A member that is looked up in its enum, for every span, takes as long as the rest.
 _DATABASE, _RPC, _MESSAGING = EdgeKind.DATABASE, int(EdgeKind.RPC), int(EdgeKind.MESSAGING)
-_KINDLESS = (UNSPECIFIED, INTERNAL)
 _LONG_NANO = 25 * 10**9
 """A span that lasts less comes before those that look for it are looked up: they are so 40 s after their commit, and
 a sender and the consumer may each hold it back for some seconds."""
-
-
-def parent_half(
-    trace_id: bytes,
-    span_id: bytes,
-    service: str,
-    kind: int,
-    parent: bytes,
-    start_time_unix_nano: int,
-) -> Caller:
-    """The caller that a span is which stands for no call: without name, error and duration. Those are its callees'."""
-    minute = start_time_unix_nano // MINUTE_NANO
-    return Caller(trace_id, span_id, service, "", parent_kind(kind, parent), False, minute, 0)
-
-
-def parent_kind(kind: int, parent: bytes) -> EdgeKind:
-    """One of PARENT_KINDS, of a span of a kind and with a parent (empty for none).
-
-    Zipkin's linker looks for the nearest span above a server or client that has a kind. Above one without kind there
-    is one, unless that is the root. Source: zipkin2.internal.DependencyLinker, firstRemoteAncestor.
-    """
-    return EdgeKind.PARENT if kind in _KINDLESS and not parent else EdgeKind.RPC
 
 
 class HalfEdges:

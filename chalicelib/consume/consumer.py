@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from chalicelib import config
 from chalicelib.collector import collector_paused
+from chalicelib.consume.commit import Committed, Counted, commit, counted_among
+from chalicelib.consume.notes import forget_notes, write_notes
 from chalicelib.errors import InvalidPayload, StoreError
 from chalicelib.queue.message import (
     PAYLOAD_ATTRIBUTE,
@@ -22,13 +24,12 @@ from chalicelib.queue.message import (
     message_from_parts,
     payload_of,
 )
-from chalicelib.store.commit import Committed, Counted, commit, counted_among
-from chalicelib.store.dead_letter import Note, carried_key, forget_notes, note_of, write_notes
+from chalicelib.store.dead_letter import Note, carried_key, note_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from chalicelib.store.dictionary import Dictionaries
+    from chalicelib.consume.dictionaries import Dictionaries
     from chalicelib.store.items import ItemStore
 
 _logger = logging.getLogger(__name__)

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.model import join
 from chalicelib.model.edges import EdgeKind, Edges
 from chalicelib.model.halves import PARENT_KINDS, Callee, Caller, Halves, halves_messages
+from chalicelib.model.join import KnownHalves, NewHalves, added_edges, calls_of, lonely
 from chalicelib.model.measure import Measure, bucket_of
-from chalicelib.summarise import join
-from chalicelib.summarise.join import KnownHalves, NewHalves, added_edges, calls_of, lonely
 from tests.model.spans import halves_and_edges_of, made_spans, spans
 from tests.payloads import (
     CLIENT,

@@ -35,7 +35,7 @@ _TIME_RESERVE_MILLIS = 15_000
 def consume(event: SQSEvent) -> None:
     """Store and count what the queue delivers; raising makes SQS deliver all of it again."""
     from chalicelib import wiring
-    from chalicelib.store.consume import Consumer
+    from chalicelib.consume.consumer import Consumer
     from chalicelib.telemetry import emit, start_logging
 
     start_logging("consume")

@@ -8,11 +8,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.consume.segments import Segment, segments_of
 from chalicelib.model.edges import Edges, edges_from
 from chalicelib.model.halves import Halves, halves_from
 from chalicelib.model.statistics import Statistics, statistics_from, statistics_of
 from chalicelib.store.layout import shard_of_service, shard_of_trace
-from chalicelib.store.segment import Segment, entries_in, segments_of
+from chalicelib.store.segment import entries_in
 from tests.model.spans import batches, made_spans
 from tests.payloads import NOON_NANO, Made
 

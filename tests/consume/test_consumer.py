@@ -11,24 +11,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib import config
-from chalicelib.errors import StoreError, StoreThrottled
-from chalicelib.model import zstd
-from chalicelib.model.statistics import Statistics, statistics_from
-from chalicelib.queue.message import content_bytes_of
-from chalicelib.store.commit import (
+from chalicelib.consume.commit import (
     COMMIT_ACTIONS_MAX,
     Counted,
     GroupTooLarge,
     commit,
     counted_among,
 )
-from chalicelib.store.consume import Consumer, OutOfTime, Received, groups_of
+from chalicelib.consume.consumer import Consumer, OutOfTime, Received, groups_of
+from chalicelib.errors import StoreError, StoreThrottled
+from chalicelib.model import zstd
+from chalicelib.model.statistics import Statistics, statistics_from
+from chalicelib.queue.message import content_bytes_of
 from chalicelib.store.dead_letter import read_notes
 from chalicelib.store.shard import read_shard
 from chalicelib.store.traces import read_spans
+from tests.consume.records import DeadLetterList, message_of, message_of_payload, record_of
 from tests.memory_store import MemoryStore
 from tests.payloads import NOON_NANO, NOON_UNIX_SECONDS, Made, payload, trace_id
-from tests.store.records import DeadLetterList, message_of, message_of_payload, record_of
 
 if TYPE_CHECKING:
     from chalicelib.queue.message import Message
@@ -347,7 +347,7 @@ class TestCommit:
 
     def test_too_large_is_halved(self, store, dead_letters, monkeypatch):
         """A group that is too large for a transaction is halved, and all of it is counted."""
-        monkeypatch.setattr("chalicelib.store.commit.COMMIT_ACTIONS_MAX", 4)
+        monkeypatch.setattr("chalicelib.consume.commit.COMMIT_ACTIONS_MAX", 4)
         consumer = Consumer(store, dead_letters, iter(range(NOON_NANO, 2**63)).__next__, shards=1)
         assert consumer.consume([record_of(one(i)) for i in range(1, 12)])[:4] == (11, 11, 0, 0)
         assert calls_in(store) == 11

@@ -15,18 +15,18 @@ import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib import config
+from chalicelib.consume.segments import Segment, segments_of
 from chalicelib.model.batch import SpanBatch, batches_of
 from chalicelib.store import layout
 from chalicelib.store.chunk import Seal, built_in_seal, chunks_of
 from chalicelib.store.items import ConditionFailed, Item, Put
 from chalicelib.store.search_block import blocks_of
 from chalicelib.store.search_row import rows_of
-from chalicelib.store.segment import Segment, segments_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from chalicelib.store.dictionary import Dictionaries
+    from chalicelib.consume.dictionaries import Dictionaries
     from chalicelib.store.items import ItemStore
 
 COMMIT_ACTIONS_MAX = 90
