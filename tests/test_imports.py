@@ -272,3 +272,32 @@ def test_first_request_loads_little():
     )
     assert not [name for name in loaded if name.startswith(unwanted)]
     assert len(loaded) <= REQUEST_IMPORTS_MAX
+
+
+ATTRIBUTE_NAMES = {"p", "s", "v", "n", "x", "k"}
+
+
+def _names_of_attributes(tree: ast.AST) -> Iterator[str]:
+    """The one-letter texts with which a module looks into a dict, or makes one of an item's form."""
+    for node in ast.walk(tree):
+        keys: list[ast.expr | None] = []
+        match node:
+            case ast.Subscript(slice=key):
+                keys = [key]
+            case ast.Call(func=ast.Attribute(attr="get" | "pop"), args=[key, *_]):
+                keys = [key]
+            case ast.Compare(left=key, ops=[ast.In() | ast.NotIn()]):
+                keys = [key]
+            case ast.Dict(keys=several) if {"p", "v"} & set(map(_text, several)):
+                keys = several
+        yield from ATTRIBUTE_NAMES.intersection(map(_text, keys))
+
+
+def _text(node: ast.expr | None) -> str:
+    return str(node.value) if isinstance(node, ast.Constant) else ""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_attributes_of_items_are_named_in_one_place(path):
+    """An item's attributes have one letter: `store/items.py` says what each means, and nobody else spells them."""
+    assert not list(_names_of_attributes(ast.parse(path.read_text(encoding="utf-8"))))

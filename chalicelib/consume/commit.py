@@ -19,7 +19,17 @@ from chalicelib.consume.segments import Segment, segments_of
 from chalicelib.model.batch import SpanBatch, batches_of
 from chalicelib.store import layout
 from chalicelib.store.chunk import Seal, built_in_seal, chunks_of
-from chalicelib.store.items import ConditionFailed, Item, Put
+from chalicelib.store.items import (
+    EXPIRY,
+    IS_ABSENT,
+    PARTITION_KEY,
+    SORT_KEY,
+    VALUE,
+    ConditionFailed,
+    Item,
+    Put,
+    item_key,
+)
 from chalicelib.store.search_block import blocks_of
 from chalicelib.store.search_row import rows_of
 
@@ -109,13 +119,16 @@ def _actions(
 ) -> list[Put]:
     expiry = now_unix_nano // 10**9 + config.MARKER_RETENTION_SECONDS
     actions = [
-        Put(config.STATISTICS_TABLE, marker_item(digest, expiry), "attribute_not_exists(p)")
-        for digest in digests
+        Put(config.STATISTICS_TABLE, marker_item(digest, expiry), IS_ABSENT) for digest in digests
     ]
     identity = hashlib.sha256(b"".join(digests)).digest()
     for place, segment in enumerate(segments):
         sort = layout.segment_sort_key(now_unix_nano, identity) + f"|{place}"
-        item: Item = {"p": layout.fold_partition(segment.shard), "s": sort, "v": segment.value}
+        item: Item = {
+            PARTITION_KEY: layout.fold_partition(segment.shard),
+            SORT_KEY: sort,
+            VALUE: segment.value,
+        }
         actions.append(Put(config.STATISTICS_TABLE, item))
     total = sum(len(segment.value) for segment in segments)
     if len(actions) > COMMIT_ACTIONS_MAX or total > COMMIT_BYTES_MAX:
@@ -124,20 +137,25 @@ def _actions(
 
 
 def marker_item(digest: bytes, expiry_unix_seconds: int) -> Item:
-    key = layout.marker_key(digest)
-    return {"p": key.partition, "s": key.sort, "x": expiry_unix_seconds}
+    return {**item_key(*layout.marker_key(digest)), EXPIRY: expiry_unix_seconds}
 
 
 def counted_among(store: ItemStore, digests: Iterable[bytes]) -> set[bytes]:
     """Those of the digests whose message is counted."""
     by_partition = {layout.marker_key(digest).partition: digest for digest in digests}
-    keys: list[Item] = [{"p": partition, "s": "m"} for partition in by_partition]
-    return {by_partition[str(item["p"])] for item in store.get_batch(config.STATISTICS_TABLE, keys)}
+    keys = [item_key(*layout.marker_key(digest)) for digest in by_partition.values()]
+    found = store.get_batch(config.STATISTICS_TABLE, keys)
+    return {by_partition[str(item[PARTITION_KEY])] for item in found}
 
 
 def chunk_items(batches: Iterable[SpanBatch], expiry_unix_seconds: int, seal: Seal) -> list[Item]:
     return [
-        {"p": chunk.trace_id, "s": chunk.digest, "v": chunk.value, "x": expiry_unix_seconds}
+        {
+            PARTITION_KEY: chunk.trace_id,
+            SORT_KEY: chunk.digest,
+            VALUE: chunk.value,
+            EXPIRY: expiry_unix_seconds,
+        }
         for chunk in chunks_of(batches, seal)
     ]
 
@@ -145,12 +163,12 @@ def chunk_items(batches: Iterable[SpanBatch], expiry_unix_seconds: int, seal: Se
 def block_items(batches: Iterable[SpanBatch], expiry_unix_seconds: int) -> list[Item]:
     return [
         {
-            "p": layout.index_partition(
+            PARTITION_KEY: layout.index_partition(
                 block.hour, block.service, layout.shard_of_block(block.key, config.INDEX_SHARDS)
             ),
-            "s": block.key,
-            "v": block.value,
-            "x": expiry_unix_seconds,
+            SORT_KEY: block.key,
+            VALUE: block.value,
+            EXPIRY: expiry_unix_seconds,
         }
         for block in blocks_of(rows_of(batches))
     ]

@@ -15,7 +15,14 @@ from chalicelib.model import zstd
 from chalicelib.model.frame import seal
 from chalicelib.store.chunk import Seal, built_in_seal, sealed_by
 from chalicelib.store.dictionary import NEWEST, PARTITION, dictionary_key, dictionary_with_id, hold
-from chalicelib.store.items import value_of
+from chalicelib.store.items import (
+    EXPIRY,
+    SORT_KEY,
+    VALUE,
+    expiry_of,
+    item_key,
+    value_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,20 +93,24 @@ class Dictionaries:
     def _keep(self, learned: zstd.ZstdDict, expiry_unix_seconds: int) -> None:
         # In this order, and each durable before the next: nobody is to write with what is not there.
         key = dictionary_key(learned.dict_id)
-        item: Item = {**key, "v": seal(learned.dict_content), "x": expiry_unix_seconds}
+        item: Item = {**key, VALUE: seal(learned.dict_content), EXPIRY: expiry_unix_seconds}
         self._store.put_batch(config.SPANS_TABLE, [item])
         hold(learned)
-        newest: Item = {"p": PARTITION, "s": NEWEST, "v": key["s"], "x": expiry_unix_seconds}
+        newest: Item = {
+            **item_key(PARTITION, NEWEST),
+            VALUE: key[SORT_KEY],
+            EXPIRY: expiry_unix_seconds,
+        }
         self._store.put_batch(config.SPANS_TABLE, [newest])
 
     def _look(self, now_unix_seconds: int) -> None:
         looked = self._looked_unix_seconds
         if looked is not None and now_unix_seconds - looked < LOOK_SECONDS:
             return
-        for item in self._store.get_batch(config.SPANS_TABLE, [{"p": PARTITION, "s": NEWEST}]):
+        for item in self._store.get_batch(config.SPANS_TABLE, [item_key(PARTITION, NEWEST)]):
             number = int.from_bytes(value_of(item), "big")
             if dictionary := dictionary_with_id(self._store, number):
-                self._newest = Newest(_compressor(dictionary), int(item["x"]))
+                self._newest = Newest(_compressor(dictionary), expiry_of(item))
         self._looked_unix_seconds = now_unix_seconds
 
     def _is_due(self, now_unix_seconds: int) -> bool:

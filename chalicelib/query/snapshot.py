@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from chalicelib import config
-from chalicelib.store.layout import HOURS_PER_DAY, Key, Level, catalogue_partition, day_sort_key
-from chalicelib.store.targets import catalogue_of, query_targets, read_targets
+from chalicelib.store.layout import HOURS_PER_DAY, Level
+from chalicelib.store.targets import query_catalogues, query_targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -57,21 +57,8 @@ def catalogues(
     store: ItemStore, shard: int, seconds: Seconds, now_unix_seconds: int
 ) -> Iterator[tuple[int, Catalogue]]:
     """(Day, catalogue) of every day of a range that a shard has one of."""
-    partition = catalogue_partition(shard)
     first, last = seconds.start // DAY_SECONDS, (seconds.end - 1) // DAY_SECONDS
-    for item in store.query(
-        config.STATISTICS_TABLE, partition, day_sort_key(first), day_sort_key(last)
-    ):
-        value, expiry, sort = item["v"], item["x"], str(item["s"])
-        assert isinstance(value, bytes)
-        assert isinstance(expiry, int)
-        # Without a version it is a part of the item before; with `k`, the first of several.
-        if "n" not in item or expiry <= now_unix_seconds:
-            continue
-        if "k" in item:
-            key = Key(partition, sort)
-            value = read_targets(store, [key])[key].value
-        yield int(sort), catalogue_of(value)
+    yield from query_catalogues(store, shard, first, last, now_unix_seconds)
 
 
 Part = TypeVar("Part", covariant=True)

@@ -27,6 +27,7 @@ from chalicelib.queue.message import (
     payload_of,
     printable,
 )
+from chalicelib.store.items import EXPIRY, SORT_KEY, VALUE, expiry_of, item_key, value_of
 from chalicelib.store.layout import NOTES_PARTITION, note_sort_key
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def read_notes(
     for item in store.query(
         config.STATISTICS_TABLE, NOTES_PARTITION, high=before_key, descending=True
     ):
-        if item["s"] != before_key and int(item["x"]) > now_unix_seconds:
+        if item[SORT_KEY] != before_key and expiry_of(item) > now_unix_seconds:
             yield _note(item)
 
 
@@ -123,7 +124,7 @@ def notes_with(store: ItemStore, keys: Sequence[str]) -> list[Note]:
 
 
 def note_item_key(key: str) -> Item:
-    return {"p": NOTES_PARTITION, "s": key}
+    return item_key(NOTES_PARTITION, key)
 
 
 def note_item(note: Note) -> Item:
@@ -131,17 +132,15 @@ def note_item(note: Note) -> Item:
     del told["key"]
     value = orjson.dumps({"version": VERSION, **told})
     expiry = note.last_unix_seconds + config.DEAD_LETTER_RETENTION_SECONDS
-    return {**note_item_key(note.key), "v": value, "x": expiry}
+    return {**note_item_key(note.key), VALUE: value, EXPIRY: expiry}
 
 
 def _note(item: Item) -> Note:
-    value = item["v"]
-    assert isinstance(value, bytes)
-    told = orjson.loads(value)
+    told = orjson.loads(value_of(item))
     # A newer Clew may tell more: what is known here is taken.
     known = {name: told[name] for name in Note._fields if name != "key"}
     known["trace_ids"] = [bytes.fromhex(each) for each in told["trace_ids"]]
-    return Note(str(item["s"]), **known)
+    return Note(str(item[SORT_KEY]), **known)
 
 
 def _frame(record: Record) -> bytes:

@@ -16,7 +16,7 @@ from chalicelib import config
 from chalicelib.model import zstd
 from chalicelib.model.frame import unseal
 from chalicelib.store.chunk import built_in
-from chalicelib.store.items import value_of
+from chalicelib.store.items import item_key, value_of
 
 if TYPE_CHECKING:
     from chalicelib.store.items import Item, ItemStore
@@ -61,4 +61,4 @@ def hold(dictionary: zstd.ZstdDict) -> None:
 
 
 def dictionary_key(number: int) -> Item:
-    return {"p": PARTITION, "s": number.to_bytes(4, "big")}
+    return item_key(PARTITION, number.to_bytes(4, "big"))

@@ -15,7 +15,7 @@ import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.errors import ClewError, LimitExceeded, StoreError, StoreThrottled
-from chalicelib.store.items import ConditionFailed, Item, Plain, Put
+from chalicelib.store.items import PARTITION_KEY, SORT_KEY, ConditionFailed, Item, Plain, Put
 from chalicelib.store.limits import (
     BATCH_GET_KEYS_MAX,
     BATCH_WRITE_BYTES_MAX,
@@ -196,7 +196,7 @@ _Sized = tuple[Item, int]
 
 def _distinct(sized: Iterable[_Sized]) -> list[_Sized]:
     """Of items with one key the last: DynamoDB refuses a batch that names a key twice."""
-    return list({(each[0]["p"], each[0]["s"]): each for each in sized}.values())
+    return list({(each[0][PARTITION_KEY], each[0][SORT_KEY]): each for each in sized}.values())
 
 
 def _batches(sized: Iterable[_Sized]) -> Iterator[list[Item]]:
@@ -277,13 +277,13 @@ def _query_arguments(
     table: str, partition: Plain, low: Plain | None, high: Plain | None
 ) -> dict[str, Any]:
     values = {":p": _typed(partition)}
-    condition = "p = :p"
+    condition = f"{PARTITION_KEY} = :p"
     if low is not None and high is not None:
-        condition += " AND s BETWEEN :low AND :high"
+        condition += f" AND {SORT_KEY} BETWEEN :low AND :high"
     elif low is not None:
-        condition += " AND s >= :low"
+        condition += f" AND {SORT_KEY} >= :low"
     elif high is not None:
-        condition += " AND s <= :high"
+        condition += f" AND {SORT_KEY} <= :high"
     if low is not None:
         values[":low"] = _typed(low)
     if high is not None:

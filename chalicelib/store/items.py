@@ -2,7 +2,8 @@
 
 An item is a dict of plain values under attribute names. `p` and `s` are its partition and sort key; within a partition
 items sort by `s`, bytes and text alike by their unsigned bytes. Every read is strongly consistent. An item whose expiry
-`x` has passed may be there or not: readers that care look. tests/contract holds each sentence here, for every backend.
+`x` (DynamoDB's TTL attribute) has passed may be there or not: readers that care look. tests/contract holds each
+sentence here, for every backend.
 """
 
 from __future__ import annotations
@@ -16,6 +17,22 @@ if TYPE_CHECKING:
 
 Plain = str | bytes | int
 Item = dict[str, Plain]
+
+# Attribute names have one letter, because every item pays for their length.
+PARTITION_KEY = "p"
+SORT_KEY = "s"
+VALUE = "v"
+VERSION = "n"
+"""A number, 1 and up, that each write raises: writes are conditioned on it (optimistic locking)."""
+EXPIRY = "x"
+"""Unix seconds."""
+PART_COUNT = "k"
+"""The number of items that a value is cut into, where it is more than one."""
+
+IS_ABSENT = f"attribute_not_exists({PARTITION_KEY})"
+"""The condition that no item with the key is there. One past its expiry that DynamoDB has not yet deleted is."""
+HAS_VERSION = f"{VERSION} = :{VERSION}"
+"""The condition that the item there has a version."""
 
 
 class ConditionFailed(ClewError):
@@ -81,8 +98,34 @@ class ItemStore(Protocol):
         """
 
 
+def item_key(partition: Plain, sort: Plain) -> Item:
+    """The key of an item, as `get_batch` and `delete_batch` take it."""
+    return {PARTITION_KEY: partition, SORT_KEY: sort}
+
+
+def versioned_put(table: str, item: Item, old_version: int) -> Put:
+    """The action that writes an item if the one there has `old_version`; of 0, if none is there."""
+    if old_version:
+        return Put(table, item, HAS_VERSION, {f":{VERSION}": old_version})
+    return Put(table, item, IS_ABSENT)
+
+
 def value_of(item: Item) -> bytes:
-    """The bytes under `v`, which the item must have."""
-    value = item["v"]
+    """The item's value, which it must have."""
+    value = item[VALUE]
     assert isinstance(value, bytes)
     return value
+
+
+def version_of(item: Item) -> int:
+    """The item's version, which it must have."""
+    version = item[VERSION]
+    assert isinstance(version, int)
+    return version
+
+
+def expiry_of(item: Item) -> int:
+    """The Unix second from which the item does not count any more; it must have one."""
+    expiry = item[EXPIRY]
+    assert isinstance(expiry, int)
+    return expiry

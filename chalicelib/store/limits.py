@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.errors import LimitExceeded
+from chalicelib.store.items import PARTITION_KEY, SORT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from chalicelib.store.items import Item, Plain, Put
 
 ITEM_BYTES_MAX = 409_600
-KEY_BYTES_MAX = {"p": 2_048, "s": 1_024}
+KEY_BYTES_MAX = {PARTITION_KEY: 2_048, SORT_KEY: 1_024}
 NUMBER_DIGITS_MAX = 38
 NUMBER_MAX = 10**126
 """Numbers are below it, and their negatives."""
@@ -92,7 +93,9 @@ def check_transaction(actions: Sequence[Put]) -> None:
             f"a transaction of {len(actions)} actions and {size} bytes; "
             f"DynamoDB takes {TRANSACTION_ACTIONS_MAX} and {TRANSACTION_BYTES_MAX}"
         )
-    items = {(action.table, action.item["p"], action.item["s"]) for action in actions}
+    items = {
+        (action.table, action.item[PARTITION_KEY], action.item[SORT_KEY]) for action in actions
+    }
     if len(items) < len(actions):
         raise LimitExceeded(
             f"{len(actions)} actions on {len(items)} items; DynamoDB takes one each"

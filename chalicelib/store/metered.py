@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chalicelib.budget import Budget
+from chalicelib.store.items import VALUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,5 +66,5 @@ def budget_of(store: ItemStore) -> Budget:
 
 def _value_bytes(item: Item) -> int:
     """Of its value, which is nearly all of it."""
-    value = item.get("v")
+    value = item.get(VALUE)
     return len(value) if isinstance(value, bytes) else 0

@@ -10,6 +10,7 @@ import orjson
 from chalicelib import config
 from chalicelib.errors import InvalidPayload, StoreError
 from chalicelib.model.sampling import EVERYTHING, checked
+from chalicelib.store.items import VALUE, item_key, value_of
 from chalicelib.store.layout import SAMPLING_KEY
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ _DOCUMENT_BYTES_MAX = 350_000
 def strategies_in(store: ItemStore) -> dict[str, Any]:
     """The document that was stored last; everything is sampled where none was. Raises StoreError."""
     for item in store.query(config.STATISTICS_TABLE, SAMPLING_KEY.partition):
-        value = item["v"]
-        assert isinstance(value, bytes)
-        found: dict[str, Any] = orjson.loads(value)
+        found: dict[str, Any] = orjson.loads(value_of(item))
         return found
     return checked(EVERYTHING)
 
@@ -39,7 +38,7 @@ def put_strategies(store: ItemStore, document: object) -> dict[str, Any]:
     value = orjson.dumps(found)
     if len(value) > _DOCUMENT_BYTES_MAX:
         raise InvalidPayload(f"the document may have {_DOCUMENT_BYTES_MAX} bytes")
-    item: Item = {"p": SAMPLING_KEY.partition, "s": SAMPLING_KEY.sort, "v": value}
+    item: Item = {**item_key(*SAMPLING_KEY), VALUE: value}
     store.put_batch(config.STATISTICS_TABLE, [item])
     return found
 

@@ -15,14 +15,23 @@ from chalicelib.model.clew_pb2 import Halves as HalvesMessage
 from chalicelib.model.frame import message_in, reading, seal
 from chalicelib.model.trace_filter import short_ids_in
 from chalicelib.store import layout
-from chalicelib.store.items import Put
+from chalicelib.store.items import (
+    PARTITION_KEY,
+    SORT_KEY,
+    VALUE,
+    VERSION,
+    item_key,
+    value_of,
+    version_of,
+    versioned_put,
+)
 from chalicelib.store.segment import Entry, entries_in
 
 if TYPE_CHECKING:
     from array import array
     from collections.abc import Callable, Iterator, Sequence
 
-    from chalicelib.store.items import Item, ItemStore
+    from chalicelib.store.items import Item, ItemStore, Put
 
 _READ_ATTEMPTS_MAX = 3
 
@@ -67,7 +76,7 @@ def read_shard(store: ItemStore, shard: int, bound: Bound | None = None) -> Shar
     progress: dict[str, int] = {}
     partition = layout.fold_partition(shard)
     for item in store.query(config.STATISTICS_TABLE, partition):
-        value, sort = _value(item), str(item["s"])
+        value, sort = value_of(item), str(item[SORT_KEY])
         if sort == layout.FOLD_STATE_KEY:
             state = message_in(FoldState, value)
             progress = {each.segment: each.entries for each in state.progress}
@@ -84,14 +93,12 @@ def read_shard(store: ItemStore, shard: int, bound: Bound | None = None) -> Shar
 def fold_state_put(shard: int, old_version: int, state: FoldState) -> Put:
     """The action that replaces the fold-state, on condition that it still has `old_version`."""
     item: Item = {
-        "p": layout.fold_partition(shard),
-        "s": layout.FOLD_STATE_KEY,
-        "v": seal(state.SerializeToString(deterministic=True)),
-        "n": state.version,
+        PARTITION_KEY: layout.fold_partition(shard),
+        SORT_KEY: layout.FOLD_STATE_KEY,
+        VALUE: seal(state.SerializeToString(deterministic=True)),
+        VERSION: state.version,
     }
-    if old_version:
-        return Put(config.STATISTICS_TABLE, item, "n = :n", {":n": old_version})
-    return Put(config.STATISTICS_TABLE, item, "attribute_not_exists(p)")
+    return versioned_put(config.STATISTICS_TABLE, item, old_version)
 
 
 def read_halves(
@@ -102,13 +109,7 @@ def read_halves(
     low = layout.halves_sort_key(first_sequence, 0)
     high = layout.halves_sort_key(last_sequence, layout.PART_MAX)
     for item in store.query(config.STATISTICS_TABLE, partition, low, high):
-        yield layout.sequence_in(item["s"]), message_in(HalvesMessage, _value(item))
-
-
-def _value(item: Item) -> bytes:
-    value = item["v"]
-    assert isinstance(value, bytes)
-    return value
+        yield layout.sequence_in(item[SORT_KEY]), message_in(HalvesMessage, value_of(item))
 
 
 def read_filters(
@@ -118,7 +119,7 @@ def read_filters(
     partition = layout.filters_partition(shard)
     low, high = map(layout.filter_sort_key, (first_sequence, last_sequence))
     for item in store.query(config.STATISTICS_TABLE, partition, low, high):
-        yield layout.sequence_in(item["s"]), filter_in(_value(item))
+        yield layout.sequence_in(item[SORT_KEY]), filter_in(value_of(item))
 
 
 @reading("trace filter")
@@ -170,10 +171,8 @@ def read_at_least_once(
 
 def _versions(store: ItemStore, shards: Sequence[int]) -> dict[int, int]:
     by_partition = {layout.fold_partition(shard): shard for shard in shards}
-    keys: list[Item] = [{"p": partition, "s": layout.FOLD_STATE_KEY} for partition in by_partition]
+    keys = [item_key(partition, layout.FOLD_STATE_KEY) for partition in by_partition]
     versions = dict.fromkeys(shards, 0)
     for item in store.get_batch(config.STATISTICS_TABLE, keys):
-        version = item["n"]
-        assert isinstance(version, int)
-        versions[by_partition[str(item["p"])]] = version
+        versions[by_partition[str(item[PARTITION_KEY])]] = version_of(item)
     return versions

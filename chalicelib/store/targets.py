@@ -22,8 +22,21 @@ from chalicelib.model.statistics import (
     merged_statistics,
     statistics_from,
 )
-from chalicelib.store.items import Put
-from chalicelib.store.layout import Key, Level, level_sort_key
+from chalicelib.store.items import (
+    EXPIRY,
+    PART_COUNT,
+    PARTITION_KEY,
+    SORT_KEY,
+    VALUE,
+    VERSION,
+    Put,
+    expiry_of,
+    item_key,
+    value_of,
+    version_of,
+    versioned_put,
+)
+from chalicelib.store.layout import Key, Level, catalogue_partition, day_sort_key, level_sort_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -34,6 +47,7 @@ if TYPE_CHECKING:
     from chalicelib.store.items import Item, ItemStore
 
 _PART_BYTES_MAX = 380_000
+_PART_MAX = 99
 
 Part = TypeVar("Part", bound=Message)
 
@@ -179,83 +193,89 @@ def target_puts(key: Key, old_version: int, value: bytes, expiry_unix_seconds: i
     """The actions that replace a target, on condition that it still has `old_version`."""
     slices = [value[i : i + _PART_BYTES_MAX] for i in range(0, len(value), _PART_BYTES_MAX)]
     first: Item = {
-        "p": key.partition,
-        "s": key.sort,
-        "v": slices[0],
-        "n": old_version + 1,
-        "x": expiry_unix_seconds,
+        **item_key(*key),
+        VALUE: slices[0],
+        VERSION: old_version + 1,
+        EXPIRY: expiry_unix_seconds,
     }
     if len(slices) > 1:
-        first["k"] = len(slices)
-    # An item past its expiry that DynamoDB has not yet deleted counts as there.
-    condition, values = (
-        ("n = :n", {":n": old_version}) if old_version else ("attribute_not_exists(p)", None)
-    )
+        first[PART_COUNT] = len(slices)
     parts = [
         Put(
             config.STATISTICS_TABLE,
-            {"p": key.partition, "s": _part_key(key.sort, i), "v": part, "x": expiry_unix_seconds},
+            {
+                **item_key(key.partition, _part_key(key.sort, i)),
+                VALUE: part,
+                EXPIRY: expiry_unix_seconds,
+            },
         )
         for i, part in enumerate(slices[1:], 1)
     ]
-    return [Put(config.STATISTICS_TABLE, first, condition, values), *parts]  # type: ignore[arg-type]
+    return [versioned_put(config.STATISTICS_TABLE, first, old_version), *parts]
 
 
 def _part_key(sort: str, part: int) -> str:
     return f"{sort}|{part:02d}"
 
 
+def _part_keys(first: Item) -> list[str]:
+    """The sort keys of the items that follow a target's first; none as a rule."""
+    return [_part_key(str(first[SORT_KEY]), i) for i in range(1, int(first.get(PART_COUNT, 1)))]
+
+
 def read_targets(store: ItemStore, keys: Sequence[Key]) -> dict[Key, Versioned]:
     """Each of these (distinct) targets; NOT_THERE where there is none."""
-    wanted: list[Item] = [{"p": key.partition, "s": key.sort} for key in keys]
+    wanted = [item_key(*key) for key in keys]
     found = dict.fromkeys(keys, NOT_THERE)
     for item in store.get_batch(config.STATISTICS_TABLE, wanted):
-        key = Key(str(item["p"]), str(item["s"]))
-        found[key] = Versioned(_whole(item, _parts(store, key, item)), _integer(item["n"]))
+        key = Key(str(item[PARTITION_KEY]), str(item[SORT_KEY]))
+        found[key] = Versioned(_whole(item, _parts(store, key, item)), version_of(item))
     return found
 
 
 def _parts(store: ItemStore, key: Key, first: Item) -> dict[str, bytes]:
-    sorts = [_part_key(key.sort, i) for i in range(1, _integer(first.get("k", 1)))]
-    keys: list[Item] = [{"p": key.partition, "s": sort} for sort in sorts]
+    keys = [item_key(key.partition, sort) for sort in _part_keys(first)]
     items = store.get_batch(config.STATISTICS_TABLE, keys) if keys else []
-    return {str(item["s"]): _bytes(item["v"]) for item in items}
+    return {str(item[SORT_KEY]): value_of(item) for item in items}
 
 
 def _whole(first: Item, parts: dict[str, bytes]) -> bytes:
-    sorts = [_part_key(str(first["s"]), i) for i in range(1, _integer(first.get("k", 1)))]
-    return _bytes(first["v"]) + b"".join(parts.get(sort, b"") for sort in sorts)
+    return value_of(first) + b"".join(parts.get(sort, b"") for sort in _part_keys(first))
 
 
 def query_targets(
     store: ItemStore, partition: str, level: Level, first: int, last: int, now_unix_seconds: int
 ) -> Iterator[tuple[int, bytes]]:
     """(Number, value) of a partition's targets of a level, from `first` to `last`, ascending; not the expired."""
-    low, high = level_sort_key(level, first), level_sort_key(level, last) + "|99"
+    low, high = level_sort_key(level, first), level_sort_key(level, last)
+    for sort, value in _query_whole(store, partition, low, high, now_unix_seconds):
+        yield int(sort.split("|")[1]), value
+
+
+def query_catalogues(
+    store: ItemStore, shard: int, first_day: int, last_day: int, now_unix_seconds: int
+) -> Iterator[tuple[int, Catalogue]]:
+    """(Day, catalogue) of a shard, from `first_day` to `last_day`, ascending; not the expired."""
+    low, high = day_sort_key(first_day), day_sort_key(last_day)
+    partition = catalogue_partition(shard)
+    for sort, value in _query_whole(store, partition, low, high, now_unix_seconds):
+        yield int(sort), catalogue_of(value)
+
+
+def _query_whole(
+    store: ItemStore, partition: str, low: str, high: str, now_unix_seconds: int
+) -> Iterator[tuple[str, bytes]]:
+    """(Sort key, value) of a partition's targets from `low` to `high`, ascending; not the expired."""
     head: Item | None = None
     parts: dict[str, bytes] = {}
     # A target's parts follow it: no more than one target is in memory at a time.
-    for item in store.query(config.STATISTICS_TABLE, partition, low, high):
-        if "n" not in item:
-            parts[str(item["s"])] = _bytes(item["v"])
+    for item in store.query(config.STATISTICS_TABLE, partition, low, _part_key(high, _PART_MAX)):
+        if VERSION not in item:
+            parts[str(item[SORT_KEY])] = value_of(item)
             continue
         if head:
-            yield _number_in(head), _whole(head, parts)
-        head = item if _integer(item["x"]) > now_unix_seconds else None
+            yield str(head[SORT_KEY]), _whole(head, parts)
+        head = item if expiry_of(item) > now_unix_seconds else None
         parts = {}
     if head:
-        yield _number_in(head), _whole(head, parts)
-
-
-def _number_in(head: Item) -> int:
-    return int(str(head["s"]).split("|")[1])
-
-
-def _integer(value: object) -> int:
-    assert isinstance(value, int)
-    return value
-
-
-def _bytes(value: object) -> bytes:
-    assert isinstance(value, bytes)
-    return value
+        yield str(head[SORT_KEY]), _whole(head, parts)

@@ -6,10 +6,18 @@ from typing import TYPE_CHECKING
 
 from chalicelib import config
 from chalicelib.model.token import Scope, Token
+from chalicelib.store.items import SORT_KEY, item_key
 from chalicelib.store.layout import TOKENS_PARTITION
 
 if TYPE_CHECKING:
     from chalicelib.store.items import Item, ItemStore
+
+_SCOPES = "a"
+_NAME = "n"
+"""Whose the token is, as text. Items with a version have that under the same letter; a token has no version."""
+_MADE = "c"
+_EXPIRES = "e"
+"""Not EXPIRY: DynamoDB would delete the item, and nobody could be told that the token has expired."""
 
 
 def tokens_in(store: ItemStore) -> list[Token]:
@@ -24,24 +32,29 @@ def put_token(store: ItemStore, token: Token) -> None:
 
 def delete_token(store: ItemStore, token: Token) -> None:
     """Forget a token; functions that are warm take it for up to a minute more."""
-    key: Item = {"p": TOKENS_PARTITION, "s": token.digest.hex()}
-    store.delete_batch(config.STATISTICS_TABLE, [key])
+    store.delete_batch(config.STATISTICS_TABLE, [_item_key(token)])
+
+
+def _item_key(token: Token) -> Item:
+    return item_key(TOKENS_PARTITION, token.digest.hex())
 
 
 def _item(token: Token) -> Item:
-    # Not under x: DynamoDB would delete the item, and nobody could be told that the token has expired.
-    expiry: Item = {} if token.expires_unix_seconds is None else {"e": token.expires_unix_seconds}
+    expiry: Item = (
+        {} if token.expires_unix_seconds is None else {_EXPIRES: token.expires_unix_seconds}
+    )
     return {
         **expiry,
-        "p": TOKENS_PARTITION,
-        "s": token.digest.hex(),
-        "a": " ".join(sorted(scope.value for scope in token.scopes)),
-        "n": token.name,
-        "c": token.made_unix_seconds,
+        **_item_key(token),
+        _SCOPES: " ".join(sorted(scope.value for scope in token.scopes)),
+        _NAME: token.name,
+        _MADE: token.made_unix_seconds,
     }
 
 
 def _token(item: Item) -> Token:
-    scopes = frozenset(Scope(word) for word in str(item["a"]).split())
-    expires = int(item["e"]) if "e" in item else None
-    return Token(bytes.fromhex(str(item["s"])), scopes, str(item["n"]), int(item["c"]), expires)
+    scopes = frozenset(Scope(word) for word in str(item[_SCOPES]).split())
+    expires = int(item[_EXPIRES]) if _EXPIRES in item else None
+    return Token(
+        bytes.fromhex(str(item[SORT_KEY])), scopes, str(item[_NAME]), int(item[_MADE]), expires
+    )

@@ -15,6 +15,13 @@ from chalicelib.model.span import Scopes, Span
 from chalicelib.store import layout
 from chalicelib.store.chunk import traces_data_of
 from chalicelib.store.dictionary import DictionariesIn
+from chalicelib.store.items import (
+    PARTITION_KEY,
+    SORT_KEY,
+    expiry_of,
+    item_key,
+    value_of,
+)
 from chalicelib.store.read_ahead import THREADS, ReadAhead
 from chalicelib.store.search_block import rows_in
 
@@ -54,9 +61,9 @@ def read_some_chunks(
     store: ItemStore, trace_id: bytes, digests: Iterable[bytes], now_unix_seconds: int
 ) -> Iterator[StoredChunk]:
     """Those of a trace's chunks with these digests that are there and have not expired, by digest."""
-    keys: list[Item] = [{"p": trace_id, "s": digest} for digest in digests]
+    keys = [item_key(trace_id, digest) for digest in digests]
     items = store.get_batch(config.SPANS_TABLE, keys)
-    items.sort(key=lambda item: item["s"])
+    items.sort(key=lambda item: item[SORT_KEY])
     yield from chunks_in(store, items, now_unix_seconds)
 
 
@@ -66,12 +73,11 @@ def chunks_in(
     """The chunks of these items that have not expired. Raises StoreError for a damaged one."""
     dictionaries = DictionariesIn(store)
     for item in items:
-        trace_id, digest, expiry = item["p"], item["s"], item["x"]
+        trace_id, digest = item[PARTITION_KEY], item[SORT_KEY]
         assert isinstance(trace_id, bytes)
         assert isinstance(digest, bytes)
-        assert isinstance(expiry, int)
-        value = _value_in(item)
-        if expiry > now_unix_seconds:
+        value = value_of(item)
+        if expiry_of(item) > now_unix_seconds:
             yield StoredChunk(digest, len(value), traces_data_of(trace_id, value, dictionaries))
 
 
@@ -84,7 +90,7 @@ def begun(store: ItemStore, trace_id: bytes) -> Iterator[Item]:
     first, first_bytes = [], 0
     for item in items:
         first.append(item)
-        first_bytes += len(_value_in(item))
+        first_bytes += len(value_of(item))
         if first_bytes >= _BEGUN_BYTES:
             break
     return chain(first, items)
@@ -204,13 +210,5 @@ def read_rows(
     for item in store.query(
         config.INDEX_TABLE, partition, descending=True, first_page_items=first_page_blocks
     ):
-        expiry = item["x"]
-        assert isinstance(expiry, int)
-        if expiry > now_unix_seconds:
-            yield rows_in(_value_in(item))
-
-
-def _value_in(item: Item) -> bytes:
-    value = item["v"]
-    assert isinstance(value, bytes)
-    return value
+        if expiry_of(item) > now_unix_seconds:
+            yield rows_in(value_of(item))

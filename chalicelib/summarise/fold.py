@@ -25,7 +25,15 @@ from chalicelib.model.join import NewHalves, added_edges, known_for
 from chalicelib.model.names import OTHER_SERVICES
 from chalicelib.model.trace_filter import trace_filter
 from chalicelib.store import layout
-from chalicelib.store.items import ConditionFailed, Put
+from chalicelib.store.items import (
+    EXPIRY,
+    PARTITION_KEY,
+    SORT_KEY,
+    VALUE,
+    ConditionFailed,
+    Put,
+    item_key,
+)
 from chalicelib.store.layout import HOURS_PER_DAY, MINUTES_PER_HOUR, Key, Level
 from chalicelib.store.limits import (
     ITEM_BYTES_MAX,
@@ -386,10 +394,10 @@ class ShardFold:
     def _waiting_items(self, halves: Sequence[HalvesMessage], sequence: int) -> list[Item]:
         return [
             {
-                "p": layout.halves_partition(self._shard),
-                "s": layout.halves_sort_key(sequence, part),
-                "v": seal(message.SerializeToString(deterministic=True)),
-                "x": self._halves_expiry,
+                PARTITION_KEY: layout.halves_partition(self._shard),
+                SORT_KEY: layout.halves_sort_key(sequence, part),
+                VALUE: seal(message.SerializeToString(deterministic=True)),
+                EXPIRY: self._halves_expiry,
             }
             for part, message in enumerate(halves)
         ]
@@ -402,10 +410,10 @@ class ShardFold:
             return []
         message = trace_filter(b"".join(each.trace_ids for each in halves))
         item: Item = {
-            "p": layout.filters_partition(self._shard),
-            "s": layout.filter_sort_key(sequence),
-            "v": seal(message.SerializeToString(deterministic=True)),
-            "x": self._halves_expiry,
+            PARTITION_KEY: layout.filters_partition(self._shard),
+            SORT_KEY: layout.filter_sort_key(sequence),
+            VALUE: seal(message.SerializeToString(deterministic=True)),
+            EXPIRY: self._halves_expiry,
         }
         # Only of a hundred thousand traces with one span each could a filter be larger.
         return [item] if item_bytes(item) <= ITEM_BYTES_MAX else []
@@ -444,7 +452,7 @@ class ShardFold:
     def _delete_folded(self, view: ShardView) -> None:
         folded = [segment.sort for segment in view.segments if not segment.entries]
         partition = layout.fold_partition(self._shard)
-        keys: Sequence[Item] = [{"p": partition, "s": sort} for sort in folded]
+        keys = [item_key(partition, sort) for sort in folded]
         self._store.delete_batch(config.STATISTICS_TABLE, keys)
 
 
@@ -452,9 +460,9 @@ def segment_items(shard: int, sequence: int, entries: Iterable[Entry]) -> list[I
     """Segments that a step, which makes the fold-state's version `sequence`, writes for later ones."""
     return [
         {
-            "p": layout.fold_partition(shard),
-            "s": layout.spilled_sort_key(sequence, part),
-            "v": value,
+            PARTITION_KEY: layout.fold_partition(shard),
+            SORT_KEY: layout.spilled_sort_key(sequence, part),
+            VALUE: value,
         }
         for part, value in enumerate(sealed_segments(entries))
     ]

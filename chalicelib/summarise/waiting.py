@@ -20,7 +20,7 @@ from chalicelib.model.clew_pb2 import FoldState, Segment
 from chalicelib.model.edges import Edges
 from chalicelib.model.parents import edge_of
 from chalicelib.store import layout
-from chalicelib.store.items import ConditionFailed, Put
+from chalicelib.store.items import SORT_KEY, ConditionFailed, Put, item_key
 from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.shard import fold_state_put
 from chalicelib.summarise.fold import TARGETS_MAX, Additions, TargetActions, segment_items
@@ -158,14 +158,14 @@ class WaitingHalves:
         partition = layout.halves_partition(self._shard)
         high = layout.halves_sort_key(max(sequences), layout.PART_MAX)
         for item in self._store.query(config.STATISTICS_TABLE, partition, high=high):
-            if layout.sequence_in(item["s"]) in sequences:
-                yield {"p": partition, "s": item["s"]}
+            if layout.sequence_in(item[SORT_KEY]) in sequences:
+                yield item_key(partition, item[SORT_KEY])
 
     def _filter_keys(self, state: FoldState, sequences: list[int]) -> Iterator[Item]:
         partition = layout.filters_partition(self._shard)
         for each in state.pending:
             if each.has_filter and each.sequence in sequences:
-                yield {"p": partition, "s": layout.filter_sort_key(each.sequence)}
+                yield item_key(partition, layout.filter_sort_key(each.sequence))
 
     def _transact(self, before: FoldState, after: FoldState, puts: list[Put]) -> bool:
         put = fold_state_put(self._shard, before.version, after)
