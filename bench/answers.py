@@ -40,7 +40,7 @@ from chalicelib.query.search import search_traces
 from chalicelib.query.services import hours_of_services
 from chalicelib.query.statistics import statistics as statistics_of
 from chalicelib.query.trace import trace_by_id, trace_page
-from chalicelib.store.remembered import RememberedHalves
+from chalicelib.store.half_edge_cache import HalfEdgeCache
 from chalicelib.store.shard import fold_state_put
 from chalicelib.summarise.job import summarise_shards
 
@@ -178,7 +178,7 @@ def questions(stored: Stored) -> dict[str, Callable[[], list[Any]]]:
             )
         ]
 
-    remembered = RememberedHalves()
+    remembered = HalfEdgeCache()
     edges(store, asked, NOW_UNIX_SECONDS, remembered)
     slow = {"attribute": ["http.request.method=GET"], "min_duration": ["30ms"]}
     return {
@@ -255,7 +255,7 @@ def _fold_row(stored: Stored, runs: int) -> dict[str, Any]:
 
     What was not folded yet is folded first, and not counted.
     """
-    store, remembered, second = stored.store, RememberedHalves(), NOW_UNIX_SECONDS
+    store, remembered, second = stored.store, HalfEdgeCache(), NOW_UNIX_SECONDS
 
     def fold() -> None:
         summarise_shards(store, range(config.SHARDS), second, remembered=remembered)

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bench.processing import SPANS, stages_of_consume
-from chalicelib.collector import collector_paused
+from chalicelib.gc_pause import gc_paused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ def _calls(work: Callable[[], Any], spans: int) -> Calls:
     finally:
         sys.setprofile(None)
     gc.collect()
-    with collector_paused():
+    with gc_paused():
         before = sys.getallocatedblocks()
         kept = work()
         objects = sys.getallocatedblocks() - before

@@ -157,11 +157,11 @@ def received(runs: int, span_count: int = SPANS_RECEIVED) -> list[dict[str, Any]
     return [
         {
             "sender": name,
-            "micros": taken / sum(each.spans for each in of_senders[name]) * 1e6,
+            "micros": select_entries / sum(each.spans for each in of_senders[name]) * 1e6,
             "body_bytes": sum(len(each.body) for each in of_senders[name])
             / sum(each.spans for each in of_senders[name]),
         }
-        for name, taken in zip(SENDERS, seconds, strict=True)
+        for name, select_entries in zip(SENDERS, seconds, strict=True)
     ]
 
 

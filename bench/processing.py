@@ -15,10 +15,10 @@ from capacity.counting import CountingStore
 from capacity.load import START_NANO, Variety, requests, varied
 from capacity.stages import consume_all, learned, receive, record_of
 from chalicelib import config
-from chalicelib.collector import collector_paused
 from chalicelib.consume.consumer import message_from_record
 from chalicelib.consume.half_edges import half_edges_of
 from chalicelib.consume.segments import segments_of
+from chalicelib.gc_pause import gc_paused
 from chalicelib.model import zstd
 from chalicelib.model.batch import batches_of
 from chalicelib.model.canonical import canonical_of
@@ -27,9 +27,9 @@ from chalicelib.model.shadow_pb2 import SpanColumns
 from chalicelib.model.span import Scopes, scopes_of
 from chalicelib.model.statistics import statistics_of
 from chalicelib.queue.message import payload_of
+from chalicelib.store.half_edge_cache import HalfEdgeCache
 from chalicelib.store.items import Put
 from chalicelib.store.packed import pack, runs_by_trace
-from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.search_block import blocks_of
 from chalicelib.store.search_row import rows_of
 from chalicelib.store.shard import read_shard
@@ -144,7 +144,7 @@ def _of_bodies(bodies: Sequence[bytes], runs: int, spans: int) -> dict[str, floa
 def consume_stages(runs: int = RUNS, spans: int = SPANS) -> dict[str, float]:
     """Return microseconds a span by stage of `consume`, each stage alone, at 512 spans a request."""
     stages = stages_of_consume(spans)
-    with collector_paused():
+    with gc_paused():
         seconds = cpu_seconds_of_all(list(stages.values()), runs)
     return {name: each * 1e6 / spans for name, each in zip(stages, seconds, strict=True)}
 
@@ -216,7 +216,7 @@ def floors(runs: int = RUNS, spans: int = SPANS) -> dict[str, float]:
             for body in bodies
         ],
     }
-    with collector_paused():
+    with gc_paused():
         seconds = cpu_seconds_of_all(list(works.values()), runs)
     return {name: each * 1e6 / spans for name, each in zip(works, seconds, strict=True)}
 
@@ -329,8 +329,8 @@ def _halves_cpu_seconds_per_byte(runs: int) -> float:
     consume_all([m for body in bodies for m in receive(body, NOW_UNIX_SECONDS)], store, NOW_NANO)
     summarise_shards(store, [0], NOW_UNIX_SECONDS)
     state = read_shard(store, 0).state
-    kept = list(RememberedHalves().waiting(store, 0, state))
+    kept = list(HalfEdgeCache().waiting(store, 0, state))
     seconds = cpu_seconds(
-        lambda: known_among(RememberedHalves().waiting(store, 0, state), set()), runs
+        lambda: known_among(HalfEdgeCache().waiting(store, 0, state), set()), runs
     )
     return seconds / sum(each.message.ByteSize() for each in kept)

@@ -12,7 +12,7 @@ import statistics
 import time
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.collector import collector_paused
+from chalicelib.gc_pause import gc_paused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,9 +38,9 @@ def cpu_seconds_of_all(works: Sequence[Callable[[], Any]], runs: int = RUNS) -> 
 def _once(work: Callable[[], Any]) -> float:
     gc.collect()
     before = _seconds(_reference_loop)
-    taken = _seconds(work)
+    select_entries = _seconds(work)
     around = (before + _seconds(_reference_loop)) / 2
-    return taken * REFERENCE_SECONDS / around
+    return select_entries * REFERENCE_SECONDS / around
 
 
 def _seconds(work: Callable[[], Any]) -> float:
@@ -56,7 +56,7 @@ def reference_loop_seconds() -> float:
 
 def _reference_loop() -> None:
     found: dict[tuple[bytes, int], list[tuple[int, bytes]]] = {}
-    with collector_paused():
+    with gc_paused():
         for i in range(_LOOP_TURNS):
             key = _BYTES[i % 9_000 : i % 9_000 + 16], i % 8
             found.setdefault(key, []).append((i, _BYTES[i % 5_000 : i % 5_000 + 40]))

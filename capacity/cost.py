@@ -14,8 +14,8 @@ from capacity.load import SPANS_PER_TRACE
 from capacity.prices import SECONDS_PER_MONTH, Quantities, stored, total_dollars, xray_dollars
 from capacity.units import READ_UNIT_BYTES, duration_seconds, gigabyte_seconds, sqs_requests
 from chalicelib import config
+from chalicelib.store.half_edge_cache import BYTES_MAX
 from chalicelib.store.layout import Level
-from chalicelib.store.remembered import BYTES_MAX
 
 if TYPE_CHECKING:
     from capacity.traffic import Phase, Simulated

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from capacity.counting import CountingStore
 from capacity.pages import replace_between, table
 from chalicelib import config
-from chalicelib.consume.commit import Counted, commit
+from chalicelib.consume.commit import PendingMessage, commit
 from chalicelib.store.layout import (
     Level,
     marker_key,
@@ -425,7 +425,7 @@ def _brought(what: str, spans: int, traces: int, services: int) -> Million:
     for first in range(0, spans, config.GROUP_SPANS_MAX):
         numbers = range(first, min(spans, first + config.GROUP_SPANS_MAX))
         content = _payload(numbers, traces, services)
-        message = Counted(hashlib.sha256(content).digest(), now_unix_seconds, content)
+        message = PendingMessage(hashlib.sha256(content).digest(), now_unix_seconds, content)
         commit(store, [message], now_unix_seconds * 10**9 + first, 1)
     summarise_shards(store, [0], now_unix_seconds)
     units = sum(store.write_units.values())

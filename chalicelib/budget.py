@@ -2,7 +2,7 @@
 
 Whoever works for a question says what it spends, piece by piece; what is over ends it at once, by TooMuchAsked (less
 can be asked for) or OutOfTime. A budget only refuses: an answer that is within it is the same as without. Clock and
-asker are given: `has_time` is false once the time is over, or nobody waits for the answer any more; whoever tells it
+asker are given: `time_left` is false once the time is over, or nobody waits for the answer any more; whoever tells it
 may let others have their turn first.
 """
 
@@ -59,10 +59,10 @@ class Budget:
 
     def __init__(
         self,
-        has_time: Callable[[], bool] = lambda: True,
+        time_left: Callable[[], bool] = lambda: True,
         limits: Limits | None = None,
     ) -> None:
-        self._has_time = has_time
+        self._has_time = time_left
         self._limits = limits or usual_limits()
         self._lock = Lock()
         self._unchecked = 0

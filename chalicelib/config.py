@@ -30,7 +30,7 @@ TENANT = os.environ.get("CLEW_TENANT", "default")
 """Part of every message's identity, so that two tenants' equal bytes stay two."""
 
 ACCESS_OPEN = os.environ.get("CLEW_ACCESS", "tokens") == "open"
-"""Whether everyone may send and ask. Whatever else is said, tokens are wanted: a slip of the pen opens nothing."""
+"""Whether everyone may send and ask; any value but `open` means that tokens are required."""
 UI_ORIGINS = origins_in(os.environ.get("CLEW_UI_ORIGINS", ""))
 """Origins, such as `https://ui.example.com`, whose pages may ask and change things as Clew's own may."""
 
@@ -59,7 +59,7 @@ RETRY_AFTER_SECONDS = _integer("CLEW_RETRY_AFTER_SECONDS", 5)
 
 # Redaction, before the queue.
 REDACTION = os.environ.get("CLEW_REDACTION", "on") != "off"
-"""Whatever else is said, secrets are taken out: a slip of the pen lets nothing through."""
+"""Whether secrets are taken out of spans; any value but `off` means that they are."""
 REDACTION_RULES = os.environ.get("CLEW_REDACTION_RULES", "")
 """JSON, or the path of a file of it; checked by `receive/redaction_rules.py`."""
 REDACTION_KEY = os.environ.get("CLEW_REDACTION_KEY", "")

@@ -101,7 +101,7 @@ def _key(secret_key: str, day: str, region: str, service: str) -> bytes:
     return key
 
 
-def sign_with_it(client: BaseClient) -> None:
+def install_signer(client: BaseClient) -> None:
     """From now on, what botocore would sign with Signature Version 4 is signed here."""
     AUTH_TYPE_MAPS[_NAME] = Signer
     service = client.meta.service_model.service_id.hyphenize()

@@ -13,7 +13,7 @@ from botocore.config import Config
 
 from chalicelib import config
 from chalicelib.queue.sqs import MessageSender, SqsDeadLetters, SqsSender
-from chalicelib.signer import sign_with_it
+from chalicelib.signer import install_signer
 
 if TYPE_CHECKING:
     from chalicelib.consume.dictionaries import Dictionaries
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from chalicelib.http.access import Access
     from chalicelib.queue.sqs_redrive import DeadLetterQueue
     from chalicelib.store.dynamodb import DynamoStore
-    from chalicelib.store.remembered import RememberedHalves
+    from chalicelib.store.half_edge_cache import HalfEdgeCache
     from chalicelib.store.sampling import Strategies
 
 # A Lambda behind API Gateway has 29 s; an SDK that retries longer than that loses the answer.
@@ -50,7 +50,7 @@ def _session() -> botocore.session.Session:
 def client(service: str) -> Any:
     """The botocore client of an AWS service, e.g. "sqs"."""
     created = _session().create_client(service, config=_CLIENT_CONFIG)
-    sign_with_it(created)
+    install_signer(created)
     return created
 
 
@@ -128,11 +128,11 @@ def dictionaries() -> Dictionaries:
 
 
 @cache
-def remembered_halves() -> RememberedHalves:
+def half_edge_cache() -> HalfEdgeCache:
     """What this function knows of the waiting half-edges: to fold, or to answer what is not folded yet."""
-    from chalicelib.store.remembered import RememberedHalves
+    from chalicelib.store.half_edge_cache import HalfEdgeCache
 
-    return RememberedHalves()
+    return HalfEdgeCache()
 
 
 @cache
@@ -168,7 +168,7 @@ def forget() -> None:
         dead_letter_queue,
         store,
         dictionaries,
-        remembered_halves,
+        half_edge_cache,
         strategies,
         _access,
     ):

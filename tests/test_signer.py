@@ -16,7 +16,7 @@ from botocore.exceptions import NoCredentialsError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.signer import Signer, sign_with_it
+from chalicelib.signer import Signer, install_signer
 
 URLS = (
     "https://dynamodb.eu-central-1.amazonaws.com/",
@@ -89,7 +89,7 @@ def sent_by(**config: Any) -> tuple[Any, Any]:
     session = botocore.session.get_session()
     session.set_credentials("key", "secret", "token")
     client: Any = session.create_client("dynamodb", "eu-central-1", config=Config(**config))
-    sign_with_it(client)
+    install_signer(client)
     requests, versions = [], []
 
     def note(request: Any, **_: Any) -> AWSResponse:

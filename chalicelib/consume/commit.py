@@ -44,7 +44,7 @@ COMMIT_BYTES_MAX = 3_000_000
 """Both below DynamoDB's own 100 and 4 MB, as a margin."""
 
 
-class Counted(NamedTuple):
+class PendingMessage(NamedTuple):
     """A message whose payload is at hand."""
 
     digest: bytes
@@ -64,7 +64,7 @@ class GroupTooLarge(Exception):
 
 def commit(
     store: ItemStore,
-    messages: Sequence[Counted],
+    messages: Sequence[PendingMessage],
     now_unix_nano: int,
     shards: int,
     dictionaries: Dictionaries | None = None,
@@ -85,13 +85,13 @@ def commit(
     return _count(store, messages, batches, now_unix_nano, shards)
 
 
-def _batches_of(messages: Iterable[Counted]) -> list[SpanBatch]:
+def _batches_of(messages: Iterable[PendingMessage]) -> list[SpanBatch]:
     return list(batches_of(message.payload for message in messages))
 
 
 def _count(
     store: ItemStore,
-    messages: Sequence[Counted],
+    messages: Sequence[PendingMessage],
     batches: Sequence[SpanBatch],
     now_unix_nano: int,
     shards: int,

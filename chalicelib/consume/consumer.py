@@ -13,10 +13,10 @@ import logging
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from chalicelib import config
-from chalicelib.collector import collector_paused
-from chalicelib.consume.commit import Committed, Counted, commit, counted_among
+from chalicelib.consume.commit import Committed, PendingMessage, commit, counted_among
 from chalicelib.consume.notes import forget_notes, write_notes
 from chalicelib.errors import InvalidPayload, StoreError
+from chalicelib.gc_pause import gc_paused
 from chalicelib.queue.message import (
     PAYLOAD_ATTRIBUTE,
     Message,
@@ -83,14 +83,14 @@ class Consumer:
         now_unix_nano: Callable[[], int],
         *,
         shards: int = config.SHARDS,
-        has_time: Callable[[], bool] = lambda: True,
+        time_left: Callable[[], bool] = lambda: True,
         dictionaries: Dictionaries | None = None,
     ) -> None:
         self._store = store
         self._dead_letters = dead_letters
         self._now_unix_nano = now_unix_nano
         self._shards = shards
-        self._has_time = has_time
+        self._has_time = time_left
         self._dictionaries = dictionaries
         self._consumed = Consumed()
         self._notes: list[Note] = []
@@ -137,7 +137,7 @@ class Consumer:
     def _commit(self, group: Sequence[Received]) -> None:
         try:
             messages = [_with_payload(each.message) for each in group]
-            with collector_paused():
+            with gc_paused():
                 committed = commit(
                     self._store, messages, self._now_unix_nano(), self._shards, self._dictionaries
                 )
@@ -201,9 +201,9 @@ def _receive_count(record: Record) -> int:
     return int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
 
 
-def _with_payload(message: Message) -> Counted:
+def _with_payload(message: Message) -> PendingMessage:
     payload = payload_of(config.TENANT, message, config.MESSAGE_PAYLOAD_BYTES_MAX)
-    return Counted(message.digest, message.received_unix_seconds, payload)
+    return PendingMessage(message.digest, message.received_unix_seconds, payload)
 
 
 def groups_of(received: Sequence[Received]) -> Iterator[list[Received]]:

@@ -44,7 +44,7 @@ def consume(event: SQSEvent) -> None:
         wiring.store(),
         wiring.dead_letters(),
         time.time_ns,
-        has_time=lambda: _has_time(event.context),
+        time_left=lambda: _has_time(event.context),
         dictionaries=wiring.dictionaries(),
     ).consume(records)
     emit(

@@ -35,7 +35,7 @@ def summarise(event: CloudWatchEvent) -> None:
         wiring.store(),
         in_turn(config.SHARDS_READ, now),
         now,
-        has_time=lambda: context.get_remaining_time_in_millis() > _TIME_RESERVE_MILLIS,
-        remembered=wiring.remembered_halves(),
+        time_left=lambda: context.get_remaining_time_in_millis() > _TIME_RESERVE_MILLIS,
+        remembered=wiring.half_edge_cache(),
     )
     emit("summarise", {"fold_steps": steps})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from chalicelib import config
 from chalicelib.budget import Budget
-from chalicelib.collector import collector_paused
+from chalicelib.gc_pause import gc_paused
 from chalicelib.http.errors import query_failure, with_retry_after
 from chalicelib.http.request import QueryRequest
 from chalicelib.http.respond import error_answer, streamed_answer, warned
@@ -102,7 +102,7 @@ def _answer(
     is_indented: bool = False,
 ) -> Answer:
     try:
-        with collector_paused():
+        with gc_paused():
             made = make()
             reply = made if isinstance(made, Reply) else Reply(made)
             answer = streamed_answer(
@@ -135,7 +135,7 @@ def query_request(request: Request, seconds: float, cpu_seconds: float) -> Query
         body=request.body,
         now_unix_nano=time.time_ns(),
         time_left=time_left(request.time_left, seconds, cpu_seconds),
-        half_edges=request.backend.remembered_halves(),
+        half_edges=request.backend.half_edge_cache(),
     )
 
 

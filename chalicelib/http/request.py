@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from chalicelib.http.access import Access
     from chalicelib.queue.sqs import MessageSender
     from chalicelib.queue.sqs_redrive import DeadLetterQueue
+    from chalicelib.store.half_edge_cache import HalfEdgeCache
     from chalicelib.store.items import ItemStore
-    from chalicelib.store.remembered import RememberedHalves
     from chalicelib.store.sampling import Strategies
 
 
@@ -23,7 +23,7 @@ class Backend(Protocol):
     def sender(self) -> MessageSender: ...
     def strategies(self) -> Strategies: ...
     def dead_letter_queue(self) -> DeadLetterQueue: ...
-    def remembered_halves(self) -> RememberedHalves: ...
+    def half_edge_cache(self) -> HalfEdgeCache: ...
     def health(self) -> Health: ...
     def access(self) -> Access | None: ...
 
@@ -63,7 +63,7 @@ class QueryRequest(NamedTuple):
     now_unix_nano: int
     time_left: Callable[[], bool]
     """Whether a search may go on."""
-    half_edges: RememberedHalves | None = None
+    half_edges: HalfEdgeCache | None = None
     """What this function has read of the waiting half-edges before."""
 
     @property

@@ -129,7 +129,7 @@ def _written(spans: Structs | list[Any]) -> _Written:
     return written
 
 
-class _Told(NamedTuple):
+class _ParsedTags(NamedTuple):
     """What a span's tags say of its own fields; the rest are attributes."""
 
     kind: int
@@ -219,7 +219,7 @@ class _Writer:
         ]
         return told.scope, b"".join(parts)
 
-    def _told(self, tags: Sequence[Fields]) -> _Told:
+    def _told(self, tags: Sequence[Fields]) -> _ParsedTags:
         texts: dict[str, bytes] = {}
         attributes: list[bytes] = []
         kind, status = 0, _StatusTags()
@@ -235,7 +235,7 @@ class _Writer:
                 texts[_TEXT_FIELDS[key]] = _utf8(value)
             elif not status.tells(key, value):
                 attributes.append(self._tag(tag))
-        return _Told(
+        return _ParsedTags(
             kind,
             status.message_of(kind, texts.get("status_message", b"")),
             _scope(texts.get("scope_name", b""), texts.get("scope_version", b"")),

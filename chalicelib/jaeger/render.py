@@ -293,7 +293,7 @@ class _Writer:
         if of_scope is None:
             of_scope = self._scope_tags[stored.scope.scope_head] = _scope_tags(stored.scope)
         own = list(map(self._tags.__getitem__, stored.attributes))
-        told = self._told_tags(stored, span)
+        told = self._tags_from_fields(stored, span)
         is_debug = False
         special = self._tags.special
         if special and not special.isdisjoint(stored.attributes):
@@ -306,13 +306,13 @@ class _Writer:
             own = [tag for tag in own if tag["key"] not in hidden]
         return [*of_scope, *own, *told], is_debug
 
-    def _told_tags(self, stored: Span, span: SpanMessage) -> list[Json]:
+    def _tags_from_fields(self, stored: Span, span: SpanMessage) -> list[Json]:
         if span.trace_state or span.HasField("status"):
-            return _told_tags(stored, span)
+            return _tags_from_fields(stored, span)
         # Most spans tell no more than their kind.
         found = self._kind_tags.get(stored.kind)
         if found is None:
-            found = self._kind_tags[stored.kind] = _told_tags(stored, span)
+            found = self._kind_tags[stored.kind] = _tags_from_fields(stored, span)
         return found
 
 
@@ -364,7 +364,7 @@ def _is_of_zipkin(scope_tags: Sequence[Json]) -> bool:
     return _text_tag(_SCOPE_KEYS[0], ZIPKIN_SCOPE_NAME) in scope_tags
 
 
-def _told_tags(stored: Span, span: SpanMessage) -> list[Json]:
+def _tags_from_fields(stored: Span, span: SpanMessage) -> list[Json]:
     """Tags for what OpenTelemetry has fields for."""
     tags = []
     if stored.kind != UNSPECIFIED:

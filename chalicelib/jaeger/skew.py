@@ -25,7 +25,7 @@ _DUPLICATE = "duplicate span IDs; skipping clock skew adjustment"
 
 
 class Timed(NamedTuple):
-    """What of a span counts here."""
+    """The fields of a span that Jaeger's clock-skew adjuster reads."""
 
     span_id: str
     parent_span_id: str
@@ -37,11 +37,11 @@ class Timed(NamedTuple):
 
 
 class Skew:
-    """Of one span."""
+    """How one span's clock is corrected."""
 
     def __init__(self) -> None:
         self.delta_nano = 0
-        """By which it is moved."""
+        """The span is moved by this."""
         self.warnings: list[str] = []
 
 

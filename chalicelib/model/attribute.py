@@ -166,17 +166,23 @@ def key_of(raw: bytes) -> bytes:
 
 
 def attribute_hash(key: bytes, text: bytes) -> int:
-    """16 bits: a search row with 100 attributes lets a foreign one pass once in 650 times; the spans decide."""
+    """The 16-bit index hash of an attribute's key and string form.
+
+    A search row with 100 attributes lets a foreign one pass once in 650 times; the spans themselves decide.
+    """
     return crc32(text, crc32(key + b"\0")) & 0xFFFF
 
 
 def link_hash(trace_id: bytes) -> int:
-    """The same of a link to a trace, as of an attribute whose key no attribute can have: it is no UTF-8."""
+    """The 16-bit index hash of a link to `trace_id`, computed as for an attribute with the key b"\\xff".
+
+    That key is no valid UTF-8, so that it cannot collide with the key of a real attribute.
+    """
     return attribute_hash(b"\xff", trace_id)
 
 
 def event_hash(name: str) -> int:
-    """The same of an event's name, as of the attribute `event`: what Jaeger's logs call it."""
+    """The index hash of an event's name, computed as for the attribute `event`, which Jaeger's logs call it."""
     return attribute_hash(EVENT_KEY, name.encode())
 
 

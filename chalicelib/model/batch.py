@@ -2,12 +2,14 @@
 
     payloads ──batches_of──▶ SpanBatch(scope, trace_ids, span_ids, …)     payload ──spans_of──▶ Span …
 
-Spans in canonical form (`canonical.py`) are *cut* (`beginning.py`). What is left of them is parsed at once: messages
-that follow each other are a message too, one whose every field is repeated, a column of that field of all of them.
-Between them stand values that none of them can have, so that it is known whose a value is.
+The prefix of a span in canonical form (`canonical.py`), which has its ids, name and times, is cut off
+(`span_prefix.py`). The remainders of many spans are parsed at once: protobuf messages that follow each other are one
+message too, in which every field is repeated, a column of that field of all of them. A sentinel that no accepted span
+can contain (NO_MESSAGE, _NO_FLAGS) is inserted between consecutive spans, so that every parsed value can be attributed
+to its span by counting sentinels.
 
-The few that cannot be cut are parsed one by one. So are those that earlier releases stored as their senders wrote them;
-of such, messages that are still in the queue are brought to canonical form first.
+The few spans in another form are parsed one by one. So are those that earlier releases stored as their senders wrote
+them; of such, messages that are still in the queue are brought to canonical form first.
 """
 
 from __future__ import annotations
@@ -20,7 +22,6 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError
 
-from chalicelib.model.beginning import BEGIN_BYTES, Unlike, beginnings_of
 from chalicelib.model.shadow_pb2 import Span as ShadowSpan
 from chalicelib.model.shadow_pb2 import SpanColumns, Status
 from chalicelib.model.span import (
@@ -35,23 +36,24 @@ from chalicelib.model.span import (
     is_parent_remote,
     scopes_of,
 )
+from chalicelib.model.span_prefix import BEGIN_BYTES, NotCanonical, span_prefixes_of
 from chalicelib.model.wire import NO_MESSAGE, Prefixes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from chalicelib.model.beginning import Beginnings
     from chalicelib.model.span import Scope
+    from chalicelib.model.span_prefix import SpanPrefixes
 
 _NO_FLAGS = 77
-"""A span that has these is not cut. (A small number costs no object.)"""
+"""The sentinel among flags: a span that has these flags is parsed by itself. (A small number costs no object.)"""
 _BETWEEN = SpanColumns(
     attributes=[NO_MESSAGE], status=[NO_MESSAGE], flags=[_NO_FLAGS]
 ).SerializeToString()
 _BETWEEN_WITH_EVENTS = (
     _BETWEEN + SpanColumns(events=[NO_MESSAGE], links=[NO_MESSAGE]).SerializeToString()
 )
-_of_beginnings = attrgetter(
+_fields_of_prefixes = attrgetter(
     *("trace_id", "span_id", "parent_span_id", "name", "kind"),
     *("start_time_unix_nano", "end_time_unix_nano"),
 )
@@ -62,14 +64,14 @@ Value = TypeVar("Value", bytes, int)
 _prefixes = Prefixes(2)
 
 
-class Cut(NamedTuple):
-    """What spans are apart from ids and times."""
+class SpanRemainders(NamedTuple):
+    """What `packed.pack` is given: the bytes of each span that are left once its ids and times are removed."""
 
     parents: Sequence[bytes]
-    """As they were sent; empty for none."""
+    """The parents' ids as they were sent; an empty one for a span without a parent."""
     texts: Sequence[bytes]
-    """Three of each span: tag and length of a span of which the following are left; the trace state if there is one,
-    the name and the kind, with their tags; the rest, which follows the times."""
+    """Three texts a span: the tag and length of a span that consists of the other two; the trace state if there is one,
+    the name and the kind, with their tags; and the rest, which follows the times."""
 
 
 class Attributes(NamedTuple):
@@ -107,7 +109,7 @@ class SpanBatch(NamedTuple):
     """Empty if no span has any."""
     raw_links: Sequence[Sequence[bytes]]
     """Likewise."""
-    cut: Cut | None
+    remainders: SpanRemainders | None
     """If all of them could be cut, and are going to be packed."""
     flags: Sequence[int]
     """No field of Span."""
@@ -150,9 +152,9 @@ def batches_in_order(payload: bytes, scopes: Scopes) -> Iterator[SpanBatch]:
 
 def _in_order(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
     try:
-        return _cut_batch(scope, raws, to_be_packed=False)
-    except Unlike:
-        return _uncut_batch(scope, raws)
+        return _canonical_batch(scope, raws, to_be_packed=False)
+    except NotCanonical:
+        return _parsed_batch(scope, raws)
 
 
 def batches_of(payloads: Iterable[bytes]) -> Iterator[SpanBatch]:
@@ -180,14 +182,14 @@ def _batches(
     scope: Scope, raws: Sequence[bytes], *, is_canonical: bool = False
 ) -> Iterator[SpanBatch]:
     try:
-        yield _cut_batch(scope, raws)
-    except Unlike:
+        yield _canonical_batch(scope, raws)
+    except NotCanonical:
         if not is_canonical and (canonical := _canonical(raws)) is not raws:
             yield from _batches(scope, canonical, is_canonical=True)
             return
         alike = [_is_alike(raw) for raw in raws]
         if not any(alike) or len(raws) == 1:
-            yield _uncut_batch(scope, raws)
+            yield _parsed_batch(scope, raws)
         elif all(alike):
             # One has a field again further on, in a form that is no field of a span.
             middle = len(raws) // 2
@@ -195,7 +197,7 @@ def _batches(
             yield from _batches(scope, raws[middle:], is_canonical=True)
         else:
             yield from _batches(scope, list(compress(raws, alike)), is_canonical=True)
-            yield _uncut_batch(scope, list(compress(raws, map(not_, alike))))
+            yield _parsed_batch(scope, list(compress(raws, map(not_, alike))))
 
 
 def _canonical(raws: Sequence[bytes]) -> Sequence[bytes]:
@@ -208,15 +210,17 @@ def _canonical(raws: Sequence[bytes]) -> Sequence[bytes]:
 def _is_alike(raw: bytes) -> bool:
     """Whether a span begins as those that are cut, and ends no earlier than it starts."""
     try:
-        beginnings_of([raw])
-    except Unlike:
+        span_prefixes_of([raw])
+    except NotCanonical:
         return False
     return True
 
 
-def _cut_batch(scope: Scope, raws: Sequence[bytes], *, to_be_packed: bool = True) -> SpanBatch:
-    """Raises Unlike."""
-    of = beginnings_of(raws)
+def _canonical_batch(
+    scope: Scope, raws: Sequence[bytes], *, to_be_packed: bool = True
+) -> SpanBatch:
+    """Raises NotCanonical."""
+    of = span_prefixes_of(raws)
     columns = _columns_of_rests(of.rests)
     count = len(raws)
     parents: Sequence[bytes] = of.parents
@@ -240,31 +244,31 @@ def _cut_batch(scope: Scope, raws: Sequence[bytes], *, to_be_packed: bool = True
         _attributes(columns.attributes[:], count),
         _lists(columns.events[:], count),
         _lists(columns.links[:], count),
-        _cut_of(of) if to_be_packed else None,
+        _remainders_of(of) if to_be_packed else None,
         flags,
     )
 
 
-def _cut_of(beginnings: Beginnings) -> Cut:
-    named, rests = beginnings.named, beginnings.rests
-    if states := beginnings.trace_states:
+def _remainders_of(prefixes: SpanPrefixes) -> SpanRemainders:
+    named, rests = prefixes.named, prefixes.rests
+    if states := prefixes.trace_states:
         named = [states.get(place, b"") + each for place, each in enumerate(named)]
     sizes = map(add, map(len, named), map(len, rests))
     texts = zip(map(_prefixes.__getitem__, sizes), named, rests, strict=True)
-    return Cut(beginnings.parents, list(chain.from_iterable(texts)))
+    return SpanRemainders(prefixes.parents, list(chain.from_iterable(texts)))
 
 
 def _columns_of_rests(rests: Sequence[bytes]) -> SpanColumns:
-    """Raises Unlike if one has a field of the beginnings again."""
+    """The rests of many spans as columns. Raises NotCanonical if one has a field of its prefix again."""
     try:
         columns = SpanColumns.FromString(_BETWEEN.join(rests))
         if columns.events or columns.links:
             columns = SpanColumns.FromString(_BETWEEN_WITH_EVENTS.join(rests))
     except DecodeError:
         # A number that is written as bytes: no field of a span, but of a column.
-        raise Unlike from None
-    if any(_of_beginnings(columns)):
-        raise Unlike
+        raise NotCanonical from None
+    if any(_fields_of_prefixes(columns)):
+        raise NotCanonical
     return columns
 
 
@@ -282,21 +286,21 @@ def _entries(
 
 
 def _column(values: list[Value], between: Value, count: int, absent: Value) -> list[Value]:
-    """A value for each span, of a field that it has at most once. Raises Unlike."""
+    """A value for each span, of a field that it has at most once. Raises NotCanonical."""
     if len(values) == 2 * count - 1 and between not in (found := values[::2]):
         # So those between are where they must be: each span has one.
         return found
     if len(values) == count - 1:
         return [absent] * count
     if values.count(between) != count - 1:
-        raise Unlike
+        raise NotCanonical
     found, of_span = [], absent
     for value in chain(values, (between,)):
         if value == between:
             found.append(of_span)
             of_span = absent
         elif of_span is not absent:
-            raise Unlike
+            raise NotCanonical
         else:
             of_span = value
     return found
@@ -320,7 +324,7 @@ def _attributes(values: list[bytes], count: int) -> Attributes:
     return Attributes(values, starts)
 
 
-def _uncut_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
+def _parsed_batch(scope: Scope, raws: Sequence[bytes]) -> SpanBatch:
     parsed = list(map(ShadowSpan.FromString, raws))
     parents = [b"" if span.parent_span_id == NO_PARENT else span.parent_span_id for span in parsed]
     kinds = [span.kind if 0 <= span.kind <= CONSUMER else UNSPECIFIED for span in parsed]

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     """Minute, caller, callee, kind."""
     OwnKey = tuple[HalfKey, int]
     """Of a callee: its key, and the CRC-32 of its own span id."""
-    Alike = tuple[CallerProfile, int, CalleeProfile | None]
+    CallProfile = tuple[CallerProfile, int, CalleeProfile | None]
     """What callers of one minute have in common, and their callees, if they have any."""
 
 _CALLERS_OF_KEY_MAX = 16
@@ -199,9 +199,9 @@ class NewHalves:
     def traces(self) -> set[bytes]:
         return traces_of(self.keys)
 
-    def alike(self, without: set[HalfKey]) -> dict[Alike, list[tuple[int, bytes]]]:
+    def by_profile(self, without: set[HalfKey]) -> dict[CallProfile, list[tuple[int, bytes]]]:
         """Buckets and trace ids of the callers, but for those of some keys, by what they have in common."""
-        found: dict[Alike, list[tuple[int, bytes]]] = defaultdict(list)
+        found: dict[CallProfile, list[tuple[int, bytes]]] = defaultdict(list)
         callee_of = self._callee_of.get
         for key, (profile, minute, bucket) in self._callers:
             if key not in without:
@@ -294,8 +294,8 @@ def added_edges(known: KnownHalves, new: NewHalves, window_seconds: int) -> dict
     found: dict[int, Edges] = defaultdict(Edges)
     if looked_at:
         found.update(_changes(known, new.of_keys(looked_at), window_seconds, sharing))
-    for alike, of_alike in new.alike(without=looked_at).items():
-        _offer(found, alike, of_alike)
+    for profile, calls in new.by_profile(without=looked_at).items():
+        _add_simple_calls(found, profile, calls)
     return found
 
 
@@ -327,10 +327,13 @@ def _calls_before(
     return chain.from_iterable(calls_of(key, halves, window_seconds) for key in keys)
 
 
-def _offer(found: dict[int, Edges], alike: Alike, of_alike: list[tuple[int, bytes]]) -> None:
-    """Add the calls of callers that are alike and meet no others but one callee each, or none."""
-    (service, peer, kind, is_error), minute, callee = alike
-    buckets, trace_ids = zip(*of_alike, strict=True)
+def _add_simple_calls(
+    found: dict[int, Edges], profile: CallProfile, calls: list[tuple[int, bytes]]
+) -> None:
+    """The fast path: add edges for callers of one profile and minute, each of whose keys has no other caller and at
+    most one callee. `calls`: duration bucket and trace id of each."""
+    (service, peer, kind, is_error), minute, callee = profile
+    buckets, trace_ids = zip(*calls, strict=True)
     exemplar = smallest_exemplar(trace_ids)
     if peer:
         # See `_changes` of exemplars.
@@ -461,11 +464,13 @@ def has_caller(callee: Callee, folded: int, known: KnownHalves, window: int) -> 
     return any(abs(time - folded) <= window for time in times)
 
 
-def lonely(callees: Iterable[Callee], folded: int, known: KnownHalves, window: int) -> list[Callee]:
+def unpaired(
+    callees: Iterable[Callee], folded: int, known: KnownHalves, window: int
+) -> list[Callee]:
     """Those of the callees, folded at `folded`, that no caller within the window has the key or own id of. No root.
 
     `known` must hold every half of their traces folded within the window before or after them. Also a caller of the
-    same service is a caller: the call is known not to be an edge. A child is not lonely if its service has a span of
+    same service is a caller: the call is known not to be an edge. A child is not unpaired if its service has a span of
     the id.
     """
     owners = known.owners()

@@ -1,4 +1,6 @@
-"""Which traces the half-edges of a step of the fold have: four bytes each, where the halves of a trace take a hundred.
+"""Which traces the half-edges of a step of the fold have, as 5-byte ids: about 4 bytes each after delta coding.
+
+The half-edges of a trace take about a hundred bytes.
 
     trace ids ──short_ids──▶ last 5 bytes of each ──trace_filter──▶ TraceFilter ──short_ids_in──▶ short ids
 

@@ -109,7 +109,7 @@ def attributes_of_service(
     service: str,
     asked: Range,
     now_unix_seconds: int,
-    has_time: Callable[[], bool] = lambda: True,
+    time_left: Callable[[], bool] = lambda: True,
 ) -> Sample:
     """The attributes of a service's spans that started in a range, of the newest traces with any."""
     search = Search(service, None, [], False, None, None, asked, TRACES_MAX, None)
@@ -126,7 +126,7 @@ def attributes_of_service(
         store,
         search,
         now_unix_seconds,
-        lambda: has_time() and not room.is_full,
+        lambda: time_left() and not room.is_full,
         counts_of,
         held_by=lambda *_: Held(),
     ).run()

@@ -19,8 +19,8 @@ from chalicelib.query.snapshot import (
     shards,
     widened,
 )
+from chalicelib.store.half_edge_cache import HalfEdgeCache
 from chalicelib.store.layout import Level, edges_partition
-from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.shard import ShardView, read_consistently
 from chalicelib.store.targets import EDGES_NAME, call_counts_in, edges_in
 
@@ -50,7 +50,7 @@ def edges(
     store: ItemStore,
     asked: Range,
     now_unix_seconds: int,
-    remembered: RememberedHalves | None = None,
+    remembered: HalfEdgeCache | None = None,
 ) -> EdgesBetween:
     """Every edge whose calls started in a range.
 
@@ -89,7 +89,7 @@ def call_counts(
     store: ItemStore,
     asked: Range,
     now_unix_seconds: int,
-    remembered: RememberedHalves | None = None,
+    remembered: HalfEdgeCache | None = None,
 ) -> CallCounts:
     """The edges whose calls started in a range, without their durations: a fraction of the work.
 
@@ -164,10 +164,10 @@ def _unfolded_between(
     views: dict[int, ShardView],
     seconds: Seconds,
     now_unix_seconds: int,
-    remembered: RememberedHalves | None,
+    remembered: HalfEdgeCache | None,
 ) -> Iterator[Edges]:
     if remembered is None:
-        remembered = RememberedHalves(0)
+        remembered = HalfEdgeCache(0)
     for shard, view in views.items():
         for minute, edges in _unfolded(store, shard, view, now_unix_seconds, remembered):
             if seconds.start <= minute * MINUTE_SECONDS < seconds.end:
@@ -179,7 +179,7 @@ def _unfolded(
     shard: int,
     view: ShardView,
     now_unix_seconds: int,
-    remembered: RememberedHalves,
+    remembered: HalfEdgeCache,
 ) -> Iterator[tuple[int, Edges]]:
     """(Minute, edges) that the shard's next folds will add."""
     messages = []

@@ -266,7 +266,7 @@ class Searcher(Generic[Answer]):
         store: ItemStore,
         search: Search,
         now_unix_seconds: int,
-        has_time: Callable[[], bool],
+        time_left: Callable[[], bool],
         answer_of: Callable[[list[Span]], Answer],
         conditions: TraceConditions | None = None,
         *,
@@ -283,7 +283,7 @@ class Searcher(Generic[Answer]):
         self._spans_read = 0
         self._search = search
         self._now = now_unix_seconds
-        self._has_time = has_time
+        self._has_time = time_left
         self._answer_of = answer_of
         self._conditions = conditions or Conditions(search)
         self._cursor = _cursor_from(search.cursor) if search.cursor else _FIRST_PAGE
@@ -459,7 +459,7 @@ def search_traces(
     store: ItemStore,
     search: Search,
     now_unix_seconds: int,
-    has_time: Callable[[], bool] = lambda: True,
+    time_left: Callable[[], bool] = lambda: True,
 ) -> Found:
     """The newest traces (by trace start) of which one span meets every condition.
 
@@ -469,7 +469,7 @@ def search_traces(
         store,
         search,
         now_unix_seconds,
-        has_time,
+        time_left,
         summary_of,
         held_by=lambda summary, _: held_by_names(summary.services),
     )

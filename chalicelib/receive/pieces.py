@@ -30,8 +30,8 @@ class _Work:
 
     __slots__ = ("_has_time", "_left_bytes")
 
-    def __init__(self, has_time: Callable[[], bool]) -> None:
-        self._has_time = has_time
+    def __init__(self, time_left: Callable[[], bool]) -> None:
+        self._has_time = time_left
         self._left_bytes = _LOOK_BYTES
 
     def done(self, piece_bytes: int) -> None:
@@ -46,9 +46,9 @@ _WORK: ContextVar[_Work | None] = ContextVar("clew_work", default=None)
 
 
 @contextmanager
-def within(has_time: Callable[[], bool]) -> Iterator[None]:
-    """Have `has_time` asked while a body is worked on in this thread: once it is false, the work ends by OutOfTime."""
-    token = _WORK.set(_Work(has_time))
+def within(time_left: Callable[[], bool]) -> Iterator[None]:
+    """Have `time_left` asked while a body is worked on in this thread: once it is false, the work ends by OutOfTime."""
+    token = _WORK.set(_Work(time_left))
     try:
         yield
     finally:

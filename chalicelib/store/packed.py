@@ -7,7 +7,7 @@ them. So they leave the span: its trace id is the chunk's; its parent mostly is 
 that one's place; its start is counted from the chunk's first, and its duration stands for its end, in as few
 half-bytes as the largest takes. What remains, `texts`, is compressed. docs/item-layout.md has the layout.
 
-A span is packed if it was cut (`model/beginning.py`). Others stay whole. It is cut at places that can be found again,
+A span is packed if it was cut (`model/span_prefix.py`). Others stay whole. It is cut at places that can be found again,
 so that packing never changes a byte of what is in canonical form.
 """
 
@@ -19,7 +19,9 @@ from itertools import chain, repeat
 from operator import add
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.model.beginning import (
+from chalicelib.model.shadow_pb2 import ResourceSpans, ScopeSpans, TracesData
+from chalicelib.model.span import head_of
+from chalicelib.model.span_prefix import (
     END_TAG,
     KIND_TAG,
     NAME_TAG,
@@ -28,8 +30,6 @@ from chalicelib.model.beginning import (
     TIMES,
     TRACE_STATE_TAG,
 )
-from chalicelib.model.shadow_pb2 import ResourceSpans, ScopeSpans, TracesData
-from chalicelib.model.span import head_of
 from chalicelib.model.wire import Prefixes, field, varint, varint_at
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def pack(runs: Sequence[Run]) -> Packed:
     try:
         return _packed(runs)
     except _TooFar:
-        return _packed([run._replace(batch=run.batch._replace(cut=None)) for run in runs])
+        return _packed([run._replace(batch=run.batch._replace(remainders=None)) for run in runs])
 
 
 def _packed(runs: Sequence[Run]) -> Packed:
@@ -97,12 +97,12 @@ def _packed(runs: Sequence[Run]) -> Packed:
         for scope_head, of_scope in scopes.items():
             texts = [scope_head]
             for batch, start, end in of_scope:
-                if cut := batch.cut:
+                if remainders := batch.remainders:
                     ids += batch.span_ids[start:end]
-                    parents += cut.parents[start:end]
+                    parents += remainders.parents[start:end]
                     starts += batch.start_times_unix_nano[start:end]
                     durations += batch.durations_nano[start:end]
-                    texts += cut.texts[3 * start : 3 * end]
+                    texts += remainders.texts[3 * start : 3 * end]
                 else:
                     raws = batch.raws[start:end]
                     parents += [None] * len(raws)

@@ -60,12 +60,13 @@ class SearchRow(NamedTuple):
     has_all_hashes: bool = True
     """False for rows of older blocks: they say nothing of events, or of the attributes of scopes and links."""
     others_longest_step: int = DURATION_STEP_MAX
-    """`duration_step` of the longest duration among the spans but for one of the longest, of which the rest tells."""
+    """`duration_step` of the second-longest span. If that is below a query's `min_duration`, only the longest span can
+    match, and the `longest_*` fields decide."""
     longest_span_name: str = ""
     longest_has_error: bool = False
     names_of_common_hashes: Mapping[int, frozenset[str]] = NONE_COMMON
-    """Attribute hash → names of those longest spans of the block that have it. Of hashes that are not here nothing is
-    known: any span of a row that has them may be the one."""
+    """For hashes that are frequent in this block: hash → names of the longest spans that carry it. A hash that is
+    absent here is unknown: any longest span may carry it."""
     longest_span_hashes: Sequence[int] = ()
     """Its attributes', its resource's, events' and links', perhaps with NO_HASH among them; of a row that is made, not
     of one that is read."""

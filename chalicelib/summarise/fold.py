@@ -25,6 +25,7 @@ from chalicelib.model.join import NewHalves, added_edges, known_for
 from chalicelib.model.names import OTHER_SERVICES
 from chalicelib.model.trace_filter import trace_filter
 from chalicelib.store import layout
+from chalicelib.store.half_edge_cache import HalfEdgeCache
 from chalicelib.store.items import (
     EXPIRY,
     PARTITION_KEY,
@@ -41,7 +42,6 @@ from chalicelib.store.limits import (
     TRANSACTION_BYTES_MAX,
     item_bytes,
 )
-from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.segment import sealed_segments
 from chalicelib.store.shard import ShardView, Unfolded, fold_state_put
 from chalicelib.store.targets import (
@@ -64,8 +64,8 @@ if TYPE_CHECKING:
     from chalicelib.model.clew_pb2 import Halves as HalvesMessage
     from chalicelib.model.clew_pb2 import Statistics as StatisticsMessage
     from chalicelib.model.edges import Edges
+    from chalicelib.store.half_edge_cache import CachedHalves
     from chalicelib.store.items import Item, ItemStore
-    from chalicelib.store.remembered import Kept
     from chalicelib.store.segment import Entry
     from chalicelib.store.targets import Catalogue, Part, TargetForm, Versioned
 
@@ -131,7 +131,7 @@ class Plan(NamedTuple):
     entry_count: int
 
 
-class Taken(NamedTuple):
+class SelectedEntries(NamedTuple):
     """The unfolded entries of a step."""
 
     entries: list[Entry]
@@ -145,7 +145,9 @@ class Taken(NamedTuple):
         return list(merged_halves(of_entries))
 
 
-def taken(view: ShardView, targets_max: int, entries_max: int, now_unix_seconds: int) -> Taken:
+def select_entries(
+    view: ShardView, targets_max: int, entries_max: int, now_unix_seconds: int
+) -> SelectedEntries:
     """As many unfolded entries as seem to fit one transaction; at least one if there is any.
 
     Each segment's in order, but not one segment's after another's: those of one target together, so that it is
@@ -166,7 +168,7 @@ def taken(view: ShardView, targets_max: int, entries_max: int, now_unix_seconds:
         progress[sort] += 1
         if sort < early_below and entry.HasField("halves"):
             early.append(entry.halves)
-    return Taken(entries, progress, early)
+    return SelectedEntries(entries, progress, early)
 
 
 def _unfolded(segment: Unfolded) -> Iterable[tuple[str, Entry]]:
@@ -189,7 +191,7 @@ def _targets_of(entry: Entry) -> set[tuple[str | None, int]]:
 
 
 def plan(
-    entries: Taken,
+    entries: SelectedEntries,
     halves: list[HalvesMessage],
     due: Looked,
     looked: Looked,
@@ -318,13 +320,13 @@ class ShardFold:
         store: ItemStore,
         shard: int,
         now_unix_seconds: int,
-        remembered: RememberedHalves | None = None,
+        remembered: HalfEdgeCache | None = None,
         looks: Looks | None = None,
     ) -> None:
         self._store = store
         self._shard = shard
         self._now = now_unix_seconds
-        self._remembered = remembered or RememberedHalves()
+        self._remembered = remembered or HalfEdgeCache()
         self._looks = looks or Looks(store, now_unix_seconds)
 
     def step(self, view: ShardView) -> bool:
@@ -354,9 +356,9 @@ class ShardFold:
 
     def _plan(self, view: ShardView, entries_max: int, due: Looked | None) -> Plan:
         """A step of so many entries. `due` is what was looked up for one of more entries, which did not fit."""
-        entries = taken(view, TARGETS_MAX, entries_max, self._now)
+        entries = select_entries(view, TARGETS_MAX, entries_max, self._now)
         halves, state = entries.halves, view.state
-        waiting: list[Kept] = []
+        waiting: list[CachedHalves] = []
         # Waiting halves are read only for halves that could pair with them, and to look for callers.
         if halves or self._looks.is_due(state):
             waiting = list(self._remembered.waiting(self._store, self._shard, state))

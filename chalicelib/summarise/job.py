@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from chalicelib.collector import collector_paused
-from chalicelib.store.remembered import RememberedHalves
+from chalicelib.gc_pause import gc_paused
+from chalicelib.store.half_edge_cache import HalfEdgeCache
 from chalicelib.store.shard import Bound, read_shard
 from chalicelib.summarise.fold import ShardFold
 from chalicelib.summarise.parents import Looks
@@ -49,8 +49,8 @@ def summarise_shards(
     store: ItemStore,
     shards: Iterable[int],
     now_unix_seconds: int,
-    has_time: Callable[[], bool] = lambda: True,
-    remembered: RememberedHalves | None = None,
+    time_left: Callable[[], bool] = lambda: True,
+    remembered: HalfEdgeCache | None = None,
 ) -> int:
     """Bring statistics and edges up to date; return how many steps that took.
 
@@ -60,16 +60,18 @@ def summarise_shards(
     is done by then stays done, and the next run goes on.
     """
     if remembered is None:
-        remembered = RememberedHalves()
-    return sum(_summarise(store, shard, now_unix_seconds, has_time, remembered) for shard in shards)
+        remembered = HalfEdgeCache()
+    return sum(
+        _summarise(store, shard, now_unix_seconds, time_left, remembered) for shard in shards
+    )
 
 
 def _summarise(
     store: ItemStore,
     shard: int,
     now_unix_seconds: int,
-    has_time: Callable[[], bool],
-    remembered: RememberedHalves,
+    time_left: Callable[[], bool],
+    remembered: HalfEdgeCache,
 ) -> int:
     looks = Looks(store, now_unix_seconds)
     workers: tuple[Worker, ...] = (
@@ -78,8 +80,8 @@ def _summarise(
         RollUp(store, shard, now_unix_seconds),
     )
     for steps in range(STEPS_MAX):
-        view = read_shard(store, shard, BACKLOG_MAX) if has_time() else None
-        with collector_paused():
+        view = read_shard(store, shard, BACKLOG_MAX) if time_left() else None
+        with gc_paused():
             if view is None or not any(worker.step(view) for worker in workers):
                 return steps
     return STEPS_MAX

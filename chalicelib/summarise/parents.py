@@ -35,10 +35,10 @@ from chalicelib.model.join import (
     has_caller,
     known_among,
     known_of_traces,
-    lonely,
+    unpaired,
 )
 from chalicelib.model.parents import StoredSpans, parents_of
-from chalicelib.store.remembered import Kept
+from chalicelib.store.half_edge_cache import CachedHalves
 from chalicelib.store.traces import read_traces
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Looks:
     def __init__(self, store: ItemStore, now_unix_seconds: int) -> None:
         self._store = store
         self._now = now_unix_seconds
-        self._lonely: dict[int, Lonely] = {}
+        self._unpaired: dict[int, Lonely] = {}
         """By the sequence of an item."""
         self.left: Lonely = []
         """Of what this run has folded. Who has done a step sets it: Looked.left."""
@@ -137,7 +137,7 @@ class Looks:
         return bool(self.left or looks_due(state, self._now))
 
     def look(
-        self, state: FoldState, waiting: Sequence[Kept], new: Sequence[HalvesMessage] = ()
+        self, state: FoldState, waiting: Sequence[CachedHalves], new: Sequence[HalvesMessage] = ()
     ) -> Looked:
         """Look for the parents of what is due, the oldest first, then of what earlier steps of this run have left.
 
@@ -149,21 +149,21 @@ class Looks:
             set(), state.looked_sequence, state.looked_trace_id, self.left, TRACES_MAX, SPANS_MAX
         )
         for item in looks_due(state, self._now)[:ITEMS_MAX]:
-            lonely = self._lonely_of(known, item)
-            lonely = lonely[bisect_right(lonely, item.after, key=itemgetter(0)) :]
-            looked, rest = self._looked_up(looked, lonely)
+            unpaired = self._lonely_of(known, item)
+            unpaired = unpaired[bisect_right(unpaired, item.after, key=itemgetter(0)) :]
+            looked, rest = self._looked_up(looked, unpaired)
             if rest:
-                seen_to = lonely[-len(rest) - 1][0] if len(rest) < len(lonely) else item.after
+                seen_to = unpaired[-len(rest) - 1][0] if len(rest) < len(unpaired) else item.after
                 return looked._replace(trace_id=seen_to)
             looked = looked._replace(sequence=item.sequence, trace_id=b"")
-            self._lonely.pop(item.sequence, None)
+            self._unpaired.pop(item.sequence, None)
         looked, rest = self._looked_up(looked, self.left)
         return looked._replace(left=rest)
 
     def look_early(
         self,
         looked: Looked,
-        waiting: Sequence[Kept],
+        waiting: Sequence[CachedHalves],
         new: Sequence[HalvesMessage],
         early: Sequence[HalvesMessage],
         *,
@@ -175,27 +175,31 @@ class Looks:
             return looked
         item = Due(_FOLDING, self._now)
         callees = _uncalled([*waiting, *self._folding(new)], item, wanted)
-        lonely = by_trace_of(callees)
+        unpaired = by_trace_of(callees)
         if at_once and not looked.left:
-            looked, lonely = self._looked_up(looked, lonely)
-        return looked._replace(left=[*looked.left, *lonely])
+            looked, unpaired = self._looked_up(looked, unpaired)
+        return looked._replace(left=[*looked.left, *unpaired])
 
-    def _folding(self, new: Sequence[HalvesMessage]) -> list[Kept]:
-        return [Kept(_FOLDING, self._now, message, trace_ids_in(message)) for message in new]
+    def _folding(self, new: Sequence[HalvesMessage]) -> list[CachedHalves]:
+        return [
+            CachedHalves(_FOLDING, self._now, message, trace_ids_in(message)) for message in new
+        ]
 
-    def _lonely_of(self, known: Sequence[Kept], item: Due) -> Lonely:
+    def _lonely_of(self, known: Sequence[CachedHalves], item: Due) -> Lonely:
         """All of an item that were lonely when it was first asked for: its callers may have come since, to no harm."""
-        if item.sequence not in self._lonely:
+        if item.sequence not in self._unpaired:
             wanted = {key for key in callee_keys(known, item) if key[0] > item.after}
-            self._lonely[item.sequence] = by_trace_of(_uncalled(known, item, wanted))
-        return self._lonely[item.sequence]
+            self._unpaired[item.sequence] = by_trace_of(_uncalled(known, item, wanted))
+        return self._unpaired[item.sequence]
 
-    def _looked_up(self, looked: Looked, lonely: Lonely) -> tuple[Looked, Lonely]:
+    def _looked_up(self, looked: Looked, unpaired: Lonely) -> tuple[Looked, Lonely]:
         """The look with some more traces, and what is left of them."""
         found = set(looked.parents)
         traces, spans = 0, 0
         if looked.spans_left > 0:
-            for callees, stored in looked_up(self._store, lonely[: looked.traces_left], self._now):
+            for callees, stored in looked_up(
+                self._store, unpaired[: looked.traces_left], self._now
+            ):
                 found.update(chain.from_iterable(parents_of(each, stored) for each in callees))
                 traces, spans = traces + 1, spans + stored.span_count
                 if spans >= looked.spans_left:
@@ -205,7 +209,7 @@ class Looks:
             traces_left=looked.traces_left - traces,
             spans_left=looked.spans_left - spans,
         )
-        return looked, lonely[traces:]
+        return looked, unpaired[traces:]
 
 
 _FOLDING = 1 << 62
@@ -213,16 +217,16 @@ _FOLDING = 1 << 62
 
 
 def looked_up(
-    store: ItemStore, lonely: Lonely, now_unix_seconds: int
+    store: ItemStore, unpaired: Lonely, now_unix_seconds: int
 ) -> Iterator[tuple[list[Callee], StoredSpans]]:
     """The callees of each trace, and its spans."""
-    ids = [trace_id for trace_id, _ in lonely]
+    ids = [trace_id for trace_id, _ in unpaired]
     with closing(read_traces(store, ids, now_unix_seconds)) as traces:
-        for (_, callees), (_, spans) in zip(lonely, traces, strict=True):
+        for (_, callees), (_, spans) in zip(unpaired, traces, strict=True):
             yield callees, StoredSpans(spans)
 
 
-def _uncalled(waiting: Sequence[Kept], item: Due, wanted: set[HalfKey]) -> list[Callee]:
+def _uncalled(waiting: Sequence[CachedHalves], item: Due, wanted: set[HalfKey]) -> list[Callee]:
     """Of these keys' callees in an item, those of whose key no caller is known at all: one that came too early is for
     the end. `wanted` is used up."""
     traces = traces_of(wanted)
@@ -232,13 +236,15 @@ def _uncalled(waiting: Sequence[Kept], item: Due, wanted: set[HalfKey]) -> list[
     return lonely_callees(waiting, item, wanted) if wanted else []
 
 
-def callee_keys(waiting: Iterable[Kept], item: Due) -> set[HalfKey]:
+def callee_keys(waiting: Iterable[CachedHalves], item: Due) -> set[HalfKey]:
     """The keys of an item's callees."""
     own_keys = (keys_in(kept.message)[1] for kept in waiting if kept.sequence == item.sequence)
     return {key for key, _ in chain.from_iterable(own_keys)}
 
 
-def lonely_callees(waiting: Sequence[Kept], item: Due, wanted: set[HalfKey]) -> list[Callee]:
+def lonely_callees(
+    waiting: Sequence[CachedHalves], item: Due, wanted: set[HalfKey]
+) -> list[Callee]:
     """The item's callees with these keys that nobody within a window of them has called."""
     window = config.PENDING_WINDOW_SECONDS
     callees = known_among((kept for kept in waiting if kept.sequence == item.sequence), wanted)
@@ -254,7 +260,7 @@ def lonely_callees(waiting: Sequence[Kept], item: Due, wanted: set[HalfKey]) -> 
     ]
     # All of a trace, for few: in some, a server's caller has its own id.
     of_traces = known_of_traces(waiting, {callee.trace_id for callee in first})
-    return lonely(first, item.folded_unix_seconds, of_traces, window)
+    return unpaired(first, item.folded_unix_seconds, of_traces, window)
 
 
 def by_trace_of(callees: Iterable[Callee]) -> Lonely:

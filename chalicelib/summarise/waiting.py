@@ -20,8 +20,8 @@ from chalicelib.model.clew_pb2 import FoldState, Segment
 from chalicelib.model.edges import Edges
 from chalicelib.model.parents import edge_of
 from chalicelib.store import layout
+from chalicelib.store.half_edge_cache import HalfEdgeCache
 from chalicelib.store.items import SORT_KEY, ConditionFailed, Put, item_key
-from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.shard import fold_state_put
 from chalicelib.summarise.fold import TARGETS_MAX, Additions, TargetActions, segment_items
 from chalicelib.summarise.parents import (
@@ -76,15 +76,15 @@ class WaitingHalves:
         store: ItemStore,
         shard: int,
         now_unix_seconds: int,
-        remembered: RememberedHalves | None = None,
+        remembered: HalfEdgeCache | None = None,
         looks: Looks | None = None,
     ) -> None:
         self._store = store
         self._shard = shard
         self._now = now_unix_seconds
-        self._remembered = remembered or RememberedHalves()
+        self._remembered = remembered or HalfEdgeCache()
         self._looks = looks or Looks(store, now_unix_seconds)
-        self._lonely: tuple[int, Lonely] | None = None
+        self._unpaired: tuple[int, Lonely] | None = None
         """Of the item that is being checked: its sequence, and all that are lonely at the end of its window."""
 
     def step(self, view: ShardView) -> bool:
@@ -104,15 +104,15 @@ class WaitingHalves:
         after.CopyFrom(state)
         after.version += 1
         additions = Additions()
-        lonely = [] if item.is_let_go else self._lonely_at_end(state, item)
-        lonely = lonely[state.checked_traces :]
+        unpaired = [] if item.is_let_go else self._lonely_at_end(state, item)
+        unpaired = unpaired[state.checked_traces :]
         traces = spans = 0
-        for callees, stored in looked_up(self._store, lonely[:TRACES_MAX], self._now):
+        for callees, stored in looked_up(self._store, unpaired[:TRACES_MAX], self._now):
             additions.add_edges(_edges(callees, stored))
             traces, spans = traces + 1, spans + stored.span_count
             if spans >= SPANS_MAX or additions.target_count > TARGETS_MAX // 2:
                 break
-        if traces < len(lonely):
+        if traces < len(unpaired):
             after.checked_traces = state.checked_traces + traces
         else:
             after.checked_sequence, after.checked_traces = item.sequence, 0
@@ -137,11 +137,11 @@ class WaitingHalves:
         return True
 
     def _lonely_at_end(self, state: FoldState, item: Due) -> Lonely:
-        if self._lonely is None or self._lonely[0] != item.sequence:
+        if self._unpaired is None or self._unpaired[0] != item.sequence:
             waiting = list(self._remembered.waiting(self._store, self._shard, state))
             callees = lonely_callees(waiting, item, callee_keys(waiting, item))
-            self._lonely = item.sequence, by_trace_of(callees)
-        return self._lonely[1]
+            self._unpaired = item.sequence, by_trace_of(callees)
+        return self._unpaired[1]
 
     def _delete(self, state: FoldState, sequences: list[int]) -> None:
         keys = [*self._halves_keys(sequences), *self._filter_keys(state, sequences)]

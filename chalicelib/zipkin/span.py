@@ -122,7 +122,7 @@ class _Reader:
             annotations = [(event.time_unix_nano, _event_text(event)) for event in events]
             if _JAEGER_DEBUG in tags:
                 own[model.DEBUG] = tags.pop(_JAEGER_DEBUG)
-            tags = {**shared.tags, **tags, **shared.scope_tags, **_told_tags(span, message)}
+            tags = {**shared.tags, **tags, **shared.scope_tags, **_tags_from_fields(span, message)}
             if not span.is_error:
                 # It would be one for Zipkin, of whatever value.
                 tags.pop("error", None)
@@ -236,7 +236,7 @@ def _remote(span: Span, tags: Mapping[str, str]) -> Endpoint:
     return _endpoint(texts, model.PEER_SERVICE, model.REMOTE_KEYS)
 
 
-def _told_tags(span: Span, message: SpanMessage) -> dict[str, str]:
+def _tags_from_fields(span: Span, message: SpanMessage) -> dict[str, str]:
     """Tags for what Zipkin has no fields for."""
     tags = {}
     if span.kind == INTERNAL:

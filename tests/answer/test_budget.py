@@ -149,11 +149,11 @@ def test_time_is_looked_at_while_the_work_is_done():
     """Whatever is spent, the clock is looked at every few pieces."""
     looks: list[int] = []
 
-    def has_time() -> bool:
+    def time_left() -> bool:
         looks.append(1)
         return len(looks) < 10
 
-    budget = Budget(has_time)
+    budget = Budget(time_left)
     with pytest.raises(OutOfTime):
         list(map(budget.write, [10] * 10_000))
     assert len(looks) == 10

@@ -45,9 +45,9 @@ def _offers_values(monkeypatch):
     monkeypatch.setattr(config, "ZIPKIN_AUTOCOMPLETE_KEYS", ["user.id"])
 
 
-def ask(store: Any, route: str, values: dict[str, str], has_time: Any = lambda: True) -> Any:
+def ask(store: Any, route: str, values: dict[str, str], time_left: Any = lambda: True) -> Any:
     lists = {name: [value] for name, value in values.items()}
-    return ANSWERS[route](QueryRequest(store, {}, lists, {}, b"", NOON_NANO + 10**9, has_time))
+    return ANSWERS[route](QueryRequest(store, {}, lists, {}, b"", NOON_NANO + 10**9, time_left))
 
 
 def assert_own_form(route: str, answer: Any, status: int) -> None:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from chalicelib import config
 from chalicelib.consume.commit import (
     COMMIT_ACTIONS_MAX,
-    Counted,
     GroupTooLarge,
+    PendingMessage,
     commit,
     counted_among,
 )
@@ -225,7 +225,7 @@ class TestFaultsOfAws:
         monkeypatch.setattr(config, "GROUP_MESSAGES_MAX", 2)
         answers = [True, False]
         consumer = Consumer(
-            store, dead_letters, lambda: NOON_NANO, shards=1, has_time=lambda: answers.pop(0)
+            store, dead_letters, lambda: NOON_NANO, shards=1, time_left=lambda: answers.pop(0)
         )
         records = [record_of(one(i)) for i in range(1, 6)]
         with pytest.raises(OutOfTime):
@@ -276,16 +276,16 @@ def test_a_damaged_frame_claims_nothing():
     assert content_bytes_of(one(1)._replace(frame=b"none")) == 0
 
 
-def counted(number: int, spans: int = 1) -> Counted:
+def counted(number: int, spans: int = 1) -> PendingMessage:
     message = one(number, spans)
     content = payload([Made(number, i) for i in range(1, spans + 1)])
-    return Counted(message.digest, NOON_UNIX_SECONDS, content)
+    return PendingMessage(message.digest, NOON_UNIX_SECONDS, content)
 
 
 class Overtaken(MemoryStore):
     """Just before its first transaction, another consumer commits other groups."""
 
-    def __init__(self, groups: list[list[Counted]]) -> None:
+    def __init__(self, groups: list[list[PendingMessage]]) -> None:
         super().__init__()
         self._groups = groups
 

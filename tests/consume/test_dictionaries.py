@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chalicelib import config
-from chalicelib.consume.commit import Counted, commit
+from chalicelib.consume.commit import PendingMessage, commit
 from chalicelib.consume.consumer import Consumer
 from chalicelib.consume.dictionaries import (
     DICTIONARY_BYTES,
@@ -103,7 +103,7 @@ def test_whole_way(store):
     """A trace that was committed with a learned dictionary is read, however long nobody has read it."""
     dictionaries = learned(store)
     content = payload([Made(7, 1), Made(7, 2)])
-    commit(store, [Counted(b"d" * 32, NOW, content)], NOON_NANO, 1, dictionaries)
+    commit(store, [PendingMessage(b"d" * 32, NOW, content)], NOON_NANO, 1, dictionaries)
     (value,) = [i["v"] for (t, p, _), i in store.items.items() if p == trace_id(7)]
     assert isinstance(value, bytes)
     assert dictionary_id(value) not in built_in()

@@ -71,7 +71,9 @@ def test_batches(raws_of_payloads, together):
     spans = [span for batch in found for span in batch.spans()]
     sent = chain.from_iterable(raws_of_payloads)
     assert sorted(canonical(span.raw) for span in spans) == sorted(map(canonical, sent))
-    assert all(batch.raws == list(map(canonical, batch.raws)) for batch in found if not batch.cut)
+    assert all(
+        batch.raws == list(map(canonical, batch.raws)) for batch in found if not batch.remainders
+    )
     for span in spans:
         check(span)
 
@@ -92,11 +94,11 @@ def test_runs(raws):
 def test_cut(raws):
     """Of spans that were cut, the parts are all there is, in the order in which they were sent."""
     for batch in batches_of([payload_of(raws)]):
-        if batch.cut:
+        if batch.remainders:
             for place, raw in enumerate(batch.raws):
                 times = batch.start_times_unix_nano[place], batch.durations_nano[place]
-                parent = batch.cut.parents[place]
-                prefix, named, rest = batch.cut.texts[3 * place : 3 * place + 3]
+                parent = batch.remainders.parents[place]
+                prefix, named, rest = batch.remainders.texts[3 * place : 3 * place + 3]
                 assert prefix + named + rest == field(2, named + rest)
                 name = named.index(b"*") if named.startswith(b"\x1a") else 0
                 assert raw == b"".join(
@@ -152,9 +154,9 @@ def test_what_sdks_write_is_cut():
     """Spans as OpenTelemetry's SDKs write them are cut, and do not suffer from one that is not."""
     usual = [Made(1, i, parent=i - 1, kind=CLIENT, attributes=(("a", "b"),)) for i in range(1, 5)]
     (batch,) = batches(usual)
-    assert batch.cut
+    assert batch.remainders
     with_others = batches([*usual, Made(1, 9, name="n" * 200), Made(2, 10, start=0)])
-    assert [(len(batch.raws), batch.cut is not None) for batch in with_others] == [
+    assert [(len(batch.raws), batch.remainders is not None) for batch in with_others] == [
         (4, True),
         (2, False),
     ]
@@ -164,8 +166,8 @@ def test_one_with_a_field_again():
     """A span that has its kind again further on, as bytes, is alone in not being cut."""
     usual = [batches([Made(1, i)])[0].raws[0] for i in range(1, 9)]
     found = list(batches_of([payload_of([*usual, usual[0] + field(6, b"\x02")])]))
-    assert sum(len(batch.raws) for batch in found if batch.cut) == 8
-    assert [batch.kinds for batch in found if not batch.cut] == [[SERVER]]
+    assert sum(len(batch.raws) for batch in found if batch.remainders) == 8
+    assert [batch.kinds for batch in found if not batch.remainders] == [[SERVER]]
 
 
 def test_of_one_trace_together():

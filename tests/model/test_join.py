@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from chalicelib.model import join
 from chalicelib.model.edges import EdgeKind, Edges
 from chalicelib.model.halves import PARENT_KINDS, Callee, Caller, Halves, halves_messages
-from chalicelib.model.join import KnownHalves, NewHalves, added_edges, calls_of, lonely
+from chalicelib.model.join import KnownHalves, NewHalves, added_edges, calls_of, unpaired
 from chalicelib.model.measure import Measure, bucket_of
 from tests.model.spans import halves_and_edges_of, made_spans, spans
 from tests.payloads import (
@@ -298,7 +298,7 @@ class TestLonely:
         for time, made in callers:
             known.add(halves_of([made]), time)
         callees = halves_of([SERVE]).callees
-        assert bool(lonely(callees, 0, known, WINDOW)) == is_lonely, caption
+        assert bool(unpaired(callees, 0, known, WINDOW)) == is_lonely, caption
 
 
 PLAIN = made_spans.map(lambda made: made._replace(events=(), trace_state="", name="GET /"))

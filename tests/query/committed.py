@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from chalicelib.consume.commit import Counted, commit
+from chalicelib.consume.commit import PendingMessage, commit
 from chalicelib.query.parameters import Range
 from chalicelib.store.shard import read_shard
 from chalicelib.summarise.fold import ShardFold
@@ -36,7 +36,7 @@ def put_payload(
     store: ItemStore, content: bytes, now: int = NOON_UNIX_SECONDS, shards: int = 1
 ) -> None:
     """Commit TracesData bytes as one message that arrives at `now`."""
-    message = Counted(hashlib.sha256(content).digest(), now, content)
+    message = PendingMessage(hashlib.sha256(content).digest(), now, content)
     commit(store, [message], now * SECOND, shards)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from chalicelib.consume.commit import Counted, commit
+from chalicelib.consume.commit import PendingMessage, commit
 from tests.memory_store import MemoryStore
 from tests.payloads import NOON_NANO, NOON_UNIX_SECONDS, Made, payload
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-def counted(spans: Sequence[Made]) -> Counted:
+def counted(spans: Sequence[Made]) -> PendingMessage:
     content = payload(spans)
-    return Counted(hashlib.sha256(content).digest(), NOON_UNIX_SECONDS, content)
+    return PendingMessage(hashlib.sha256(content).digest(), NOON_UNIX_SECONDS, content)
 
 
 def stored(batches: Iterable[Sequence[Made]], shards: int = 1) -> MemoryStore:

@@ -18,7 +18,7 @@ from chalicelib.native.render import edges_json
 from chalicelib.query.edges import call_counts, edges
 from chalicelib.query.parameters import Range
 from chalicelib.query.snapshot import Seconds
-from chalicelib.store.remembered import RememberedHalves
+from chalicelib.store.half_edge_cache import HalfEdgeCache
 from chalicelib.store.shard import fold_state_put, read_shard
 from chalicelib.summarise import fold as fold_module
 from chalicelib.summarise.fold import FILTERED_BYTES_MIN
@@ -183,7 +183,7 @@ def test_the_answer_is_the_same_before_and_after_fold_and_roll_up(batches, doing
         patch.setattr(config, "SHARDS_READ", shards)
         patch.setattr(fold_module, "FILTERED_BYTES_MIN", filtered)
         unfolded, other = MemoryStore(), MemoryStore()
-        remembered = RememberedHalves()
+        remembered = HalfEdgeCache()
         for batch, done in zip(batches, doing, strict=False):
             put(unfolded, batch, shards=shards)
             put(other, batch, shards=shards)
@@ -213,7 +213,7 @@ def shown(found: Edges) -> tuple[dict[EdgeKey, tuple[Measure, bytes]], Measure]:
 
 def test_half_edges_are_read_once():
     """Who remembers what waits reads none of it again: an answer is the same, without a query of it."""
-    store, remembered = MemoryStore(), RememberedHalves()
+    store, remembered = MemoryStore(), HalfEdgeCache()
     put(store, CALL[:1])
     fold(store)
     put(store, CALL[1:])

@@ -37,11 +37,11 @@ class Time:
 @pytest.mark.parametrize(("dialect", "name"), SENT)
 def test_every_reader_looks_at_the_time(dialect, name):
     """While a body is taken apart, whatever its dialect, the time is looked at again and again."""
-    body, has_time = BODIES[dialect][name](BODY_BYTES), Time()
-    with within(has_time):
+    body, time_left = BODIES[dialect][name](BODY_BYTES), Time()
+    with within(time_left):
         answer = route(dialect)(body)
     assert answer.status < 500
-    assert has_time.looks >= len(body) / LOOK_BYTES
+    assert time_left.looks >= len(body) / LOOK_BYTES
 
 
 @pytest.mark.parametrize(("dialect", "name"), SENT)
@@ -56,10 +56,10 @@ def test_out_of_time(dialect, name):
 
 def test_a_large_protobuf_request_looks_at_the_time():
     """Protobuf is parsed by megabytes: after each there is a look."""
-    body, has_time = BODIES["otlp-protobuf"]["good: attributes"](4_000_000), Time()
-    with within(has_time):
+    body, time_left = BODIES["otlp-protobuf"]["good: attributes"](4_000_000), Time()
+    with within(time_left):
         assert route("otlp-protobuf")(body).status == 200
-    assert has_time.looks >= 4
+    assert time_left.looks >= 4
     with within(Time(last=2)):
         assert route("otlp-protobuf")(body).status == 503
 

@@ -96,9 +96,9 @@ class Explorer:
         self.is_done = False
         """Whether there is no other order."""
 
-    def search(self, runs_max: int, has_time: Callable[[], bool] = lambda: True) -> Search:
+    def search(self, runs_max: int, time_left: Callable[[], bool] = lambda: True) -> Search:
         runs = steps = 0
-        while runs < runs_max and has_time():
+        while runs < runs_max and time_left():
             run = self._run()
             runs, steps = runs + (not self._is_redundant), steps + run.steps
             if run.broken:

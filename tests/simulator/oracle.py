@@ -11,7 +11,7 @@ import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.consume.commit import Counted, commit
+from chalicelib.consume.commit import PendingMessage, commit
 from chalicelib.store.layout import Level
 from chalicelib.store.targets import edges_in, statistics_in
 from chalicelib.summarise.job import summarise_shards
@@ -116,7 +116,7 @@ def straightforward(
     store = MemoryStore()
     for batch in batches:
         content = payload(batch)
-        counted = Counted(hashlib.sha256(content).digest(), times[0], content)
+        counted = PendingMessage(hashlib.sha256(content).digest(), times[0], content)
         commit(store, [counted], times[0] * 10**9, shards)
     found = []
     summarise_shards(store, range(shards), times[0])

@@ -23,8 +23,8 @@ from chalicelib.store.dynamodb import (
     plain_item,
     typed_item,
 )
+from chalicelib.store.half_edge_cache import CachedHalves, HalfEdgeCache
 from chalicelib.store.items import ConditionFailed
-from chalicelib.store.remembered import Kept, RememberedHalves
 from chalicelib.store.targets import TargetForm
 from chalicelib.summarise import fold, parents, roll_up, waiting
 from tests.faults import planted as of_faults
@@ -149,13 +149,13 @@ def _halves_not_kept(patch: pytest.MonkeyPatch) -> None:
 
 
 def _halves_let_go_when_checked(patch: pytest.MonkeyPatch) -> None:
-    waiting_halves = RememberedHalves.waiting
+    waiting_halves = HalfEdgeCache.waiting
 
     def of_the_last_step(self: Any, store: Any, number: int, state: Any, *wanted: Any) -> Any:
         found = waiting_halves(self, store, number, state, *wanted)
         return [kept for kept in found if kept.sequence == state.version]
 
-    patch.setattr(RememberedHalves, "waiting", of_the_last_step)
+    patch.setattr(HalfEdgeCache, "waiting", of_the_last_step)
 
 
 def _halves_of_lost_folds_read(patch: pytest.MonkeyPatch) -> None:
@@ -169,16 +169,16 @@ def _halves_of_lost_folds_read(patch: pytest.MonkeyPatch) -> None:
 
     def all_there_are(_: Any, store: Any, number: int, *__: Any) -> Any:
         for sequence, message in shard.read_halves(store, number, 0, 10**15):
-            yield Kept(sequence, 0, message, trace_ids_in(message))
+            yield CachedHalves(sequence, 0, message, trace_ids_in(message))
 
     patch.setattr(fold.ShardFold, "_waiting_items", put_first)
-    patch.setattr(RememberedHalves, "waiting", all_there_are)
+    patch.setattr(HalfEdgeCache, "waiting", all_there_are)
     patch.setattr(config, "PENDING_WINDOW_SECONDS", 10**10)
 
 
 def _first_look_remembered(patch: pytest.MonkeyPatch) -> None:
     """What waits is read once for a function's life, as if nobody ever added to it."""
-    waiting_halves = RememberedHalves.waiting
+    waiting_halves = HalfEdgeCache.waiting
 
     def at_first(self: Any, store: Any, number: int, state: Any, *wanted: Any) -> Any:
         looks = self.__dict__.setdefault("looks", {})
@@ -186,7 +186,7 @@ def _first_look_remembered(patch: pytest.MonkeyPatch) -> None:
             looks[number] = list(waiting_halves(self, store, number, state, *wanted))
         return looks[number]
 
-    patch.setattr(RememberedHalves, "waiting", at_first)
+    patch.setattr(HalfEdgeCache, "waiting", at_first)
 
 
 def _filters_lack_traces(patch: pytest.MonkeyPatch) -> None:

@@ -20,8 +20,8 @@ from chalicelib.queue.message import digest_of as message_digest_of
 from chalicelib.queue.sqs import SqsDeadLetters, SqsSender
 from chalicelib.store import traces
 from chalicelib.store.dynamodb import DynamoStore, plain_item
+from chalicelib.store.half_edge_cache import HalfEdgeCache
 from chalicelib.store.layout import Level
-from chalicelib.store.remembered import RememberedHalves
 from chalicelib.store.shard import Bound
 from chalicelib.store.traces import read_spans
 from chalicelib.summarise import fold, job, parents, waiting
@@ -297,9 +297,9 @@ class Story:
                 # SQS may hand out a message twice.
                 for kept in self.sqs.waiting:
                     kept.visible_from = min(kept.visible_from, self.now)
-            has_time = _never if self.choices.pick(2, 0.05) else _always
+            time_left = _never if self.choices.pick(2, 0.05) else _always
             try:
-                self.consume(records, has_time)
+                self.consume(records, time_left)
             except (StoreError, Died):
                 continue
             lost = Fault("lost", lambda _: None)
@@ -310,26 +310,26 @@ class Story:
         return bool(self.sqs.visible())
 
     def consume(
-        self, records: Sequence[dict[str, Any]], has_time: Callable[[], bool] = _always
+        self, records: Sequence[dict[str, Any]], time_left: Callable[[], bool] = _always
     ) -> None:
         client: Any = self.sqs
         letters = SqsDeadLetters(client, config.DEAD_LETTER_QUEUE)
         consumer = Consumer(
-            self.store, letters, self.time_ns, shards=self.shards, has_time=has_time
+            self.store, letters, self.time_ns, shards=self.shards, time_left=time_left
         )
         consumer.consume(records)
 
     def _fold_for_a_while(self, times: int = 2) -> None:
-        remembered = RememberedHalves(self.limits.remembered_bytes)
+        remembered = HalfEdgeCache(self.limits.remembered_bytes)
         for _ in range(times):
             try:
                 self.summarise(remembered)
             except StoreError:
                 continue
             except Died:
-                remembered = RememberedHalves(self.limits.remembered_bytes)
+                remembered = HalfEdgeCache(self.limits.remembered_bytes)
 
-    def summarise(self, remembered: RememberedHalves | None = None) -> None:
+    def summarise(self, remembered: HalfEdgeCache | None = None) -> None:
         job.summarise_shards(self.store, range(self.shards), self.now, remembered=remembered)
 
     def _move_the_clock(self) -> None:

@@ -13,7 +13,7 @@ from chalicelib.model.halves import halves_messages
 from chalicelib.model.join import known_among
 from chalicelib.model.trace_filter import trace_filter
 from chalicelib.store import layout
-from chalicelib.store.remembered import RememberedHalves, ranges
+from chalicelib.store.half_edge_cache import HalfEdgeCache, ranges
 from tests.memory_store import MemoryStore
 from tests.model.spans import halves_and_edges_of
 from tests.payloads import CLIENT, Made, span_id, trace_id
@@ -44,7 +44,7 @@ def state_of(*sequences: int, folded: int = 100) -> FoldState:
     return state
 
 
-def traces_of(remembered: RememberedHalves, store: MemoryStore, state: FoldState) -> list[int]:
+def traces_of(remembered: HalfEdgeCache, store: MemoryStore, state: FoldState) -> list[int]:
     found = remembered.waiting(store, SHARD, state)
     return sorted(int.from_bytes(each, "big") for kept in found for each in kept.trace_ids)
 
@@ -60,7 +60,7 @@ def store() -> MemoryStore:
 
 def test_read_once(store):
     """A second look asks the table nothing; what is new is read, and nothing before it."""
-    remembered = RememberedHalves()
+    remembered = HalfEdgeCache()
     assert traces_of(remembered, store, state_of(1, 2)) == [11, 12]
     assert traces_of(remembered, store, state_of(1, 2)) == [11, 12]
     assert store.calls == ["query"]
@@ -70,7 +70,7 @@ def test_read_once(store):
 
 def test_named_alone(store):
     """What the fold-state does not name, or no longer, is not there: another fold may have lost, or deleted it."""
-    remembered = RememberedHalves()
+    remembered = HalfEdgeCache()
     assert traces_of(remembered, store, state_of(1, 3)) == [11, 13]
     assert traces_of(remembered, store, state_of(3)) == [13]
     assert traces_of(remembered, store, state_of(1)) == [11]
@@ -78,7 +78,7 @@ def test_named_alone(store):
 
 def test_another_database(store):
     """A number that was folded at another time is another step's: the tables were emptied, and filled anew."""
-    remembered = RememberedHalves()
+    remembered = HalfEdgeCache()
     traces_of(remembered, store, state_of(1))
     keep(store, 1, 99)
     assert traces_of(remembered, store, state_of(1, folded=200)) == [99]
@@ -86,10 +86,10 @@ def test_another_database(store):
 
 def test_bounded(store):
     """With room for nothing, or for one of three, all are found, and the rest is read each time."""
-    (one,) = RememberedHalves().waiting(store, SHARD, state_of(1))
+    (one,) = HalfEdgeCache().waiting(store, SHARD, state_of(1))
     store.calls.clear()
     for room, reads in ((0, 2), (one.bytes_taken, 2), (10**6, 1)):
-        remembered = RememberedHalves(room)
+        remembered = HalfEdgeCache(room)
         store.calls.clear()
         for _ in range(2):
             assert traces_of(remembered, store, state_of(1, 2, 3)) == [11, 12, 13]
@@ -98,8 +98,8 @@ def test_bounded(store):
 
 def test_room_is_given_back(store):
     """What has served leaves its room to others."""
-    (one,) = RememberedHalves().waiting(store, SHARD, state_of(1))
-    remembered = RememberedHalves(one.bytes_taken)
+    (one,) = HalfEdgeCache().waiting(store, SHARD, state_of(1))
+    remembered = HalfEdgeCache(one.bytes_taken)
     traces_of(remembered, store, state_of(1))
     traces_of(remembered, store, state_of(2))
     store.calls.clear()
@@ -109,7 +109,7 @@ def test_room_is_given_back(store):
 
 def test_shards_apart(store):
     """One shard's numbers are not another's."""
-    remembered = RememberedHalves()
+    remembered = HalfEdgeCache()
     traces_of(remembered, store, state_of(1))
     assert list(remembered.waiting(store, SHARD + 1, state_of(1))) == []
 
@@ -138,7 +138,7 @@ class Steps(MemoryStore):
             self.filter_queries += 1
         return super().query(table, partition, low, high, **more)
 
-    def found(self, remembered: RememberedHalves, *traces: int) -> set[int]:
+    def found(self, remembered: HalfEdgeCache, *traces: int) -> set[int]:
         """Numbers of the traces of what is waiting and may have halves of these."""
         kept = remembered.waiting(self, SHARD, self.state, set(map(trace_id, traces)))
         return {int.from_bytes(each, "big") for one in kept for each in one.trace_ids}
@@ -152,18 +152,18 @@ def steps() -> Steps:
 class TestFilters:
     def test_only_what_could_matter(self, steps):
         """Of steps with filters only those are read that have the wanted traces: neighbours by one query."""
-        assert steps.found(RememberedHalves(), 4, 7, 12) == {4, 5, 6, 7, 12, 13}
+        assert steps.found(HalfEdgeCache(), 4, 7, 12) == {4, 5, 6, 7, 12, 13}
         assert steps.ranges == [(2, 3), (6, 6)]
         assert steps.filter_queries == 1
 
     def test_none(self, steps):
         """Where no step has a wanted trace, no half is read."""
-        assert steps.found(RememberedHalves(), 99) == set()
+        assert steps.found(HalfEdgeCache(), 99) == set()
         assert steps.ranges == []
 
     def test_collision(self, steps):
         """A trace that is mistaken for another costs a read."""
-        assert steps.found(RememberedHalves(), 4 + SAME_SHORT_ID) == {4, 5}
+        assert steps.found(HalfEdgeCache(), 4 + SAME_SHORT_ID) == {4, 5}
 
     def test_without(self, steps):
         """A step without a filter, as older releases wrote them, is read whole; so is one whose filter has expired."""
@@ -171,38 +171,38 @@ class TestFilters:
         del steps.items[
             config.STATISTICS_TABLE, layout.filters_partition(SHARD), layout.filter_sort_key(4)
         ]
-        assert steps.found(RememberedHalves(), 12) == {4, 5, 8, 9, 12, 13}
+        assert steps.found(HalfEdgeCache(), 12) == {4, 5, 8, 9, 12, 13}
 
     def test_left_over(self, steps):
         """A filter that the fold-state does not name says nothing: that of a step of another time, say."""
         keep(steps, 2, 50)
         steps.state.pending[1].has_filter = False
-        assert steps.found(RememberedHalves(), 50) == {50}
+        assert steps.found(HalfEdgeCache(), 50) == {50}
 
     def test_no_filters(self, steps):
         """Where no step has a filter, none is asked for, and all is one query."""
         for each in steps.state.pending:
             each.has_filter = False
-        assert steps.found(RememberedHalves(), 99) == set(range(2, 14))
+        assert steps.found(HalfEdgeCache(), 99) == set(range(2, 14))
         assert (steps.ranges, steps.filter_queries) == ([(1, 6)], 0)
 
     def test_remembered(self, steps):
         """Filters and halves are read once, and what was read is there for other traces too."""
-        remembered = RememberedHalves()
+        remembered = HalfEdgeCache()
         steps.found(remembered, 4)
         assert steps.found(remembered, 5, 10) == {4, 5, 10, 11}
         assert (steps.ranges, steps.filter_queries) == ([(2, 2), (5, 5)], 1)
 
     def test_all_after_some(self, steps):
         """Who wants all gets all, and reads what is not known yet."""
-        remembered = RememberedHalves()
+        remembered = HalfEdgeCache()
         steps.found(remembered, 4, 8)
         assert traces_of(remembered, steps, steps.state) == list(range(2, 14))
         assert steps.ranges == [(2, 2), (4, 4), (1, 1), (3, 3), (5, 6)]
 
     def test_room_is_given_back(self, steps):
         """What has served leaves its room, and a filter does where the halves are known."""
-        remembered = RememberedHalves()
+        remembered = HalfEdgeCache()
         steps.found(remembered, 4)
         traces_of(remembered, steps, steps.state)
         traces_of(remembered, steps, FoldState())
@@ -212,7 +212,7 @@ class TestFilters:
         """However scattered the steps with wanted traces are, there is a bound on queries."""
         steps = Steps(80)
         wanted = [2 * sequence for sequence in range(1, 81, 2)]
-        assert steps.found(RememberedHalves(), *wanted) >= set(wanted)
+        assert steps.found(HalfEdgeCache(), *wanted) >= set(wanted)
         assert len(steps.ranges) == 16
 
 
@@ -238,11 +238,11 @@ def test_as_if_all_were_read(steps, asked, room):
         state.pending.add(
             sequence=sequence, folded_unix_seconds=100, has_filter=has in ("there", "gone")
         )
-    remembered = RememberedHalves(room)
+    remembered = HalfEdgeCache(room)
     for wanted in asked:
         ids = set(map(trace_id, wanted))
         keys = {(each, span_id(1)) for each in ids}
-        expected = known_among(RememberedHalves().waiting(store, SHARD, state), keys)
+        expected = known_among(HalfEdgeCache().waiting(store, SHARD, state), keys)
         found = known_among(remembered.waiting(store, SHARD, state, ids), keys)
         assert found.callers == expected.callers
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from chalicelib.consume.commit import Counted, commit
+from chalicelib.consume.commit import PendingMessage, commit
 from chalicelib.model.edges import edges_from
 from chalicelib.store import layout
 from chalicelib.store.layout import Key, Level
@@ -56,7 +56,7 @@ class Shard(MemoryStore):
     def commit(self, *made: Made, at: int = NOON_UNIX_SECONDS) -> None:
         self._commits += 1
         content = payload(made)
-        message = Counted(hashlib.sha256(content).digest(), NOON_UNIX_SECONDS, content)
+        message = PendingMessage(hashlib.sha256(content).digest(), NOON_UNIX_SECONDS, content)
         commit(self, [message], at * 10**9 + self._commits, 1)
 
     def summarise(self, now: int = NOON_UNIX_SECONDS) -> int:

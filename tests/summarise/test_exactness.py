@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from chalicelib import config
 from chalicelib.consume import half_edges
-from chalicelib.consume.commit import Counted, commit
+from chalicelib.consume.commit import PendingMessage, commit
 from chalicelib.model import join
 from chalicelib.model.edges import EdgeKind, edges_from
 from chalicelib.store.shard import Bound, read_shard
@@ -70,9 +70,9 @@ made_spans = st.builds(
 """An id is of one span: of two that are not a call's halves, one may stand for both."""
 
 
-def message(spans: Sequence[Made]) -> Counted:
+def message(spans: Sequence[Made]) -> PendingMessage:
     content = payload(spans)
-    return Counted(hashlib.sha256(content).digest(), NOON_UNIX_SECONDS, content)
+    return PendingMessage(hashlib.sha256(content).digest(), NOON_UNIX_SECONDS, content)
 
 
 def targets(store: MemoryStore) -> dict[object, object]:

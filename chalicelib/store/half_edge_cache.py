@@ -38,7 +38,7 @@ Number = tuple[int, int]
 """A step's sequence, and when it was folded (Unix seconds): two steps of one number would be of two databases."""
 
 
-class Kept(NamedTuple):
+class CachedHalves(NamedTuple):
     """One of the messages of a step's halves."""
 
     sequence: int
@@ -54,7 +54,7 @@ class Kept(NamedTuple):
 class _Known(NamedTuple):
     """Of one shard."""
 
-    halves: dict[Number, list[Kept]]
+    halves: dict[Number, list[CachedHalves]]
     filters: dict[Number, array[int]]
     """Of steps whose halves are not known: the short ids of their traces."""
 
@@ -62,7 +62,7 @@ class _Known(NamedTuple):
 Value = TypeVar("Value")
 
 
-class RememberedHalves:
+class HalfEdgeCache:
     """Of every shard that was asked for."""
 
     def __init__(self, bytes_max: int = BYTES_MAX) -> None:
@@ -77,7 +77,7 @@ class RememberedHalves:
         shard: int,
         state: FoldState,
         wanted_traces: Set[bytes] | None = None,
-    ) -> Iterator[Kept]:
+    ) -> Iterator[CachedHalves]:
         """All that a fold-state says is waiting; or, of `wanted_traces`, at least all that have halves of these.
 
         What is not known yet is read. Raises StoreThrottled or StoreError.
@@ -120,7 +120,7 @@ class RememberedHalves:
         known: _Known,
         numbers: Sequence[Number],
         missing: Set[Number],
-    ) -> Iterator[Kept]:
+    ) -> Iterator[CachedHalves]:
         """Those of these steps, neighbours, that are missing."""
         folded_by_sequence = dict(numbers)
         read = read_halves(store, shard, numbers[0][0], numbers[-1][0])
@@ -129,7 +129,7 @@ class RememberedHalves:
             number = (sequence, folded)
             if number in missing:
                 of_step = [
-                    Kept(sequence, folded, message, trace_ids_in(message))
+                    CachedHalves(sequence, folded, message, trace_ids_in(message))
                     for _, message in messages
                 ]
                 self._remember(known.halves, number, of_step, _halves_bytes(of_step))
@@ -150,7 +150,7 @@ class RememberedHalves:
             self.bytes_taken -= _filter_bytes(known.filters.pop(gone, ()))
 
 
-def _halves_bytes(of_step: Sequence[Kept]) -> int:
+def _halves_bytes(of_step: Sequence[CachedHalves]) -> int:
     return sum(each.bytes_taken for each in of_step)
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def collector_paused() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """A group of spans, or an answer, makes a hundred thousand objects, and each collection would look at them all."""
     gc.disable()
     try:

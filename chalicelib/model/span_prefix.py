@@ -1,10 +1,10 @@
-"""Beginnings of spans in canonical form: cut into columns, at places that can be found again.
+"""The prefixes of spans in canonical form, cut into columns at places that can be found again.
 
-    wire bytes of spans ──beginnings_of──▶ Beginnings(trace_ids, span_ids, …, rests), or Unlike
+    wire bytes of spans ──span_prefixes_of──▶ SpanPrefixes(trace_ids, span_ids, …, rests), or NotCanonical
 
 A span begins with trace id, span id, perhaps a trace state, perhaps a parent, name (nothing where it is empty), perhaps
-a kind, and both times. What it is cut into is also what is stored of it (`store/packed.py`). Spans of which something
-else is longer, or missing, are Unlike; so are most that are not in canonical form.
+a kind, and both times. The same columns are what is stored of it (`store/packed.py`). NotCanonical is raised for spans
+in which another field is longer or missing, and for most that are not in canonical form.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ TIMES = struct.Struct("<cQcQ")
 _TRACE_STATE, _NAME, _KIND = TRACE_STATE_TAG[0], NAME_TAG[0], KIND_TAG[0]
 _NO_NAME = NAME_TAG + b"\0"
 _COUNTS_REMEMBERED_MAX = 256
-"""Of spans that are cut together: batches have no more."""
+"""The size of the cache of `_struct_of_times`, whose key is the length of a batch: a batch has at most 256 spans."""
 
 
-class Unlike(Exception):
-    """Not all of the spans begin so."""
+class NotCanonical(Exception):
+    """At least one of the spans does not begin in the canonical form."""
 
 
-class Beginnings(NamedTuple):
-    """Of spans that are cut: what is before their rests."""
+class SpanPrefixes(NamedTuple):
+    """The prefixes of many spans as columns, and what follows each of them."""
 
     trace_ids: list[bytes]
     span_ids: list[bytes]
@@ -56,8 +56,8 @@ class Beginnings(NamedTuple):
     rests: list[bytes]
 
 
-def beginnings_of(raws: Sequence[bytes]) -> Beginnings:
-    """Raises Unlike."""
+def span_prefixes_of(raws: Sequence[bytes]) -> SpanPrefixes:
+    """The prefixes of spans, given as wire bytes. Raises NotCanonical."""
     span_ids: list[bytes] = []
     trace_states: dict[int, bytes] = {}
     parents: list[bytes] = []
@@ -90,11 +90,11 @@ def beginnings_of(raws: Sequence[bytes]) -> Beginnings:
             times.append(raw[start:end])
             rests.append(raw[end:])
     except IndexError:
-        raise Unlike from None
+        raise NotCanonical from None
     starts, ends = _starts_and_ends(b"".join(times), len(raws))
     durations = list(map(sub, ends, starts))
     if min(durations) < 0:
-        raise Unlike
+        raise NotCanonical
     # What few spans differ in is looked at once for all that are equal.
     begins = [raw[:BEGIN_BYTES] for raw in raws]
     trace_ids = {begin: _trace_id(begin) for begin in set(begins)}
@@ -102,7 +102,7 @@ def beginnings_of(raws: Sequence[bytes]) -> Beginnings:
         named = [each if each[:1] == NAME_TAG else _NO_NAME + each for each in named]
     names_and_kinds = {each: _name_and_kind(each) for each in set(named)}
     names, kinds = zip(*map(names_and_kinds.__getitem__, named), strict=True)
-    return Beginnings(
+    return SpanPrefixes(
         list(map(trace_ids.__getitem__, begins)),
         span_ids,
         trace_states,
@@ -121,7 +121,7 @@ def _after_id(raw: bytes) -> tuple[bytes, bytes, int]:
     size = raw[_AFTER_ID + 1]
     # A first byte of more is a number of several.
     if size > 127:
-        raise Unlike
+        raise NotCanonical
     place = _AFTER_ID + 2 + size
     trace_state = raw[_AFTER_ID:place]
     if raw[place : place + 2] == PARENT:
@@ -131,7 +131,7 @@ def _after_id(raw: bytes) -> tuple[bytes, bytes, int]:
 
 def _trace_id(begin: bytes) -> bytes:
     if begin[:2] != b"\n\x10" or begin[18:] != b"\x12\x08":
-        raise Unlike
+        raise NotCanonical
     return begin[2:18]
 
 
@@ -140,7 +140,7 @@ def _name_and_kind(named: bytes) -> tuple[str, int]:
     kind = named[end + 1] if len(named) > end else UNSPECIFIED
     # A first byte of more is a number of several.
     if named[1] > 127 or kind > 127:
-        raise Unlike
+        raise NotCanonical
     return named[2:end].decode(), kind if kind <= CONSUMER else UNSPECIFIED
 
 
@@ -150,7 +150,7 @@ def _starts_and_ends(times: bytes, count: int) -> tuple[Sequence[int], Sequence[
         or times[:: TIMES.size] != START_TAG * count
         or times[TIMES.size // 2 :: TIMES.size] != END_TAG * count
     ):
-        raise Unlike
+        raise NotCanonical
     both = _struct_of_times(count).unpack(times)
     return both[::2], both[1::2]
 
