@@ -198,7 +198,7 @@ class TestQueries:
         assert got.json["error"]["parameter"] == parameter
         assert got.json["error"]["message"]
 
-    def test_search(self, aws):
+    def test_a_search_by_every_parameter_finds_its_trace(self, aws):
         """A search by every parameter at once finds the trace of the span that meets them all."""
         got = get(
             "/v1/traces",
@@ -233,7 +233,7 @@ class TestQueries:
         assert get("/v1/traces").json["traces"] == got.json["traces"]
         assert get("/v1/traces", ("attribute", "n=1"), ("status", "error")).json["traces"] == []
 
-    def test_services(self, aws):
+    def test_services_and_span_names_are_listed_folded_or_not(self, aws):
         """Services and their span names, folded or not; a name may need percent-encoding."""
         assert get("/v1/services").json == {
             "services": sorted([SERVICE, "cart"]),
@@ -247,7 +247,7 @@ class TestQueries:
         }
         assert of_service("span_names", "nobody").json == {"span_names": []}
 
-    def test_attributes(self, aws):
+    def test_attributes_are_listed_as_a_search_compares_them(self, aws):
         """The attributes of a service's newest spans, with their values as a search compares them."""
         got = of_service("attributes", SERVICE).json
         of_key = {each["key"]: each for each in got["attributes"]}
@@ -268,7 +268,7 @@ class TestQueries:
             "warnings": [],
         }
 
-    def test_statistics(self, aws):
+    def test_statistics_are_of_the_last_hour_by_default(self, aws):
         """Statistics of the last hour by default, in the steps asked for."""
         got = of_service("statistics", "cart", ("step", "5m")).json
         assert (got["service"], got["step_nano"]) == ("cart", str(300 * SECOND))
@@ -282,7 +282,7 @@ class TestQueries:
         old = of_service("statistics", "cart", ("start", hour_ago), ("end", hour_ago + ".5")).json
         assert (old["series"], old["total"]["calls"]) == ([], 0)
 
-    def test_edges(self, aws):
+    def test_a_partly_folded_edge_counts_once(self, aws):
         """An edge whose halves are partly folded counts once."""
         (edge,) = get("/v1/edges").json["edges"]
         assert (edge["caller"], edge["callee"], edge["kind"]) == (SERVICE, "cart", "rpc")
@@ -338,7 +338,7 @@ class TestQueries:
         got = get("/v1/services/{service}/statistics", path_parameters=parameters)
         assert (got.status, got.json["error"]["parameter"]) == (400, "service")
 
-    def test_gzip(self, aws):
+    def test_an_answer_is_gzipped_for_who_takes_it(self, aws):
         """An answer is gzipped for those who take it."""
         got = get("/openapi.json", headers={"Accept": "*/*", "Accept-Encoding": "gzip, deflate"})
         assert got.headers["content-encoding"] == "gzip"
@@ -379,7 +379,7 @@ class TestStoreInTrouble:
 
         return fail_with
 
-    def test_throttled(self, failing):
+    def test_a_throttled_store_is_a_503_with_retry_after(self, failing):
         """A store that refuses for load is a 503 that says when to ask again."""
         failing(StoreThrottled("busy"))
         got = get("/v1/services")
@@ -387,7 +387,7 @@ class TestStoreInTrouble:
         assert int(got.headers["retry-after"]) > 0
 
     @pytest.mark.parametrize("error", [StoreError("secret"), RuntimeError("secret")])
-    def test_broken(self, failing, error, logged):
+    def test_a_broken_store_is_a_500_without_its_reason(self, failing, error, logged):
         """Any other fault is a 500 without its reason, which is logged once."""
         failing(error)
         got = get("/v1/services")
@@ -477,7 +477,7 @@ class TestZipkin:
 
     @pytest.mark.parametrize("path", ["/api/v1/spans", "/api/v2/spans"])
     @pytest.mark.parametrize("body", [b"", b"[]"])
-    def test_nothing(self, aws, path, body):
+    def test_no_zipkin_spans_are_no_error(self, aws, path, body):
         """No spans are no error."""
         assert sent("POST", path, body=body).status == 202
 
@@ -533,7 +533,7 @@ class TestZipkin:
         assert (got.status, int(got.headers["retry-after"]) > 0) == (503, True)
         forget(logged)
 
-    def test_answers(self, aws):
+    def test_zipkin_routes_answer_through_the_application(self, aws):
         """A trace that came as OTLP, by the id in the path; and what Zipkin's UI asks first."""
         got = get("/api/v2/trace/{trace_id}", path_parameters={"trace_id": "1"})
         assert [span["name"] for span in got.json] == ["get /", "call", "get /cart"]
@@ -696,7 +696,7 @@ class TestPages:
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
     @pytest.mark.parametrize("name", sorted(ASSETS))
     @pytest.mark.parametrize("headers", [{}, {"Accept": "*/*"}, ACCEPTING_GZIP])
-    def test_assets(self, built_ui, name, method, headers):
+    def test_assets_arrive_byte_for_byte(self, built_ui, name, method, headers):
         """An asset arrives byte for byte, text or not, gzipped or not, whatever the client accepts."""
         got = sent(method, "/assets/{name}", path_parameters={"name": name}, headers=headers)
         assert got.status == 200
@@ -713,7 +713,7 @@ class TestPages:
         assert got.headers["cache-control"] == "no-store"
 
     @pytest.mark.parametrize("method", ["GET", "HEAD"])
-    def test_health(self, method):
+    def test_health_is_answered_without_aws(self, method):
         """Health is answered without looking at AWS, to HEAD too."""
         got = sent(method, "/health")
         assert (got.status, got.json) == (200, {"status": "ok"})

@@ -54,7 +54,7 @@ def aws(monkeypatch):
     moto.stop()
 
 
-def test_well(aws):
+def test_health_is_well_while_both_answer(aws):
     """While both answer it is well, for everyone."""
     for method in ("GET", "HEAD"):
         assert sent(method, "/health").status == 200

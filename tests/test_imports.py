@@ -81,7 +81,7 @@ def parts_imported(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_stages(path):
+def test_stages_import_only_stages_before_them(path):
     """A stage imports from the stages before it, as far as listed, and from no other."""
     stage, _, rest = name_of(path).partition("/")
     if rest:
@@ -135,7 +135,7 @@ def test_the_capacity_model_measures_nothing(path):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_aws(path):
+def test_only_adapters_import_botocore(path):
     """botocore is imported where an AWS service is spoken to, and boto3 nowhere."""
     roots = {name.split(".")[0] for name in imports_of(path)}
     assert "boto3" not in roots

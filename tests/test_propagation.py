@@ -371,7 +371,7 @@ def test_sns_to_lambda(program, queue):
     assert_call(run.spans(), PRODUCER, CONSUMER)
 
 
-def test_eventbridge(program, queue):
+def test_context_in_detail_reaches_the_eventbridge_target(program, queue):
     """What is in `Detail` reaches the target."""
     run = program("eventbridge")
     events = boto3.client("events")
@@ -472,7 +472,7 @@ def test_api_gateway(program, name):
     assert (span.trace_id, span.parent_span_id) == ("a" * 32, "b" * 16)
 
 
-def test_kinesis(program, stack):
+def test_a_batch_of_kinesis_records_links_to_each_sender(program, stack):
     """A batch of records links to each sender."""
     run = program("kinesis")
     kinesis = boto3.client("kinesis")
@@ -499,14 +499,14 @@ def assert_children(spans: list[Seen]) -> None:
     }
 
 
-def test_threads(program):
+def test_pool_threads_stay_below_their_span(program):
     """Threads of a pool, side by side, go on below the span that started them."""
     run = program("threads")
     run.reserve_side_by_side(["chair", "table"])
     assert_children(run.spans())
 
 
-def test_asyncio(program):
+def test_asyncio_tasks_stay_below_their_span(program):
     """Tasks, and the threads that they wait for, are below the span in which they were made."""
     run = program("threads", "asyncio")
     asyncio.run(run.reserve_in_tasks(["chair", "table"]))

@@ -129,7 +129,7 @@ def test_of_a_client():
     assert again.headers["Authorization"] == authorization
 
 
-def test_unsigned():
+def test_an_unsigned_client_signs_nothing():
     """A client that is to sign nothing signs nothing."""
     sent, version = sent_by(signature_version=UNSIGNED, ignore_configured_endpoint_urls=True)
     assert version is UNSIGNED

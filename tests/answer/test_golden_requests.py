@@ -212,7 +212,7 @@ def url() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("request_", REQUESTS)
-def test_answer(url, request_):
+def test_the_answer_has_every_member_that_the_client_reads(url, request_):
     """The answer has the status that the client looks at, and every member that it reads, of its type."""
     reply = asked(url, request_)
     assert reply.status == request_.get("status", 200), reply.body

@@ -138,7 +138,7 @@ def test_no_trace_state(put):
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(0, 2**32 - 1))
-def test_flags(flags):
+def test_otlp_keeps_all_flags_and_jaeger_shows_the_sampled_bit(flags):
     """OTLP gives all 32 bits back, reserved ones too; Jaeger's answer has the sampled bit alone.
 
     W3C's second bit is `random`, Jaeger's is `debug`.

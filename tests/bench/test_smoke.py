@@ -36,7 +36,7 @@ def test_part_runs(part):
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
-def test_compiled(tmp_path):
+def test_compiled_modules_answer_as_the_others_do(tmp_path):
     """Compiled modules do what the others do, and each stage of storing is measured in both."""
     compile_into(tmp_path, ("model/wire",))
     assert list((tmp_path / "chalicelib" / "model").glob("wire.*.so"))

@@ -20,7 +20,9 @@ def fragment_of(site, view):
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("view", list(TITLES))
-def test_view(open_page, violations_of, site, view, language, theme):
+def test_each_view_is_in_its_language_and_accessible(
+    open_page, violations_of, site, view, language, theme
+):
     """It has the language's title, no text of the other language in its frame, and no violation of WCAG 2.2 AA."""
     page = open_page(fragment_of(site, view), language, theme)
     page.wait_for_function(f"() => document.title.startsWith({TITLES[view][language]!r})")

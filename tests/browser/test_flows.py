@@ -59,7 +59,7 @@ class TestSearch:
         expect(page.locator(".service-links a").filter(has_text="checkout")).to_be_visible()
         expect(page.locator(".result .error-text").first).to_be_visible()
 
-    def test_narrowing(self, open_page, site):
+    def test_chosen_filters_are_in_the_address_and_in_every_result(self, open_page, site):
         """A service chosen from the suggestions, errors only: each is in the address, and in every result."""
         page = open_page("#/search?last=3h")
         page.get_by_role("combobox", name="Service").click()
@@ -106,7 +106,7 @@ class TestSearch:
         expect(page).to_have_url(re.compile("#/trace/[0-9a-f]{32}"))
         expect(rows(page).first).to_be_visible()
 
-    def test_more(self, open_page, site):
+    def test_further_pages_are_appended_without_doubles(self, open_page, site):
         """Pages are appended, without doubles."""
         page = open_page("#/search?service=frontend&last=3h")
         expect(page.locator(".result")).to_have_count(20)
@@ -129,7 +129,7 @@ class TestTrace:
         group.get_by_role("button").click()
         expect(rows(page)).to_have_count(before)
 
-    def test_panel(self, open_page, site):
+    def test_a_click_opens_the_attributes_which_lead_to_a_search(self, open_page, site):
         """A click opens the span's attributes; a value leads to a search for it."""
         page = opened(open_page, site.slow)
         rows(page).filter(has_text="inventoryPOST /reservations").first.click()
@@ -141,7 +141,7 @@ class TestTrace:
         expect(page).to_have_url(re.compile(r"#/search\?service=inventory&attributes=warehouse.id"))
         expect(page.locator(".result").first).to_be_visible()
 
-    def test_copy(self, open_page, site):
+    def test_a_value_is_copied_as_it_is(self, open_page, site):
         """A value is copied as it is; key=value beside it."""
         page = opened(open_page, site.slow)
         rows(page).filter(has_text="inventoryPOST /reservations").first.click()
@@ -150,7 +150,7 @@ class TestTrace:
         row.get_by_role("button", name="Copy key=value: warehouse.id").click()
         assert page.evaluate("navigator.clipboard.readText()") == "warehouse.id=eu-west-2"
 
-    def test_find(self, open_page, site):
+    def test_hits_are_counted_and_stepped_through(self, open_page, site):
         """Hits are counted and stepped through; attributes are looked through too."""
         page = opened(open_page, site.slow)
         page.keyboard.press("/")
@@ -179,7 +179,7 @@ class TestTrace:
         expect(page.locator("#find")).to_have_value("necessary")
         expect(page.locator('.span-row[aria-selected="true"]')).to_have_count(0)
 
-    def test_keys(self, open_page, site):
+    def test_the_timeline_can_be_used_by_keys_alone(self, open_page, site):
         """Collapse all, expand all, next error, zoom and back: by keys alone, and `?` lists them."""
         page = opened(open_page, site.failed)
         all_rows = rows(page).count()
@@ -224,7 +224,7 @@ class TestTrace:
         page.get_by_role("button", name="Critical path only").click()
         expect(page).to_have_url(re.compile("only=critical"))
 
-    def test_chips(self, open_page, site):
+    def test_a_service_chip_shows_its_spans_and_those_above(self, open_page, site):
         """A service alone: its spans, and those above them."""
         page = opened(open_page, site.slow)
         page.locator(".chip").filter(has_text="payment").click()
@@ -234,7 +234,7 @@ class TestTrace:
         page.get_by_role("button", name="Clear filters").click()
         expect(rows(page).filter(has_text="shipping").first).to_be_visible()
 
-    def test_logs(self, open_page, site):
+    def test_events_are_listed_by_time_and_lead_to_their_spans(self, open_page, site):
         """All events in time order; one leads to its span."""
         page = opened(open_page, site.failed)
         page.get_by_role("tab", name="Logs").click()
@@ -243,7 +243,7 @@ class TestTrace:
         line.get_by_role("button").click()
         expect(page.get_by_role("complementary", name="Span")).to_be_visible()
 
-    def test_statistics(self, open_page, site):
+    def test_spans_are_counted_by_name_service_or_attribute(self, open_page, site):
         """Spans by name, service or any attribute."""
         page = opened(open_page, site.slow)
         page.get_by_role("tab", name="Statistics").click()
@@ -272,7 +272,7 @@ class TestTrace:
         page.get_by_label("Adjust clocks").check()
         expect(page).to_have_url(re.compile("clocks=adjusted"))
 
-    def test_unknown(self, open_page, site):
+    def test_a_trace_that_is_not_stored_is_said_to_be_missing(self, open_page, site):
         """A trace that is not stored is looked for again, and the page says so."""
         page = open_page("#/trace/" + "ab" * 16, allowed="404")
         expect(page.get_by_role("alert")).to_contain_text("not stored (yet)")
@@ -297,7 +297,7 @@ class TestTrace:
         page.get_by_label("Choose a file…").set_input_files(file)
         expect(page.get_by_role("alert")).to_contain_text("not a trace")
 
-    def test_hostile(self, open_page, site):
+    def test_hostile_text_stays_text_everywhere(self, open_page, site):
         """Every field is text: nothing runs, nothing is asked, nothing is drawn as anything else."""
         page = opened(open_page, site.hostile)
         page.on("dialog", lambda dialog: pytest.fail(f"a script ran: {dialog.message}"))
@@ -323,7 +323,7 @@ class TestTrace:
         page = open_page("#/search?last=3h&limit=1000")
         expect(page.get_by_text(POLYGLOT[:40]).first).to_be_attached()
 
-    def test_big(self, open_page, site):
+    def test_a_big_trace_draws_only_what_is_in_sight(self, open_page, site):
         """Of 5,000 spans and 350 groups of theirs only what is in sight exists; the end is reached at once."""
         page = opened(open_page, site.big)
         page.keyboard.press("]")
@@ -335,7 +335,7 @@ class TestTrace:
 
 
 class TestStatistics:
-    def test_overview(self, open_page, site):
+    def test_every_service_has_a_line_that_opens_it(self, open_page, site):
         """Every service in a line; one opens."""
         page = open_page("#/statistics")
         line = page.get_by_role("row").filter(has_text="checkout")
@@ -358,7 +358,7 @@ class TestStatistics:
         expect(page).to_have_url(re.compile(r"#/search\?.*service=frontend.*start=\d+.*end=\d+"))
         expect(page.locator(".result").first).to_be_visible()
 
-    def test_operation(self, open_page, site):
+    def test_an_operation_narrows_the_charts_and_the_address(self, open_page, site):
         """One operation narrows the charts, and is in the address."""
         page = open_page("#/statistics?service=checkout")
         page.locator(".operations").get_by_role("button", name="POST /payments").click()
@@ -400,14 +400,14 @@ class TestStatistics:
         page.get_by_text("As a table").first.click()
         expect(page.locator(".twin-table table").first).to_contain_text("Time (Europe/Berlin)")
 
-    def test_nothing(self, open_page, site):
+    def test_a_service_without_calls_is_told_when_statistics_come(self, open_page, site):
         """A service without calls says when statistics come, and offers wider times."""
         page = open_page("#/statistics?service=nobody")
         expect(page.get_by_role("heading", name="No calls in this time")).to_be_visible()
 
 
 class TestTopology:
-    def test_graph(self, open_page, site):
+    def test_the_graph_is_described_and_reached_by_keyboard(self, open_page, site):
         """The graph is described, and each service can be reached by the keyboard."""
         page = open_page("#/topology")
         expect(page.get_by_role("img", name=re.compile("Directed graph of"))).to_be_visible()
@@ -422,14 +422,14 @@ class TestTopology:
         panel.get_by_role("button", name="Focus").click()
         expect(page).to_have_url(re.compile("focus=checkout"))
 
-    def test_table(self, open_page, site):
+    def test_the_table_has_every_edge_and_marks_errors(self, open_page, site):
         """The table has the edges, errors marked."""
         page = open_page("#/topology?tab=table")
         line = page.get_by_role("row").filter(has_text="api.cardgate.example")
         expect(line).to_contain_text("payment")
         expect(line.locator(".error-text")).to_be_visible()
 
-    def test_filters(self, open_page, site):
+    def test_filters_leave_only_the_edges_that_they_name(self, open_page, site):
         """Without databases there is none; with errors only, few are left."""
         page = open_page("#/topology?tab=table")
         expect(page.get_by_role("row").filter(has_text="orders-db").first).to_be_visible()
@@ -496,7 +496,7 @@ FAILURES = {
 
 class TestTrouble:
     @pytest.mark.parametrize("status", list(FAILURES))
-    def test_status(self, open_page, site, status):
+    def test_each_status_has_a_message_and_a_way_on(self, open_page, site, status):
         """Each status has its message, and a way on."""
         page = open_page("#/settings", allowed=str(status))
         page.route("**/v1/traces?*", lambda route: route.fulfill(status=status, body="{}"))
@@ -505,7 +505,7 @@ class TestTrouble:
         expect(alert).to_contain_text(FAILURES[status])
         expect(alert.get_by_role("button", name="Try again")).to_be_visible()
 
-    def test_away(self, open_page, site):
+    def test_a_silent_server_is_said_and_asked_again_on_demand(self, open_page, site):
         """A server that does not answer: said, and asked again on demand."""
         page = open_page("#/settings", allowed="Failed to load")
         page.route("**/v1/traces?*", lambda route: route.abort())

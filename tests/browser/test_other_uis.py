@@ -97,7 +97,7 @@ def open_ui(open_page):
 
 
 class TestLens:
-    def test_search(self, open_ui, lens_url, site):
+    def test_a_search_for_a_service_finds_its_traces(self, open_ui, lens_url, site):
         """A search for a service finds its traces."""
         page = open_ui(lens_url, "/?serviceName=payment&lookback=1h&limit=10", LENS_SAYS)
         expect(page.get_by_text("payment", exact=True)).to_be_visible()
@@ -123,7 +123,7 @@ class TestLens:
         assert found
         expect(page.get_by_role("button", name="Show")).to_have_count(len(found))
 
-    def test_services(self, open_ui, lens_url, site):
+    def test_the_search_offers_the_services_that_there_are(self, open_ui, lens_url, site):
         """The search's field offers the services that there are."""
         page = open_ui(lens_url, "/", LENS_SAYS)
         page.get_by_test_id("add-button").click()
@@ -132,7 +132,7 @@ class TestLens:
         for service in ("checkout", "email-worker"):
             expect(page.get_by_text(service, exact=True)).to_be_visible()
 
-    def test_trace(self, open_ui, lens_url, site):
+    def test_a_trace_page_has_all_spans_and_the_error_message(self, open_ui, lens_url, site):
         """A trace's page has all its spans, and the error's message among a span's tags."""
         spans = get(site.url, f"/api/v2/trace/{site.failed}")
         page = open_ui(lens_url, f"/traces/{site.failed}", LENS_SAYS)
@@ -154,7 +154,7 @@ class TestLens:
             re.compile("Total Spans", re.IGNORECASE), timeout=60_000
         )
 
-    def test_dependencies(self, open_ui, lens_url, site):
+    def test_the_dependency_page_draws_all_services_that_call(self, open_ui, lens_url, site):
         """The page of dependencies draws a graph of all services that call or are called."""
         links = get(site.url, "/api/v2/dependencies", endTs=time.time_ns() // 10**6)
         page = open_ui(lens_url, "/dependency", LENS_SAYS)
@@ -168,14 +168,16 @@ class TestLens:
 
 
 class TestJaegerUi:
-    def test_search(self, open_ui, jaeger_url, site):
+    def test_a_search_finds_traces_and_offers_services_and_operations(
+        self, open_ui, jaeger_url, site
+    ):
         """A search for a service finds its traces, and offers services and operations."""
         page = open_ui(jaeger_url, "/search?service=payment&limit=20&lookback=1h", JAEGER_SAYS)
         expect(page.get_by_text("frontend: POST /checkout").first).to_be_visible()
         expect(page.locator("body")).to_contain_text(re.compile("20 traces", re.IGNORECASE))
         expect(page.locator("body")).to_contain_text(re.compile(r"Operation \(\d+\)"))
 
-    def test_tag(self, open_ui, jaeger_url, site):
+    def test_a_search_for_a_tag_finds_just_its_traces(self, open_ui, jaeger_url, site):
         """A search for a tag finds just the traces that have it."""
         tags = "%7B%22error.type%22%3A%22402%22%7D"
         found = get(
@@ -189,7 +191,9 @@ class TestJaegerUi:
             re.compile(rf"(?<!\d){len(found)} traces?", re.IGNORECASE)
         )
 
-    def test_trace(self, open_ui, jaeger_url, site):
+    def test_a_trace_page_counts_its_spans_and_marks_the_failed_one(
+        self, open_ui, jaeger_url, site
+    ):
         """A trace's page has the count of all its spans, and the span that failed."""
         (trace,) = get(site.url, f"/api/traces/{site.failed}")["data"]
         page = open_ui(jaeger_url, f"/trace/{site.failed}", JAEGER_SAYS)
@@ -205,7 +209,7 @@ class TestJaegerUi:
             ("Trace Flamegraph", "POST /checkout"),
         ],
     )
-    def test_views(self, open_ui, jaeger_url, site, view, text):
+    def test_every_other_view_draws_the_trace(self, open_ui, jaeger_url, site, view, text):
         """Each other view of a trace draws it."""
         page = open_ui(jaeger_url, f"/trace/{site.failed}", JAEGER_SAYS)
         button = page.get_by_role("button", name="Trace Timeline")
@@ -220,7 +224,7 @@ class TestJaegerUi:
         expect(page.locator(".AltViewOptions")).to_contain_text(view)
         expect(page.get_by_text(text).first).to_be_attached()
 
-    def test_upload(self, open_ui, jaeger_url, site, tmp_path):
+    def test_an_uploaded_otlp_file_is_shown(self, open_ui, jaeger_url, site, tmp_path):
         """A file of OTLP/JSON is shown, by way of Clew's transformation."""
         file = tmp_path / "trace.json"
         file.write_text(json.dumps(get(site.url, f"/v1/traces/{site.failed}")))
@@ -236,14 +240,14 @@ class TestJaegerUi:
         page = open_ui(jaeger_url, f"/trace/{getattr(site, trace)}", JAEGER_SAYS)
         expect(page.locator("body")).to_contain_text("Total Spans")
 
-    def test_comparison(self, open_ui, jaeger_url, site):
+    def test_two_traces_are_compared_side_by_side(self, open_ui, jaeger_url, site):
         """Two traces are compared."""
         page = open_ui(jaeger_url, f"/trace/{site.failed}...{site.slow}", JAEGER_SAYS)
         for each in (site.failed, site.slow):
             expect(page.get_by_text(each[:7]).first).to_be_visible()
         expect(page.get_by_text("POST /reservations").first).to_be_attached()
 
-    def test_dependencies(self, open_ui, jaeger_url, site):
+    def test_the_architecture_has_every_service_that_calls(self, open_ui, jaeger_url, site):
         """The system's architecture has every service that calls or is called."""
         links = get(site.url, "/api/dependencies")["data"]
         page = open_ui(jaeger_url, "/dependencies", JAEGER_SAYS)
@@ -252,7 +256,7 @@ class TestJaegerUi:
         for name in names:
             expect(page.get_by_text(name, exact=True).first).to_be_attached()
 
-    def test_monitor(self, open_ui, jaeger_url, site):
+    def test_the_monitor_has_latencies_rates_and_errors(self, open_ui, jaeger_url, site):
         """The monitor has latencies, rates and errors of a service's operations, without Prometheus."""
         page = open_ui(jaeger_url, "/monitor", JAEGER_SAYS)
         expect(page.get_by_text("P95 Latency").first).to_be_visible()

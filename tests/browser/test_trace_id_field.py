@@ -22,7 +22,7 @@ def look_up(page, text):
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_spellings(open_page, site, spelling):
+def test_every_spelling_of_an_id_opens_the_same_trace(open_page, site, spelling):
     """However the id is written, it is the same trace that opens."""
     page = open_page("#/search")
     look_up(page, SPELLINGS[spelling](site.slow))
@@ -30,7 +30,7 @@ def test_spellings(open_page, site, spelling):
 
 
 @pytest.mark.parametrize("text", ["3", "0000000000000003", "0" * 31 + "3"])
-def test_zeros(open_page, site, text):
+def test_an_id_opens_with_or_without_its_zeros(open_page, site, text):
     """An id whose first half is zero opens with all, some or none of its zeros."""
     page = open_page("#/search")
     assert int(site.big, 16) == 3
@@ -39,7 +39,7 @@ def test_zeros(open_page, site, text):
 
 
 @pytest.mark.parametrize("text", ["g" * 32, "1" * 33])
-def test_malformed(open_page, site, text):
+def test_a_malformed_id_is_refused_in_the_api_words(open_page, site, text):
     """What is no id is said to be none, in the words of the API."""
     page = open_page("#/search", allowed="400")
     look_up(page, text)

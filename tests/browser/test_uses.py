@@ -72,7 +72,7 @@ def span(number, parent=0, name="work", start=0, duration=1_000_000):
 
 
 class TestSearch:
-    def test_plot(self, open_page, site):
+    def test_a_point_of_the_plot_opens_its_trace(self, open_page, site):
         """A point of the plot tells its trace, and opens it."""
         page = open_page("#/search?service=checkout&last=3h")
         expect(page.locator(".result").first).to_be_visible()
@@ -94,7 +94,7 @@ class TestSearch:
         expect(page).to_have_url(re.compile("#/trace/[0-9a-f]{32}"))
         expect(rows(page).first).to_be_visible()
 
-    def test_live(self, open_page, site):
+    def test_live_results_arrive_on_top_and_marked(self, open_page, site):
         """While it is live, what arrives is on top by itself, and marked."""
         page = open_page("#/search?service=live-arrival&last=15m")
         expect(page.get_by_role("heading", name="Nothing found")).to_be_visible()
@@ -123,7 +123,7 @@ class TestTrace:
         page.keyboard.up("Control")
         expect(page).to_have_url(re.compile(r"[?&]z=\d+-\d+"))
 
-    def test_levels(self, open_page, site):
+    def test_levels_fold_and_unfold_and_are_in_the_address(self, open_page, site):
         """o closes the deepest level that is open, p opens it again; the address has what is closed."""
         page = opened(open_page, site.slow)
         before = rows(page).count()
@@ -136,7 +136,7 @@ class TestTrace:
         page.keyboard.press("p")
         expect(rows(page)).to_have_count(before)
 
-    def test_download(self, open_page, site):
+    def test_a_downloaded_trace_opens_again_as_a_file(self, open_page, site):
         """The whole trace as OTLP/JSON, which opens again as a file."""
         page = opened(open_page, site.slow)
         spans = page.locator(".facts-line").inner_text()
@@ -201,7 +201,7 @@ class TestTrace:
 
 
 class TestFiles:
-    def test_dropped(self, open_page, site):
+    def test_a_file_can_be_dropped_on_any_view(self, open_page, site):
         """Dropped anywhere, on any view."""
         page = open_page("#/settings")
         page.evaluate(
@@ -246,7 +246,9 @@ class TestFiles:
             ),
         ],
     )
-    def test_odd(self, open_page, site, tmp_path, spans, text, count):
+    def test_an_odd_trace_is_shown_whole_and_explained(
+        self, open_page, site, tmp_path, spans, text, count
+    ):
         """It is shown whole, is explained where that helps, and can be gone through by keys."""
         file = tmp_path / "odd.json"
         file.write_text(otlp(spans))
@@ -290,7 +292,7 @@ class TestStatistics:
         expect(page).to_have_url(re.compile(r"#/search\?.*min=\d+.*max=\d+|max=\d+.*min=\d+"))
         expect(page.locator(".result").first).to_be_visible()
 
-    def test_exemplars(self, open_page, site):
+    def test_slow_and_failed_traces_stand_in_the_latency_chart(self, open_page, site):
         """Slow and failed traces stand in the latency chart, and in its table as links."""
         page = open_page("#/statistics?service=checkout")
         latency = page.locator(".chart").filter(
@@ -319,7 +321,7 @@ class TestTopology:
         expect(nodes).not_to_have_count(4)
         expect(page).to_have_url(re.compile("depth=1"))
 
-    def test_find(self, open_page, site):
+    def test_typed_services_are_offered_and_chosen(self, open_page, site):
         """What is typed is offered, and chosen."""
         page = open_page("#/topology")
         expect(page.get_by_role("img", name=re.compile("Directed graph"))).to_be_visible()
@@ -349,7 +351,9 @@ class TestTrouble:
             (500, "Something went wrong", "Try again"),
         ],
     )
-    def test_trace(self, open_page, site, status, text, way):
+    def test_worker_failures_are_told_as_plainly_as_page_failures(
+        self, open_page, site, status, text, way
+    ):
         """The worker's questions fail as plainly as the page's: a message, and a way on."""
         page = open_page("#/settings", allowed=str(status))
         page.context.route("**/v1/traces/*", lambda route: route.fulfill(status=status, body="{}"))
@@ -362,7 +366,7 @@ class TestTrouble:
             alert.get_by_role("button", name=way).click()
             expect(rows(page).first).to_be_visible()
 
-    def test_slow(self, open_page, site):
+    def test_a_slow_answer_is_announced_and_can_be_left(self, open_page, site):
         """While the answer is on its way the page says that it loads, and can be left."""
         page = open_page("#/settings")
         held = []
@@ -380,7 +384,7 @@ class TestTrouble:
                 route.abort()
 
 
-def test_chinese(open_page, site):
+def test_all_views_work_in_chinese_and_dark(open_page, site):
     """A way through all views in Chinese and in the dark: from errors to the span, to statistics, to its neighbours."""
     page = open_page("#/search?service=payment&status=error&last=3h", "zh", "dark")
     page.locator(".result-title").first.click()
@@ -404,7 +408,9 @@ class TestAccessible:
     """axe finds nothing where views are used, not only where they begin."""
 
     @pytest.mark.parametrize("theme", ["light", "dark"])
-    def test_trace(self, open_page, violations_of, site, theme):
+    def test_the_trace_view_and_its_panels_are_accessible(
+        self, open_page, violations_of, site, theme
+    ):
         """Panel, help sheet, logs, statistics, what is odd."""
         page = opened(open_page, site.failed, theme=theme)
         page.keyboard.press("e")
@@ -424,7 +430,7 @@ class TestAccessible:
         assert violations_of(odd) == []
 
     @pytest.mark.parametrize("theme", ["light", "dark"])
-    def test_others(self, open_page, violations_of, site, theme):
+    def test_the_other_views_are_accessible(self, open_page, violations_of, site, theme):
         """Results, a service's statistics, the graph's panel and table, a trace that is not there, the drop zone."""
         for fragment, shown in (
             ("#/search?service=payment&status=error&last=3h", ".result"),

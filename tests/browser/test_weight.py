@@ -19,7 +19,7 @@ def test_trace_until_its_first_rows(browser, site, language):
 
 
 @pytest.mark.parametrize("view", ["search", "trace", "statistics", "topology", "settings"])
-def test_view(browser, site, view):
+def test_each_view_fetches_no_more_than_its_budget(browser, site, view):
     """All that a view fetches by itself."""
     fragment = f"#/trace/{site.slow}" if view == "trace" else f"#/{view}"
     weight = weight_of(browser, f"{site.url}/{fragment}")

@@ -47,7 +47,7 @@ def test_duration_and_gigabyte_seconds():
     assert gigabyte_seconds(0.0101, 1_024) == pytest.approx(0.011)
 
 
-def test_prices():
+def test_prices_are_those_of_the_list():
     """A million of a unit costs what the list says, and X-Ray counts traces."""
     assert dollars({"write_units": 1e6, "api_requests": 2e6}) == {
         "write_units": 0.625,

@@ -180,7 +180,7 @@ def test_a_commit_has_room_for_the_shards():
 
 
 @pytest.mark.parametrize("name", scale.TABLES)
-def test_page(name):
+def test_the_tables_of_the_page_are_what_the_command_prints(name):
     """The page's tables are what the command prints."""
     page = scale.PAGE.read_text(encoding="utf-8")
     assert f"<!-- bench:{name} -->\n{scale.TABLES[name]()}\n<!-- /bench:{name} -->" in page
@@ -200,7 +200,7 @@ def test_figures_are_the_recorded_ones():
     assert recorded["fold_seconds"] / per_minute <= 1.5 * scale.FOLD_SECONDS
 
 
-def test_ramp():
+def test_a_ramp_waits_only_while_a_table_doubles():
     """A table that takes it at once lets nothing wait; one that must double takes half an hour for it."""
     assert scale.ramp(4_000) == (0, 0.0)
     minutes, oldest = scale.ramp(8_000)

@@ -62,7 +62,7 @@ def test_both_kinds():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: f"{source['type']} {source['url']}")
-def test_token(guarded, source):
+def test_a_wanted_token_is_sent_by_the_data_source(guarded, source):
     """Where a token is wanted, a source with the header is answered, and one without is told 401."""
     headers = headers_of(source)
     reply = http(f"{guarded}{TESTS[source['type']]}", headers=headers)

@@ -57,7 +57,7 @@ def start_nano(client: Client, ending: str) -> int:
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
-def test_golden(path):
+def test_golden_spans_keep_names_ids_times_parent_and_status(path):
     """A server's span and its call to a database, which failed: names, ids, times, parent and status."""
     client, ending = SENDERS[path]
     spans, resource = spans_of(path)

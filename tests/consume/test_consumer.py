@@ -81,7 +81,7 @@ class TestDuplicates:
         assert consumed.spans_received == 7
         assert calls_in(store) == 4
 
-    def test_redelivered(self, store, consumer):
+    def test_a_counted_message_is_left_out_before_writing(self, store, consumer):
         """A message that comes again after it was counted is left out, before anything is written."""
         consumer.consume([record_of(one(1))])
         store.calls.clear()
@@ -151,7 +151,9 @@ class TestPoison:
         ids=["not protobuf", "not zstd", "another payload"],
     )
     @pytest.mark.parametrize("place", [0, 3, 6])
-    def test_payload(self, store, dead_letters, consumer, poison, place):
+    def test_a_poison_payload_is_found_among_counted_neighbours(
+        self, store, dead_letters, consumer, poison, place
+    ):
         """A message whose payload cannot be stored is found among its neighbours, which are counted once each."""
         records = [record_of(one(i, i)) for i in range(1, 7)]
         records.insert(place, record_of(poison))
@@ -208,7 +210,7 @@ class Failing(MemoryStore):
 
 class TestFaultsOfAws:
     @pytest.mark.parametrize("error", [StoreThrottled("load"), StoreError("no table")])
-    def test_propagate(self, dead_letters, error):
+    def test_faults_of_aws_fail_the_invocation_and_blame_no_message(self, dead_letters, error):
         """A fault of AWS fails the invocation, and no message is blamed; delivered again, all are counted."""
         store = Failing(error)
         consumer = Consumer(store, dead_letters, lambda: NOON_NANO, shards=1)
@@ -235,7 +237,7 @@ class TestFaultsOfAws:
         again.consume([record_of(one(i), receive_count=2) for i in range(1, 6)])
         assert calls_in(store) == 5
 
-    def test_collector(self, dead_letters):
+    def test_the_garbage_collector_runs_again_after_each_commit(self, dead_letters):
         """Python's cycle collector runs again after a commit, failed or not."""
         consumer = Consumer(Failing(StoreThrottled("load")), dead_letters, lambda: NOON_NANO)
         with pytest.raises(StoreThrottled):
@@ -244,7 +246,7 @@ class TestFaultsOfAws:
 
 
 @given(st.lists(st.integers(0, 12_000), max_size=300))
-def test_groups(counts):
+def test_groups_keep_every_message_in_order_within_their_bounds(counts):
     """Groups hold every message in order, at most 80 each, and above 10,000 spans only a message alone."""
     message = one(1)
     received = [Received(message._replace(span_count=count), {}) for count in counts]
@@ -309,7 +311,7 @@ class TestCommit:
             ([[4, 3, 2, 1]], (0, 0, 4)),
         ],
     )
-    def test_concurrent(self, others, committed):
+    def test_concurrent_commits_count_each_message_once(self, others, committed):
         """Of messages that others commit meanwhile, exactly the rest is counted; in all, each once."""
         store = Overtaken([[counted(i, i) for i in group] for group in others])
         mine = [counted(i, i) for i in (1, 2, 3, 4)]
@@ -319,7 +321,7 @@ class TestCommit:
         digests = {counted(i, i).digest for i in every}
         assert counted_among(store, [*digests, b"x" * 32]) == digests
 
-    def test_expiry(self, store):
+    def test_spans_expire_after_arrival_and_markers_after_now(self, store):
         """Spans and index expire a retention after the newest arrival of the group, markers after now."""
         late = counted(2)._replace(received_unix_seconds=NOON_UNIX_SECONDS + 50)
         commit(store, [counted(1), late], NOON_NANO, 1)

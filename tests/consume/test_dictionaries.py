@@ -88,7 +88,7 @@ def store():
     return MemoryStore()
 
 
-def test_smaller(store):
+def test_a_learned_dictionary_makes_unseen_spans_smaller(store):
     """What was not learned from takes at most 80 % of the bytes, and reads back by the table alone."""
     dictionaries = learned(store)
     others = contents(100, seed=1)
@@ -170,7 +170,7 @@ def test_never_outlived(store):
     assert dictionary_id(dictionaries.seal_for(last + 1, NOW)(example)) in built_in()
 
 
-def test_expiry(store):
+def test_a_dictionary_outlives_every_chunk_written_with_it(store):
     """The dictionary in the table expires no sooner than any chunk that is written with it."""
     learned(store)
     expiries = {item["x"] for item in store.items.values()}
@@ -252,7 +252,7 @@ def test_samples_are_bounded(store):
     assert {len(sample) for sample in dictionaries._samples} == {SAMPLE_BYTES_MAX}
 
 
-def test_sizes(store):
+def test_a_dictionary_fits_its_item_and_has_an_id_of_its_own(store):
     """A dictionary fits its item, and its id is none of the built-in ones'."""
     learned(store)
     ((_, _, sort),) = [key for key in store.items if key[2] != dictionary.NEWEST]

@@ -47,7 +47,7 @@ class TestOfSpans:
         ],
     )
     @pytest.mark.parametrize("flags", [0, 1, 0x300])
-    def test_child(self, kind, edge_kind, flags):
+    def test_a_span_without_its_parent_is_a_child(self, kind, edge_kind, flags):
         """A span whose parent did not come with it from its own service is a child, and looks for its parent."""
         others = [Made(1, 1, "cart", kind=CLIENT), Made(2, 1, kind=CLIENT)]
         made = Made(1, 2, kind=kind, parent=1, is_error=True, flags=flags)
@@ -74,7 +74,9 @@ class TestOfSpans:
         ],
     )
     @pytest.mark.parametrize("child_kind", [0, SERVER, CLIENT])
-    def test_parent(self, kind, parent, edge_kind, child_kind):
+    def test_a_span_that_stands_for_no_call_is_a_parent_if_looked_for(
+        self, kind, parent, edge_kind, child_kind
+    ):
         """A span that stands for no call is a parent if a span that looks for it came with it, whatever failed."""
         made = Made(1, 1, kind=kind, parent=parent, is_error=True, flags=0x100)
         halves, _ = halves_and_edges_of([Made(1, 2, "cart", parent=1, kind=child_kind), made])
@@ -83,13 +85,13 @@ class TestOfSpans:
         ].callers == {Caller(trace_id(1), span_id(1), "shop", "", edge_kind, False, MINUTE, 0)}
 
     @pytest.mark.parametrize(("seconds", "is_parent"), [(24, False), (25, True)])
-    def test_long(self, seconds, is_parent):
+    def test_a_long_span_is_always_a_parent(self, seconds, is_parent):
         """A span that lasts so long that those below it were looked up before it came is a parent anyway."""
         made = Made(1, 1, kind=INTERNAL, duration=seconds * 1_000 * MILLI)
         assert bool(halves_and_edges_of([made])[0].callers) == is_parent
 
     @pytest.mark.parametrize("kind", [CLIENT, PRODUCER])
-    def test_caller(self, kind):
+    def test_a_client_or_producer_is_a_caller_under_its_own_id(self, kind):
         """A client or producer is a caller under its own span id, with or without a name for whom it calls."""
         halves, edges = halves_and_edges_of(
             [Made(1, 2, kind=kind), Made(1, 3, kind=kind, attributes=(("peer.service", "p"),))]
@@ -102,7 +104,7 @@ class TestOfSpans:
         assert not halves.callees
         assert not edges
 
-    def test_database(self):
+    def test_a_database_call_is_an_edge_at_once(self):
         """A call to a database is an edge at once, and no half."""
         attributes = (("db.system.name", "mysql"), ("server.address", "db1"))
         halves, edges = halves_and_edges_of(
@@ -113,7 +115,7 @@ class TestOfSpans:
         assert edge.measure == Measure(1, 1, 0, {BUCKET: 1})
         assert edge.exemplar_trace_id == trace_id(1)
 
-    def test_server(self):
+    def test_a_server_looks_for_its_parent_or_its_own_id(self):
         """A server looks for its parent; one without a parent, whose sender tells nothing of it, for its own id."""
         halves, _ = halves_and_edges_of(
             [
@@ -128,7 +130,7 @@ class TestOfSpans:
             ((trace_id(1), span_id(3), crc32(span_id(3))), ROOT_KIND, *common),
         }
 
-    def test_consumer(self):
+    def test_a_consumer_looks_for_its_parent_and_its_links(self):
         """A consumer looks for its parent and for every producer that it links to, in that one's trace."""
         halves, _ = halves_and_edges_of(
             [Made(1, 2, kind=CONSUMER, parent=1, links=((7, 3), (8, 4), (1, 1)))]
@@ -150,7 +152,7 @@ class TestOfSpans:
     @example([Made(1, 1, kind=0), Made(1, 1, parent=1, kind=0), Made(2, 1, kind=0)], 2)
     @example([Made(1, 1), Made(1, 2, parent=1, kind=0), Made(2, 1)], 2)
     @example([Made(2, 1, kind=0), Made(1, 2, parent=1, kind=0), Made(1, 1, kind=0)], 2)
-    def test_parts(self, made, cut):
+    def test_halves_of_spans_are_those_of_any_two_parts(self, made, cut):
         """The halves of spans are those of any two parts of them, with more parents and fewer children.
 
         Only of spans of one id in several traces, those below may be children needlessly, and need parents.

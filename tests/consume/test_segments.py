@@ -64,7 +64,7 @@ def test_shards_partition(made, shards):
 
 
 @given(groups)
-def test_statistics(made):
+def test_segments_hold_the_statistics_of_the_spans(made):
     """The statistics in segments are those of the spans."""
     assert sum_of(segments_of(batches(made), 1))[0] == statistics_of(batches(made))
 
@@ -75,7 +75,7 @@ def test_same_bytes(made, shards):
     assert segments_of(batches(made), shards) == segments_of(batches(made), shards)
 
 
-def test_nothing():
+def test_no_spans_make_no_segment():
     """No spans make no segment."""
     assert segments_of([], 3) == []
 
@@ -84,7 +84,7 @@ _LETTERS = str.maketrans("0123456789", "ghijklmnop")
 """Digits would be taken for an id, and one name be made of all."""
 
 
-def test_many():
+def test_segments_fit_an_item_each():
     """Segments fit an item each, however much a commit has to say."""
     made = [
         Made(1, i, name=f"{i:0250d}".translate(_LETTERS), start=NOON_NANO + i % 50 * 60 * 10**9)

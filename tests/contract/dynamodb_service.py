@@ -101,7 +101,7 @@ class DynamoDBService:
         action = put_of(item(partition, "a"))
         self.invalid(dynamodb.transact_write_items, TransactItems=[action, action])
 
-    def test_reasons(self, dynamodb, partition):
+    def test_a_cancelled_transaction_has_a_reason_for_each_action(self, dynamodb, partition):
         """A cancelled transaction gives a reason for each action, in order."""
         self.write(dynamodb, [item(partition, "a")])
         actions = [
@@ -130,7 +130,7 @@ class DynamoDBService:
             ClientRequestToken=partition,
         )
 
-    def test_conflict(self, dynamodb, partition):
+    def test_conflicting_transactions_are_cancelled_with_their_reason(self, dynamodb, partition):
         """Of transactions that meet on an item, some are cancelled with the reason TransactionConflict."""
         actions = [put_of(each) for each in numbered(partition, 40)]
 
@@ -147,7 +147,7 @@ class DynamoDBService:
 
     # Pages
 
-    def test_page(self, dynamodb, partition):
+    def test_a_page_of_a_query_ends_at_one_megabyte(self, dynamodb, partition):
         """A page of a query ends at 1 MB, and not before: ten items of 100,000 bytes fit."""
         self.write(dynamodb, numbered(partition, 13, v=bytes(99_900)))
         page = self.query(dynamodb, partition)

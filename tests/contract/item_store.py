@@ -287,7 +287,9 @@ class ItemStoreContract:
             (1, None, True),
         ],
     )
-    def test_conditions(self, store, past, partition, there, condition, holds):
+    def test_a_put_happens_only_if_its_condition_holds(
+        self, store, past, partition, there, condition, holds
+    ):
         """A put happens if the item there satisfies its condition; an item that is not there has no version."""
         if there is not None:
             past.write(TEXT, item(partition, "a", n=there))

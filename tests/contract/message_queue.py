@@ -138,14 +138,14 @@ class MessageQueueContract(_Queues):
         assert counts == ["1", "2"]
         assert second["MessageId"] == first["MessageId"]
 
-    def test_deleted(self, sqs, queue):
+    def test_a_deleted_message_is_not_received_again(self, sqs, queue):
         """A message that was deleted by its newest receipt handle is not received again."""
         SqsSender(sqs, queue).send([message(1)])
         (found,) = self.receive(sqs, queue, hidden_seconds=0)
         sqs.delete_message(QueueUrl=queue, ReceiptHandle=found["ReceiptHandle"])
         assert self.receive(sqs, queue) == []
 
-    def test_redriven(self, sqs):
+    def test_sqs_moves_a_message_to_the_dead_letters_after_its_receives(self, sqs):
         """After as many receives as the queue allows, SQS moves a message to the dead-letter queue as it was."""
         queue, dead = self.queues_that_redrive(sqs, receives_max=2)
         SqsSender(sqs, queue).send([message(7)])
@@ -157,7 +157,7 @@ class MessageQueueContract(_Queues):
         assert found["Body"] == body_of(message(7))
         assert message_from_record(record_of(found)) == message(7)
 
-    def test_buried(self, sqs, queue):
+    def test_a_dead_letter_keeps_body_attributes_and_reason(self, sqs, queue):
         """A dead letter has body and attributes as they were, and the reason; it can be read and sent back."""
         SqsSender(sqs, queue).send([message(3)])
         (found,) = self.receive(sqs, queue)

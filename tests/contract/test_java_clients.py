@@ -29,7 +29,7 @@ def test_recorded_again(client):
     assert recorded(client) == golden
 
 
-def test_found(client, stack):
+def test_every_client_is_accepted_and_found_in_each_encoding(client, stack):
     """What each sends in each of its encodings is accepted, and found."""
     skip_if_missing(client)
     check_found(client, *stack)

@@ -205,7 +205,9 @@ class TestRefusals:
             ("ServiceUnavailable", 503),
         ],
     )
-    def test_load(self, dynamodb, store, partition, operation, code, status):
+    def test_a_refusal_for_load_is_throttling(
+        self, dynamodb, store, partition, operation, code, status
+    ):
         """A refusal for load, or a fault on AWS's side, is StoreThrottled: the same call may succeed later."""
 
         def refuse(**_: Any) -> Any:
@@ -238,7 +240,9 @@ class TestRefusals:
         [EndpointConnectionError(endpoint_url="x"), ReadTimeoutError(endpoint_url="x")],
         ids=["connect", "read"],
     )
-    def test_unreachable(self, dynamodb, store, partition, operation, error):
+    def test_an_unreachable_dynamodb_is_throttling(
+        self, dynamodb, store, partition, operation, error
+    ):
         """A DynamoDB that cannot be reached, or does not answer, is StoreThrottled."""
 
         def fail(**_: Any) -> Any:

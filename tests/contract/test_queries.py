@@ -84,7 +84,7 @@ def ask(gateway: Gateway, query: dict[str, Any]) -> Answer:
 
 
 @named(QUERIES)
-def test_query(gateway, query):
+def test_each_search_finds_its_traces_in_order(gateway, query):
     """Each search finds the traces that it should, in order, or is refused."""
     answer = ask(gateway, query)
     assert answer.status == query.get("status", 200), answer.body

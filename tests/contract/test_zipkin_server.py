@@ -206,7 +206,7 @@ def in_order(spans: list[Any]) -> list[bytes]:
     return sorted(orjson.dumps(span, option=orjson.OPT_SORT_KEYS) for span in spans)
 
 
-def test_traces(both):
+def test_every_span_has_the_same_fields_as_in_zipkin(both):
     """Every span of every trace comes out of either with the same fields, real clients' among them."""
     server, store = both
     traces = server.get("traces", limit=1_000, **TIMES).json
@@ -219,7 +219,7 @@ def test_traces(both):
     assert [trace[0]["traceId"] for trace in ours] == [trace[0]["traceId"] for trace in traces]
 
 
-def test_names(both):
+def test_names_are_the_same_as_in_zipkin(both):
     """Services and their span names."""
     server, store = both
     services = server.get("services").json
@@ -233,7 +233,7 @@ def test_names(both):
         assert clew(store, "remoteServices", serviceName=service).json == expected
 
 
-def test_dependencies(both):
+def test_links_and_calls_are_the_same_as_in_zipkin(both):
     """The same links with the same calls; errors are those of either half.
 
     Zipkin leaves out a client's error where a shared span tells of the server's half.
@@ -255,7 +255,7 @@ def test_dependencies(both):
     assert all(ours[pair][1] >= errors for pair, (_, errors) in theirs.items())
 
 
-def test_searches(both):
+def test_searches_find_the_same_traces_as_in_zipkin(both):
     """Three hundred searches, of every kind and combination: the same traces, in the same order."""
     server, store = both
     some = random.Random(2)
@@ -310,7 +310,7 @@ def searched(both):
 
 
 @named([query for query in QUERIES if query["dialect"] == "zipkin" and "method" not in query])
-def test_queries(searched, query):
+def test_recorded_queries_find_the_same_in_zipkin(searched, query):
     """The searches of queries.json find the same in Zipkin's server, and what is refused is refused there."""
     got = searched.get_raw(f"/api/v2/traces?{with_times(query)}")
     assert got.status == query.get("status", 200)

@@ -305,7 +305,7 @@ def test_a_page_may_send(deployment):
     assert "access-control-allow-origin" not in told.headers
 
 
-def test_guards(deployment):
+def test_a_stage_is_bounded_in_cost_and_its_tables_are_kept(deployment):
     """What a stage may cost is bounded: requests a second, logs that are kept; tables are not deleted by a slip."""
     gateway = deployment.client("apigateway")
     (api,) = gateway.get_rest_apis()["items"]
@@ -353,7 +353,7 @@ def test_gateway_responses(deployment):
     assert (nowhere.status, nowhere.json["error"]["code"]) == (404, "not_found")
 
 
-def test_again(deployment, sent):
+def test_deploying_again_changes_nothing(deployment, sent):
     """Deploying again changes nothing: the same URL, one event source, and everything is still there."""
     url, tokens = deployment.url, dict(deployment.tokens)
     before = answers(deployment.ask, sent)

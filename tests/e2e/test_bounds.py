@@ -127,7 +127,7 @@ def test_token_before_the_body(start):  # noqa: F811
     assert http(f"{clew.url}/v1/traces", "POST", WHOLE, SHOWN).status == 200
 
 
-def test_names(start):  # noqa: F811
+def test_the_host_names_that_it_answers_to_are_bounded(start):  # noqa: F811
     """Without a token it answers to this machine's names at its port and to those it was given; with one, to any."""
     clew = start(ALLOWED_HOSTS="clew.example")
     port = urlsplit(clew.url).port

@@ -52,7 +52,7 @@ def trace_count(stack):
     return traces
 
 
-def test_services(stack, trace_count):
+def test_every_service_of_the_shop_sends_spans(stack, trace_count):
     """Every service of the shop sends spans, and nothing else does."""
     assert get(stack.url, "/v1/services")["services"] == sorted(SERVICES)
 
@@ -63,7 +63,7 @@ def test_trace_count(stack, trace_count):
 
 
 @pytest.mark.parametrize("is_folded", [False, True])
-def test_edges(stack, trace_count, is_folded):
+def test_the_edges_are_those_of_the_shop(stack, trace_count, is_folded):
     """Calls, databases, strangers and the queue are the edges that the shop has, all of them known by name."""
     if is_folded:
         stack.summarise()
@@ -128,7 +128,7 @@ def test_what_to_look_for(stack, trace_count):
         assert answer.get("traces") or answer.get("edges")
 
 
-def test_plausible(trace_count):
+def test_spans_lie_within_their_parents(trace_count):
     """Spans lie within their parents, and nothing of a visit lasts longer than the demo looks back."""
     shop = Shop(seed=2)
     start = minutes_ago(1)
@@ -144,7 +144,7 @@ def test_plausible(trace_count):
             assert (span.end_time or 0) <= (parent.end_time or 0)
 
 
-def test_seed():
+def test_the_same_seed_makes_the_same_visits():
     """The same seed makes the same visits, but for their ids."""
 
     def made(seed: int) -> list[tuple[object, ...]]:
@@ -179,7 +179,7 @@ def test_refused_settings(environment):
         settings_from_environment(environment)
 
 
-def test_settings():
+def test_an_empty_setting_is_its_default():
     """An empty setting is its default, and an endpoint may end in a slash."""
     assert settings_from_environment({"RATE": ""}) == Settings(ENDPOINT, 5, 300, 1)
     assert settings_from_environment({"ENDPOINT": "http://h:1/"}).endpoint == "http://h:1"

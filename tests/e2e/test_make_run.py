@@ -126,7 +126,7 @@ def test_one_life(start, number):
     assert clew.end(number) == (0, "")
 
 
-def test_killed(start, tmp_path):
+def test_acknowledged_spans_survive_kill_minus_nine(start, tmp_path):
     """What was acknowledged before kill -9 is back after each start, and counted once."""
     clew = start(str(tmp_path))
     trace_id = send_call(clew.url)

@@ -127,7 +127,7 @@ class TestTrace:
         assert len(order.spans) == 8
 
     @pytest.mark.parametrize("compression", [None, Compression.Gzip, Compression.Deflate])
-    def test_compressions(self, stack, services, compression):
+    def test_spans_survive_every_compression_of_the_exporter(self, stack, services, compression):
         """Events, links and statuses survive each way in which the exporter can compress them."""
         start = minutes_ago(2)
         linked = services.span("events", "linked", start)
@@ -155,7 +155,7 @@ class TestTrace:
         assert get(url, f"/v1/traces/{trace_id.upper()}") == expected
         assert get(url, f"/v1/traces/1-{trace_id[:8]}-{trace_id[8:]}") == expected
 
-    def test_unknown(self, url):
+    def test_an_unknown_trace_is_not_found(self, url):
         """A trace that nobody sent is 404."""
         reply = http(f"{url}/v1/traces/{'ab' * 16}")
         assert (reply.status, reply.json["error"]["code"]) == (404, "not_found")
@@ -206,7 +206,9 @@ class TestSearch:
             ),
         ],
     )
-    def test_conditions(self, url, order, parameters, expected):
+    def test_exactly_the_traces_that_meet_every_condition_are_found(
+        self, url, order, parameters, expected
+    ):
         """Exactly the traces of which one span meets every condition are found, the newest first."""
         assert found_ids(url, **parameters) == [order.trace_ids[place] for place in expected]
 
@@ -232,7 +234,7 @@ class TestSearch:
         assert between(third + 1, third + 2) == []
 
     @pytest.mark.parametrize("limit", [1, 2])
-    def test_pages(self, url, order, limit):
+    def test_pages_together_are_the_whole_list(self, url, order, limit):
         """Pages one after another are the one page, each trace once, and the last has no next."""
         whole = get(url, "/v1/traces", service="shop-orders")
         assert len(whole["traces"]) == 3
@@ -249,7 +251,7 @@ class TestSearch:
         assert page["next"] is None
         assert paged == whole["traces"]
 
-    def test_summary(self, url, order):
+    def test_a_listed_trace_has_its_root_width_and_counts(self, url, order):
         """A trace in a list is told by its root, its width and its counts."""
         (summary,) = get(url, "/v1/traces", attribute="order.number=42")["traces"]
         assert summary == {
@@ -276,7 +278,7 @@ def bucket_counts(figures: Any) -> int:
 
 
 class TestServices:
-    def test_services(self, url, order):
+    def test_every_service_that_sent_is_listed(self, url, order):
         """Every service that sent a span is listed, sorted."""
         listed = get(url, "/v1/services")["services"]
         assert set(SHOP) <= set(listed)
@@ -309,7 +311,7 @@ class TestServices:
         assert reply.json == {"span_names": [{"name": "work", "kind": "server"}]}
         assert http(f"{stack.url}/v1/services/{encoded}/statistics").json["total"]["calls"] == 1
 
-    def test_statistics(self, url, order):
+    def test_calls_are_counted_exactly_and_quantiles_within_bounds(self, url, order):
         """Calls and errors are counted exactly, quantiles are within 1.1 %, and histograms hold every call."""
         answer = statistics(url, "shop-front")
         assert answer["warnings"] == []
@@ -324,7 +326,7 @@ class TestServices:
             assert sum(point["calls"] for point in series["points"]) == series["total"]["calls"]
             assert all(bucket_counts(point) == point["calls"] for point in series["points"])
 
-    def test_points(self, url, order):
+    def test_a_point_holds_what_started_in_its_step(self, url, order):
         """A point holds what started in its step."""
         answer = statistics(url, "shop-front", step="1m")
         minute = 60 * 10**9
@@ -351,7 +353,7 @@ class TestServices:
 
 
 class TestEdges:
-    def test_kinds(self, stack, order):
+    def test_every_kind_of_call_is_an_edge_counted_once(self, stack, order):
         """Calls, queues, databases and strangers are edges, each counted once, the linked consumer's too."""
         stack.summarise()
         found = edges(stack.url, *SHOP)
@@ -446,7 +448,7 @@ def post(url: str, body: bytes, headers: dict[str, str] | None = None) -> Any:
 
 
 class TestRequests:
-    def test_json(self, stack):
+    def test_json_requests_are_answered_in_json(self, stack):
         """OTLP/JSON is taken and answered in JSON."""
         start = minutes_ago(8)
         trace_id = "5B8EFFF798038103D269B633813FC60C"
@@ -510,7 +512,7 @@ class TestRequests:
         assert http(f"{stack.url}/v1/traces/{0xBAD2:032x}").status == 200
         assert http(f"{stack.url}/v1/traces/{0xBAD1:032x}").status == 404
 
-    def test_empty(self, url):
+    def test_a_request_without_spans_is_a_success(self, url):
         """A request without spans is a success."""
         assert post(url, b"").body == b""
         assert post(url, b"{}", JSON).json == {}
@@ -530,7 +532,7 @@ class TestRequests:
         ],
         ids=lambda value: repr(value)[:30],
     )
-    def test_garbage(self, url, body, headers, status):
+    def test_garbage_is_refused_for_good_in_the_request_encoding(self, url, body, headers, status):
         """What is no export request is refused for good, with a google.rpc.Status in the request's encoding."""
         reply = http(f"{url}/v1/traces", "POST", body, headers)
         assert reply.status == status
@@ -607,7 +609,7 @@ class TestWrongParameters:
     @pytest.mark.parametrize(
         ("path", "name", "value"), WRONG, ids=lambda value: ascii(value)[:30].replace("/", ".")
     )
-    def test_named(self, url, path, name, value):
+    def test_a_wrong_parameter_is_named(self, url, path, name, value):
         """A wrong value, or a parameter that there is not, is a 400 that names the parameter."""
         reply = http(query_url(url, path, (name, value)))
         error = reply.json["error"]
@@ -625,7 +627,7 @@ class TestWrongParameters:
             ("/v1/traces", [("attribute", f"k{n}=v") for n in range(21)], "attribute"),
         ],
     )
-    def test_together(self, url, path, pairs, name):
+    def test_parameters_that_exclude_each_other_are_named(self, url, path, pairs, name):
         """Values that cannot be together are a 400 that names one of them."""
         reply = http(query_url(url, path, *pairs))
         assert (reply.status, reply.json["error"]["parameter"]) == (400, name)
@@ -652,7 +654,7 @@ class TestHttp:
         assert (reply.status, reply.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
 
     @pytest.mark.parametrize("path", ["/v1/traces", "/v1/edges", "/v1/services/a/statistics"])
-    def test_preflight(self, url, path):
+    def test_another_page_may_send_spans_and_nothing_else(self, url, path):
         """A browser on another page may send spans, and nothing else."""
         headers = {
             "Origin": "https://shop.example",
@@ -677,7 +679,7 @@ class TestHttp:
             assert reply.status == 403
             assert "access-control-allow-origin" not in reply.headers
 
-    def test_gzip(self, url, order):
+    def test_large_answers_are_gzipped_for_who_takes_it(self, url, order):
         """A large answer is gzipped for who takes that, and for nobody else."""
         path = f"{url}/v1/traces/{order.trace_ids[0]}"
         plain = http(path)
@@ -688,7 +690,7 @@ class TestHttp:
         assert len(zipped.body) < len(plain.body)
         assert zipped.json == plain.json
 
-    def test_page(self, url):
+    def test_the_page_for_people_is_html(self, url):
         """The page for people is HTML."""
         reply = http(url + "/")
         assert reply.status == 200
@@ -762,7 +764,7 @@ class TestOpenapi:
         }
         assert described == {route for route, _, _ in PATHS}
 
-    def test_schemas(self, url):
+    def test_every_schema_is_valid(self, url):
         """Every schema of the document is a valid JSON schema."""
         for schema in get(url, "/openapi.json")["components"]["schemas"].values():
             Draft202012Validator.check_schema(schema)

@@ -172,7 +172,7 @@ def test_moved_by_sqs_itself(world, expected):
     assert world.outcome() == expected
 
 
-def test_unreadable(world):
+def test_an_unreadable_message_is_listed_without_made_up_facts(world):
     """Of a message that is none of ours there are its size, its reason and nothing made up; a look hides no letter."""
     world.consume(poisoned(world))
     for _ in range(2):
@@ -183,7 +183,7 @@ def test_unreadable(world):
     assert all(each["reason"] and each["message_bytes"] for each in found["dead_letters"])
 
 
-def test_pages(world, bug):
+def test_dead_letters_are_paged_newest_first(world, bug):
     """The list is paged, what was sent last first, each letter once."""
     for i in range(5):
         world.send_until_acknowledged(payload([Made(i + 1, 1, "cart")]))

@@ -282,7 +282,7 @@ class TestTokensAway:
         access[0] += STRANGER_SECONDS
         assert world.send(world.requests[1], stranger)[0] == 401
 
-    def test_cold(self, world, access):
+    def test_a_cold_function_without_tokens_answers_503(self, world, access):
         """A function that has never read them answers 503: its senders keep what they have."""
         known = {"x-api-key": "a-token-that-is-known"}
         fault = Fault("away", refused("InternalServerError", 500), None, ("Query",), "", FOREVER)

@@ -69,7 +69,7 @@ class TestQueueInTrouble:
     @pytest.mark.parametrize(
         "code", ["ThrottlingException", "InternalError", "AWS.SimpleQueueService.X"]
     )
-    def test_refused(self, world, code):
+    def test_a_refusing_queue_is_a_503_with_retry_after(self, world, code):
         """A queue that refuses is a 503 with Retry-After, and nothing is queued."""
         with world.injector.happening(Fault("refused", refused(code, 503)), 0):
             status, _ = world.send(world.requests[0])
@@ -150,7 +150,7 @@ class TestCompression:
         ],
         ids=["cut", "trailing", "no gzip", "bomb"],
     )
-    def test_damaged(self, world, spoil):
+    def test_a_damaged_body_is_refused_and_nothing_is_stored(self, world, spoil):
         """A damaged or monstrous body is refused for good, and nothing is stored."""
         status, _ = world.send(spoil(world.requests[0]), {"Content-Encoding": "gzip"})
         assert status in (400, 413)
@@ -192,7 +192,7 @@ class TestBadSpans:
         ],
         ids=str,
     )
-    def test_ids(self, world, bad):
+    def test_a_span_with_a_bad_id_is_rejected_and_counted(self, world, bad):
         """A span with an id that is none is rejected and counted; the rest is stored."""
         data = TracesData.FromString(payload([Made(1, 1, start=world.now * SECOND), Made(1, 2)]))
         for name, value in bad.items():
@@ -202,7 +202,7 @@ class TestBadSpans:
         assert (status, rejected.rejected_spans) == (200, 1)
         assert stored(world) == {1: 1}
 
-    def test_circles(self, world):
+    def test_circular_and_duplicate_spans_are_stored_and_answered(self, world):
         """Spans that are their own or each other's parents, and two of one id, are stored; the trace is answered."""
         at = world.now * SECOND
         made = [
@@ -219,7 +219,7 @@ class TestBadSpans:
         [(0, 1), (2**63 - 1, 2**62), (2**64 - 1, 0), (86_400 * SECOND * 365, 10**18)],
         ids=["1970", "2262", "the last", "32 years"],
     )
-    def test_times(self, world, start, duration):
+    def test_spans_of_any_clock_are_stored_and_counted(self, world, start, duration):
         """Whatever its clock says, a span is stored, and counted in the minute it names."""
         world.send_until_acknowledged(payload([Made(1, 1, start=start, duration=duration)]))
         assert stored(world) == {1: 1}

@@ -54,7 +54,7 @@ def test_every_fault_once():
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: str(row.number))
-def test_row(row):
+def test_every_fault_has_a_promise_a_state_and_tests(row):
     """A fault has a promise, a state of those there are, and tests that exist, each by its module and name."""
     assert row.promise
     assert row.state in STATES

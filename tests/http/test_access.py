@@ -69,13 +69,13 @@ class TestPresented:
         "authorization",
         ["", "Bearer", "Bearer ", "Basic", "Basic !", "Basic " + "4" * 5, "Digest x", "clew_a"],
     )
-    def test_none(self, authorization):
+    def test_what_is_no_token_is_none(self, authorization):
         """What is no token is none, and no error."""
         assert presented_in({"authorization": authorization}) == []
         assert presented_in({}) == []
 
     @given(st.text())
-    def test_anything(self, text):
+    def test_no_header_makes_it_raise_or_grants_anything(self, text):
         """No header's text makes it raise, and none of it is granted."""
         shown = presented_in({"authorization": text, "x-api-key": text})
         assert Table(good=BOTH).access.decide(shown, Scope.READ) in (
@@ -85,7 +85,7 @@ class TestPresented:
 
 
 class TestDecision:
-    def test_scopes(self):
+    def test_a_token_is_good_for_its_scopes_alone(self):
         """A token is good for its scopes; for others it is known, and refused."""
         table = Table(sender=frozenset({Scope.INGEST}), both=BOTH)
         assert table.asks("sender", scope=Scope.INGEST) is Decision.GRANTED
@@ -161,7 +161,7 @@ class TestDecision:
 
 
 class TestExpiry:
-    def test_expired(self):
+    def test_a_token_is_good_until_its_expiry(self):
         """A token is good until the second in which it expires, and from then on is told from an unknown one."""
         table = Table(good=BOTH)
         table.tokens = [table.tokens[0]._replace(expires_unix_seconds=1_790_000_010)]
@@ -192,7 +192,7 @@ class TestExpiry:
         assert set(tokens_in(store)) == {old, new}
         assert not old.has_expired(float("inf"))
 
-    def test_ids(self):
+    def test_only_known_tokens_are_told_by_their_ids(self):
         """Of what is shown, ours are told by their ids; nothing is told of a stranger's."""
         table = Table(good=BOTH)
         assert table.access.ids_of(["good"]) == []
@@ -201,7 +201,7 @@ class TestExpiry:
 
 
 class TestToken:
-    def test_text(self):
+    def test_a_token_text_is_long_unique_and_needs_no_escaping(self):
         """A token's text is long, its own each time, and needs no escaping in a header or a URL."""
         texts = {new_token_text() for _ in range(100)}
         assert len(texts) == 100
@@ -209,7 +209,7 @@ class TestToken:
             assert len(text) >= 40
             assert text.replace("_", "").replace("-", "").isalnum()
 
-    def test_item(self):
+    def test_a_stored_token_keeps_no_text(self):
         """What is put comes back; the text is nowhere in the table."""
         store = MemoryStore()
         text = new_token_text()
@@ -219,7 +219,7 @@ class TestToken:
         assert text not in repr(store.items)
         assert {table for table, _, _ in store.items} == {config.STATISTICS_TABLE}
 
-    def test_delete(self):
+    def test_deleting_a_token_leaves_its_neighbour(self):
         """A deleted token is gone, and its neighbour is not."""
         store = MemoryStore()
         tokens = [Token(digest_of(text), BOTH) for text in ("a", "b")]

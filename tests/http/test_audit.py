@@ -70,7 +70,7 @@ class TestAudit:
             "refused: GET /v1/services, 401 no token (token -, from ?)"
         )
 
-    def test_lines(self):
+    def test_a_line_says_what_why_and_who(self):
         """A line says what, why, with which tokens and from where."""
         assert str(REFUSAL).endswith("(token -, from 192.0.2.1)")
         assert str(CHANGE) == "done: PUT /v1/sampling (token 0b54c9f1, from 2001:db8::1)"
@@ -114,7 +114,7 @@ class TestRoutes:
             ({"Origin": "https://a.example"}, 403, "a page of another origin", "-"),
         ],
     )
-    def test_refused(self, lines, headers, status, why, token):
+    def test_every_refusal_is_told_without_the_token_text(self, lines, headers, status, why, token):
         """Every refusal is told with its reason and the token's id, and no text of a token."""
         got = sent(
             "GET",
@@ -135,7 +135,7 @@ class TestRoutes:
         got = sent("POST", "/v1/traces", headers={"x-api-key": "an-expired"}, body=b"{}")
         assert b"expired" in got.body
 
-    def test_changes(self, lines):
+    def test_changes_are_told_with_who_made_them(self, lines):
         """A change of sampling and a redrive are told with who did it; one that was refused or failed is not done."""
         key = {"x-api-key": "a-manager"}
         assert sent("PUT", "/v1/sampling", headers=key, body=STRATEGIES).status == 200

@@ -195,7 +195,7 @@ class TestReading:
         assert ask("GET", "/v1/services", **headers).status == 200
         assert ask("POST", "/api/transform", **headers).status != 403
 
-    def test_links(self):
+    def test_a_link_on_another_page_leads_to_an_answer(self):
         """A link on another page leads to an answer, which a person sees; a form of that page does not."""
         followed = {"Sec_Fetch_Site": "cross-site", "Sec_Fetch_Mode": "navigate"}
         assert ask("GET", "/v1/services", **followed).status == 200

@@ -56,7 +56,7 @@ def test_list_and_redrive(infra, monkeypatch):
     assert "not stored yet" in printed
 
 
-def test_limit(infra, monkeypatch):
+def test_a_cut_list_says_so_and_a_bad_limit_is_refused(infra, monkeypatch):
     """A list that is cut says so; a limit that is none is refused."""
     monkeypatch.setattr("infra.dead_letters.time.time", lambda: NOON_UNIX_SECONDS + 60)
     bury(1)
@@ -67,12 +67,12 @@ def test_limit(infra, monkeypatch):
     assert "--limit" in errors
 
 
-def test_nothing(infra):
+def test_an_empty_list_says_that_it_is_empty(infra):
     """Where there is nothing, that is what is said."""
     assert infra("list") == (0, "0 in the dead-letter queue\n", "")
 
 
-def test_refused(infra):
+def test_a_refusing_queue_is_one_line_on_standard_error(infra):
     """A queue that refuses is one line on standard error and exit code 1."""
     sqs = wiring.client("sqs")
     sqs.meta.events.register_first("before-call.sqs", lambda **_: refused("AccessDenied")())

@@ -37,7 +37,7 @@ def an_api() -> str:
     return api
 
 
-def test_guards(aws):
+def test_requests_are_bounded_and_logs_kept_for_a_time(aws):
     """Requests a second are bounded and logs kept for a time; again, over what is there, as well."""
     api = an_api()
     for _ in range(2):
@@ -109,7 +109,7 @@ def test_rules_that_cannot_be_used(aws, tmp_path, monkeypatch, capsys, environme
 
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])
-def test_configured(stage):
+def test_shipped_stages_have_every_guard_but_a_budget(stage):
     """The stages that come with Clew have every guard but a budget, which needs an address."""
     assert stage_named(stage).guards == Guards()
 
@@ -160,7 +160,7 @@ class TestCheck:
         deploy.check(url, pauses.append)
         assert len(pauses) == 2
 
-    def test_never(self):
+    def test_what_never_answers_is_said_with_its_address(self):
         """What does not answer within a minute is said, with its address."""
         pauses: list[float] = []
         with pytest.raises(Refused, match=r"127\.0\.0\.1:9/clew/health does not answer"):

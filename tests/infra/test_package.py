@@ -94,12 +94,12 @@ def package(request):
     return packaged(request.param)
 
 
-def test_size(package):
+def test_the_package_is_far_below_its_limit(package):
     """The zip is far below 15 MB: what is not in it need not be loaded at a cold start."""
     assert package.zip_path.stat().st_size < ZIP_BYTES_MAX
 
 
-def test_contents(package):
+def test_the_package_has_only_what_the_functions_need(package):
     """The zip has the application, the dictionary and its libraries, and nothing that only development needs."""
     names = zipfile.ZipFile(package.zip_path).namelist()
     assert {"app.py", "chalicelib/config.py", "chalicelib/store/dictionary_2.zdict"} <= set(names)
@@ -107,7 +107,7 @@ def test_contents(package):
     assert [name for name in names if name.startswith(tuple(f"{each}/" for each in UNWANTED))] == []
 
 
-def test_architecture(package):
+def test_compiled_libraries_fit_the_architecture(package):
     """Every compiled library in the zip is for the architecture that was asked for."""
     archive = zipfile.ZipFile(package.zip_path)
     libraries = [name for name in archive.namelist() if name.endswith(".so")]
@@ -117,7 +117,7 @@ def test_architecture(package):
         assert machine == _ELF_MACHINES[package.architecture], name
 
 
-def test_template(package):
+def test_the_template_has_the_functions_and_their_sources(package):
     """The template has the three functions of that architecture, the event source, the schedule, and what is merged."""
     resources = package.template["Resources"]
     functions = {
@@ -143,7 +143,7 @@ def test_template(package):
     assert "/v1/traces" in body["paths"]
 
 
-def test_import(package, tmp_path):
+def test_each_handler_imports_in_a_clean_interpreter(package, tmp_path):
     """In a clean interpreter with Lambda's own libraries alone, each handler is there, and one request is answered."""
     if package.architecture != "x86_64" or os.uname().machine != "x86_64":
         assert (
@@ -182,7 +182,7 @@ print(app.app(event, None)["statusCode"], callable(consume), callable(summarise)
     assert done.stdout == "200 True True\n", done.stderr
 
 
-def test_terraform(tmp_path):
+def test_the_package_is_made_for_terraform_too(tmp_path):
     """It is packaged for Terraform too."""
     project = copied_project(tmp_path, "x86_64")
     out = tmp_path / "out"
@@ -194,7 +194,7 @@ def test_terraform(tmp_path):
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
-def test_wheels(tmp_path, machine):
+def test_every_library_has_wheels_for_each_python_of_lambda(tmp_path, machine):
     """Every library in the zip has a wheel for each Python that Lambda offers: nothing is compiled."""
     with ThreadPoolExecutor(4) as pool:
         downloads = pool.map(

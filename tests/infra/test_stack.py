@@ -32,7 +32,7 @@ class TestTemplate:
     @pytest.mark.parametrize(
         ("name", "types"), [("spans", "BB"), ("index", "SB"), ("statistics", "SS")]
     )
-    def test_tables(self, outputs, name, types):
+    def test_a_table_has_its_keys_and_is_paid_by_request(self, outputs, name, types):
         """A table has the keys p and s of its types, and is paid by the request."""
         table = client("dynamodb").describe_table(TableName=f"clew-test-{name}")["Table"]
         kinds = {
@@ -43,7 +43,7 @@ class TestTemplate:
         assert kinds["p"] + kinds["s"] == types
         assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
 
-    def test_queues(self, outputs):
+    def test_the_queue_gives_a_message_twenty_tries(self, outputs):
         """The queue gives a message 20 calls of six consumer timeouts, then the dead-letter queue keeps it 14 days."""
         sqs = client("sqs")
 
@@ -74,13 +74,13 @@ class TestTemplate:
             assert got["QueueArn"] in statement["Resource"]
             assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
-    def test_tags(self, outputs):
+    def test_everything_in_a_stack_has_its_tags(self, outputs):
         """Everything in a stack is found by tags, which CloudFormation passes on."""
         (found,) = client("cloudformation").describe_stacks(StackName="clew-test")["Stacks"]
         tags = {tag["Key"]: tag["Value"] for tag in found["Tags"]}
         assert tags == {"application": "clew", "clew-prefix": "clew-test"}
 
-    def test_again(self, outputs):
+    def test_applying_a_template_again_changes_nothing(self, outputs):
         """Applying a template that is there already changes nothing."""
         assert stack.apply(client("cloudformation"), "clew-test") == outputs
 
@@ -108,7 +108,7 @@ class TestTemplate:
 
 class TestChalice:
     @pytest.mark.parametrize("stage", CONFIG["stages"])
-    def test_stage(self, stage):
+    def test_a_stage_has_its_own_prefix_and_path(self, stage):
         """A stage has its own prefix, is served under /clew, and leaves compression to the functions."""
         settings = CONFIG["stages"][stage]
         assert settings["environment_variables"] == {"CLEW_PREFIX": f"clew-{stage}"}
@@ -120,7 +120,7 @@ class TestChalice:
         assert settings["minimum_compression_size"] == 10_485_760
 
     @pytest.mark.parametrize("stage", CONFIG["stages"])
-    def test_functions(self, stage):
+    def test_the_api_function_answers_within_gateway_time(self, stage):
         """The API answers within API Gateway's 29 s, and nobody's concurrency is reserved."""
         functions = CONFIG["stages"][stage]["lambda_functions"]
         limits = {n: (f["lambda_timeout"], f["lambda_memory_size"]) for n, f in functions.items()}

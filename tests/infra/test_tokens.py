@@ -27,7 +27,7 @@ def infra(capsys):
     moto.stop()
 
 
-def test_new(infra):
+def test_only_the_token_text_is_printed(infra):
     """A new token's text is all that is printed, for scripts to take; what is kept is its digest and scopes."""
     code, text, errors = infra("token", "new", "--scopes", "ingest", "--name", "the shop")
     assert (code, errors) == (0, "")
@@ -65,7 +65,7 @@ def test_list_and_revoke(infra):
 
 
 @pytest.mark.parametrize(("words", "seconds"), [("90d", 7_776_000), ("12h", 43_200), ("5m", 300)])
-def test_expires(infra, words, seconds):
+def test_a_token_may_be_made_for_a_time(infra, words, seconds):
     """A token may be made for a time, which the list tells."""
     assert infra("token", "new", "--expires", words)[0] == 0
     (token,) = tokens_in(wiring.store())

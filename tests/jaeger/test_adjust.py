@@ -22,7 +22,7 @@ def keys(tags: list[dict[str, Any]]) -> list[str]:
     return [tag["key"] for tag in tags]
 
 
-def test_sorted():
+def test_tags_are_sorted_unless_raw():
     """Tags of spans and processes by key; raw has them in their order."""
     made = Made(1, 1, attributes=(("b", 1), ("a", 2)), resource=(("z", "1"), ("y", "2")))
     mended, raw = read(made), read(made, is_raw=True)
@@ -42,14 +42,14 @@ def _with_events(*events: tuple[str, int, list[str]]) -> list[Any]:
     return list(spans_of(data.SerializeToString(), Scopes()))
 
 
-def test_logs():
+def test_logs_are_sorted_by_time_and_event_comes_first():
     """Logs by time; `event` before their other fields."""
     (span,) = trace_json(_with_events(("late", 9, ["a", "z"]), ("early", 1, ["c", "b"])))["spans"]
     logs = [(log["fields"][0]["value"], keys(log["fields"])) for log in span["logs"]]
     assert logs == [("early", ["event", "b", "c"]), ("late", ["event", "a", "z"])]
 
 
-def test_copies():
+def test_equal_spans_are_one_and_different_ones_are_warned_of():
     """Spans that differ in nothing but the order of their tags are one; different ones under an id are warned of."""
     one = Made(1, 1, attributes=(("a", 1), ("b", 2)))
     turned = one._replace(attributes=one.attributes[::-1])
@@ -61,7 +61,7 @@ def test_copies():
     assert second["warnings"] == ["duplicate span IDs; skipping clock skew adjustment"]
 
 
-def test_clocks():
+def test_a_span_of_another_host_is_moved_into_its_parent():
     """A span of another host is moved into its parent with its logs as far as is allowed; raw is as stored."""
     made = [
         Made(1, 1, "a", 0, "r", CLIENT, NOON_NANO, 100 * MILLI, resource=(("host.name", "a"),)),
@@ -101,7 +101,7 @@ def test_shared_ids_have_a_parent():
     assert moved["warnings"] == ["This span's timestamps were adjusted by 35ms"]
 
 
-def test_addresses():
+def test_numbers_under_address_keys_become_addresses():
     """Numbers under `ip` and `peer.ipv4` are addresses, wherever they stand; other numbers are numbers."""
     made = Made(
         1, 1, attributes=(("peer.ipv4", 0x08080808), ("n", 1)), resource=(("ip", -(2**31)),)
@@ -118,7 +118,7 @@ def test_addresses():
     assert text["value"] == "NaN"
 
 
-def test_library():
+def test_library_tags_move_to_the_process():
     """What tells of the sender's library moves to the process, unless that says something else."""
     name, version = ("telemetry.sdk.name", "one"), ("telemetry.sdk.version", "1")
     trace = read(

@@ -98,7 +98,7 @@ def test_services_and_operations(store):
     assert {"name": "below", "spanKind": "internal"} in got["operations"]
 
 
-def test_trace(store):
+def test_a_trace_has_jaeger_processes_references_and_tags(store):
     """Processes by resource, references, tags by type, times in microseconds, the status as tags."""
     (trace,) = data(store, "GET /api/traces/{trace_id}", {"trace_id": "1"})
     assert trace["traceID"] == "0000000000000001"
@@ -178,7 +178,7 @@ def test_third_api(store):
     assert status == 404
 
 
-def test_dependencies(store):
+def test_dependencies_count_calls_by_pair(store):
     """Calls by pair, of which one has a client and a server of one id; a service narrows."""
     found = data(store, "GET /api/dependencies", endTs=NOON_NANO // MILLI, lookback=3_600_000)
     assert {"parent": "shop", "child": "cart", "callCount": 2} in found
@@ -187,7 +187,7 @@ def test_dependencies(store):
     assert {"parent": "shop", "child": "cart", "callCount": "2"} in got["dependencies"]
 
 
-def test_metrics(store):
+def test_metrics_have_latencies_rates_and_error_shares(store):
     """Latencies in milliseconds, calls a second, errors as a share, with zeros where there are calls and no errors."""
     asked_for = {"service": ["cart", "shop"], "step": 60_000, "groupByOperation": "true"}
     _, got = answer(store, "GET /api/metrics/latencies", quantile=0.95, **asked_for)
@@ -210,7 +210,7 @@ def test_metrics(store):
     assert total * 60 == pytest.approx(2)
 
 
-def test_transform(store):
+def test_otlp_json_becomes_jaeger_traces(store):
     """OTLP/JSON becomes Jaeger's traces, whatever the store holds."""
     spans = trace_by_id(store, trace_id(1), NOON_UNIX_SECONDS)
     body = orjson.dumps(traces_data_json(spans))

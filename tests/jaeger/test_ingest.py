@@ -135,7 +135,7 @@ def test_golden_of_every_client():
     assert sorted(sent[0].parent.glob("*.bin")) == sorted(sent)
 
 
-def test_process():
+def test_process_tags_are_the_resource():
     """A process's name and tags are the resource's; a `service.name` among the tags does not count."""
     tags = [
         tag("ip", LONG, 2130706433),
@@ -203,7 +203,7 @@ def test_ids_are_unsigned():
         ([tag("span.kind", STRING, "server"), tag("http.status_code", LONG, 600)], 2),
     ],
 )
-def test_status(tags, code):
+def test_the_status_comes_from_tags_in_any_order(tags, code):
     """The status is `error`, else the code's tag, else what HTTP's status means for the kind: in whatever order."""
     for ordered in (tags, tags[::-1]):
         ((found,), _) = spans_in(batch_of(span(tags=ordered)))
@@ -241,7 +241,7 @@ def test_what_became_the_status_is_no_attribute(tags, message, left):
     assert attributes_of(found.attributes).keys() == left
 
 
-def test_references():
+def test_references_are_the_parent_and_links():
     """The parent is the span's own field, or a child-of reference into its trace; all others are links."""
     references = [
         idl.SpanRef(refType=0, traceIdLow=1, traceIdHigh=0, spanId=9),
@@ -386,7 +386,7 @@ def test_tags_keep_key_type_and_value(tags):
 
 
 @given(st.binary(max_size=300))
-def test_garbage(body):
+def test_garbage_is_refused_or_holds_no_spans(body):
     """Bytes that are no batch are refused, or empty of spans; nothing else happens."""
     for read in (payload_from_binary, payload_from_call):
         with suppress(InvalidPayload):
@@ -394,7 +394,7 @@ def test_garbage(body):
 
 
 @given(at=st.integers(0, 2_000), value=st.integers(0, 255))
-def test_damaged(at, value):
+def test_a_damaged_datagram_is_refused_or_stored_in_part(at, value):
     """One byte of a real datagram changed: refused, or stored in part."""
     damaged = bytearray(PYTHON_CLIENT.golden["compact"].read_bytes())
     damaged[at % len(damaged)] = value

@@ -95,7 +95,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
-def test_cases(case):
+def test_only_spans_outside_their_parents_are_moved(case):
     """Only what lies outside a parent of another host is moved, no further than allowed, and it is said."""
     spans = [
         Timed(id_, parent, start * MILLI, duration * MILLI, host)
@@ -149,7 +149,7 @@ def _resource(**values: Any) -> list[bytes]:
         ([], ""),
     ],
 )
-def test_hosts(resource, host):
+def test_a_host_is_known_by_id_before_address_before_name(resource, host):
     """An id before an address before a name; what Jaeger's own clients send counts last."""
     assert host_of(resource) == host
 
@@ -171,7 +171,7 @@ def test_hosts(resource, host):
         (2**63 - 1, "2562047h47m16.854775807s"),
     ],
 )
-def test_durations(nano, text):
+def test_durations_are_written_as_go_writes_them(nano, text):
     """As Go's own tests have them."""
     assert duration_text(nano) == text
 

@@ -79,7 +79,7 @@ def store():
         pytest.param([("service.name", "shop"), ("k", "w")], [4], id="the service as a tag"),
     ],
 )
-def test_places(store, tags, expected):
+def test_a_tag_is_found_in_any_of_its_places(store, tags, expected):
     """A tag may stand in any of its places; all of a search's tags must stand on one span."""
     assert found(store, tags) == expected
 

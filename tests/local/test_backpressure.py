@@ -46,7 +46,7 @@ class Queue:
 
 
 @given(st.lists(st.sampled_from(["send", "send two", "fail", "take"])), st.integers(1, 2_000))
-def test_bound(steps, bytes_max):
+def test_waiting_requests_never_exceed_the_bound_by_more_than_one(steps, bytes_max):
     """What waits never exceeds the bound by more than one request, and an empty queue takes any."""
     queue = Queue()
     sender = BoundedSender(queue, lambda: queue.done_bytes, bytes_max)

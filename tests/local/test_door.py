@@ -174,7 +174,7 @@ def test_nothing_is_read_in_vain(port, app, request_head, expected):
 class TestTime:
     """What does not come in time is not waited for."""
 
-    def test_headers(self, port, monkeypatch):
+    def test_half_a_header_times_out_with_408(self, port, monkeypatch):
         """Half a request's headers are a 408."""
         with connected(port) as client:
             client.sendall(b"POST /v1/traces HTTP/1.1\r\nHost: a\r\n")
@@ -182,7 +182,7 @@ class TestTime:
             monkeypatch.setattr(door, "HEADER_SECONDS", 0)
             assert rest_of(client).startswith(b"HTTP/1.0 408 ")
 
-    def test_nothing(self, port, monkeypatch):
+    def test_a_silent_connection_is_closed_without_a_word(self, port, monkeypatch):
         """A connection that says nothing is closed without a word."""
         monkeypatch.setattr(door, "HEADER_SECONDS", 0)
         with connected(port) as client:
@@ -204,7 +204,7 @@ class TestTime:
             assert rest_of(client) == b""
 
     @pytest.mark.parametrize("sent", [10, 100_000])
-    def test_body(self, port, monkeypatch, sent):
+    def test_a_slow_body_is_a_503(self, port, monkeypatch, sent):
         """A body that comes too slowly is a 503: its sender is to send it again, faster."""
         with connected(port) as client:
             client.sendall(head("/v1/traces", LARGE, "Content-Type: application/json"))

@@ -41,7 +41,7 @@ def received(record_bytes: int) -> Received:
 
 
 class TestRecord:
-    def test_golden(self):
+    def test_a_record_has_the_shape_of_lambda_events(self):
         """A record has the shape of Lambda's SQS events, with binary attributes as base64."""
         assert record_from_message(MESSAGE, SOURCE) == {
             "messageId": "id-1",
@@ -69,7 +69,7 @@ class TestRecord:
             "awsRegion": "eu-west-1",
         }
 
-    def test_size(self):
+    def test_a_record_counts_as_its_json_does(self):
         """A record counts as the event's JSON has it: binary attributes a third larger than they are."""
         attribute = {"DataType": "Binary.zstd", "BinaryValue": bytes(900_000)}
         large = {**MESSAGE, "MessageAttributes": {"payload": attribute}}
@@ -77,12 +77,12 @@ class TestRecord:
 
 
 class TestBatch:
-    def test_number(self):
+    def test_a_batch_has_no_more_messages_than_asked_for(self):
         """A batch has no more messages than the function asked for; the rest waits, in order."""
         waiting = [received(number) for number in range(25)]
         assert take_batch(waiting, SOURCE) == (waiting[:10], waiting[10:])
 
-    def test_bytes(self):
+    def test_an_event_stays_within_its_bytes(self):
         """An event stays within Lambda's 6 MB, or within what the source says."""
         waiting = [received(1_333_000)] * 10
         batch, rest = take_batch(waiting, SOURCE)
@@ -97,7 +97,7 @@ class TestBatch:
             [received(1)],
         )
 
-    def test_none(self):
+    def test_an_empty_queue_calls_nothing(self):
         """Nothing waits, nothing is called."""
         assert take_batch([], SOURCE) == ([], [])
         assert not is_complete([], SOURCE, 99, 0, is_hurried=True)
@@ -112,7 +112,9 @@ class TestBatch:
             (8, 5.0, 10, False, False),  # the queue seems to have more: take it along
         ],
     )
-    def test_window(self, count, age_seconds, last_received, is_hurried, expected):
+    def test_a_batch_is_called_when_full_or_its_window_is_over(
+        self, count, age_seconds, last_received, is_hurried, expected
+    ):
         """A batch is called when it is full or its window over, and at once while somebody waits."""
         waiting = [received(1)] * count
         assert is_complete(waiting, SOURCE, age_seconds, last_received, is_hurried) is expected
@@ -190,7 +192,7 @@ def send(sqs, queue_urls):
 
 
 class TestPoller:
-    def test_success(self, send, poll):
+    def test_a_delivered_message_is_deleted_after_success(self, send, poll):
         """A message is delivered once and deleted when the function has returned."""
         function = Function()
         mapping = poll(function)
@@ -198,7 +200,7 @@ class TestPoller:
         assert mapping.wait_until_at_most(0, 60)
         assert function.bodies() == [["one"]]
 
-    def test_gathers(self, send, poll):
+    def test_messages_that_wait_together_come_together(self, send, poll):
         """Messages that wait together come together, as many as a batch has."""
         send(*"abcde")
         function = Function()
@@ -206,7 +208,7 @@ class TestPoller:
         assert [len(bodies) for bodies in function.bodies()] == [3, 2]
         assert sorted(itertools.chain(*function.bodies())) == list("abcde")
 
-    def test_failure(self, send, poll):
+    def test_failed_messages_come_again_with_a_higher_count(self, send, poll):
         """The messages of a call that raised come again, with a higher receive count."""
         function = Function(failures=2)
         mapping = poll(function)
@@ -242,7 +244,7 @@ class TestPoller:
         assert mapping.wait_until_at_most(0, 60)
         assert len(events) == 1
 
-    def test_hurry(self, send, poll):
+    def test_who_waits_for_emptiness_skips_the_window(self, send, poll):
         """Who waits for the queue to empty does not wait for a batching window."""
         function = Function()
         mapping = poll(function, window_seconds=300)

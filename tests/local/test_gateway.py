@@ -56,7 +56,7 @@ def served(app: TinyApp) -> Iterator[http.client.HTTPConnection]:
 
 
 class TestEvent:
-    def test_golden(self):
+    def test_an_event_has_the_shape_of_api_gateway(self):
         """An event has the shape of a REST API's proxy integration with the binary media type */*."""
         event = event_from_request(
             request(
@@ -133,7 +133,7 @@ class TestRoutes:
             ("/a/1/c", None),
         ],
     )
-    def test_match(self, path, expected):
+    def test_a_parameter_is_one_segment_and_fixed_segments_win(self, path, expected):
         """A parameter is one segment that is not empty, and a fixed segment wins over it."""
         assert self.ROUTES.match(path) == expected
 
@@ -175,7 +175,7 @@ class TestAnswer:
         assert said["Access-Control-Allow-Credentials"] == "true"
         assert said["Vary"] == "Origin"
 
-    def test_preflight(self):
+    def test_the_gateway_leaves_preflights_to_the_function(self):
         """The gateway decides nothing about preflights: OPTIONS is a method as any other."""
         assert Gateway(tiny_app()).answer(request("OPTIONS", "/v1/traces")).status == 405
 
@@ -187,7 +187,7 @@ class TestAnswer:
         assert gateway.answer(post).status == 413
         assert app.events == []
 
-    def test_failure(self, caplog):
+    def test_a_raising_function_is_a_502(self, caplog):
         """A function that raises is 502, as for a client of API Gateway, and the log says why."""
         answer = Gateway(tiny_app()).answer(request(path="/broken"))
         assert answer.status == 502
@@ -271,7 +271,7 @@ class TestSocket:
         assert app.events[0]["path"] == "/things/a%2Fb%20c%25"
         assert app.events[0]["queryStringParameters"] == {"q": "é&"}
 
-    def test_head(self):
+    def test_head_is_get_without_the_body(self):
         """HEAD is GET without the body: the same headers, its length too."""
         with served(tiny_app()) as connection:
             connection.request("HEAD", "/")

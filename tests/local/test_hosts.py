@@ -59,7 +59,7 @@ def test_other_names(host):
         *("laptop.local:8000", "clew.localhost", "host.docker.internal", "box.home.arpa"),
     ],
 )
-def test_opened(host):
+def test_opened_hosts_are_those_that_no_page_can_have(host):
     """Where others may ask, it is addresses and names that no page can have, at any port: it may be mapped."""
     assert OPENED.refusal(host, "/") == ""
 
@@ -77,7 +77,7 @@ def test_host_of_the_request_line():
     assert HERE.refusal("localhost:8000", "http://[::1/x") != ""
 
 
-def test_setting():
+def test_a_bad_host_is_refused_by_the_name_of_its_setting():
     """Names are separated by commas; what is no host is refused by the setting's name."""
     assert allowed_hosts_from(" a.example, B.example:80 ,,[::2]") == {
         *("a.example", "b.example:80", "::2")

@@ -105,7 +105,7 @@ def said(port: int, request: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused(port, app, name):
+def test_a_bad_request_is_refused_once_in_plain_words(port, app, name):
     """It is refused once, in a line that is not Python's, and what follows in the connection is no request."""
     app.events.clear()
     answer = said(port, REFUSED[name] + SMUGGLED)
@@ -117,7 +117,7 @@ def test_refused(port, app, name):
     assert app.events == []
 
 
-def test_taken(port, app):
+def test_unusual_requests_with_one_meaning_are_taken(port, app):
     """What is unusual and has one meaning is taken: chunks with extensions and trailers, blank lines, absolute URLs."""
     app.routes["/v1/traces"]["POST"].view_function = lambda: b"{}"
     body = b'3;a="b"\r\nhel\r\n2 ; c\r\nlo\r\n0\r\nX: 1\r\n\r\n'

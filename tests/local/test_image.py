@@ -87,7 +87,7 @@ def files_at(source: str) -> list[str]:
 
 
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: stage.name or "image")
-def test_copied(stage):
+def test_whatever_the_image_copies_is_there(stage):
     """Whatever is copied is in the project, in the context, and, from another stage, made there."""
     for sources, _ in copies(stage):
         for source in sources:
@@ -99,7 +99,7 @@ def test_copied(stage):
             assert found[1] in earlier
 
 
-def test_context():
+def test_the_build_context_has_nothing_private():
     """The daemon gets no history, no journal, no built or installed files, no record of a deployment, no test."""
     top = {path.split("/")[0] for path in CONTEXT}
     assert top == {
@@ -111,7 +111,7 @@ def test_context():
     assert [path for path in CONTEXT if any(each in path for each in unwanted)] == []
 
 
-def test_ports():
+def test_the_image_names_every_port_it_listens_at():
     """It says that it listens at the main port and at every well-known one of the code, and at no other."""
     tcp = [PORT, GRPC_PORT, *COMPAT_PORTS]
     expected = {*map(str, tcp), *(f"{port}/udp" for port in AGENT_PORTS)}
@@ -119,7 +119,7 @@ def test_ports():
     assert ENVIRONMENT["PORT"] == str(PORT)
 
 
-def test_commands():
+def test_commands_of_the_build_find_their_files():
     """What is run while it is built is there: requirements, and the web UI's scripts; so is what they leave."""
     scripts = json.loads((PROJECT / "web" / "package.json").read_text())["scripts"]
     for stage in STAGES:
@@ -131,7 +131,7 @@ def test_commands():
     assert f"--from=ui /clew/{out[0]} {out[0]}" in IMAGE.every("COPY")
 
 
-def test_user():
+def test_the_image_runs_as_an_unprivileged_user():
     """It runs as nobody in particular, who owns the folder of the journal, which is a volume."""
     assert IMAGE.one("USER") not in ("root", "0")
     assert IMAGE.one("VOLUME") == ENVIRONMENT["DATA_DIR"]
@@ -139,7 +139,7 @@ def test_user():
     assert owned in IMAGE.one("RUN")
 
 
-def test_access():
+def test_the_image_refuses_to_start_without_access_settings():
     """As it is, it refuses to start: who runs it must set a token, or say that everybody may."""
     with pytest.raises(Refused, match=r"TOKEN.*ACCESS=open"):
         settings_from_environment(ENVIRONMENT)
@@ -165,7 +165,7 @@ def command_of(rest: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_runs(tmp_path):
+def test_the_image_alone_takes_spans_and_answers(tmp_path):
     """With the image's files alone, its command takes spans and answers, its health check is content, and it ends."""
     project, data = tmp_path / "clew", tmp_path / "data"
     files_of_the_image(project)

@@ -190,7 +190,7 @@ class TestClock:
         assert self.opened(tmp_path, NOW + 15 * DAY) == [2]
         assert not (tmp_path / "journal.old").exists()
 
-    def test_behind(self, tmp_path):
+    def test_a_clock_that_stood_in_1970_ages_no_span(self, tmp_path):
         """A span that came while the clock stood in 1970 is as old as the one before it, and is given back so."""
         append(tmp_path, [message(1, NOW), message(2, 60), message(3, NOW + DAY)])
         journal = Journal(tmp_path, NOW + DAY, 14 * DAY)
@@ -230,19 +230,19 @@ def test_newer_version(tmp_path, monkeypatch):
     assert (tmp_path / "journal").read_bytes() == before
 
 
-def test_duplicates(tmp_path):
+def test_what_was_accepted_twice_is_replayed_once(tmp_path):
     """What was accepted twice is replayed once."""
     append(tmp_path, [MESSAGES[0], MESSAGES[1], MESSAGES[0]])
     assert kept(tmp_path) == MESSAGES[:2]
 
 
-def test_expiry(tmp_path):
+def test_expired_payloads_are_not_replayed(tmp_path):
     """What is older than the retention is not replayed."""
     append(tmp_path, [message(1, received=10), message(2, received=20)])
     assert kept(tmp_path, oldest=20) == [message(2, received=20)]
 
 
-def test_compaction(tmp_path):
+def test_a_mostly_expired_journal_is_written_anew(tmp_path):
     """When a good part is expired, the file is written anew without it, and goes on as before."""
     old = [message(number, received=10) for number in range(50)]
     new = [message(number, received=20) for number in range(50, 60)]
@@ -406,7 +406,7 @@ class TestAnyDamage:
         assert digests == intact
 
 
-def test_lock(tmp_path):
+def test_a_folder_serves_one_process_at_a_time(tmp_path):
     """A folder serves one process at a time, and the second is told what to do."""
     first = Journal(tmp_path, 0)
     with pytest.raises(JournalError, match=r"in use by another Clew .* DATA_DIR"):

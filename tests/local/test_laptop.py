@@ -91,7 +91,7 @@ def send(printed: str, payload: bytes) -> int:
 
 
 class TestSettings:
-    def test_defaults(self):
+    def test_without_settings_it_serves_this_machine_alone(self):
         """Without settings it is port 8000 of this machine alone, with the other ports, and keeps what it gets."""
         expected = Settings("127.0.0.1", 8000, True, DATA_DIR, "", "", None)
         assert settings_from_environment({}) == expected
@@ -119,7 +119,7 @@ class TestSettings:
             {"ACCESS": "all"},
         ],
     )
-    def test_refused(self, environment):
+    def test_a_value_that_cannot_be_is_refused_by_name(self, environment):
         """A value that cannot be is refused by name."""
         (name,) = environment
         with pytest.raises(Refused, match=name):
@@ -137,7 +137,7 @@ class TestSettings:
         assert SECRET not in said
 
     @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
-    def test_loopback(self, host):
+    def test_programs_of_this_machine_need_no_token_unless_set(self, host):
         """This machine's own programs need no token, unless one is set."""
         assert settings_from_environment({"HOST": host}).open
         assert not settings_from_environment({"HOST": host, "TOKEN": SECRET}).open

@@ -68,7 +68,7 @@ def test_starts_again(app):
     assert dict(os.environ) == before
 
 
-def test_summarise(app):
+def test_the_schedule_runs_when_a_test_says_so(app):
     """The schedule runs when a test says so."""
     with LaptopStack(app, run_schedules=False) as stack:
         stack.summarise()

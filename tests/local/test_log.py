@@ -64,7 +64,7 @@ def test_others_are_said(logger, said):
     assert said.lines == ["one", "two", "one", "one", "one"]
 
 
-def test_bounded(logger, said):
+def test_all_different_lines_are_said_and_not_all_remembered(logger, said):
     """Lines that are all different are all said, and not all remembered."""
     for number in range(2 * KEPT_MAX):
         logger.warning(f"line {number}")  # noqa: G004

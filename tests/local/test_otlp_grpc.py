@@ -134,7 +134,7 @@ def export(address, spans, **options):
 
 class TestStored:
     @pytest.mark.parametrize("compression", list(grpc.Compression))
-    def test_exporter(self, stack, address, compression):
+    def test_the_stock_exporter_is_stored_however_it_compresses(self, stack, address, compression):
         """The stock exporter's spans are found, however it compresses them."""
         services = Services()
         span = services.span(f"grpc-{compression.name}", "ask", minutes_ago(1), kind=CLIENT)
@@ -143,7 +143,7 @@ class TestStored:
         (trace,) = get(stack.url, "/v1/traces", service=f"grpc-{compression.name}")["traces"]
         assert trace["trace_id"] == trace_id_of(span)
 
-    def test_nothing(self, address):
+    def test_an_empty_request_succeeds_with_an_empty_answer(self, address):
         """An empty request succeeds with an empty answer."""
         assert call(address, b"") == b""
 
@@ -180,7 +180,9 @@ class TestRefused:
         cut=st.integers(0, 8),
         put=st.binary(max_size=8),
     )
-    def test_damaged(self, stack, address, place, cut, put):
+    def test_damaged_requests_are_refused_in_the_words_of_http(
+        self, stack, address, place, cut, put
+    ):
         """Whatever is damaged, both protocols come to the same verdict, in the same words."""
         body = WHOLE[:place] + put + WHOLE[place + cut :]
         by_http = http(stack.url + "/v1/traces", "POST", body, PROTOBUF)
@@ -214,7 +216,7 @@ class TestRefused:
         assert error.code() is grpc.StatusCode.UNIMPLEMENTED
 
     @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-    def test_fault(self, status):
+    def test_other_faults_are_unavailable_with_retry_info(self, status):
         """Whatever else goes wrong is UNAVAILABLE with a RetryInfo: the sender keeps its spans."""
         found = status_from_answer(Answer(status, [], b'{"message": "Internal server error"}'))
         assert found.code == grpc.StatusCode.UNAVAILABLE.value[0]
@@ -290,7 +292,7 @@ class TestAccess:
             yield stack, address
 
     @pytest.mark.parametrize("metadata", [(), (("x-api-key", "another"),)])
-    def test_stranger(self, closed, metadata):
+    def test_a_stranger_is_unauthenticated(self, closed, metadata):
         """Without a token that is known it is UNAUTHENTICATED."""
         for method in (EXPORT, f"{PACKAGE}.metrics.v1.MetricsService/Export"):
             error = refused(closed[1], b"", metadata=metadata, method=method)
@@ -300,7 +302,7 @@ class TestAccess:
     @pytest.mark.parametrize(
         "headers", [{"x-api-key": SECRET}, {"authorization": f"Bearer {SECRET}"}]
     )
-    def test_token(self, closed, headers):
+    def test_the_exporter_token_is_read_from_metadata(self, closed, headers):
         """The stock exporter shows its token as metadata."""
         services = Services()
         services.span("grpc-token", "ask", minutes_ago(1))
@@ -313,7 +315,7 @@ class TestAccess:
 
 
 class TestPorts:
-    def test_taken(self):
+    def test_a_taken_port_is_said_to_be_taken(self):
         """A port that somebody listens on, another Clew too, is said to be taken."""
         with socket.create_server(("127.0.0.1", 0)) as listening:
             port = listening.getsockname()[1]

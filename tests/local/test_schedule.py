@@ -33,7 +33,7 @@ def clock_of(schedules: list[Schedule], time: FakeTime) -> Clock:
         ("rate(1 day)", 86_400),
     ],
 )
-def test_rate(expression, seconds):
+def test_a_rate_expression_is_a_number_and_a_unit(expression, seconds):
     """A rate expression is a number and a unit."""
     assert seconds_from_rate(expression) == seconds
 
@@ -55,7 +55,7 @@ def test_not_a_rate(expression):
         seconds_from_rate(expression)
 
 
-def test_event():
+def test_a_scheduled_event_has_the_shape_of_eventbridge():
     """A scheduled event has EventBridge's shape."""
     event = scheduled_event("fold", 1_800_000_000.9, "eu-west-1")
     assert event.pop("id")
@@ -71,7 +71,7 @@ def test_event():
     }
 
 
-def test_intervals():
+def test_each_schedule_runs_at_its_own_interval():
     """Each schedule runs at its own interval, first after one of them."""
     time = FakeTime(waits_max=7)
     runs = []

@@ -64,7 +64,7 @@ def test_every_route_has_its_kind():
         (Kind.LIGHT, ["/", "/health", "/assets/x.js", "/v1/services", "/api/services", "/x"]),
     ],
 )
-def test_kinds(kind, paths):
+def test_the_cost_of_a_question_is_known_by_its_path(kind, paths):
     """What a question may cost is known by its path."""
     assert {kind_of("GET", path) for path in paths} == {kind}
 

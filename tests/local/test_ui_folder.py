@@ -107,14 +107,14 @@ def test_which_ui(tmp_path):
 
 class TestAtTheRoot:
     @pytest.mark.parametrize("path", ["/", "/search?service=a", "/trace/0af7.1", "/index.html"])
-    def test_page(self, jaeger, path):
+    def test_every_path_of_the_ui_is_its_page(self, jaeger, path):
         """Every path that the UI may have made up is its page."""
         got = jaeger(path)
         assert got.status == 200
         assert got.headers["content-type"] == "text/html; charset=utf-8"
         assert b"JAEGER_VERSION" in got.body
 
-    def test_values(self, jaeger):
+    def test_the_page_has_the_values_of_jaeger_server(self, jaeger):
         """The page has the values that Jaeger's server writes into it, and its base before anything relative."""
         page = jaeger("/trace/1").body.decode()
         found = dict(re.findall(r"(JAEGER_\w+) = (\{.*?\});", page))
@@ -133,14 +133,14 @@ class TestAtTheRoot:
             ("/favicon.ico", "image/vnd.microsoft.icon", b"icon"),
         ],
     )
-    def test_files(self, jaeger, path, media_type, body):
+    def test_a_file_is_served_by_the_type_of_its_name(self, jaeger, path, media_type, body):
         """A file is served as it is, by the type that its name says."""
         got = jaeger(path)
         assert (got.status, got.headers["content-type"], got.body) == (200, media_type, body)
         assert got.headers["x-content-type-options"] == "nosniff"
         assert got.headers["cache-control"] == "no-cache"
 
-    def test_head(self, jaeger):
+    def test_head_is_the_answer_without_its_body(self, jaeger):
         """HEAD is the same without the body."""
         got = jaeger("/favicon.ico", "HEAD")
         assert (got.status, got.headers["content-length"], got.body) == (200, "4", b"")
@@ -149,7 +149,7 @@ class TestAtTheRoot:
         """What is not in a folder of files is 404, and not a page that a browser would run as a script."""
         assert jaeger("/static/gone.js").status == 404
 
-    def test_api(self, jaeger):
+    def test_api_paths_are_answered_by_the_application(self, jaeger):
         """What the application has a route for is answered by it, and so is what is wrong below `/api` and `/v1`."""
         assert jaeger("/things/thing").body == b'"thing"'
         for path in ("/api/nothing", "/v1/nothing"):
@@ -175,7 +175,7 @@ class TestAtTheRoot:
 
 class TestBelowZipkin:
     @pytest.mark.parametrize("path", ["/zipkin/", "/zipkin/traces/1", "/zipkin/dependency"])
-    def test_page(self, lens, path):
+    def test_every_path_below_the_base_is_the_page(self, lens, path):
         """Every path below the base is the page, unchanged."""
         assert lens(path).body.decode() == LENS
 
@@ -183,7 +183,7 @@ class TestBelowZipkin:
         ("path", "location"),
         [("/", "/zipkin/"), ("/zipkin", "/zipkin/"), ("/favicon.ico", "/zipkin/favicon.ico")],
     )
-    def test_redirects(self, lens, path, location):
+    def test_paths_beside_the_base_are_redirected_to_it(self, lens, path, location):
         """Who asks beside the base is sent there, as Zipkin's server does it."""
         got = lens(path)
         assert (got.status, got.headers["location"]) == (302, location)
@@ -204,7 +204,7 @@ class TestBelowZipkin:
         finally:
             server.stop()
 
-    def test_files(self, lens):
+    def test_files_are_below_the_base_alone(self, lens):
         """Files are below the base, and nothing is beside it."""
         assert lens("/zipkin/static/style.css").body == b"p {}"
         assert lens("/zipkin/static/gone.css").status == 404
@@ -261,7 +261,7 @@ class TestSettings:
         for environment in ({}, {"UI_DIR": ""}):
             assert ui_folder(settings_from_environment(environment)) is None
 
-    def test_said(self, tmp_path):
+    def test_the_place_of_the_ui_is_said_at_the_start(self, tmp_path):
         """Where the UI is, is said at the start."""
         set_ = settings_from_environment({"UI_DIR": str(built(tmp_path, LENS))})
         said = "\n".join(lines_for(set_, "http://127.0.0.1:8000", ui_folder(set_)))

@@ -203,7 +203,7 @@ class TestHashes:
         )
 
     @given(st.lists(st.tuples(keys, any_values), max_size=20))
-    def test_cache(self, pairs):
+    def test_a_cached_hash_is_that_of_key_and_text(self, pairs):
         """Remembered or not, a hash is that of key and text."""
         hashes = AttributeHashes()
         raws = [KeyValue(key=key, value=value).SerializeToString() for key, value in pairs]
@@ -228,7 +228,7 @@ class TestHashes:
 
 
 class TestTexts:
-    def test_wanted(self):
+    def test_only_wanted_keys_are_found_the_first_of_equal_ones(self):
         """Only what is wanted is found, by key; of equal keys the first."""
         pairs = [("b", "1"), ("a", "2"), ("c", "3"), ("a", "4")]
         raws = [KeyValue(key=k, value=text(v)).SerializeToString() for k, v in pairs]

@@ -60,7 +60,7 @@ def test_in_order(raws):
 
 @settings(deadline=None)
 @given(st.lists(some_raws, max_size=3), st.integers(1, 5))
-def test_batches(raws_of_payloads, together):
+def test_each_span_is_in_one_batch_as_its_bytes_say(raws_of_payloads, together):
     """However spans are sent, and however many are read at once, each is in a batch once, as its own bytes say.
 
     What begins as no canonical span does is canonical then.
@@ -79,7 +79,7 @@ def test_batches(raws_of_payloads, together):
 
 
 @given(some_raws)
-def test_runs(raws):
+def test_runs_are_all_spans_in_order_each_of_one_trace(raws):
     """Runs are all of a batch's spans, in order, each of one trace."""
     for batch in batches_of([payload_of(raws)]):
         places = [
@@ -91,7 +91,7 @@ def test_runs(raws):
 
 
 @given(alike_raws)
-def test_cut(raws):
+def test_the_parts_of_a_span_are_all_there_is_in_order(raws):
     """Of spans that were cut, the parts are all there is, in the order in which they were sent."""
     for batch in batches_of([payload_of(raws)]):
         if batch.remainders:

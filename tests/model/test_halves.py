@@ -83,7 +83,7 @@ class TestStored:
         assert union(stored(halves)) == halves
 
     @given(made_halves)
-    def test_wanted(self, halves):
+    def test_only_halves_of_wanted_keys_are_read(self, halves):
         """With wanted keys, only the halves of these keys are read."""
         keys = {(half.trace_id, half.span_id) for part in halves for half in part}
         wanted = set(sorted(keys)[::2])
@@ -101,7 +101,7 @@ class TestStored:
             again.callees.add(callee)
         assert stored(again) == stored(halves)
 
-    def test_nothing(self):
+    def test_no_halves_make_no_message(self):
         """No halves make no message."""
         assert stored(Halves(set(), set())) == []
 
@@ -119,7 +119,7 @@ class TestStored:
             assert count == 1 or (count <= 5 and len(message) <= 150)
 
     @given(st.lists(made_halves, max_size=4))
-    def test_merged(self, parts):
+    def test_merged_messages_hold_each_half_once(self, parts):
         """Messages merge to few, in which each half is once."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(halves_module, "_MESSAGE_BYTES_MAX", 1_000)
@@ -138,7 +138,7 @@ class TestStored:
         assert max(sizes, default=0) <= max(1_000, *(m.ByteSize() for m in messages), 0)
         assert len(merged) <= 1 + sum(message.ByteSize() for message in messages) // 500
 
-    def test_many(self):
+    def test_many_halves_make_messages_that_fit_an_item(self):
         """Twelve thousand halves of long names make messages that fit an item each."""
         halves = Halves(
             {

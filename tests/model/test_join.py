@@ -236,7 +236,7 @@ class TestWindow:
         ],
     )
     @pytest.mark.parametrize("order", [(NAMED, SERVE), (SERVE, NAMED)])
-    def test_ends(self, order, later, expected):
+    def test_halves_pair_within_a_window_in_any_order(self, order, later, expected):
         """Halves that are folded a window apart pair; a second later they do not, whichever came first."""
         assert counts(folded([(0, [order[0]]), (later, [order[1]])])) == expected
 
@@ -292,7 +292,7 @@ class TestLonely:
             ("another call's caller", [(0, CALL._replace(span=5))], True),
         ],
     )
-    def test_lonely(self, caption, callers, is_lonely):
+    def test_a_callee_without_a_caller_in_the_window_is_unpaired(self, caption, callers, is_lonely):
         """A callee is lonely if no caller of its key came within the window, of whatever service."""
         known = KnownHalves()
         for time, made in callers:

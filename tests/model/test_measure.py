@@ -54,12 +54,12 @@ class TestBuckets:
         ("duration", "bucket"),
         [(0, ZERO_BUCKET), (1, -1), (2, 31), (3, 50), (U64_MAX, 2_047)],
     )
-    def test_ends(self, duration, bucket):
+    def test_zero_and_the_longest_duration_have_buckets(self, duration, bucket):
         """Zero has a bucket of its own, and the longest duration of 64 bits is in the last."""
         assert bucket_of(duration) == bucket
 
     @given(durations.filter(bool))
-    def test_bounds(self, duration):
+    def test_a_duration_lies_within_the_bounds_of_its_bucket(self, duration):
         """A duration lies in its bucket: over 2^(i/32), and at most 2^((i+1)/32), to a float's precision."""
         bucket = bucket_of(duration)
         lower, upper = 2 ** (bucket / 32), 2 ** ((bucket + 1) / 32)
@@ -67,20 +67,20 @@ class TestBuckets:
         assert duration <= upper or isclose(upper, duration, rel_tol=1e-12)
 
     @given(durations, durations)
-    def test_order(self, one, other):
+    def test_longer_durations_are_never_in_a_lower_bucket(self, one, other):
         """Longer durations are never in a lower bucket."""
         if one <= other:
             assert bucket_of(one) <= bucket_of(other)
 
     @pytest.mark.parametrize("duration", [0, 1, 2, 3, 10, 46, 1_000, 10**9, U64_MAX])
-    def test_middle(self, duration):
+    def test_a_bucket_middle_is_within_the_relative_error(self, duration):
         """The middle of a duration's bucket is at most 1.1 % from it."""
         assert abs(bucket_middle_nano(bucket_of(duration)) - duration) <= ERROR_MAX * duration
 
 
 class TestAlgebra:
     @given(measures, measures, measures)
-    def test_merging(self, one, two, three):
+    def test_merging_is_associative_and_commutative(self, one, two, three):
         """Merging is associative and commutative, and an empty measure changes nothing."""
         assert merged([merged([one, two]), three]) == merged([one, merged([two, three])])
         assert merged([one, two]) == merged([two, one])
@@ -118,7 +118,7 @@ class TestAlgebra:
         assert merged(parts[::-1]).duration_sum_nano == U64_MAX
 
     @given(measures)
-    def test_stored(self, measure):
+    def test_a_stored_measure_reads_back_equal(self, measure):
         """A measure is stored and read back equal, and equal measures are equal bytes."""
         message = measure_message(measure)
         assert measure_from(message) == measure
@@ -127,7 +127,7 @@ class TestAlgebra:
         shuffled = Measure(*measure_figures(measure), dict(reversed(measure.buckets.items())))
         assert measure_message(shuffled).SerializeToString(deterministic=True) == stored
 
-    def test_truth(self):
+    def test_a_measure_is_true_if_it_counts_anything(self):
         """A measure is true if it counts anything."""
         assert not Measure()
         assert Measure(calls=1)
@@ -139,7 +139,7 @@ def measure_figures(measure: Measure) -> tuple[int, int, int]:
 
 class TestQuantiles:
     @given(st.lists(durations, min_size=1, max_size=50), st.floats(0, 1))
-    def test_error(self, values, quantile):
+    def test_a_quantile_is_within_the_relative_error(self, values, quantile):
         """A quantile is at most 1.1 %, and half a nanosecond for rounding, from that of the durations themselves."""
         exact = sorted(values)[max(1, ceil(quantile * len(values))) - 1]
         found = quantile_nano(of_durations(values), quantile)
@@ -156,7 +156,7 @@ class TestQuantiles:
         assert quantile_nano(Measure(), 0.5) == 0
 
     @given(st.dictionaries(st.integers(-2, 9), st.integers(-2, 4)), st.lists(st.floats(0, 1)))
-    def test_together(self, buckets, quantiles):
+    def test_several_quantiles_are_each_what_the_buckets_say(self, buckets, quantiles):
         """Several are each what going through the buckets finds, also where some counts are taken away."""
 
         def expected(quantile):
@@ -169,7 +169,7 @@ class TestQuantiles:
 
         assert quantiles_nano(Measure(buckets=buckets), quantiles) == list(map(expected, quantiles))
 
-    def test_ends(self):
+    def test_quantiles_zero_and_one_are_the_extremes(self):
         """Quantile 0 is the shortest call, quantile 1 the longest."""
         measure = of_durations([0, 1, 2**20])
         assert [quantile_nano(measure, q) for q in (0, 0.5, 1)] == [
@@ -179,7 +179,7 @@ class TestQuantiles:
         ]
 
     @given(st.lists(durations, min_size=1, max_size=20), st.floats(0, 1), st.floats(0, 1))
-    def test_order(self, values, one, other):
+    def test_a_higher_quantile_is_never_shorter(self, values, one, other):
         """A higher quantile is never shorter."""
         measure = of_durations(values)
         low, high = sorted((one, other))

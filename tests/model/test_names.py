@@ -35,13 +35,13 @@ KEPT = [
 
 
 @pytest.mark.parametrize(("name", "counted_as"), FOLDED)
-def test_ids(name, counted_as):
+def test_ids_in_names_are_replaced(name, counted_as):
     """Numbers in paths, long numbers, hexadecimal digits, UUIDs and ULIDs are ids, and one of them is as another."""
     assert statistics_name(name) == counted_as
 
 
 @pytest.mark.parametrize("name", KEPT)
-def test_words(name):
+def test_words_versions_and_routes_stay_as_they_are(name):
     """Words, versions, status codes, years and routes stay as they are."""
     assert statistics_name(name) == name
 

@@ -170,7 +170,7 @@ CASES = [
     ("attributes", "peer"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
 @pytest.mark.parametrize("is_reversed", [False, True])
-def test_peer(attributes, peer, is_reversed):
+def test_attributes_give_the_peer_in_any_order(attributes, peer, is_reversed):
     """Attributes give this peer, in whatever order they come."""
     span = OtlpSpan()
     pairs = list(attributes.items())

@@ -31,7 +31,7 @@ DOCUMENT = checked(
 )
 
 
-def test_everything():
+def test_without_strategies_everything_is_sampled():
     """Where nobody has said anything, everything is sampled."""
     assert strategy_for(checked(EVERYTHING), "any") == {
         "strategyType": "PROBABILISTIC",
@@ -47,7 +47,7 @@ def test_rate_limiting():
     }
 
 
-def test_operations():
+def test_a_service_operation_stands_before_the_default():
     """A service's own operations stand before the default's, which hold for it too."""
     assert strategy_for(DOCUMENT, "shop") == {
         "strategyType": "PROBABILISTIC",

@@ -116,19 +116,19 @@ class TestAlgebra:
 
 class TestStored:
     @given(made_statistics())
-    def test_statistics(self, statistics):
+    def test_stored_statistics_read_back_equal(self, statistics):
         """Statistics are stored and read back equal."""
         stored = statistics_message(statistics).SerializeToString(deterministic=True)
         assert statistics_from(StatisticsMessage.FromString(stored)) == statistics
 
     @given(made_edges())
-    def test_edges(self, edges):
+    def test_stored_edges_read_back_equal(self, edges):
         """Edges are stored and read back equal, those without calls and their exemplars too."""
         stored = edges_message(edges).SerializeToString(deterministic=True)
         assert edges_from(EdgesMessage.FromString(stored)) == edges
 
     @given(st.lists(made_edges(), max_size=6))
-    def test_merged(self, parts):
+    def test_merging_stored_edges_is_adding_them(self, parts):
         """Stored edges are merged to what adding them comes to, above the cap too."""
         merged = merged_edges([edges_message(part) for part in parts])
         assert edges_from(merged) == total_of(parts, Edges)
@@ -154,7 +154,7 @@ class TestMergedMessages:
         found = merged_messages([message(part) for part in drawn])
         assert stored(found) == stored(message(total_of(drawn, empty)))
 
-    def test_damaged(self):
+    def test_buckets_without_counts_are_refused(self):
         """Buckets without their counts are refused."""
         message = statistics_message(Statistics())
         message.other.bucket_gaps.append(1)
@@ -163,7 +163,7 @@ class TestMergedMessages:
 
 
 class TestCap:
-    def test_names(self):
+    def test_names_above_the_cap_are_counted_as_other(self):
         """Above the cap a service keeps so many names, and the others' spans are all counted as other."""
         made = [Made(1, i, name=f"name {i}", duration=5) for i in range(1, 11)]
         ((_, statistics),) = statistics_of(batches(made)).items()
@@ -171,7 +171,7 @@ class TestCap:
         assert statistics.other == Measure(7, 0, 35, {bucket_of(5): 7})
         assert statistics.entry.calls == 10
 
-    def test_edges(self):
+    def test_edges_above_the_cap_are_counted_as_other(self):
         """Above the cap so many edges stay, and the others' calls are all counted as other."""
         edges, added = Edges(), Edges()
         for i in range(10):
@@ -182,7 +182,7 @@ class TestCap:
 
 
 class TestStatisticsOf:
-    def test_figures(self):
+    def test_a_minute_has_figures_of_each_name_and_kind(self):
         """A service's minute has each name and kind's calls, errors and durations, and those of its entry spans."""
         made = [
             Made(1, 1, name="a", kind=SERVER, duration=MILLI),
@@ -203,7 +203,7 @@ class TestStatisticsOf:
         # The two SERVER spans, and the one without a parent.
         assert (statistics.entry.calls, statistics.entry.errors) == (3, 1)
 
-    def test_minutes(self):
+    def test_a_span_counts_in_the_minute_of_its_start(self):
         """A span counts in the minute in which it starts, to the nanosecond, and not where it ends."""
         starts = [NOON_NANO - 1, NOON_NANO, NOON_NANO + MINUTE_NANO - 1]
         found = statistics_of(
@@ -213,7 +213,7 @@ class TestStatisticsOf:
         assert {minute: s.entry.calls for (_, minute), s in found.items()} == {noon - 1: 1, noon: 2}
 
     @given(st.lists(made_spans, max_size=12), st.integers(0, 12))
-    def test_parts(self, made, cut):
+    def test_statistics_of_spans_are_the_sum_of_their_parts(self, made, cut):
         """What spans add is the sum of what any two parts of them add."""
         whole, sums = statistics_of(batches(made)), statistics_of(batches(made[:cut]))
         for key, statistics in statistics_of(batches(made[cut:])).items():
@@ -256,14 +256,14 @@ class TestStatisticsOf:
         assert sums.renamed_calls == len(made)
         assert len(sums.series) <= CAP
 
-    def test_nothing(self):
+    def test_no_spans_add_no_statistics(self):
         """No spans add nothing."""
         assert statistics_of([]) == {}
 
 
 class TestExemplars:
     @given(st.lists(st.binary(min_size=16, max_size=16), max_size=5), st.randoms())
-    def test_order(self, offered, rng):
+    def test_the_same_exemplar_stays_in_any_order(self, offered, rng):
         """Of all exemplars offered the same one stays in any order; none is kept only if none was offered."""
 
         def kept(ids: list[bytes]) -> bytes:

@@ -16,7 +16,7 @@ trace_ids = st.lists(st.binary(min_size=16, max_size=16)).map(b"".join)
 
 
 @given(trace_ids)
-def test_back(ids):
+def test_a_filter_has_the_short_ids_of_its_traces(ids):
     """A filter has the short ids of its traces, ascending, and no others."""
     stored = trace_filter(ids).SerializeToString(deterministic=True)
     found = short_ids_in(TraceFilter.FromString(stored))
@@ -32,7 +32,7 @@ def test_last_bytes():
     assert short_ids(b"".join(ids)) == [1, 1 << 39, 1, 1]
 
 
-def test_size():
+def test_a_trace_takes_four_bytes_of_a_filter():
     """A trace takes about four bytes, as it is stored."""
     some = random.Random(3)
     for count in (1_000, 10_000, 50_000):

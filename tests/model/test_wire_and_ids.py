@@ -19,7 +19,7 @@ from chalicelib.store.chunk import built_in
 
 class TestWire:
     @given(st.integers(0, 2**64 - 1))
-    def test_varint(self, value):
+    def test_protobuf_reads_every_varint_back(self, value):
         """protobuf's own decoder reads every varint back, to its last byte."""
         encoded = varint(value)
         assert _DecodeVarint(encoded, 0) == (value, len(encoded))
@@ -32,7 +32,7 @@ class TestWire:
         assert varint(value).hex() == encoded
 
     @given(st.lists(st.binary(max_size=300)))
-    def test_fields(self, contents):
+    def test_joined_fields_are_a_message_that_protobuf_reads(self, contents):
         """Joined fields are a message that protobuf reads, by `field` and by `Prefixes` alike."""
         prefixes = Prefixes(1)
         joined = b"".join(field(1, content) for content in contents)
@@ -52,7 +52,7 @@ class TestTraceIds:
             ("0AF76519-16cd-43dd-8448-eb211c80319c", "0af7651916cd43dd8448eb211c80319c"),
         ],
     )
-    def test_forms(self, text, digits):
+    def test_every_form_of_a_trace_id_is_the_same_bytes(self, text, digits):
         """32 digits, fewer, X-Ray's form and a UUID's are the same 16 bytes, in any case of letters."""
         assert trace_id_from_text(text).hex() == digits
 
@@ -90,7 +90,7 @@ class TestTraceIds:
 
 class TestKeyNames:
     @given(st.text(max_size=400) | st.text("😀a", max_size=200))
-    def test_bounded(self, name):
+    def test_a_key_name_is_bounded_and_its_own_key_name(self, name):
         """A key name has at most 256 bytes, is the name itself if that has, and is its own key name."""
         key = key_name(name)
         assert len(key.encode()) <= NAME_BYTES_MAX
@@ -159,7 +159,7 @@ class TestFrames:
             pytest.param(bytes((1, 2)) + zstd.compress(b"a" * 1_000), id="no dictionary"),
         ],
     )
-    def test_damaged(self, stored):
+    def test_damaged_frames_are_store_errors(self, stored):
         """Stored bytes that are damaged, or of a version or dictionary that is not known, are StoreError."""
         with pytest.raises(StoreError):
             unseal(stored, built_in())
@@ -179,7 +179,7 @@ class TestFrames:
         with pytest.raises(StoreError):
             unseal(bytes((1, 9)) + frame, built_in())
 
-    def test_bomb(self):
+    def test_content_over_the_limit_is_a_store_error(self):
         """Content over the limit is StoreError, however little its frame."""
         compressor = zstd.ZstdCompressor()
         frame = b"".join(compressor.compress(bytes(10**6)) for _ in range(65)) + compressor.flush()

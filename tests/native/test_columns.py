@@ -144,7 +144,7 @@ def test_a_parent_is_its_first_row_or_a_foreign_id():
     assert len(answer["columns"]["foreign_ids"]) == 12
 
 
-def test_flags():
+def test_each_flag_says_its_own_thing():
     """Each flag says its own thing, and nothing else sets it."""
     times = {"start_time_unix_nano": 5, "end_time_unix_nano": 5}
     of_parent = {"parent_span_id": span_id(9), **times}
@@ -190,7 +190,7 @@ def test_scope_and_status_message():
     assert row.kind == 0
 
 
-def test_events():
+def test_an_event_has_its_row_time_and_name():
     """An event has its row, time (clamped to the page's begin) and name; an exception shows by name or attribute."""
     typed = Span.Event(time_unix_nano=8, name="failure")
     set_attributes(typed.attributes, (("a", "exception.type"), ("exception.type", "E")))
@@ -218,7 +218,7 @@ def test_a_link_without_ids_is_left_out():
     assert row.links == [(trace_id(7), span_id(8))]
 
 
-def test_attributes():
+def test_attributes_stand_in_order_and_equal_ones_once():
     """With attributes, each row has its own in order, each scope its resource's, and equal ones are written once."""
     content = payload(
         [

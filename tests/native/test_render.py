@@ -37,7 +37,7 @@ def test_a_histogram_is_dense_from_its_offset(durations):
     assert found["scale"] == 5
 
 
-def test_statistics():
+def test_series_have_a_point_for_each_step_with_calls():
     """Series by name and kind with a point for each step with calls; rates are calls a second."""
     step = Statistics()
     step.series["GET", 2] = measure(0, 1, 1_000_000, errors=1)
@@ -83,7 +83,7 @@ def test_what_may_be_off_is_said():
     assert len(found["warnings"]) == 1
 
 
-def test_edges():
+def test_edges_with_calls_are_listed_sorted():
     """Edges with calls, sorted; those whose calls were all taken away are left out."""
     edges = Edges()
     edges.offer(("shop", "db", EdgeKind.DATABASE), measure(7, errors=1), bytes(15) + b"\x01")

@@ -166,7 +166,7 @@ def test_zlib_is_deflate(wbits) -> None:
     assert (answer.status, sent.payloads) == (200, [GOOD])
 
 
-def test_zstd() -> None:
+def test_one_zstd_frame_within_bounds_is_understood() -> None:
     """One zstd frame is understood; a damaged one, a bomb, or one that wants a large window is refused."""
     headers = {**PROTOBUF, "content-encoding": "zstd"}
     answer, sent = post(compress(GOOD), headers)

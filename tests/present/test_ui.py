@@ -92,7 +92,7 @@ def test_the_page_gzipped():
         ("odd.unknown", "application/octet-stream"),
     ],
 )
-def test_assets(name, media_type):
+def test_an_asset_has_its_type_and_is_kept_for_ever(name, media_type):
     """An asset has its type by its suffix, may be kept for ever, and is gzipped where that helps and is taken."""
     answer = asset(name)
     assert (answer.status, answer.body) == (200, ASSETS[name])

@@ -107,7 +107,7 @@ def test_what_no_search_can_name_is_left_out():
     }
 
 
-def test_limits(monkeypatch):
+def test_samples_are_bounded_to_the_newest_and_most_frequent(monkeypatch):
     """No more traces, spans of a trace, keys and values than there may be: the newest and most frequent ones."""
     monkeypatch.setattr(attributes_module, "TRACES_MAX", 2)
     monkeypatch.setattr(attributes_module, "SPANS_OF_A_TRACE_MAX", 3)

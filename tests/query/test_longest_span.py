@@ -89,13 +89,13 @@ def test_no_match_is_kept_out(made, search):
 
 
 @given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
-def test_steps(one, other):
+def test_steps_fit_a_byte_and_sort_as_durations(one, other):
     """A step fits a byte, and steps sort as durations do."""
     low, high = sorted((one, other))
     assert 0 <= duration_step(low) <= duration_step(high) <= DURATION_STEP_MAX
 
 
-def test_blocks():
+def test_blocks_give_back_what_they_tell_of_longest_spans():
     """Rows come out of a block with what it tells of their longest spans; out of one that tells nothing, without."""
     (block,) = blocks_of(rows_of(batches([FAST_WITH, SLOW_WITHOUT, Made(2, 1, name="read")])))
     message = message_in(SearchBlock, block.value, VERSION)

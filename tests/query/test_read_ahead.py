@@ -56,7 +56,7 @@ def test_what_never_comes_blocks_nothing():
             assert ahead.of(trace_id, IDS[20:30]) == [trace_id]
 
 
-def test_trouble():
+def test_a_failed_read_fails_for_its_trace_alone():
     """A read that fails fails for who asks for its trace, and for nobody else."""
 
     def read(trace_id):
@@ -85,7 +85,7 @@ def test_one_alone():
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 30])
-def test_traces(count):
+def test_traces_read_side_by_side_come_in_order(count):
     """Traces that are read side by side come in their order, with their own spans; who stops early reads few others."""
     store = stored([[Made(number, 1), Made(number, 2)] for number in range(1, 31)])
     ids = [trace_id(number) for number in range(count, 0, -1)]

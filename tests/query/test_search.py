@@ -133,7 +133,7 @@ QUESTIONS = [
 
 @pytest.mark.parametrize("folded", [False, True], ids=["unfolded", "folded"])
 @pytest.mark.parametrize("question", QUESTIONS, ids=[question.caption for question in QUESTIONS])
-def test_question(question: Question, folded: bool) -> None:
+def test_each_question_finds_exactly_its_traces(question: Question, folded: bool) -> None:
     """Each captioned question finds exactly its traces, before a fold and after."""
     store = stored([SPANS[:3], SPANS[3:5], SPANS[5:]])
     if folded:

@@ -38,7 +38,7 @@ def test_round_trip(payload: bytes, tenant: str, span_count: int, received: int)
     assert payload_of(tenant, found, BYTES_MAX) == payload
 
 
-def test_body():
+def test_the_body_is_one_readable_line_of_json():
     """The body is one line of ASCII JSON that a person can read."""
     body = body_of(MESSAGE)
     assert body.isascii()
@@ -50,7 +50,7 @@ def test_body():
     }
 
 
-def test_identity():
+def test_a_message_is_known_by_tenant_and_payload():
     """A message's identity is its tenant and payload: not its frame, not when it came."""
     again = message_from_payload("default", PAYLOAD, 20, NOON_UNIX_SECONDS + 9)
     other = zstd.ZstdCompressor(level=9).compress(PAYLOAD, zstd.ZstdCompressor.FLUSH_FRAME)
@@ -126,7 +126,7 @@ def test_another_tenant():
 
 
 @pytest.mark.parametrize("declares_its_size", [True, False])
-def test_bomb(declares_its_size):
+def test_a_frame_is_unpacked_to_no_more_than_the_limit(declares_its_size):
     """However much a frame would grow to, not much more than the limit is ever made of it."""
     size = 300_000_000
     if declares_its_size:

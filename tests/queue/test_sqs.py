@@ -71,7 +71,7 @@ def received(aws: Any, url: str) -> list[Any]:
 
 class TestBatches:
     @given(st.lists(st.integers(0, 600_000), max_size=40))
-    def test_limits(self, sizes):
+    def test_every_entry_is_in_one_batch_within_the_limits(self, sizes):
         """Every entry is in one batch, in order; no batch is over ten entries or 1 MiB, nor ended before need."""
         entries = [entry_of(message(i, size)) for i, size in enumerate(sizes)]
         batches = list(batches_of(entries))
@@ -126,7 +126,7 @@ class TestLimits:
         ],
         ids=["body", "body in UTF-8", "bytes", "text", "two"],
     )
-    def test_bytes(self, whole, of_bytes):
+    def test_a_message_has_at_most_a_mebibyte(self, whole, of_bytes):
         """A message has at most 1 MiB: its body, and the names, types and values of its attributes."""
         largest = whole(BATCH_BYTES_MAX - of_bytes)
         assert entry_bytes(largest) == 1_048_576
@@ -134,7 +134,7 @@ class TestLimits:
         with pytest.raises(LimitExceeded, match="1048577"):
             check_entry(whole(BATCH_BYTES_MAX - of_bytes + 1))
 
-    def test_attributes(self):
+    def test_a_message_has_at_most_ten_attributes(self):
         """A message has at most ten attributes."""
         check_entry(entry("x", **{f"a{i}": text("x") for i in range(10)}))
         with pytest.raises(LimitExceeded, match="11 attributes"):
@@ -143,7 +143,7 @@ class TestLimits:
     @pytest.mark.parametrize(
         "bad", [entry(""), entry(a=text("")), entry(a=binary(b""))], ids=["body", "text", "bytes"]
     )
-    def test_nothing(self, bad):
+    def test_empty_bodies_and_values_are_refused(self, bad):
         """Neither body nor an attribute's value is empty."""
         with pytest.raises(LimitExceeded, match="without"):
             check_entry(bad)
@@ -163,7 +163,7 @@ class TestLimits:
         ],
         ids=ascii,
     )
-    def test_characters(self, good, bad):
+    def test_only_characters_of_xml_are_taken(self, good, bad):
         """Body and text attributes hold the characters of XML 1.0 (production 2) alone."""
         check_entry(entry(good, a=text(good)))
         for refused in (entry(bad), entry(a=text(bad))):
@@ -179,7 +179,7 @@ class TestLimits:
 
 
 class TestSender:
-    def test_send(self, aws, span_queue):
+    def test_every_sent_message_is_in_the_queue(self, aws, span_queue):
         """Every message is in the queue when `send` returns, with body and payload as they were."""
         messages = [message(number) for number in range(23)]
         SqsSender(aws, span_queue).send(messages)
@@ -219,7 +219,7 @@ class TestSender:
         ):
             SqsSender(aws, span_queue).send([message(number) for number in range(13)])
 
-    def test_unreachable(self, aws, span_queue):
+    def test_an_unreachable_sqs_is_throttling(self, aws, span_queue):
         """An SQS that cannot be reached is StoreThrottled."""
 
         def fail(**_: Any) -> Any:
@@ -312,7 +312,7 @@ class TestDeadLetters:
         (found,) = received(aws, dead_letter_queue)
         assert found["MessageAttributes"]["reason"]["StringValue"].isprintable()
 
-    def test_refused(self, aws, dead_letter_queue):
+    def test_a_refused_dead_letter_is_throttling(self, aws, dead_letter_queue):
         """If the queue does not take it, that is StoreThrottled: the record must be delivered again."""
 
         def refuse(**_: Any) -> Any:

@@ -220,14 +220,14 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize(("text", "left"), FOUND.items())
-def test_found(text, left):
+def test_a_secret_is_replaced_and_its_surroundings_stay(text, left):
     """A secret is replaced, and the text around it stays."""
     assert redacted(text) == left
     assert is_suspect(text.encode(), RULES)
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_harmless(text):
+def test_a_text_without_a_secret_stays_as_it_is(text):
     """A text without a secret stays as it is."""
     assert redacted(text) == text
 

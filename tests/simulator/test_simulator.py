@@ -54,7 +54,7 @@ def told() -> dict[str, int]:
 
 class TestPromises:
     @pytest.mark.parametrize(("scale", "runs"), [(SMALL, 60), (LARGE, 10)], ids=["small", "large"])
-    def test_random(self, scale, runs):
+    def test_acknowledged_spans_count_once_whatever_happens(self, scale, runs):
         """Whatever happens on the way, what was acknowledged counts once, to the byte; readers see whole commits."""
         search = until_broken(range(runs), scale)
         assert search.broken is None, search.broken
@@ -78,7 +78,7 @@ class TestItself:
     @pytest.mark.parametrize(
         "bug", [bug for bug in PLANTED if not bug.is_rare], ids=lambda bug: bug.name
     )
-    def test_planted(self, bug):
+    def test_a_planted_bug_is_found_and_found_again(self, bug):
         """A bug that is put in is found, and by the same choices again.
 
         The search begins where the page says that `make simulate` found it: if that is no longer so, it takes longer.
@@ -98,7 +98,7 @@ class TestItself:
         assert search.broken
         assert search.broken.kind == "Broken"
 
-    def test_told(self):
+    def test_the_page_has_a_row_for_each_planted_bug(self):
         """The page's table has a row for each planted bug, in their order, and no other."""
         assert list(told()) == [bug.name for bug in PLANTED]
 
@@ -106,14 +106,14 @@ class TestItself:
         """No name stands twice."""
         assert len({bug.name for bug in PLANTED}) == len(PLANTED) >= 20
 
-    def test_replayed(self):
+    def test_the_same_choices_are_the_same_run(self):
         """The same choices are the same run, call by call."""
         drawn = run(Choices(seed=7), SMALL)
         assert len(drawn.told) > 50
         assert run(Choices(drawn.choices), SMALL) == drawn
 
     @pytest.mark.parametrize("name", ["segments deleted first", "a conflict is a duplicate"])
-    def test_simplest(self, name):
+    def test_leaving_out_what_is_not_needed_keeps_the_failure(self, name):
         """What is broken stays broken, and takes no longer, while everything is left out that need not be."""
         plant, begin = planted(name).plant, told().get(name, 1) - 1
         broken = until_broken(range(begin, begin + RUNS_MAX), SMALL, plant).broken
@@ -142,7 +142,7 @@ class TestItself:
 
 
 class TestShrunk:
-    def test_least(self):
+    def test_shrinking_keeps_what_the_failure_needs(self):
         """What the failure needs is kept, nothing else."""
         choices = [3, 0, 7, 1, 9, 0, 2]
         assert shrunk(choices, lambda given: 9 in given) == [9]
@@ -152,7 +152,7 @@ class TestShrunk:
         """What cannot be made simpler stays as it is."""
         assert shrunk([1, 1], lambda given: list(given) == [1, 1]) == [1, 1]
 
-    def test_again(self):
+    def test_shrinking_tries_again_after_each_change(self):
         """What can be left out only after a number was made smaller is left out as well."""
         failing = ([6, 1], [3, 1], [3])
         assert shrunk([6, 1], lambda given: list(given) in failing) == [3]
@@ -167,6 +167,6 @@ class TestShrunk:
         (Place("a", 1, 3), Place("a", 3, 3), True),
     ],
 )
-def test_places(one, other, meet):
+def test_calls_meet_where_their_ranges_do(one, other, meet):
     """Calls of one partition meet where their ranges do, whoever is asked."""
     assert one.meets(other) is other.meets(one) is meet

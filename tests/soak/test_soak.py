@@ -23,7 +23,7 @@ def test_nothing_is_lost():
     assert len(lines(found)) == 3
 
 
-def test_bodies():
+def test_each_request_of_the_load_has_its_own_traces():
     """Each request has traces of its own, and the one that is asked for is among them."""
     bodies = Bodies(NOON_NANO)
     seen: set[bytes] = set()
@@ -38,7 +38,7 @@ def test_bodies():
         seen |= trace_ids
 
 
-def test_slope():
+def test_the_slope_of_a_line_is_found():
     """The slope of a line is found, and of a single point it is none."""
     assert slope([(0, 1.0), (1, 3.0), (2, 5.0)]) == pytest.approx(2)
     assert slope([(0, 1.0)]) == 0

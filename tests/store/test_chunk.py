@@ -135,7 +135,7 @@ def test_largest_span():
     assert len(chunk.value) <= VALUE_BYTES_MAX
 
 
-def test_dictionary():
+def test_a_chunk_names_its_dictionary():
     """A chunk names its dictionary in the frame's header; that one is among those that are read with."""
     (chunk,) = chunks_of(batches([Made(1, 1)]))
     number = dictionary_id(columns_and_frame(chunk.value)[1])
@@ -144,7 +144,7 @@ def test_dictionary():
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_damaged(place):
+def test_a_damaged_chunk_is_a_store_error(place):
     """A value whose version or frame is wrong, or whose end is missing, is StoreError."""
     (chunk,) = chunks_of(batches([Made(1, i) for i in range(1, 9)]))
     damaged = bytearray(chunk.value)
@@ -183,7 +183,7 @@ class TestReadSpans:
         found = read_spans(store, trace_id(1), now)
         return sorted(int.from_bytes(span.span_id, "big") for span in found)
 
-    def test_copies(self):
+    def test_a_span_in_several_chunks_is_one(self):
         """A span that lies in several chunks is one."""
         one, two, three = (Made(1, i) for i in (1, 2, 3))
         store = self.store([one, two], [two, three], [three, two])
@@ -200,7 +200,7 @@ class TestReadSpans:
         ]
         assert self.read(self.store(made[:2], made[2:])) == [1, 1, 1, 1]
 
-    def test_expired(self):
+    def test_expired_chunks_are_not_there(self):
         """What has expired is not there, whether DynamoDB has deleted it or not."""
         store = self.store([Made(1, 1)], expiry=NOON_UNIX_SECONDS)
         assert self.read(store, NOON_UNIX_SECONDS - 1) == [1]

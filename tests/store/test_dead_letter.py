@@ -107,7 +107,7 @@ def test_buried_again():
     assert (note.burials, note.reason) == (2, "second")
 
 
-def test_expiry():
+def test_a_note_is_shown_as_long_as_its_letter_is_kept():
     """A note is shown as long as the queue keeps its letter, and is deleted then."""
     store = MemoryStore()
     write_notes(store, [note_of(record_of(message_of([Made(1, 1)])), "x", NOON_UNIX_SECONDS)])

@@ -166,7 +166,7 @@ def test_every_field(seed):
 
 @pytest.mark.parametrize("spell", SPELLINGS)
 @pytest.mark.parametrize("is_folded", [False, True])
-def test_edges(spell, is_folded):
+def test_calls_of_every_kind_are_counted_and_named(spell, is_folded):
     """Calls to databases, queues, other services and the outside world count, and Zipkin names whom they reach."""
     (message,) = received(spell(payload(CALLS)))
     store = consumed([message])

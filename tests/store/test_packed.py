@@ -35,7 +35,7 @@ def codes_of(made: list[Made]) -> list[int]:
 
 
 @given(st.lists(made_spans, max_size=12))
-def test_lossless(made):
+def test_unpacked_spans_are_those_that_were_packed(made):
     """What is unpacked are the spans of each trace, with their resources and scopes."""
     sent = list(spans_of(payload(made), Scopes()))
     for of_trace, content in repacked(payload(made)).items():
@@ -62,7 +62,7 @@ def test_any_times(times):
     assert raws_in(repacked(payload(made))[TRACE]) == raws_in(payload(made))
 
 
-def test_parents():
+def test_a_parent_in_the_chunk_is_a_place():
     """A parent in the chunk is a place, another one an id of its own."""
     made = [Made(1, 11), Made(1, 12, parent=11), Made(1, 13, parent=99), Made(1, 14, parent=13)]
     assert codes_of(made) == [ROOT, FIRST, FOREIGN, FIRST + 2]
@@ -83,7 +83,7 @@ def test_one_unfit():
     "made",
     [Made(1, 1, name="n" * 200), Made(1, 1, start=0), Made(1, 1, trace_state="a=" + "b" * 126)],
 )
-def test_unfit(made):
+def test_spans_that_do_not_fit_stay_whole(made):
     """A long name or trace state, and a time that is not there, leave a span whole."""
     assert codes_of([made]) == [WHOLE]
 
@@ -97,7 +97,7 @@ def test_unfit(made):
         Made(1, 1, trace_state="a=" + "b" * 125),
     ],
 )
-def test_fit(made):
+def test_usual_spans_are_packed(made):
     """Without a kind, in no time, with a name and a trace state that are not too long, a span is packed."""
     assert codes_of([made]) == [ROOT]
 
@@ -115,7 +115,7 @@ def test_trace_states():
 
 
 @pytest.mark.parametrize("count", [252, 253, 254, pytest.param(66_000, marks=pytest.mark.slow)])
-def test_many(count):
+def test_parents_are_right_among_many_spans(count):
     """With more spans than a byte counts, or than two do, each parent is still the right one."""
     made = payload([Made(1, i, parent=i // 2, duration=4) for i in range(1, count + 1)])
     runs = runs_by_trace(batches_of([made]))[TRACE]
@@ -124,7 +124,7 @@ def test_many(count):
     assert raws_in(unpack(TRACE, packed)) == raws_in(made)
 
 
-def test_size():
+def test_a_usual_span_takes_sixteen_bytes_of_columns():
     """A usual trace has 16 bytes of columns a span, and a digest of what it holds."""
     made = [
         Made(
@@ -163,7 +163,7 @@ def _read(value: bytes) -> bytes:
 
 
 @given(st.data())
-def test_damaged(data):
+def test_a_damaged_value_is_read_or_refused(data):
     """A value with any byte changed, left out or added is read, or refused as damaged, and nothing else."""
     made = [Made(1, i, parent=i - 1, kind=INTERNAL) for i in range(1, 6)]
     (chunk,) = chunks_of(batches([*made, Made(1, 9, name="n" * 200)]))

@@ -84,7 +84,7 @@ def test_another_database(store):
     assert traces_of(remembered, store, state_of(1, folded=200)) == [99]
 
 
-def test_bounded(store):
+def test_halves_are_found_within_any_bound_of_memory(store):
     """With room for nothing, or for one of three, all are found, and the rest is read each time."""
     (one,) = HalfEdgeCache().waiting(store, SHARD, state_of(1))
     store.calls.clear()
@@ -156,16 +156,16 @@ class TestFilters:
         assert steps.ranges == [(2, 3), (6, 6)]
         assert steps.filter_queries == 1
 
-    def test_none(self, steps):
+    def test_no_half_is_read_where_no_step_has_the_trace(self, steps):
         """Where no step has a wanted trace, no half is read."""
         assert steps.found(HalfEdgeCache(), 99) == set()
         assert steps.ranges == []
 
-    def test_collision(self, steps):
+    def test_a_mistaken_trace_costs_only_a_read(self, steps):
         """A trace that is mistaken for another costs a read."""
         assert steps.found(HalfEdgeCache(), 4 + SAME_SHORT_ID) == {4, 5}
 
-    def test_without(self, steps):
+    def test_a_step_without_a_filter_is_read_whole(self, steps):
         """A step without a filter, as older releases wrote them, is read whole; so is one whose filter has expired."""
         steps.state.pending[1].has_filter = False
         del steps.items[
@@ -186,7 +186,7 @@ class TestFilters:
         assert steps.found(HalfEdgeCache(), 99) == set(range(2, 14))
         assert (steps.ranges, steps.filter_queries) == ([(1, 6)], 0)
 
-    def test_remembered(self, steps):
+    def test_filters_and_halves_are_read_once(self, steps):
         """Filters and halves are read once, and what was read is there for other traces too."""
         remembered = HalfEdgeCache()
         steps.found(remembered, 4)
@@ -248,7 +248,7 @@ def test_as_if_all_were_read(steps, asked, room):
 
 
 @given(st.sets(st.integers(0, 60)), st.integers(1, 5))
-def test_ranges(places, count_max):
+def test_ranges_cover_all_places_within_their_bound(places, count_max):
     """Ranges cover all places in order, are no more than the bound, and cover nothing else if they may be so many."""
     found = ranges(sorted(places), count_max)
     covered = [place for first, last in found for place in range(first, last + 1)]

@@ -30,7 +30,7 @@ def one_row(made: list[Made]) -> SearchRow:
 
 
 class TestRows:
-    def test_figures(self):
+    def test_a_row_has_the_figures_of_its_spans(self):
         """A row has first start, shortest and longest duration, whether any failed, and all names and attributes."""
         row = one_row(
             [
@@ -62,7 +62,7 @@ class TestRows:
         assert row.others_longest_step == duration_step(2 * MILLI)
         assert one_row(made[:1]).others_longest_step == 0
 
-    def test_rounded(self):
+    def test_rounded_durations_never_exclude_a_match(self):
         """The longest duration is never told shorter, the shortest never longer."""
         for duration in (0, 1, 31, 33, 10**9 + 1, 2**64 - 1):
             made = [Made(1, 1, start=0, duration=duration)]
@@ -70,7 +70,7 @@ class TestRows:
             assert rows_in(block.value)[0].longest_duration_nano == row.longest_duration_nano
             assert row.shortest_duration_nano <= duration <= row.longest_duration_nano
 
-    def test_events(self):
+    def test_names_and_attributes_of_events_are_hashed(self):
         """Names and attributes of events are hashed beside the spans' own attributes."""
         events = (("retry", (("n", "1"),)), ("", ()))
         hashes = [
@@ -84,7 +84,7 @@ class TestRows:
         ]
         assert sorted(one_row([Made(1, 1, events=events)]).attribute_hashes) == sorted(hashes)
 
-    def test_apart(self):
+    def test_services_traces_and_hours_have_rows_of_their_own(self):
         """Services, traces and hours have rows of their own; the hour is that of each span's start."""
         last = NOON_NANO + HOUR_NANO - 1
         rows = rows_of(
@@ -164,7 +164,7 @@ class TestBlocks:
             ("large", 200),
         ]
 
-    def test_key(self):
+    def test_block_keys_sort_by_their_latest_first_start(self):
         """A block's key is the latest first start of its rows, then a digest: keys sort as those times do."""
         starts = [NOON_NANO + second * 10**9 for second in (3, 1, 2)]
         blocks = [
@@ -181,7 +181,7 @@ class TestBlocks:
         made = [Made(i, i, name=f"{i}") for i in range(1, 30)]
         assert blocks_of(rows_of(batches(made))) == blocks_of(rows_of(batches(made)))
 
-    def test_bounded(self):
+    def test_a_block_fits_an_item(self):
         """A block fits an item, however much a group has to say."""
         made = [
             Made(i, i, name=f"{i:0250d}", attributes=tuple((f"{i} {k}", "v") for k in range(50)))
@@ -191,18 +191,18 @@ class TestBlocks:
         assert len(blocks) > 1
         assert max(len(block.value) for block in blocks) < 390_000
 
-    def test_nothing(self):
+    def test_no_spans_make_no_block(self):
         """No spans make no block."""
         assert blocks_of(rows_of([])) == []
 
-    def test_older(self):
+    def test_blocks_of_the_version_before_are_read(self):
         """Blocks of the version before are read as ever."""
         (block,) = blocks_of(rows_of(batches([Made(1, 1, attributes=(("a", "b"),))])))
         assert block.value[0] == 2
         assert rows_in(b"\x01" + block.value[1:]) == rows_in(block.value)
 
     @pytest.mark.parametrize("stored", [b"\x03\x00", b"\x01\x01damaged"])
-    def test_damaged(self, stored):
+    def test_a_damaged_block_is_a_store_error(self, stored):
         """A damaged value, or one of a later version, is StoreError."""
         with pytest.raises(StoreError):
             rows_in(stored)

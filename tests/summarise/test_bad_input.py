@@ -103,12 +103,12 @@ class TestOneIdForEverything:
             shard.commit(*(Made(1, i, start=NOON_NANO + i) for i in range(first, first + 10)))
         return shard
 
-    def test_counted(self, filled):
+    def test_every_span_under_one_id_counts(self, filled):
         """Every span of it counts."""
         filled.summarise()
         assert sum(calls(filled.statistics()).values()) == self.SPANS
 
-    def test_search(self, filled):
+    def test_a_search_looks_at_a_bounded_part_and_says_so(self, filled):
         """A search looks at so many of its spans, and says that it did not look at all."""
         found = search_traces(filled, EVERYTHING, NOON_UNIX_SECONDS)
         assert [each.span_count for each in found.traces] == [20]
@@ -116,7 +116,7 @@ class TestOneIdForEverything:
             "1 traces have more spans than a search looks at: of each, 20 were"
         ]
 
-    def test_answer(self, filled):
+    def test_the_huge_trace_comes_whole_in_pages(self, filled):
         """As one answer it is refused with the way to get it; as pages every span of it comes, once."""
         with pytest.raises(Exception, match="more than 50 spans: ask for it as columns"):
             trace_by_id(filled, trace_id(1), NOON_UNIX_SECONDS)
@@ -160,7 +160,7 @@ class TestServices:
         cuts=st.sets(st.integers(0, 30), max_size=4),
         rng=st.randoms(use_true_random=False),
     )
-    def test_sums(self, numbers, cuts, rng):
+    def test_services_above_the_cap_are_whole_in_sum(self, numbers, cuts, rng):
         """In any order and batching the services of the smallest hashes are whole, and so is the sum, on each level."""
         made = [Made(i, i, service=f"service {n}") for i, n in enumerate(numbers, 1)]
         expected = Counter(each.service for each in made)
@@ -185,7 +185,7 @@ class TestServices:
             pushed_out = set(expected) - kept
             assert all(found[name] <= expected[name] for name in pushed_out)
 
-    def test_bounded(self, shard, monkeypatch):
+    def test_the_catalogue_stops_growing(self, shard, monkeypatch):
         """However many services there are, and however long their names, the catalogue stops to grow."""
         monkeypatch.setattr(targets, "_CATALOGUE_NAME_BYTES_MAX", 1_000)
         for first in range(0, 400, 10):
@@ -195,7 +195,7 @@ class TestServices:
         assert sum(map(len, names)) < 1_000 + 10 * 200 + 50
         assert sum(sum(calls(shard.statistics(name)).values()) for name in names) == 400
 
-    def test_told(self, shard):
+    def test_capped_services_are_told_in_the_answers(self, shard):
         """The list of services says that there are others, and a service's statistics that some may be its own."""
         names = [f"service {i}" for i in range(10)]
         shard.commit(*(Made(i, i, service=name) for i, name in enumerate(names, 1)))
@@ -212,7 +212,7 @@ class TestServices:
         others = statistics(shard, OTHER_SERVICES, asked, None, NOON_UNIX_SECONDS)
         assert others.total.entry.calls == 10 - self.CAP
 
-    def test_found(self, shard):
+    def test_traces_of_capped_services_are_found(self, shard):
         """A search by the name of any service finds its traces, also of one that is counted among others."""
         big = tuple((f"key{i}", "x") for i in range(100))
         for i in range(10):

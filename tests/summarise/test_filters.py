@@ -56,7 +56,7 @@ def has_filters(shard: Shard) -> list[bool]:
     return [each.has_filter for each in read_shard(shard, 0).state.pending]
 
 
-def test_traces(shard):
+def test_a_filter_has_the_traces_of_all_halves(shard):
     """A step's filter has the traces of all its halves; of a step without halves there is none."""
     shard.commit(*CALL)
     shard.summarise()
@@ -67,7 +67,7 @@ def test_traces(shard):
     assert has_filters(shard) == [True]
 
 
-def test_expiry(shard):
+def test_a_filter_expires_with_its_halves(shard):
     """A filter expires when the halves do."""
     shard.commit(*CALL)
     shard.summarise()
@@ -107,7 +107,7 @@ def test_same_transaction(shard):
     assert shard.items == before
 
 
-def test_deleted(shard):
+def test_filters_are_deleted_with_their_halves(shard):
     """Filters are deleted with their halves, and not before."""
     shard.commit(*CALL)
     shard.summarise()
@@ -134,7 +134,7 @@ def test_killed_before_it_deleted(shard, monkeypatch):
     assert waiting.finished(read_shard(shard, 0).state, NOON_UNIX_SECONDS + 9 * WINDOW) == []
 
 
-def test_fits(shard, monkeypatch):
+def test_a_filter_counts_within_its_transaction(shard, monkeypatch):
     """A filter counts among what a transaction holds: with it a step takes fewer entries."""
     for n in range(1, 9):
         shard.commit(*random_callers(50, seed=n))

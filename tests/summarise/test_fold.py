@@ -85,7 +85,7 @@ class TestTargets:
             key = layout.statistics_partition(f"service {i}"), f"m|{number:012d}"
             assert shard.items[config.STATISTICS_TABLE, *key]["n"] == 1
 
-    def test_edges(self, shard):
+    def test_halves_of_different_folds_make_one_edge(self, shard):
         """Two services' halves of one call, in different commits and folds, are one edge."""
         shard.commit(at_minute(0, span=1, kind=CLIENT))
         shard.summarise()
@@ -94,7 +94,7 @@ class TestTargets:
         shard.summarise()
         assert shard.calls_by_edge() == {("shop", "cart", EdgeKind.RPC): 1}
 
-    def test_expiry(self, shard):
+    def test_a_minute_target_expires_after_its_last_write(self, shard):
         """A minute's target expires a retention after it was last written."""
         shard.commit(at_minute(0))
         shard.summarise()
@@ -128,7 +128,7 @@ class TestBounds:
         shard.summarise()
         assert shard.calls_by_edge() == {("shop", "stock", EdgeKind.RPC): 200}
 
-    def test_bytes(self, shard, monkeypatch):
+    def test_a_large_step_takes_fewer_entries(self, shard, monkeypatch):
         """A step whose transaction would be too large takes fewer entries."""
         monkeypatch.setattr(fold_module, "STEP_BYTES_MAX", 3_000)
         shard.commit(*(at_minute(i, name=f"{i:0250d}") for i in range(40)))
@@ -193,7 +193,7 @@ class TestSegments:
         assert calls(shard.statistics()) == {NOON_MINUTE: 2}
         assert shard.segments == []
 
-    def test_overtaken(self, shard):
+    def test_an_overtaken_fold_changes_nothing(self, shard):
         """A fold that another one overtook changes nothing."""
         shard.commit(at_minute(0))
         stale = read_shard(shard, 0)
@@ -202,7 +202,7 @@ class TestSegments:
         ShardFold(shard, 0, NOON_UNIX_SECONDS).step(stale)
         assert shard.items == before
 
-    def test_versions(self, shard):
+    def test_each_transaction_is_conditioned_on_the_version_read(self, shard):
         """Each transaction has the fold-state on the condition of the version that was read."""
         conditions = []
         transact = shard.transact
@@ -229,7 +229,7 @@ class TestSegments:
 
 
 class TestCatalogue:
-    def test_hours(self, shard):
+    def test_the_catalogue_has_the_hours_of_every_service(self, shard):
         """The day's catalogue has the hours of every service and of the edges, and that they are to be rolled up."""
         shard.commit(
             at_minute(0, kind=CLIENT, attributes=(("server.address", "a"),)),
@@ -244,7 +244,7 @@ class TestCatalogue:
         }
         assert list(read_shard(shard, 0).state.dirty_hours) == [NOON_HOUR - 1, NOON_HOUR]
 
-    def test_unchanged(self, shard):
+    def test_an_unchanged_catalogue_is_not_written_again(self, shard):
         """A catalogue that already says so is not written again."""
         shard.commit(at_minute(0))
         shard.summarise()

@@ -52,12 +52,12 @@ class TestTimes:
         filled.summarise(HOUR_OVER - 1)
         assert levels(filled)[1:] == [{}, {}]
 
-    def test_hour(self, filled):
+    def test_an_hour_that_is_over_has_the_sum_of_its_minutes(self, filled):
         """An hour that is over has the sum of its minutes, and the day nothing yet."""
         filled.summarise(HOUR_OVER)
         assert levels(filled)[1:] == [{NOON_HOUR: 2}, {}]
 
-    def test_day(self, filled):
+    def test_a_day_that_is_over_has_the_sum_of_its_hours(self, filled):
         """A day that is over has the sum of its hours; minutes and hours keep theirs."""
         before = levels(filled)[0]
         filled.summarise(DAY_OVER - 1)
@@ -83,7 +83,7 @@ class TestTimes:
 
 
 class TestFigures:
-    def test_statistics(self, filled):
+    def test_a_day_has_the_merged_measures_of_its_minutes(self, filled):
         """A day's measures are the merged ones of its minutes, name by name."""
         filled.summarise(DAY_OVER)
         minutes = [target.total for target in filled.statistics().values()]
@@ -92,7 +92,7 @@ class TestFigures:
         for key, measure in day.series.items():
             assert measure == merged(m.series[key] for m in minutes if key in m.series)
 
-    def test_edges(self, filled):
+    def test_edges_roll_up_with_their_exemplars(self, filled):
         """Edges roll up as statistics do, exemplars included."""
         filled.summarise(DAY_OVER)
         minute, hour, day = (filled.edges(level) for level in (MINUTE, HOUR, DAY))
@@ -136,7 +136,7 @@ class TestLate:
         target = filled.statistics()[NOON_UNIX_SECONDS // 60]
         assert (target.total.entry.calls, target.pending.entry.calls) == (2, 1)
 
-    def test_again(self, filled):
+    def test_rolling_up_again_changes_nothing(self, filled):
         """Run again and again, nothing more happens."""
         filled.summarise(DAY_OVER)
         before = levels(filled)
@@ -162,7 +162,7 @@ class TestSteps:
         shard.summarise(DAY_OVER)
         assert levels(shard)[1:] == [{NOON_HOUR: 30}, {NOON_DAY: 30}]
 
-    def test_overtaken(self, filled):
+    def test_an_overtaken_roll_up_changes_nothing(self, filled):
         """A roll-up that a fold overtook changes nothing."""
         stale = read_shard(filled, 0)
         filled.commit(made(10, 0))

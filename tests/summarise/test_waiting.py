@@ -181,7 +181,7 @@ def test_caller_that_came_too_late(shard, kind, edge_kind):
     assert (measure.errors, measure.buckets) == (1, {bucket_of(50 * MILLI): 1})
 
 
-def test_paired(shard):
+def test_a_paired_callee_is_not_looked_up(shard):
     """A callee that has paired is not looked up."""
     shard.commit(PARENT._replace(kind=CLIENT), CALLEE)
     shard.summarise()
@@ -190,7 +190,7 @@ def test_paired(shard):
     assert shard.traces == []
 
 
-def test_deleted(shard):
+def test_halves_are_deleted_when_two_windows_old(shard):
     """Halves are deleted when they are two windows old, not before, and then nothing more is due."""
     shard.commit(PARENT, CALLEE)
     shard.summarise()
@@ -203,7 +203,7 @@ def test_deleted(shard):
 
 
 @pytest.mark.parametrize("when", [SOON, AFTER])
-def test_bounded(shard, monkeypatch, when):
+def test_a_look_up_is_bounded_and_each_trace_looked_up_once(shard, monkeypatch, when):
     """A step looks up a bounded number of traces; the next goes on, and each trace is looked up once."""
     for name in ("parents", "waiting"):
         monkeypatch.setattr(f"chalicelib.summarise.{name}.TRACES_MAX", 3)
@@ -250,7 +250,7 @@ def test_let_go(shard):
 
 
 @pytest.mark.parametrize("when", [SOON, AFTER])
-def test_overtaken(shard, when):
+def test_an_overtaken_look_up_changes_nothing(shard, when):
     """A look-up that a fold overtook changes nothing; the next one finds the edge."""
     shard.commit(PARENT)
     shard.commit(CALLEE)

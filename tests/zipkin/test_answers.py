@@ -53,7 +53,7 @@ def data(store: Any, route: str, path: str = "", **parameters: Any) -> Any:
     return orjson.loads(got.body)
 
 
-def test_names(store):
+def test_names_are_lower_cased_and_sorted_as_in_zipkin(store):
     """Lower-cased and sorted, as Zipkin lists them; a peer that sends no spans is a remote service."""
     assert data(store, "services") == ["basket", "cart", "shop"]
     assert data(store, "spans", serviceName="BASKET") == ["inner", "post /order", "send"]
@@ -119,7 +119,7 @@ def test_time_is_the_roots():
         assert not data(one, "traces", serviceName=service, lookback=10_799_000)
 
 
-def test_dependencies(store):
+def test_shared_spans_make_one_call(store):
     """Shared spans make one call; the database that sends no spans is a link too."""
     assert data(store, "dependencies", endTs=NOW_MILLI) == [
         {"parent": "basket", "child": "orders", "callCount": 1, "errorCount": 1},
@@ -155,7 +155,7 @@ def test_a_span_without_a_kind_that_names_both_endpoints_is_a_clients():
     assert not any("kind" in span or "tags" in span for span in shown)
 
 
-def test_autocomplete(store, monkeypatch):
+def test_autocomplete_values_are_those_of_the_newest_traces(store, monkeypatch):
     """Keys are configured; values are those of the newest traces."""
     monkeypatch.setattr(config, "ZIPKIN_AUTOCOMPLETE_KEYS", ["who", "http.method"])
     assert data(store, "autocompleteKeys") == ["http.method", "who"]
@@ -174,7 +174,7 @@ def test_autocomplete(store, monkeypatch):
         ("300.0.0.1", "", {}),
     ],
 )
-def test_addresses(address, port, expected):
+def test_an_endpoint_has_only_addresses_and_ports(address, port, expected):
     """An endpoint has only what is an address or a port: of all else readers would refuse the whole trace."""
     one = MemoryStore()
     attributes = (("network.peer.address", address), ("network.peer.port", port))
@@ -184,7 +184,7 @@ def test_addresses(address, port, expected):
     assert span["tags"]["network.peer.address"] == address
 
 
-def test_cache(monkeypatch):
+def test_long_lists_may_be_cached(monkeypatch):
     """Lists of more than three names may be cached."""
     many = MemoryStore()
     spans = [sent(1, 1 + n, f"s{n}") for n in range(4)]

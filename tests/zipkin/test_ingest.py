@@ -99,7 +99,7 @@ def test_whole_span():
         ({"otel.status_code": "ERROR"}, 2, ""),
     ],
 )
-def test_status(tags, code, message):
+def test_an_error_tag_is_an_error_of_whatever_value(tags, code, message):
     """A tag `error` is one, whatever its value; the tag stays."""
     found = one(tags=tags)
     assert (found.status.code, found.status.message) == (code, message)
@@ -116,7 +116,7 @@ def test_tags_with_keys_of_ours():
     ]
 
 
-def test_leniency():
+def test_what_zipkin_mends_is_mended():
     """What Zipkin takes or mends is taken and mended."""
     assert one(parentId="2").parent_span_id == b""
     assert one(parentId="0").parent_span_id == b""
@@ -208,13 +208,13 @@ def test_bad_bodies(body, message):
 
 
 @pytest.mark.parametrize("read", [payload_from_json, payload_from_proto])
-def test_empty(read):
+def test_empty_lists_are_no_error(read):
     """Nothing is nothing, and no error."""
     assert read(b"").span_count == 0
     assert payload_from_json(b"[]").span_count == 0
 
 
-def test_limits(monkeypatch):
+def test_too_many_spans_or_endpoints_are_refused(monkeypatch):
     """More spans or endpoints than a request may have are refused; a span that is too large is counted."""
     large = {**SPAN, "tags": {"k": "x" * config.SPAN_BYTES_MAX}}
     many = {**SPAN, "tags": {str(n): "" for n in range(config.ATTRIBUTES_PER_SPAN_MAX + 1)}}
@@ -241,7 +241,7 @@ def test_proto_annotations_without_times_have_a_bound():
     assert found.rejected == {"most of its annotations have no timestamp": 1}
 
 
-def test_proto():
+def test_proto3_comes_to_the_same_as_json():
     """proto3 comes to the same as JSON; a damaged span fails alone."""
     good = proto.Span(
         trace_id=bytes(7) + b"\x0a",
@@ -318,7 +318,7 @@ def test_hostile_json(spans):
 
 
 @given(st.binary(max_size=200))
-def test_garbage(body):
+def test_garbage_is_refused_or_holds_no_span(body):
     """Bytes that are no list are refused, or hold no span."""
     for read in (payload_from_json, payload_from_proto):
         with suppress(InvalidPayload):

@@ -234,7 +234,7 @@ def spans(annotations=(), binary=(), timestamp=0, duration=0):
         ),
     ],
 )
-def test_conversion(source, expected):
+def test_each_case_of_the_converter_is_converted_as_in_zipkin(source, expected):
     """One case of V1SpanConverter's each: pairs, halves, one-way calls, loops, messages, addresses."""
     assert spans(**source) == expected
 
@@ -348,7 +348,7 @@ def test_hostile_thrift(body):
 
 
 @given(st.binary(max_size=200))
-def test_garbage(body):
+def test_garbage_is_refused_or_holds_no_span(body):
     """Bytes that are no list are refused, or hold no span."""
     for read in (payload_from_json, payload_from_thrift):
         with suppress(InvalidPayload):
@@ -356,7 +356,7 @@ def test_garbage(body):
 
 
 @given(at=st.integers(0, 10_000), value=st.integers(0, 255))
-def test_damaged(at, value):
+def test_a_damaged_list_is_refused_or_stored_in_part(at, value):
     """One byte of a list changed: refused, or stored in part."""
     host = idl.Endpoint(ipv4=1, port=2, service_name="a")
     span = idl.Span(

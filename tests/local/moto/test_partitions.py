@@ -65,7 +65,7 @@ def test_others_join(store):
     assert list(store.query(TABLE, "joined")) == [item("joined", "a")]
 
 
-def test_transactions(store):
+def test_conditions_see_packed_items_and_cancelled_writes_change_nothing(store):
     """A condition sees a packed item; a transaction that is cancelled leaves it, and none where none was."""
     store.put_batch(TABLE, [item("there", "s")])
     other: Item = {**item("there", "s"), "v": b"other"}
@@ -75,7 +75,7 @@ def test_transactions(store):
     assert list(store.query(TABLE, "new")) == []
 
 
-def test_expiry(aws, store):
+def test_expired_items_go_packed_or_not(aws, store):
     """Packed or not, what has expired goes, with its partition; what has not, and what never does, stays."""
     store.put_batch(TABLE, [item("old", "s", 1_000), item("kept", "s", 3_000)])
     store.put_batch(TABLE, [item("mixed", "a", 1_000), item("mixed", "b", 3_000)])
@@ -94,7 +94,7 @@ def test_looked_for_in_vain(aws, store):
     assert held("nowhere") is None
 
 
-def test_copied():
+def test_a_copy_holds_what_the_partitions_hold():
     """A copy, as of a backup, holds what the partitions hold."""
     partitions, key = Partitions(dict), DynamoType({"S": "packed"})
     partitions[key] = Packed(("S", "s", "p", "S", "packed", "s", "S", "s", "v", "B", b"v"))

@@ -51,7 +51,7 @@ def found() -> list[Item]:
     return sorted(items, key=lambda item: str(item["p"]))
 
 
-def test_batches(usual):
+def test_batches_go_the_short_way_with_the_same_effect(usual):
     """Items are put and deleted as by the usual way, and nothing of it goes that way."""
     wiring.store().put_batch(TABLE, ITEMS)
     assert "BatchWriteItem" not in usual
@@ -66,7 +66,7 @@ def test_batches(usual):
 @pytest.mark.parametrize(
     ("low", "high"), [(None, None), ("2", None), (None, "3"), ("2", "3"), ("2x", "2y"), ("9", "1")]
 )
-def test_queries(usual, low, high, first_page_items, descending):
+def test_queries_find_the_same_the_short_way(usual, low, high, first_page_items, descending):
     """A query finds what it finds by the usual way, in its order, page by page."""
     items: list[Item] = [{"p": "queried", "s": str(n), "v": bytes([n]), "x": n} for n in range(5)]
     store = wiring.store()
@@ -80,7 +80,7 @@ def test_queries(usual, low, high, first_page_items, descending):
     )
 
 
-def test_pages(usual):
+def test_a_page_of_the_short_way_ends_at_a_megabyte(usual):
     """A page of the short way ends at a megabyte, as by the usual way, and the next goes on."""
     items: list[Item] = [{"p": "paged", "s": str(n), "v": bytes(300_000)} for n in range(8)]
     wiring.store().put_batch(TABLE, items)
@@ -89,7 +89,7 @@ def test_pages(usual):
     assert not usual
 
 
-def test_get(usual):
+def test_items_are_found_by_their_keys_the_short_way(usual):
     """Items are found by their keys, and those that are not there are not; none goes the usual way."""
     items: list[Item] = [{"p": "got", "s": str(n), "v": bytes([n]), "x": n} for n in range(3)]
     wiring.store().put_batch(TABLE, items)
@@ -108,7 +108,7 @@ def test_what_is_read_is_a_copy():
     wiring.store().delete_batch(TABLE, KEYS)
 
 
-def test_transactions(usual):
+def test_transactions_are_done_or_refused_as_a_whole(usual):
     """A transaction is done at once; one whose condition fails says which, and has done nothing."""
     wiring.store().transact([Put(TABLE, ITEMS[0], IF_NEW)])
     assert "TransactWriteItems" not in usual
@@ -120,14 +120,14 @@ def test_transactions(usual):
     assert found() == ITEMS[:1]
 
 
-def test_refused():
+def test_refusals_of_moto_keep_their_own_error():
     """What moto refuses is refused with its own error: nothing is lost on the short way."""
     store = wiring.store()
     with pytest.raises(LimitExceeded, match="DynamoDB: ValidationException"):
         store.put_batch(TABLE, [{"p": b"bytes, where text is wanted", "s": "s"}])
 
 
-def test_messages(usual):
+def test_messages_sent_the_short_way_are_received_as_usual(usual):
     """A message that is sent the short way is received as if it had gone the usual way."""
     messages = [message_from_payload("tenant", b"payload %d" % n, n, 1_000) for n in range(12)]
     wiring.sender().send(messages)

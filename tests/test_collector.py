@@ -61,7 +61,7 @@ def endpoints_of(value: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("number", range(5))
-def test_names(number):
+def test_every_name_in_a_pipeline_is_configured(number):
     """Every name in a pipeline is configured, and whatever is configured is in a pipeline."""
     configuration = configurations()[number]
     pipelines = configuration["service"]["pipelines"]
@@ -82,7 +82,7 @@ def test_every_block():
     assert len(configurations()) == 5
 
 
-def test_ports():
+def test_receivers_listen_where_clients_send():
     """They listen where the clients of Clew's laptop stack send, and on this machine alone."""
     clients = {GRPC_PORT, *COMPAT_PORTS, *AGENT_PORTS}
     for configuration in configurations():
@@ -93,7 +93,7 @@ def test_ports():
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_exporter(number):
+def test_the_exporter_is_set_as_clew_needs_it(number):
     """It shows a token, compresses as Clew understands, and waits as long as API Gateway may take to answer."""
     exporter = exporters_to_clew()[number]
     assert exporter["endpoint"] == "${env:CLEW_URL}"
@@ -105,7 +105,7 @@ def test_exporter(number):
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_sizes(number):
+def test_batches_pass_the_limits_of_clew(number):
     """A batch passes Clew's limits even if nothing compresses; a queue holds many of them."""
     queue = exporters_to_clew()[number]["sending_queue"]
     if not queue["enabled"]:
@@ -128,7 +128,7 @@ def test_sizes(number):
     assert queue["queue_size"] >= 10 * batch["max_size"]
 
 
-def test_retries():
+def test_retries_wait_as_long_as_clew_asks():
     """It first waits as long as Clew asks for, and goes on for long enough to outlast a failure."""
     retry = exporters_to_clew()[0]["retry_on_failure"]
     assert seconds(retry["initial_interval"]) == config.RETRY_AFTER_SECONDS
