@@ -48,7 +48,7 @@ class Clew(Chalice):
             self.route(path, methods=list(by_method), content_types=_ANY_TYPE)(self._answer)
 
     def __call__(self, event: Any, context: Any) -> Any:
-        """As Chalice's, for requests without an Accept header too, such as those of Go's OTLP exporter.
+        """Answer as Chalice does, for requests without an Accept header too, such as those of Go's OTLP exporter.
 
         Chalice answers them 400 *after the view has run*: spans would be stored, and their sender told that they were
         not. And whether API Gateway decodes a base64 answer to them is not said anywhere: what is text goes as text.

@@ -141,7 +141,7 @@ def marker_item(digest: bytes, expiry_unix_seconds: int) -> Item:
 
 
 def counted_among(store: ItemStore, digests: Iterable[bytes]) -> set[bytes]:
-    """Those of the digests whose message is counted."""
+    """The digests among these whose message is already counted."""
     by_partition = {layout.marker_key(digest).partition: digest for digest in digests}
     keys = [item_key(*layout.marker_key(digest)) for digest in by_partition.values()]
     found = store.get_batch(config.STATISTICS_TABLE, keys)

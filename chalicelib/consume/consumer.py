@@ -63,7 +63,7 @@ class Consumed(NamedTuple):
     """Left out, for they were counted before."""
     dead_letters: int = 0
     spans_received: int = 0
-    """Of every readable message, duplicates included."""
+    """The spans of every readable message, duplicates included."""
 
     def plus(self, committed: Committed) -> Consumed:
         return self._replace(
@@ -128,7 +128,7 @@ class Consumer:
         return list(found.values())
 
     def _uncounted(self, received: Sequence[Received]) -> list[Received]:
-        """Without those that were delivered before and are counted: they need no second writing."""
+        """The messages without those that were delivered before and are counted: these need no second writing."""
         again = {each.message.digest for each in received if _receive_count(each.record) > 1}
         counted = counted_among(self._store, again) if again else set()
         self._left_out(len(counted))
@@ -154,7 +154,7 @@ class Consumer:
             self._consumed = self._consumed.plus(committed)
 
     def _keep_notes(self, records: Sequence[Record]) -> None:
-        """Of what was buried now; those of letters that were sent back, and are not buried again, have served."""
+        """Write the notes of what was buried now, and forget those of letters that were sent back and are stored."""
         buried = {note.key for note in self._notes}
         served = {key for record in records if (key := carried_key(record))} - buried
         try:

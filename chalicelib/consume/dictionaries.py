@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 DICTIONARY_BYTES = 32_768
 """Larger ones gain nothing more on real instrumentation, and cost each cold start their reading."""
 LEARNED_SECONDS = 86_400
-"""After so long it is learned anew: services and their attributes change."""
+"""A dictionary is learned anew after so long: services and their attributes change."""
 USED_SECONDS = 14 * 86_400
 """How long chunks are written with a dictionary after which none was learned."""
 LOOK_SECONDS = 600
@@ -44,7 +44,7 @@ SAMPLE_BYTES_MAX = 16_384
 _GAIN_MIN = 0.05
 """A new dictionary must save this part of what the one before takes, on chunks that it was not learned from."""
 _LEVEL = 3
-"""With a dictionary of its own kind, level 5 saves 3 % more and takes twice the time."""
+"""Level 5 would save 3 % more with a dictionary of its own kind, and take twice the time."""
 
 
 class Newest(NamedTuple):

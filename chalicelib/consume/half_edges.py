@@ -90,7 +90,7 @@ class HalfEdges:
         )
 
     def messages(self) -> Iterator[HalvesMessage]:
-        """As few as keep each below 200 KB, so that it fits an item."""
+        """Messages as few as keep each below 200 KB, so that it fits an item."""
         traces = dict.fromkeys(chain(self.callers, self.callees))
         self.halves.rows = [
             # Each once, however often it came.
@@ -100,7 +100,7 @@ class HalfEdges:
         return self.halves.messages()
 
     def edges(self) -> dict[int, Edges]:
-        """Those that are whole already, calls to databases, by minute."""
+        """The edges that are whole already, which are calls to databases, by minute."""
         edges: dict[int, Edges] = defaultdict(Edges)
         for (minute, service, database, is_error), of_alike in self.database_calls.items():
             buckets, trace_ids = zip(*of_alike, strict=True)
@@ -135,7 +135,7 @@ def half_edges_of(batches: Iterable[SpanBatch], shards: int) -> dict[int, HalfEd
 
 
 def _children(batches: Sequence[SpanBatch]) -> Iterator[Sequence[int]]:
-    """Of each batch, the places of spans that are neither SERVER nor CONSUMER and may be another service's children.
+    """For each batch the places of spans that are neither SERVER nor CONSUMER and may be another service's children.
 
     They are those whose flags do not say that their parent is local, and whose parent is no span of their service
     among these. (Of spans of one id in several traces, one is known: those below the others are children needlessly.)
@@ -188,7 +188,8 @@ def _add_child(batch: SpanBatch, place: int, by_shard: dict[int, HalfEdges], sha
 def _add_parents(
     batch: SpanBatch, by_shard: dict[int, HalfEdges], shards: int, wanted: Set[bytes]
 ) -> None:
-    """Those that are wanted, by their ids, and those that last long. One of another trace is a parent needlessly."""
+    """Add the callers that are wanted, by their ids, and those that last long. One of another trace is a parent
+    needlessly."""
     places = [place for place, each in enumerate(batch.span_ids) if each in wanted]
     if max(batch.durations_nano) >= _LONG_NANO:
         durations = enumerate(batch.durations_nano)

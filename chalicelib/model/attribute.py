@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EVENT_KEY = b"event"
 NO_HASH = 1 << 16
-"""Of NO_MESSAGE, which stands between the attributes of spans: more than any hash."""
+"""The hash of NO_MESSAGE, which stands between the attributes of spans: it is more than any hash."""
 _CACHED_HASHES_MAX = 200_000
 """About 40 MB of keys at 100 bytes an attribute; then the cache starts anew."""
 _CACHED_BYTES_MAX = 1_024
@@ -81,7 +81,7 @@ def _scalar_text(plain: object) -> str | None:
 
 
 def double_text(value: float) -> str:
-    """As protobuf's JSON writes it; a whole number without its `.0`, as people type it."""
+    """The text of a double as protobuf's JSON writes it; a whole number lacks its `.0`, as people type it."""
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
@@ -221,7 +221,7 @@ class WantedAttributes(dict[bytes, bytes | None]):
         return raw
 
     def among(self, attributes: Iterable[bytes]) -> tuple[bytes, ...]:
-        """Those whose key is wanted, in their order."""
+        """The attributes whose key is wanted, in their order."""
         return tuple(filter(None, map(self.__getitem__, attributes)))
 
 

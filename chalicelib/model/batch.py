@@ -78,7 +78,7 @@ class Attributes(NamedTuple):
     """KeyValue wire bytes of many spans: one list, for most are asked for many at a time."""
 
     values: list[bytes]
-    """Those of each span, and NO_MESSAGE after them."""
+    """The attributes of each span, and NO_MESSAGE after them."""
     starts: Sequence[int]
     """Where each span's begin; and where those of one more would."""
 
@@ -314,7 +314,7 @@ def _lists(values: list[bytes], count: int) -> list[Sequence[bytes]]:
 
 
 def _attributes(values: list[bytes], count: int) -> Attributes:
-    """Those of `count` spans, of values that have NO_MESSAGE between one span's and the next one's."""
+    """The attributes of `count` spans, given values with NO_MESSAGE between those of one span and of the next one."""
     values.append(NO_MESSAGE)
     index = values.index
     starts, start = [0], 0

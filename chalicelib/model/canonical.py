@@ -88,7 +88,7 @@ def in_parts(raws: Iterable[bytes], part_bytes: int = PART_BYTES) -> Iterator[li
 
 
 def _parsed(content: bytes) -> ResourceSpans:
-    """As deep as it is in a request: what is deeper no reader could parse."""
+    """A message as deep as it is in a request: what is nested deeper, no reader could parse."""
     return TracesData.FromString(field(1, content)).resource_spans[0]
 
 

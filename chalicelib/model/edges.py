@@ -50,7 +50,7 @@ class Edge:
     def __init__(self, measure: Measure, exemplar_trace_id: bytes) -> None:
         self.measure = measure
         self.exemplar_trace_id = exemplar_trace_id
-        """Of all that were offered, the one whose reversed bytes are smallest (older senders pad on the left)."""
+        """The one, among all that were offered, whose reversed bytes are smallest (older senders pad on the left)."""
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -110,7 +110,7 @@ class Edges:
 
 
 def shown_edges(edges: Edges) -> dict[EdgeKey, Edge]:
-    """Those that have calls, by caller, callee and kind, where those of PARENT are among those of RPC."""
+    """The edges that have calls, by caller, callee and kind; those of kind PARENT are among those of RPC."""
     shown = Edges()
     for (caller, callee, kind), edge in edges.edges.items():
         if edge.measure.calls:
@@ -136,7 +136,7 @@ def smallest_exemplar(trace_ids: Iterable[bytes]) -> bytes:
 
 
 def edges_message(edges: Edges) -> EdgesMessage:
-    """As stored: sorted by caller, callee and kind."""
+    """The stored form of edges: sorted by caller, callee and kind."""
     return EdgesMessage(
         edges=[
             EdgesMessage.Edge(

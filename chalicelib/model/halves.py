@@ -32,13 +32,13 @@ _MESSAGE_HALVES_MAX = 10_000
 _MESSAGE_BYTES_MAX = 200_000
 
 PARENT_KINDS = (int(EdgeKind.RPC), int(EdgeKind.PARENT))
-"""Of callers that are the parents of a callee, and neither CLIENT nor PRODUCER: whether Zipkin's linker would link them
-to a server or client below them (any but a root without kind), or not."""
+"""The kinds of callers that are the parents of a callee, and neither CLIENT nor PRODUCER: they say whether Zipkin's
+linker would link them to a server or client below them (any but a root without kind), or not."""
 CHILD_KINDS = (int(EdgeKind.EXTERNAL), int(EdgeKind.PARENT))
-"""Of callees that are the children of a caller, and neither SERVER nor CONSUMER: CLIENT (Zipkin's linker takes its
-service for the callee), or any other."""
+"""The kinds of callees that are the children of a caller, and neither SERVER nor CONSUMER: CLIENT (Zipkin's linker
+takes its service for the callee), or any other."""
 ROOT_KIND = int(EdgeKind.DATABASE)
-"""Of a callee that is a SERVER without a parent, which looks for its own id: a client may share it."""
+"""The kind of a callee that is a SERVER without a parent, which looks for its own id: a client may share it."""
 
 Key = TypeVar("Key")
 
@@ -53,15 +53,15 @@ class Caller(NamedTuple):
     """EdgeKind under that name; of a span that stands for no call itself, one of PARENT_KINDS."""
     is_error: bool
     minute: int
-    """Of its start, since the epoch: the edge counts there."""
+    """The minute of the caller's start, since the epoch: the edge counts there."""
     bucket: int
-    """Of its duration: an edge's latency is the caller's."""
+    """The histogram bucket of the caller's duration: an edge's latency is the caller's."""
 
 
 class Callee(NamedTuple):
     trace_id: bytes
     span_id: bytes
-    """Of the span that it looks for."""
+    """The id of the span that the callee looks for."""
     own: int
     """CRC-32 of its own span id: two callees of one call stay two, one that came twice stays one."""
     service: str
@@ -69,7 +69,7 @@ class Callee(NamedTuple):
     """EdgeKind: RPC or MESSAGING; ROOT_KIND; of a span that was not called, as far as its kind says, of CHILD_KINDS."""
     is_error: bool
     bucket: int
-    """Of its duration: the edge's latency where the caller's is not known."""
+    """The histogram bucket of the callee's duration: the edge's latency where the caller's is not known."""
 
 
 CallerProfile = tuple[str, str, int, bool]
@@ -123,7 +123,7 @@ class HalfRows:
         self.rows += [Row(trace_id, *packed) for trace_id, packed in by_trace.items()]
 
     def message(self, rows: Sequence[Row]) -> HalvesMessage:
-        """Of some of the rows, with all tables."""
+        """A message of some of the rows, with all tables."""
         return self.message_of(
             [row.trace_id for row in rows],
             [b"".join(row.callers) for row in rows],
@@ -133,7 +133,7 @@ class HalfRows:
     def message_of(
         self, trace_ids: Sequence[bytes], callers: Sequence[bytes], callees: Sequence[bytes]
     ) -> HalvesMessage:
-        """Of these traces' records, with all tables."""
+        """A message of these traces' records, with all tables."""
         return HalvesMessage(
             caller_profiles=[
                 HalvesMessage.CallerProfile(service=service, peer=peer, kind=kind, error=error)
@@ -152,7 +152,7 @@ class HalfRows:
         )
 
     def messages(self) -> Iterator[HalvesMessage]:
-        """As few as keep each below 200 KB, so that it fits an item."""
+        """Messages as few as keep each below 200 KB, so that it fits an item."""
         if self.message(()).ByteSize() > _MESSAGE_BYTES_MAX // 2:
             # Each would have these tables: with so many names it is to have only those that it needs.
             yield from halves_messages(halves_from(self.message(self.rows)))
@@ -187,7 +187,7 @@ def halves_messages(halves: Halves) -> Iterator[HalvesMessage]:
 def _sliced(
     callers: Sequence[Caller], callees: Sequence[Callee], start: int, end: int
 ) -> tuple[Sequence[Caller], Sequence[Callee]]:
-    """Of callers and callees in a row, those from `start` to before `end`."""
+    """The part from `start` to before `end` of callers and callees in a row."""
     count = len(callers)
     return callers[start:end], callees[max(0, start - count) : max(0, end - count)]
 
@@ -360,7 +360,7 @@ def _records(
     packed: bytes,
     wanted: Set[bytes] | None,
 ) -> _Records:
-    """Of all traces, or of those that are wanted: a minute's are few of all that wait."""
+    """The records of all traces, or of the wanted ones: those of a minute are few among all that wait."""
     if wanted is None:
         _check(message, counts, form, packed)
         ids = chain.from_iterable(map(repeat, _trace_ids(message), counts))

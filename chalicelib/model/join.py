@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     EdgeOfMinute = tuple[int, str, str, int]
     """Minute, caller, callee, kind."""
     OwnKey = tuple[HalfKey, int]
-    """Of a callee: its key, and the CRC-32 of its own span id."""
+    """A callee's key, and the CRC-32 of its own span id."""
     CallProfile = tuple[CallerProfile, int, CalleeProfile | None]
     """What callers of one minute have in common, and their callees, if they have any."""
 
@@ -96,7 +96,7 @@ class KnownHalves:
             known.update(added)
 
     def keys_among(self, keys: set[HalfKey]) -> set[HalfKey]:
-        """Those of the keys under which anything is known."""
+        """The keys among these under which anything is known."""
         return (self.callers.keys() & keys) | (self.callees.keys() & keys)
 
     def owners(self) -> dict[tuple[bytes, int], list[HalfKey]]:
@@ -178,7 +178,7 @@ class NewHalves:
         self.own_keys: set[OwnKey] = {(key, own) for key, _, own in callees}
         self.keys: set[HalfKey] = self.caller_keys | self._callee_of.keys()
         self.uncommon_keys: set[HalfKey] = set()
-        """Those that several callers have, or several callees, or a parent, or a child."""
+        """The keys that several callers have, or several callees, or a parent, or a child."""
         if len(self.caller_keys) < len(self._callers) or len(self._callee_of) < len(callees):
             self.uncommon_keys |= _repeated(key for key, _ in self._callers)
             self.uncommon_keys |= _repeated(key for key, *_ in callees)
@@ -402,7 +402,7 @@ def _without_local_children(
 def services_with_id(
     key: HalfKey, callers: Iterable[Caller], callees: Iterable[Callee]
 ) -> set[str]:
-    """Of a key's halves, the services that have a span of its id: callers, and servers that share it."""
+    """The services that have a span with the id of a key: callers, and servers that share it."""
     own = crc32(key[1])
     return {caller.service for caller in callers} | {
         callee.service for callee in callees if callee.own == own and callee.kind not in CHILD_KINDS
@@ -467,7 +467,8 @@ def has_caller(callee: Callee, folded: int, known: KnownHalves, window: int) -> 
 def unpaired(
     callees: Iterable[Callee], folded: int, known: KnownHalves, window: int
 ) -> list[Callee]:
-    """Those of the callees, folded at `folded`, that no caller within the window has the key or own id of. No root.
+    """The callees, folded at `folded`, whose key or own id no caller within the window has the key or own id of. No
+    root.
 
     `known` must hold every half of their traces folded within the window before or after them. Also a caller of the
     same service is a caller: the call is known not to be an edge. A child is not unpaired if its service has a span of

@@ -125,7 +125,7 @@ def merged(measures: Iterable[Measure]) -> Measure:
 
 
 def measure_message(measure: Measure) -> MeasureMessage:
-    """As stored: buckets ascending."""
+    """The stored form of a measure: buckets ascend."""
     indices = sorted(measure.buckets)
     return MeasureMessage(
         calls=measure.calls,

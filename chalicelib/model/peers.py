@@ -115,9 +115,9 @@ _WANTED = frozenset(
 _PEERS_REMEMBERED_MAX = 50_000
 _REMEMBERED_BYTES_MAX = 1_024
 _TEXT_CHARACTERS_MAX = 4_096
-"""Of a value that is looked into: longer ones name nobody."""
+"""The longest value that is looked into: longer ones name nobody."""
 _HOST_SETTINGS = ("server", "data source", "datasource", "host", "address", "addr")
-"""Of a connection string of settings, those that have the host. Source: ADO.NET, libpq."""
+"""The settings of a connection string that have the host. Source: ADO.NET, libpq."""
 
 _peers: dict[tuple[bytes, ...], Peer | None] = {}
 
@@ -214,7 +214,7 @@ def _host_of_authority(authority: str) -> str:
 
 
 def _host_of_address(text: str) -> str:
-    """Of `host:port`, `ip:port`, Java's `host/ip:port`, a URL, or a database's connection string."""
+    """The host of `host:port`, `ip:port`, Java's `host/ip:port`, a URL, or a database's connection string."""
     if "://" in text:
         return host_of_url(text)
     if "=" in text or text.startswith("jdbc:"):

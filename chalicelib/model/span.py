@@ -82,7 +82,7 @@ class Span(NamedTuple):
     """0 where the end lies before the start."""
     is_error: bool
     is_entry: bool
-    """As the function `is_entry` says."""
+    """What the function `is_entry` says of the span."""
     scope: Scope
     raw: bytes
     """The Span message's own wire bytes."""
@@ -131,7 +131,8 @@ class Scopes:
 
     def __init__(self) -> None:
         self.attributes: dict[bytes, bytes] = {}
-        """Those of the spans that were made with these scopes; most of a trace are equal, and are kept once."""
+        """The attributes of the spans that were made with these scopes; most of a trace are equal, and are kept
+        once."""
         self._resources: dict[bytes, tuple[str, frozenset[bytes]]] = {}
         self._of_scopes: dict[bytes, frozenset[bytes]] = {}
         self._scopes: dict[tuple[bytes, bytes], Scope] = {}

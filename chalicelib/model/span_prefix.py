@@ -117,7 +117,8 @@ def span_prefixes_of(raws: Sequence[bytes]) -> SpanPrefixes:
 
 
 def _after_id(raw: bytes) -> tuple[bytes, bytes, int]:
-    """Of a span with a trace state: this, with tag and length; its parent's id, empty for none; where its name is."""
+    """What follows the id of a span with a trace state: the trace state with tag and length; its parent's id, empty for
+    none; where its name is."""
     size = raw[_AFTER_ID + 1]
     # A first byte of more is a number of several.
     if size > 127:

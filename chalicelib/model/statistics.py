@@ -47,7 +47,7 @@ class Statistics:
         self.entry = Measure()
         self.other = Measure()
         self.renamed_calls = 0
-        """Of the spans counted, those whose name had an id in it, and which are counted under it without."""
+        """The number of counted spans whose name had an id in it, and which are counted under the name without it."""
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -139,7 +139,7 @@ def _statistics(durations: dict[_Alike, list[int]]) -> Statistics:
 
 
 def statistics_message(statistics: Statistics) -> StatisticsMessage:
-    """As stored: series sorted by span name and kind."""
+    """The stored form of statistics: series sorted by span name and kind."""
     return StatisticsMessage(
         series=[
             StatisticsMessage.Series(span_name=name, kind=kind, measure=measure_message(measure))

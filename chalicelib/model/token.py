@@ -8,18 +8,18 @@ from enum import Enum
 from typing import NamedTuple
 
 _PREFIX = "clew_"
-"""So that tools which look for leaked secrets, and people, know one when they see it."""
+"""A token begins with this, so that people and tools which look for leaked secrets know one when they see it."""
 _SECRET_BYTES = 32
 _ID_DIGITS = 8
 
 
 class Scope(Enum):
     INGEST = "ingest"
-    """To send spans."""
+    """The token may send spans."""
     READ = "read"
-    """To ask."""
+    """The token may ask questions."""
     CONFIGURE = "configure"
-    """To change what everybody's clients are told, such as how much to sample."""
+    """The token may change what everybody's clients are told, such as how much to sample."""
 
 
 class Token(NamedTuple):
@@ -29,10 +29,10 @@ class Token(NamedTuple):
     """SHA-256 of its text: 256 random bits need no slower hash."""
     scopes: frozenset[Scope]
     name: str = ""
-    """Whose it is, for those who list tokens."""
+    """The name of the token's bearer, for people who list tokens."""
     made_unix_seconds: int = 0
     expires_unix_seconds: int | None = None
-    """From then on it is good for nothing; None: it does not expire."""
+    """The second from which on the token is refused; None: it does not expire."""
 
     @property
     def id(self) -> str:

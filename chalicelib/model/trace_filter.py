@@ -35,7 +35,7 @@ def short_ids(trace_ids: bytes) -> list[int]:
 
 
 def trace_filter(trace_ids: bytes) -> TraceFilter:
-    """Of ids that are joined, in any order, one perhaps more than once."""
+    """The filter of ids that are joined, in any order, one perhaps more than once."""
     ordered = sorted(short_ids(trace_ids))
     return TraceFilter(gaps=list(map(sub, ordered, [0, *ordered])))
 

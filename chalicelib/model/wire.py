@@ -32,7 +32,8 @@ def varint_at(data: bytes, at: int) -> tuple[int, int]:
 
 
 NO_MESSAGE = b"\xff"
-"""Its first tag is cut short: no span that `receive` has accepted has it as an attribute, event, link or status."""
+"""A sentinel whose first tag is cut short: no attribute, event, link or status of a span that `receive` has accepted is
+it."""
 
 
 class Prefixes(dict[int, bytes]):

@@ -14,7 +14,7 @@ from __future__ import annotations
 SCOPE_NAME = "zipkin"
 SERVICE_NAME = "service.name"
 LOCAL_KEYS = ("net.host.ip", "net.host.ipv6", "net.host.port")
-"""Of the resource: the local endpoint's ipv4, ipv6 and port, beside `service.name`."""
+"""The resource's attributes for the local endpoint's ipv4, ipv6 and port, beside `service.name`."""
 PEER_SERVICE = "peer.service"
 REMOTE_KEYS = ("net.peer.ip", "net.peer.ipv6", "net.peer.port")
 DEBUG = "zipkin.debug"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
 PEEK_MESSAGES_MAX = 10
-"""As many as SQS hands out at once."""
+"""SQS hands out at most so many at once."""
 _RUNNING = {"RUNNING", "CANCELLING"}
 _PASSING = {"RequestThrottled", "ThrottlingException", "ServiceUnavailable", "InternalError"}
 

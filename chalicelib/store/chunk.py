@@ -29,8 +29,8 @@ DICTIONARY_PATH = Path(__file__).with_name("dictionary_2.zdict")
 VALUE_BYTES_MAX = 390_000
 """An item has at most 409,600 bytes; the rest is for keys, expiry and what moto counts otherwise."""
 TEXTS_BYTES_MAX = 10_000_000
-"""Before they are compressed. A group may have 80 MB that compress to nothing: more than a reader takes of one item,
-and than an answer holds. Usual groups have 3 MB of all their traces."""
+"""The limit of the texts before they are compressed. A group may have 80 MB that compress to nothing: more than a
+reader takes of one item, and than an answer holds. Usual groups have 3 MB of all their traces."""
 DIGEST_BYTES = 16
 PACKED_VERSION = 2
 """The first byte of a value with packed spans. Those of FORMAT_VERSION, which older releases wrote, hold TracesData."""
@@ -63,7 +63,7 @@ def _built_in_compressor() -> zstd.ZstdCompressor:
 
 
 def built_in_seal(content: bytes) -> bytes:
-    """With the dictionary that comes with Clew."""
+    """Compress with the dictionary that comes with Clew."""
     return sealed_by(_built_in_compressor())(content)
 
 

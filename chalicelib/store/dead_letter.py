@@ -58,7 +58,7 @@ class Note(NamedTuple):
     receive_count: int
     """How often SQS had delivered it, when it was buried last."""
     message_bytes: int
-    """Its body and its payload as they are in the queue."""
+    """The bytes of its body and payload as they are in the queue."""
     span_count: int | None
     """None if the message cannot be read so far."""
     trace_ids: list[bytes]
@@ -83,7 +83,8 @@ def note_of(record: Record, reason: str, now_unix_seconds: int) -> Note:
 
 
 def note_without_burial(record: Record) -> Note:
-    """Of a letter in the queue that the table knows nothing of: SQS moved it there, or its note was not written."""
+    """The note of a letter in the queue that the table does not know: SQS moved it there, or its note was not
+    written."""
     reason = _text(record, REASON_ATTRIBUTE) or _MOVED_BY_SQS
     return note_of(record, reason, _sent_unix_seconds(record))._replace(burials=0)
 
@@ -114,7 +115,7 @@ def read_notes(
 
 
 def known_keys(store: ItemStore, keys: Sequence[str]) -> set[str]:
-    """Those of the keys that have a note."""
+    """The keys among these that have a note."""
     return {note.key for note in notes_with(store, keys)}
 
 

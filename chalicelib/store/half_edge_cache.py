@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from chalicelib.store.items import ItemStore
 
 BYTES_MAX = 200_000_000
-"""Of all shards. What is beyond them is read each time, as it is passed."""
+"""The bound for all shards together. What exceeds it is read each time, as it is passed."""
 _BYTES_PER_TRACE = 120
 """What a trace id takes in a set of them."""
 QUERIES_MAX = 16
-"""Of a shard's half-edges: a tenth of a second, one after the other. Rather than more, steps between are read."""
+"""The most queries for a shard's half-edges: they take a tenth of a second, one after the other. Steps between are read
+rather than asking more often."""
 
 Number = tuple[int, int]
 """A step's sequence, and when it was folded (Unix seconds): two steps of one number would be of two databases."""
@@ -52,23 +53,23 @@ class CachedHalves(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """Of one shard."""
+    """What is known of one shard."""
 
     halves: dict[Number, list[CachedHalves]]
     filters: dict[Number, array[int]]
-    """Of steps whose halves are not known: the short ids of their traces."""
+    """The short ids of the traces of each step whose half-edges are not known."""
 
 
 Value = TypeVar("Value")
 
 
 class HalfEdgeCache:
-    """Of every shard that was asked for."""
+    """A cache of the waiting half-edges of every shard that was asked for."""
 
     def __init__(self, bytes_max: int = BYTES_MAX) -> None:
         self._bytes_max = bytes_max
         self.bytes_taken = 0
-        """Of what is remembered, about."""
+        """The memory that the cache takes, about."""
         self._shards: dict[int, _Known] = {}
 
     def waiting(
@@ -102,7 +103,7 @@ class HalfEdgeCache:
     def _filters(
         self, store: ItemStore, shard: int, known: _Known, filtered: Sequence[Number]
     ) -> dict[Number, array[int]]:
-        """Those of these steps that are there: one that has expired is none."""
+        """The filters of these steps that are there: one that has expired is none."""
         found = {number: known.filters[number] for number in filtered if number in known.filters}
         unread = dict(number for number in filtered if number not in found)
         if unread:
@@ -121,7 +122,7 @@ class HalfEdgeCache:
         numbers: Sequence[Number],
         missing: Set[Number],
     ) -> Iterator[CachedHalves]:
-        """Those of these steps, neighbours, that are missing."""
+        """Read the missing ones of these steps, which are neighbours."""
         folded_by_sequence = dict(numbers)
         read = read_halves(store, shard, numbers[0][0], numbers[-1][0])
         for sequence, messages in groupby(read, itemgetter(0)):
@@ -161,7 +162,7 @@ def _filter_bytes(short_ids: Sequence[int]) -> int:
 def _perhaps_with(
     traces: Set[bytes], numbers: Sequence[Number], filters: dict[Number, array[int]]
 ) -> list[Number]:
-    """Those of the steps that may have halves of these traces: all but those whose filter says that they have none."""
+    """The steps that may have halves of these traces: all but those whose filter says that they have none."""
     wanted = set(short_ids(b"".join(traces)))
     return [
         number

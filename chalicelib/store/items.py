@@ -87,7 +87,7 @@ class ItemStore(Protocol):
         """
 
     def get_batch(self, table: str, keys: Sequence[Item]) -> list[Item]:
-        """Those of the items that are there, in no order, each once. Not a snapshot."""
+        """The items among these that are there, in no order, each once. The answer is no snapshot."""
 
     def transact(self, actions: Sequence[Put]) -> None:
         """Do all of the actions, atomically and durably, or raise. No actions: nothing is done.

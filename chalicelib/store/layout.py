@@ -33,7 +33,7 @@ FOLD_STATE_KEY = "!"
 TOKENS_PARTITION = "t"
 NOTES_PARTITION = "d"
 PART_MAX = 999
-"""Of a step's half-edges: those of one transaction are a few."""
+"""The highest part of a step's half-edges: those of one transaction are a few."""
 MINUTES_PER_HOUR, HOURS_PER_DAY = 60, 24
 
 
@@ -58,7 +58,7 @@ class Level(Enum):
 
 
 class Key(NamedTuple):
-    """Of an item of the table `statistics`."""
+    """The key of an item of the table `statistics`."""
 
     partition: str
     sort: str
@@ -68,7 +68,7 @@ SAMPLING_KEY = Key("o", "sampling")
 
 
 def index_partition(hour: int, service: str, shard: int = 0) -> str:
-    """Of shard 0 without the shard's number: as it was before there were any."""
+    """The partition of a shard of the index. Shard 0 has no number: that is how it was before there were any shards."""
     return f"h{shard or ''}|{hour}|{service}"
 
 
@@ -77,7 +77,7 @@ def marker_key(digest: bytes) -> Key:
 
 
 def note_sort_key(sent_unix_seconds: int, digest: bytes) -> str:
-    """Of a dead letter's note: they sort by when the message was first sent."""
+    """The sort key of a dead letter's note: notes sort by when the message was first sent."""
     return f"{sent_unix_seconds:012d}|{digest[:16].hex()}"
 
 
@@ -90,7 +90,7 @@ def segment_sort_key(committed_unix_nano: int, digest: bytes) -> str:
 
 
 def spilled_sort_key(sequence: int, part: int) -> str:
-    """Of a segment that the fold itself writes: it sorts after those of commits."""
+    """The sort key of a segment that the fold itself writes: it sorts after those of commits."""
     return f"s|~{sequence:016d}|{part:03d}"
 
 
@@ -137,9 +137,9 @@ def day_sort_key(day: int) -> str:
 
 
 def _shard(key: bytes, shards: int) -> int:
-    """Of equally many keys each. CRC-32 modulo the number was not: keys that differ in a few digits have CRCs that
-    differ in a few bits, and whole shards got none. Multiplying (Knuth, TAOCP 6.4) carries each bit into those above.
-    """
+    """A shard has about as many keys as any other. CRC-32 modulo the number was not: keys that differ in a few digits
+    have CRCs that differ in a few bits, and whole shards got none. Multiplying (Knuth, TAOCP 6.4) carries each bit into
+    those above."""
     return ((crc32(key) * 0x9E3779B1 & 0xFFFFFFFF) * shards) >> 32
 
 
@@ -148,7 +148,7 @@ def shard_of_service(service: str, shards: int) -> int:
 
 
 def shard_of_block(key: bytes, shards: int) -> int:
-    """By the block's key, in which there is a digest: a block that is written again stays one."""
+    """The shard of a block, by the digest in its key: a block that is written again stays one."""
     return _shard(key, shards)
 
 

@@ -65,6 +65,6 @@ def budget_of(store: ItemStore) -> Budget:
 
 
 def _value_bytes(item: Item) -> int:
-    """Of its value, which is nearly all of it."""
+    """The bytes of an item's value, which is nearly all of the item."""
     value = item.get(VALUE)
     return len(value) if isinstance(value, bytes) else 0

@@ -42,9 +42,10 @@ ROOT, FOREIGN, WHOLE, FIRST = range(4)
 FIRST on, the place of the parent's id in the columns."""
 _ID_BYTES = 8
 _DIGITS = 16
-"""Of 64 bits, hexadecimal. Little-endian bytes have the last digit second: its place, and each one's, is digit ^ 1."""
+"""The hexadecimal digits of 64 bits. Little-endian bytes have the last digit second: its place, and each one's, is
+digit ^ 1."""
 _DIGITS_MAX = 15
-"""Of a column of times: their numbers share a byte."""
+"""The most digits of a column of times: their numbers share a byte."""
 
 _span_prefixes = Prefixes(2)
 
@@ -55,7 +56,7 @@ class Run(NamedTuple):
     batch: SpanBatch
     start: int
     end: int
-    """Before which they end."""
+    """The place before which they end."""
 
 
 def runs_by_trace(batches: Iterable[SpanBatch]) -> dict[bytes, list[Run]]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from chalicelib.store.items import Item, ItemStore
 
 KEPT_SECONDS = 60
-"""As long as clients wait from one question to the next."""
+"""The strategies are kept as long as clients wait from one question to the next."""
 _DOCUMENT_BYTES_MAX = 350_000
 """Keeps the item below DynamoDB's 400 KB."""
 

@@ -42,9 +42,9 @@ Parts = TypeVar("Parts", "list[Any]", "array[Any]")
 
 class Block(NamedTuple):
     hour: int
-    """Of the rows' first starts, since the epoch."""
+    """The hour of the rows' first starts, since the epoch."""
     service: str
-    """Whose rows these are, or EVERY_SERVICE."""
+    """The service of the rows, or EVERY_SERVICE."""
     key: bytes
     """Latest first start of its rows (8 bytes, big-endian), then 8 bytes of the content's SHA-256: blocks of a
     partition sort by time, and the same content is one item."""
@@ -201,7 +201,7 @@ def rows_in(value: bytes) -> list[SearchRow]:
 
 
 def _parts(values: Parts, counts: Sequence[int]) -> list[Parts]:
-    """So many of the values in each, in order."""
+    """The values of each part in order, given how many each has."""
     return [values[start:end] for start, end in pairwise(accumulate(counts, initial=0))]
 
 

@@ -30,7 +30,7 @@ _SPANS_PER_ROW_MAX = 256
 """Bounds a row. A question's conditions hold on one span, so a trace's spans may be spread over rows at will."""
 _NAMES_REMEMBERED_MAX = 10_000
 _LONGEST_BITS, _SHORTEST_BITS = 5, 2
-"""Of durations that are kept: the digits that nobody asks for do not compress."""
+"""The bits that are kept of durations: the digits that nobody asks for do not compress."""
 _DURATION_MAX = (1 << 64) - 1
 
 _hashes = AttributeHashes()
@@ -46,17 +46,17 @@ def duration_step(duration_nano: int) -> int:
 class SearchRow(NamedTuple):
     trace_id: bytes
     service: str
-    """As `key_name` bounds it; so are the span names."""
+    """The service's name, bounded by `key_name`; so are the span names."""
     first_start_time_unix_nano: int
-    """Of this service's spans of this trace in this hour."""
+    """The earliest start among this service's spans of this trace in this hour."""
     longest_duration_nano: int
     """Rounded up, and the shortest down."""
     shortest_duration_nano: int
     has_error: bool
     span_names: frozenset[str]
     attribute_hashes: Sequence[int]
-    """Of the attributes of spans, resources, scopes, events and links, of events' names, and of the traces that spans
-    link to."""
+    """The hashes of the attributes of spans, resources, scopes, events and links, of events' names, and of the traces
+    that spans link to."""
     has_all_hashes: bool = True
     """False for rows of older blocks: they say nothing of events, or of the attributes of scopes and links."""
     others_longest_step: int = DURATION_STEP_MAX
@@ -68,8 +68,8 @@ class SearchRow(NamedTuple):
     """For hashes that are frequent in this block: hash → names of the longest spans that carry it. A hash that is
     absent here is unknown: any longest span may carry it."""
     longest_span_hashes: Sequence[int] = ()
-    """Its attributes', its resource's, events' and links', perhaps with NO_HASH among them; of a row that is made, not
-    of one that is read."""
+    """The hashes of the longest span's attributes, its resource's, events' and links', perhaps with NO_HASH among them;
+    only a row that is made has them, not one that is read."""
 
 
 # What SearchRow(…) comes to, at half its price.

@@ -48,9 +48,10 @@ class Unfolded(NamedTuple):
 
 class ShardView(NamedTuple):
     state: FoldState
-    """Of version 0 where the shard was never folded."""
+    """The fold-state; it has the version 0 where the shard was never folded."""
     segments: list[Unfolded]
-    """In the order of their sort keys; a segment all of whose entries are folded is still here, without entries."""
+    """The segments in the order of their sort keys; one all of whose entries are folded is still here, without
+    entries."""
     is_whole: bool = True
     """Whether no segment is left out."""
 

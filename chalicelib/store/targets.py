@@ -140,7 +140,7 @@ EDGES_NAME = ""
 
 
 _CATALOGUE_NAME_BYTES_MAX = 1_000_000
-"""Of a day: three days' catalogues still fit one transaction, whatever names services have."""
+"""The bound for a day's names: three days' catalogues still fit one transaction, whatever names services have."""
 
 
 class Line(NamedTuple):
@@ -158,7 +158,7 @@ Catalogue = dict[str, Line]
 
 
 def above_services_cap(catalogue: Catalogue, names: Collection[str]) -> set[str]:
-    """Those of the services that are to be counted as OTHER_SERVICES: all but the SERVICES_MAX of the smallest hashes.
+    """The services that are to be counted as OTHER_SERVICES: all but the SERVICES_MAX of the smallest hashes.
 
     A service that is among these of the whole day was so at every time before, whatever came first. So its figures are
     whole in any order; another's are in part its own, from before it was pushed out. The sum is always whole.

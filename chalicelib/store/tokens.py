@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 _SCOPES = "a"
 _NAME = "n"
-"""Whose the token is, as text. Items with a version have that under the same letter; a token has no version."""
+"""The name of the token's bearer, as text. Items with a version have that under the same letter; a token has no
+version."""
 _MADE = "c"
 _EXPIRES = "e"
 """Not EXPIRY: DynamoDB would delete the item, and nobody could be told that the token has expired."""

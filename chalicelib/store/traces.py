@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 
 _BEGUN_BYTES = 1_000_000
-"""Of a trace that is read ahead: a page of a query."""
+"""So much of a trace is read ahead: one page of a query."""
 
 
 class StoredChunk(NamedTuple):
     digest: bytes
-    """Its sort key."""
+    """The chunk's sort key."""
     value_bytes: int
-    """Of the item's value, compressed."""
+    """The bytes of the item's value, which is compressed."""
     content: bytes
     """TracesData bytes."""
 
@@ -60,7 +60,7 @@ def read_chunks(
 def read_some_chunks(
     store: ItemStore, trace_id: bytes, digests: Iterable[bytes], now_unix_seconds: int
 ) -> Iterator[StoredChunk]:
-    """Those of a trace's chunks with these digests that are there and have not expired, by digest."""
+    """The chunks of a trace with these digests that are there and have not expired, by digest."""
     keys = [item_key(trace_id, digest) for digest in digests]
     items = store.get_batch(config.SPANS_TABLE, keys)
     items.sort(key=lambda item: item[SORT_KEY])
@@ -114,7 +114,7 @@ class SearchedTrace(NamedTuple):
     """What a search sees of a trace."""
 
     spans: list[Span]
-    """In no order; copies (same resource, scope and span bytes) are one."""
+    """The spans in no order; copies (same resource, scope and span bytes) are one."""
     room: Room
     """Taken by them."""
 

@@ -70,13 +70,13 @@ if TYPE_CHECKING:
     from chalicelib.store.targets import Catalogue, Part, TargetForm, Versioned
 
 TARGETS_MAX = 80
-"""Of a transaction's 100 actions; the rest is for catalogues, waiting halves, parts and the fold-state."""
+"""A transaction has 100 actions; what these leave is for catalogues, waiting halves, parts and the fold-state."""
 STEP_BYTES_MAX = TRANSACTION_BYTES_MAX - 1_000_000
 """Size of all items that a step puts. The margin is so wide because a step that DynamoDB refused would come again."""
 DIRTY_HOURS_MAX = 20_000
 """Named in a fold-state: two years. Spans with random clocks name a new hour each, and the item holds 400 KB."""
 ENTRIES_MAX = 20_000
-"""Of a step: bounds its memory."""
+"""The most entries of a step: this bounds its memory."""
 FILTERED_BYTES_MIN = 16_384
 """A step's halves that take fewer bytes have no filter: it would cost a write, rounded up, to save a few read units."""
 
@@ -119,7 +119,7 @@ class Plan(NamedTuple):
 
     additions: Additions
     halves: list[HalvesMessage]
-    """To be kept waiting."""
+    """The half-edges that are kept waiting."""
     due: Looked
     """What was looked up whatever is folded."""
     looked: Looked
@@ -137,7 +137,7 @@ class SelectedEntries(NamedTuple):
     entries: list[Entry]
     progress: dict[str, int]
     early: list[HalvesMessage]
-    """Of these, the half-edges that were committed so long ago that they are looked at now."""
+    """The half-edges among these that were committed so long ago that they are looked at now."""
 
     @property
     def halves(self) -> list[HalvesMessage]:
@@ -148,7 +148,7 @@ class SelectedEntries(NamedTuple):
 def select_entries(
     view: ShardView, targets_max: int, entries_max: int, now_unix_seconds: int
 ) -> SelectedEntries:
-    """As many unfolded entries as seem to fit one transaction; at least one if there is any.
+    """Select as many unfolded entries as seem to fit one transaction, and at least one if there is any.
 
     Each segment's in order, but not one segment's after another's: those of one target together, so that it is
     written once for all of them.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from chalicelib.store.shard import ShardView
 
 STEPS_MAX = 1_000
-"""Of one shard and run: far more than a minute brings."""
+"""The most steps for one shard and run: far more than a minute brings."""
 
 
 BACKLOG_MAX = Bound(segments=400, stored_bytes=2_000_000)

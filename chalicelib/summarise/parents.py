@@ -50,16 +50,16 @@ if TYPE_CHECKING:
     from chalicelib.store.items import ItemStore
 
 EARLY_SECONDS = 40
-"""So long after its commit a callee is looked at by the very run that folds it: what is younger is looked at by the
-next, before it is 100 s old. Its parent has come by then, or makes its half itself (`consume/half_edges.py`)."""
+"""A callee that was committed so long ago is looked at by the very run that folds it: what is younger is looked at by
+the next, before it is 100 s old. Its parent has come by then, or makes its half itself (`consume/half_edges.py`)."""
 LOOKED_AT_SECONDS = EARLY_SECONDS
-"""So old an item is when the run after its own looks at it: runs begin each minute, and may be 20 s early or late."""
+"""An item is so old when the run after its own looks at it: runs begin each minute, and may be 20 s early or late."""
 TRACES_MAX = 500
 """Looked up in one step: a query each, of which some are under way at once."""
 SPANS_MAX = config.TRACE_SPANS_SEARCHED_MAX
 """Read in one step, beside the trace that brings them: some traces are so large that 500 would take minutes."""
 ITEMS_MAX = 10
-"""Of halves, whose callees are gone through in one step."""
+"""The most items of half-edges whose callees are gone through in one step."""
 
 Lonely = list[tuple[bytes, list["Callee"]]]
 """Callees that nobody has called, by their trace ids, ascending."""
@@ -72,7 +72,7 @@ class Due(NamedTuple):
     folded_unix_seconds: int
     is_let_go: bool = False
     after: bytes = b""
-    """Of its traces, those up to this one have been looked at."""
+    """The last of the item's trace ids that has been looked at."""
 
 
 class Looked(NamedTuple):
@@ -84,10 +84,10 @@ class Looked(NamedTuple):
     trace_id: bytes
     """FoldState.looked_trace_id."""
     left: Lonely
-    """Of what this run has folded, to be looked up in its next steps."""
+    """The callees of what this run has folded that its next steps look up."""
     traces_left: int
     spans_left: int
-    """That the step may still look up, and read."""
+    """The number of spans that the step may still look up and read."""
 
     def note_in(self, state: FoldState) -> None:
         state.looked_sequence, state.looked_trace_id = self.sequence, self.trace_id
@@ -128,9 +128,9 @@ class Looks:
         self._store = store
         self._now = now_unix_seconds
         self._unpaired: dict[int, Lonely] = {}
-        """By the sequence of an item."""
+        """The callees without a caller, by the sequence of an item."""
         self.left: Lonely = []
-        """Of what this run has folded. Who has done a step sets it: Looked.left."""
+        """The callees of what this run has folded. Whoever has done a step sets it to Looked.left."""
 
     def is_due(self, state: FoldState) -> bool:
         """Whether there is anything to look up already."""
@@ -227,8 +227,8 @@ def looked_up(
 
 
 def _uncalled(waiting: Sequence[CachedHalves], item: Due, wanted: set[HalfKey]) -> list[Callee]:
-    """Of these keys' callees in an item, those of whose key no caller is known at all: one that came too early is for
-    the end. `wanted` is used up."""
+    """The callees of these keys in an item for whose key no caller is known at all: one that came too early is for the
+    end. `wanted` is used up."""
     traces = traces_of(wanted)
     for kept in waiting:
         if of_both := kept.trace_ids & traces:

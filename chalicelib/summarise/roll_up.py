@@ -37,19 +37,19 @@ if TYPE_CHECKING:
     from chalicelib.store.targets import Catalogue, Part, TargetForm
 
 _BYTES_MAX = STEP_BYTES_MAX - 500_000
-"""Of the puts of lower targets, which leaves room for the upper one, catalogue and fold-state."""
+"""The bound for the puts of lower targets, which leaves room for the upper one, catalogue and fold-state."""
 
 _AHEAD_SECONDS_MAX = 86_400
 """No zone's clock is a day ahead of another's."""
 
 
 class Move(NamedTuple):
-    """From one level's items to one item of the level above."""
+    """A move from one level's items to one item of the level above."""
 
     lower: Level
     upper: Level
     number: int
-    """Of the upper item."""
+    """The hour or day of the upper item."""
     per_upper: int
 
     @property
@@ -159,7 +159,7 @@ def _is_dirty(line: Line, move: Move) -> bool:
 
 
 def _clean(line: Line, move: Move) -> Line:
-    """After the move: this hour or day is clean, and an hour that got something makes its day dirty."""
+    """Mark this hour or day as clean after its move, and the day of an hour that got something as dirty."""
     if move.upper is Level.HOUR:
         bit = 1 << move.number % HOURS_PER_DAY
         return line._replace(hours_dirty=line.hours_dirty & ~bit, day_dirty=True)

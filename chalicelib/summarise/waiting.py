@@ -85,7 +85,7 @@ class WaitingHalves:
         self._remembered = remembered or HalfEdgeCache()
         self._looks = looks or Looks(store, now_unix_seconds)
         self._unpaired: tuple[int, Lonely] | None = None
-        """Of the item that is being checked: its sequence, and all that are lonely at the end of its window."""
+        """The item that is being checked: its sequence, and all callees that are unpaired at the end of its window."""
 
     def step(self, view: ShardView) -> bool:
         """Look up traces of the oldest item, or delete what is finished; return whether there may be more to do."""
