@@ -44,7 +44,7 @@ class Limits(NamedTuple):
 
 
 def usual_limits() -> Limits:
-    """Those of `config.py`."""
+    """The limits of `config.py`."""
     return Limits(
         config.ANSWER_ITEMS_READ_MAX,
         config.ANSWER_BYTES_READ_MAX,
@@ -55,7 +55,7 @@ def usual_limits() -> Limits:
 
 
 class Budget:
-    """Of one question. May be spent from several threads."""
+    """The budget of one question. It may be spent from several threads."""
 
     def __init__(
         self,

@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _NAME = "clew-v4"
-"""By which botocore finds the signer: there are others whose names end with `v4`, and it asks no more of them."""
+"""The name by which botocore finds the signer: there are others whose names end with `v4`, and it asks no more of
+them."""
 _NOT_SIGNED = frozenset(SIGNED_HEADERS_BLACKLIST)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Signer(SigV4Auth):
-    """Of POST requests to a host's root with a body of bytes."""
+    """A signer of POST requests to a host's root with a body of bytes."""
 
     _region_name: str
     _service_name: str
@@ -83,7 +84,7 @@ def _signed(headers: Any, host: str) -> dict[str, str]:
 
 @lru_cache(maxsize=100)
 def _host_at_root(url: str) -> str | None:
-    """As the header Host names it; None for a URL of more than a host."""
+    """The host as the header Host names it; None for a URL of more than a host."""
     parts = urlsplit(url)
     if parts.path not in ("", "/") or parts.query or not parts.hostname:
         return None
@@ -102,7 +103,7 @@ def _key(secret_key: str, day: str, region: str, service: str) -> bytes:
 
 
 def install_signer(client: BaseClient) -> None:
-    """From now on, what botocore would sign with Signature Version 4 is signed here."""
+    """Sign here, from now on, what botocore would sign with Signature Version 4."""
     AUTH_TYPE_MAPS[_NAME] = Signer
     service = client.meta.service_model.service_id.hyphenize()
     client.meta.events.register(f"choose-signer.{service}", _choose, "clew-signer")

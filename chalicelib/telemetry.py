@@ -24,7 +24,7 @@ _IN_SECONDS = frozenset({"oldest_message_age"})
 
 @cache
 def start_logging(function: str) -> None:
-    """From here on, what `chalicelib` logs is one JSON object a line, with the function's name."""
+    """Log what `chalicelib` logs from now on as one JSON object a line, with the function's name."""
     if ENABLED:
         # A powertools logger is the standard library's logger of its service's name, and so takes its children's too.
         Logger(service="chalicelib", level="INFO").append_keys(function=function)

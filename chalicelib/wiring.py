@@ -152,7 +152,7 @@ def _access() -> Access:
 
 
 def access() -> Access | None:
-    """Who decides who may; None if everyone may."""
+    """The access control; None if everyone may send and ask."""
     return None if config.ACCESS_OPEN else _access()
 
 

@@ -1,4 +1,4 @@
-"""Who may: a request's token against those in the table.
+"""Access control: a request's token is compared with those in the table.
 
 What is known of the tokens is kept for a minute, so that a request costs no read; while the table cannot be read, what
 was known last holds. A client that cannot be told from a stranger for that reason keeps its spans: 503, never 401.

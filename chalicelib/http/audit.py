@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 LINES_A_MINUTE_MAX = 10
-"""Of each kind and function instance: enough to see what happens, and a cent a day if it never ends."""
+"""The lines of each kind and function instance in a minute: enough to see what happens, and a cent a day if it never
+ends."""
 _WINDOW_SECONDS = 60
 _FIGURES = {"refused": "requests_refused", "done": "changes"}
 """Kind of event → its metric."""
@@ -34,7 +35,7 @@ class Event(NamedTuple):
     route: str
     """Method and path as the application has it, without what a client put into it."""
     why: str
-    """In words of ours; empty for what was done."""
+    """The reason in words of Clew's own; empty for what was done."""
     token_ids: Sequence[str]
     source_ip: str
 
@@ -112,4 +113,4 @@ def _count(figures: Mapping[str, int]) -> None:
 
 
 AUDIT = Audit(_write, _count)
-"""Of this function."""
+"""The audit log of this function instance."""

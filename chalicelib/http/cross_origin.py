@@ -23,7 +23,7 @@ REQUEST_HEADER = "x-clew-request"
 MAX_AGE_SECONDS = 7_200
 """How long a browser may remember a preflight's answer; Chromium remembers none for longer."""
 _HEADER_NAMES_CHARACTERS_MAX = 4_096
-"""Of the names that a preflight asks for: a page that means well has a dozen."""
+"""The limit of the header names that a preflight asks for: a page that means well has a dozen."""
 _ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]{0,31}://[a-z0-9._~%\[\]:-]{1,255}", re.IGNORECASE)
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _HEADER_NAMES = re.compile(rf"{_TOKEN}(?:[ \t]*,[ \t]*{_TOKEN})*")

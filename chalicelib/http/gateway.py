@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LEFT_MILLISECONDS_MIN = 1_500
-"""Of the function's time: an answer that is begun must be compressed, and leave."""
+"""The part of the function's time that is left for an answer that is begun: it must be compressed, and leave."""
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-"""Of every answer; the web UI, which runs, has a Content-Security-Policy of its own."""
+"""Every answer has these headers; the web UI, which runs, has a Content-Security-Policy of its own."""
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
     # Behind API Gateway, which speaks nothing but HTTPS; a laptop speaks none.
     SECURITY_HEADERS["Strict-Transport-Security"] = "max-age=31536000"

@@ -1,4 +1,4 @@
-"""Who may: a request's token, the page that it comes from, and what is told of refusals and of changes.
+"""Who may do what: a request's token, the page that it comes from, and what is told of refusals and of changes.
 
 Spans may be sent from pages of any origin; everything else is for Clew's own pages and those of CLEW_UI_ORIGINS.
 """

@@ -41,7 +41,7 @@ class Request(NamedTuple):
     parameters: Mapping[str, list[str]]
     """The query's parameters; each may be given several times."""
     headers: Mapping[str, str]
-    """With lower-case names."""
+    """The headers by their names in lower case."""
     body: bytes
     source_ip: str
     time_left: Callable[[], bool]
@@ -58,7 +58,7 @@ class QueryRequest(NamedTuple):
     """The parameters in the path, percent-decoded."""
     parameters: Mapping[str, list[str]]
     headers: Mapping[str, str]
-    """With lower-case names."""
+    """The headers by their names in lower case."""
     body: bytes
     now_unix_nano: int
     time_left: Callable[[], bool]

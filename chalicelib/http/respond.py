@@ -38,7 +38,7 @@ def json_answer(
     *,
     is_indented: bool = False,
 ) -> Answer:
-    """As `streamed_answer`, but what is too large is a 413 in the form of the native API's errors."""
+    """Answer as `streamed_answer` does, but what is too large is a 413 in the form of the native API's errors."""
     try:
         return streamed_answer(
             document, request_headers, status, media_type, vary, is_indented=is_indented

@@ -26,7 +26,7 @@ class Route(NamedTuple):
 
     method: str
     path: str
-    """With its parameters in braces, such as `/api/traces/{trace_id}`."""
+    """The path with its parameters in braces, such as `/api/traces/{trace_id}`."""
     scope: Scope | None
     """What a token must be good for; None: the route is for everyone."""
     handler: str

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 _STEP_MILLISECONDS_MIN = 60_000
 _REASONS_TOLD_MAX = 20
-"""Of spans that an uploaded file has in vain."""
+"""The reasons that are told of spans which an uploaded file has in vain."""
 Found = TypeVar("Found")
 
 
@@ -121,7 +121,7 @@ def _found(
 
 
 def _spans(request: QueryRequest) -> list[Span]:
-    """Of the trace whose id is in the path. Raises NotFound in Jaeger's words."""
+    """The spans of the trace whose id is in the path. Raises NotFound in Jaeger's words."""
     try:
         trace_id = parse.trace_id(request.path["trace_id"])
         return trace_by_id(request.store, trace_id, request.now_unix_seconds)

@@ -75,7 +75,7 @@ _FLAG_SAMPLED = b"\x85\x01\x01\x00\x00\x00"
 
 
 def payload_from_binary(body: bytes) -> Normalised:
-    """Of a Batch in Thrift's binary protocol, as it comes over HTTP.
+    """The payload of a Batch in Thrift's binary protocol, as it comes over HTTP.
 
     Raises InvalidPayload if it is none, or names no process; PayloadTooLarge for too many spans. Spans without ids, or
     that could not be stored, are counted as rejected.
@@ -84,7 +84,8 @@ def payload_from_binary(body: bytes) -> Normalised:
 
 
 def payload_from_call(datagram: bytes) -> Normalised:
-    """Of an `emitBatch` call in either protocol, as it comes to an agent. Raises as `payload_from_binary` does."""
+    """The payload of an `emitBatch` call in either protocol, as it comes to an agent. Raises as `payload_from_binary`
+    does."""
     name, arguments = call(datagram)
     batch = arguments.get(1)
     if name != b"emitBatch" or not isinstance(batch, dict):
@@ -254,7 +255,7 @@ class _Writer:
         return time + (field(2, name) if name else b"") + b"".join(attributes)
 
     def _tag(self, tag: Fields) -> bytes:
-        """Its KeyValue message."""
+        """A tag as a KeyValue message."""
         known = tuple(tag.items())
         found = self._key_values.get(known)
         if found is None:
@@ -272,7 +273,7 @@ def _key_value(key: bytes, kind: int, value: Any) -> bytes:
 
 
 def _value(tag: Fields) -> Any:
-    """Of the type that the tag says; what it does not carry is that type's nothing. Raises TypeError."""
+    """The value of a tag, of the type that it says; what it does not carry is that type's zero. Raises TypeError."""
     kind = tag.get(_TAG_TYPE, 0)
     if kind not in range(len(_VALUE_TYPES)):
         raise TypeError(f"there is no tag type {kind}")
@@ -341,7 +342,8 @@ def _link(trace_id: bytes, span_id: int, ref_type: bytes) -> bytes:
 
 
 def _status_code(value: Any) -> int:
-    """Of a code's name, in any case and with or without its prefix, or OTLP's number; 0 for one that nobody knows."""
+    """OTLP's number of a status code, given its name in any case, with or without its prefix, or the number; 0 for an
+    unknown one."""
     if isinstance(value, bytes):
         name = value.upper().removeprefix(b"STATUS_CODE_")
         if name in _STATUS_CODES:
@@ -359,7 +361,8 @@ def _integer(value: Any) -> int | None:
 
 
 def _is_http_error(status: int | None, kind: int) -> bool:
-    """As OpenTelemetry's conventions have it: a server is not to blame for what its client asked."""
+    """Whether an HTTP status is an error by OpenTelemetry's conventions: a server is not to blame for what its client
+    asked."""
     if status is None or _HTTP_STATUS_MIN <= status < _CLIENT_ERROR_MIN:
         return False
     return kind != SERVER or not _CLIENT_ERROR_MIN <= status < _SERVER_ERROR_MIN

@@ -35,7 +35,7 @@ _TAGS_MAX = 20
 _INTEGER = re.compile(r"\d{1,19}", re.ASCII)
 _DURATION_CHARACTERS_MAX = 500
 _DURATION_MAX_NANO = 2**63 - 1
-"""Of Go's time.Duration."""
+"""The longest duration of Go's time.Duration."""
 _DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h|d)", re.ASCII)
 _DURATION = re.compile(rf"[+-]?(?:{_DURATION_PART.pattern})+", re.ASCII)
 _KINDS = ("unspecified", "internal", "server", "client", "producer", "consumer")
@@ -165,7 +165,7 @@ class MetricsQuestion(NamedTuple):
 def metrics_question(
     parameters: Parameters, now_nano: int, *, wants_quantile: bool
 ) -> MetricsQuestion:
-    """Of `GET /api/metrics/…`. Raises InvalidQuery."""
+    """The question of `GET /api/metrics/…`. Raises InvalidQuery."""
     # Jaeger's UI joins several services to `service=a,service=b`.
     services = list(
         dict.fromkeys(

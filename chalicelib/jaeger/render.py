@@ -60,7 +60,7 @@ _TOLD_KEYS = frozenset(
         *(_TRACE_STATE_KEY, *_SCOPE_KEYS),
     ]
 )
-"""Of tags that may be told from a field: such a tag stands in place of an attribute of its key, not beside it."""
+"""The tags that may be made of a field: such a tag stands in place of an attribute of its key, not beside it."""
 
 
 def envelope(data: Any, errors: Sequence[Json] = ()) -> Json:
@@ -236,7 +236,7 @@ class _Writer:
 
     @property
     def process_ids(self) -> Iterable[str]:
-        """By their first span."""
+        """The processes' names, by their first span."""
         return self._processes
 
     def process(self, process_id: str) -> Json:
@@ -288,7 +288,7 @@ class _Writer:
         return found
 
     def _tags_of(self, stored: Span, span: SpanMessage) -> tuple[list[Json], bool]:
-        """Its tags, and whether it has the debug flag."""
+        """A span's tags, and whether it has the debug flag."""
         of_scope = self._scope_tags.get(stored.scope.scope_head)
         if of_scope is None:
             of_scope = self._scope_tags[stored.scope.scope_head] = _scope_tags(stored.scope)
@@ -322,9 +322,9 @@ class _Tags(dict[bytes, Json]):
     def __init__(self) -> None:
         super().__init__()
         self.special: set[bytes] = set()
-        """Those that stand for a flag, or whose key a field may be told by as well."""
+        """The attributes that stand for a flag, or whose key a field may have as well."""
         self.mended: set[bytes] = set()
-        """Those with a key that is mended."""
+        """The attributes with a key that is mended."""
 
     def __missing__(self, raw: bytes) -> Json:
         if len(self) >= DECODED_MAX:

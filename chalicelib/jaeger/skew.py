@@ -46,7 +46,7 @@ class Skew:
 
 
 def host_of(resource_attributes: Iterable[bytes]) -> str:
-    """By which it is told whether two spans were timed by one clock; empty if nothing says it."""
+    """The host of a span, which tells whether two spans were timed by one clock; empty if nothing says it."""
     raws = {key_of(raw): raw for raw in resource_attributes}
     for key in _HOST_KEYS:
         if key in raws:
@@ -58,7 +58,7 @@ def host_of(resource_attributes: Iterable[bytes]) -> str:
 
 
 def skews(spans: Sequence[Timed], max_nano: int) -> dict[int, Skew]:
-    """By the places of the spans of which there is anything to say.
+    """How clocks are corrected, by the places of the spans of which there is anything to say.
 
     With a `max_nano` of 0 none is moved, and the warnings say by how much it would be.
     """
@@ -122,7 +122,7 @@ def _move(skew: Skew, delta: int, max_nano: int) -> None:
 
 
 def duration_text(nano: int) -> str:
-    """As Go writes a duration: `35ms`, `-1.5s`, `1h0m2s`. Source: go, time.Duration.String."""
+    """A duration as Go writes it: `35ms`, `-1.5s`, `1h0m2s`. Source: go, time.Duration.String."""
     sign, size = ("-" if nano < 0 else ""), abs(nano)
     if not size:
         return "0s"

@@ -105,7 +105,7 @@ def _event_pairs(span: Span) -> Iterator[Pair]:
 
 
 def _attributes_of_parts(span: Span) -> Iterator[bytes]:
-    """Of its events and links, KeyValue wire bytes."""
+    """The attributes of a span's events and links, as KeyValue wire bytes."""
     for _, attributes in span.events:
         yield from attributes
     yield from link_attributes_in(span.raw_links)

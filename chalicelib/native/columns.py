@@ -156,7 +156,7 @@ class _Rows:
         self._durations.extend([max(duration, 0) for duration in durations])
 
     def _flag_copies(self, begin: int) -> None:
-        """Of the rows from `begin` on: those with the same span bytes under the same scope as an earlier row."""
+        """Mark the rows from `begin` on with the same span bytes under the same scope as an earlier row."""
         first_rows = self._first_rows
         for row in range(begin, len(self._span_ids)):
             span_id = self._span_ids[row]
@@ -261,7 +261,7 @@ def _is_exception(event: Event) -> bool:
 
 
 class _Links:
-    """Those whose ids have their bytes: a column has room for no other."""
+    """The links whose ids have all their bytes: a column has room for no other."""
 
     def __init__(self) -> None:
         self._rows = array("i")

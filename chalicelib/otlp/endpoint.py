@@ -106,7 +106,7 @@ def refuse(headers: Mapping[str, str], body: bytes, http_status: int, message: s
 
 
 def _encoding_for_answers(headers: Mapping[str, str], body: bytes) -> Encoding:
-    """As the request's; JSON where that is neither of OTLP's, which a person can read."""
+    """The encoding of the request; JSON where that is neither of OTLP's, because a person can read it."""
     try:
         return encoding_of(headers, body)
     except UnsupportedMedia:

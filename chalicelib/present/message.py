@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def message_of(stored: Span) -> SpanMessage:
-    """Its message, without links whose ids strict readers refuse: earlier releases stored them."""
+    """A stored span's message, without links whose ids strict readers refuse: earlier releases stored them."""
     message = SpanMessage.FromString(stored.raw)
     if stored.raw_links:
         drop_bad_links(message)

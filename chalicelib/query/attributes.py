@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 TRACES_MAX = 50
 SPANS_OF_A_TRACE_MAX = 1_000
-"""Of the service: bounds what one very large trace costs, and how much of the sample it is."""
+"""The spans that the service has in one trace: this bounds what one very large trace costs, and its part of the
+sample."""
 KEYS_MAX = 200
 VALUES_MAX = 20
 VALUE_CHARACTERS_MAX = 256
@@ -31,9 +32,9 @@ VALUE_CHARACTERS_MAX = 256
 _TEXT_BYTES_KEPT_MAX = 4 * VALUE_CHARACTERS_MAX
 """A character has at most so many bytes."""
 ATTRIBUTES_COUNTED_MAX = 1_000_000
-"""Of all spans of the sample: twenty of each. A second of CPU."""
+"""The attributes of all spans of the sample: twenty of each. They take a second of CPU."""
 TEXT_BYTES_MAX = 20_000_000
-"""Of what is different among them."""
+"""The bytes of what is different among them."""
 _STOPPED = "the sample stopped at its limit of work: it has fewer traces than there are"
 
 
@@ -90,7 +91,7 @@ class _Counts:
 
 
 class _KeysAndTexts(dict[bytes, tuple[bytes, bytes]]):
-    """Of a trace. Of a text that is not shown, only that it is too long is kept."""
+    """The keys and texts of a trace. A text that is too long to be shown is not kept."""
 
     def __init__(self, room: _Room) -> None:
         super().__init__()

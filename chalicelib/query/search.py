@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from chalicelib.store.traces import SearchedTrace
 
 TRACES_READ_MAX = 5_000
-"""Of one search: bounds what a question that the index narrows badly can cost."""
+"""The traces that one search reads: this bounds what a question that the index narrows badly can cost."""
 _FIRST_BLOCKS = 16
 """Read at first of a partition of the two newest hours (the newest may have just begun): most pages of an answer are
 full after two or three. Of further hours as much as the table gives at once: who gets there looks at many."""
@@ -78,16 +78,16 @@ class Stopped(Enum):
     """What may end a search early."""
 
     TIME = auto()
-    """Its time is over: later, or for less, it may come to its end."""
+    """The time of the search is over: later, or for less, it may come to its end."""
     WORK = auto()
-    """It has looked at as much as it may, and would again."""
+    """The search has looked at as much as it may, and would again."""
 
 
 class Result(NamedTuple, Generic[Answer]):
     """How a search ended."""
 
     answers: list[Answer]
-    """Of the page's traces, newest first."""
+    """The answers of the page's traces, newest first."""
     next_cursor: str | None
     missing: int
     """Traces that the index names, and that are not there."""
@@ -244,11 +244,11 @@ class Hit(NamedTuple, Generic[Answer]):
     start_time_unix_nano: int
     trace_id: bytes
     row_start_time_unix_nano: int
-    """Of the row by which it was found."""
+    """The start of the row by which the trace was found."""
     answer: Answer | None
     """None once so many newer ones are found that it can be on no page of this search."""
     held: Held
-    """By the answer."""
+    """What the answer holds."""
 
     @property
     def place(self) -> Place:
@@ -442,7 +442,8 @@ class Searcher(Generic[Answer]):
                 self._budget.hold(held)
 
     def _let_go(self) -> None:
-        """Of what was found, no page holds the one before the newest `limit`: there was none before the last came."""
+        """Let go of what no page holds among what was found: the one before the newest `limit`; there was none before
+        the last came."""
         place = len(self._found) - 1 - self._search.limit
         if place >= 0 and (hit := self._found[place]).answer is not None:
             self._found[place] = hit._replace(answer=None)

@@ -48,13 +48,13 @@ class Summary(NamedTuple):
     root_span_name: str
     start_time_unix_nano: int
     duration_nano: int
-    """From the earliest start to the latest end of its spans."""
+    """The time from the earliest start to the latest end of the trace's spans."""
     span_count: int
     error_count: int
     service_span_counts: dict[str, int]
     """Service → its spans; sorted by service."""
     service_error_counts: dict[str, int]
-    """Of the services with any."""
+    """The errors of each service that has any."""
 
     @property
     def services(self) -> list[str]:
@@ -106,7 +106,7 @@ def trace_by_id(
     chunk_keys: Sequence[str] = (),
     span_ids: Collection[bytes] = (),
 ) -> list[Span]:
-    """Its spans by start, copies left out: all, or those of some chunks, with some span ids.
+    """A trace's spans by start, copies left out: all, or those of some chunks, with some span ids.
 
     Raises NotFound if there are none, InvalidQuery for the key of no chunk of this trace, and TooMuchAsked for more
     spans, or larger ones, than an answer can hold.
@@ -164,7 +164,7 @@ def _checked(chunks: Iterable[StoredChunk], budget: Budget) -> Iterator[StoredCh
 
 
 def in_order(spans: Iterable[Span]) -> list[Span]:
-    """By start."""
+    """The spans by start."""
     return sorted(spans, key=lambda span: (span.start_time_unix_nano, span.span_id))
 
 
@@ -273,7 +273,7 @@ def root_of(spans: Sequence[Span]) -> Span:
 
 
 def summary_of(spans: Sequence[Span]) -> Summary:
-    """Of the spans of one trace (at least one)."""
+    """The summary of the spans of one trace, which are at least one."""
     root = root_of(spans)
     start = min(span.start_time_unix_nano for span in spans)
     end = max(span.start_time_unix_nano + span.duration_nano for span in spans)

@@ -24,7 +24,8 @@ _DEFLATE_CODINGS = ("deflate", "zlib")
 """The second is the Collector's name for it."""
 _KNOWN_CODINGS = {"", "identity", "gzip", "x-gzip", *_DEFLATE_CODINGS}
 _MEMBERS_MAX = 1_024
-"""Of a gzip file. Senders write one; tools that compress in parallel, one for each 64 KB and more."""
+"""The most members of a gzip file. Senders write one; tools that compress in parallel write one for each 64 KB and
+more."""
 _STEP_BYTES_MIN, _STEP_BYTES_MAX = 1_024, 262_144
 _ZSTD_WINDOW_LOG_MAX = 24
 """16 MB, which is what a body may have; a decoder holds that much."""

@@ -34,10 +34,11 @@ _DEPTH_MAX = 100
 _REMEMBERED_MAX = 2_000
 _REMEMBERED_CHARACTERS_MAX = 200
 _SHAPE_CHARACTERS_MAX = 500
-"""Of all names of an object; those of a span have 180."""
+"""The most characters of all names of an object; those of a span have 180."""
 _UINT32, _UINT64, _INT32, _INT64 = 2**32, 2**64, 2**31, 2**63
 _DIGITS_MAX = 40
-"""Of a number as text: the longest integer has 20; a sign, a fraction of zeros or an exponent may follow."""
+"""The most digits of a number as text: the longest integer has 20; a sign, a fraction of zeros or an exponent may
+follow."""
 _fixed32, _fixed64, _double = Struct("<I").pack, Struct("<Q").pack, Struct("<d").pack
 _SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 _LENGTH_DELIMITED, _FIXED32, _FIXED64 = 2, 5, 1
@@ -64,7 +65,7 @@ def writer_of(descriptor: Descriptor) -> Callable[[Any], bytes]:
 
 
 _messages: dict[str, _Message] = {}
-"""By the type's name; a type may have fields of its own type."""
+"""The messages by their type's name; a type may have fields of its own type."""
 
 
 def _message_of(descriptor: Descriptor) -> _Message:
@@ -96,7 +97,7 @@ class _Message:
 
     def __init__(self) -> None:
         self.fields: dict[str, _Field] = {}
-        """By either name."""
+        """The fields by either of their names."""
         self._plans: dict[tuple[str, ...], list[tuple[str, _Field]]] = {}
         """Members as sent → those that are known, in the order of their numbers: most of a request repeat."""
 

@@ -42,7 +42,7 @@ _LINK_FAULT = (
 
 _TOO_LARGE = f"a span with its resource may have {config.SPAN_BYTES_MAX} bytes"
 _HEAD_FIELDS_MAX = 100
-"""Of a message of groups or spans, beside these: a resource or scope, a schema, what a later OTLP may add."""
+"""The most other fields of a message of groups or spans: a resource or scope, a schema, what a later OTLP may add."""
 
 Proto = TypeVar("Proto", bound=Message)
 
@@ -58,7 +58,7 @@ class Normalised(NamedTuple):
 
 
 def payload_from_protobuf(body: bytes) -> Normalised:
-    """Of ExportTraceServiceRequest bytes.
+    """The payload of ExportTraceServiceRequest bytes.
 
     Raises InvalidPayload if the bytes are no such message at all, PayloadTooLarge for too many spans or groups.
     """
@@ -86,7 +86,7 @@ class _Group(NamedTuple):
     """The spans of a ScopeSpans, or as many as are looked at together; or none, of a ResourceSpans without any."""
 
     shared_bytes: int
-    """Of their resource and scope."""
+    """The bytes of the resource and the scope that its spans share."""
     raws: Sequence[bytes]
     has_empty: bool
     """Whether it has no spans, or a resource or scope that says nothing."""
@@ -291,7 +291,7 @@ def _scope_spans(content: bytes) -> ScopeSpans:
 
 
 def payload_from_json(body: bytes) -> Normalised:
-    """Of an OTLP/JSON request, as `otlp_json.payload_from_json` reads it and raises."""
+    """The payload of an OTLP/JSON request, as `otlp_json.payload_from_json` reads it and raises."""
     # It costs a cold start, and most senders never need it.
     from chalicelib.receive import otlp_json
 

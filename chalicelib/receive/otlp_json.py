@@ -87,7 +87,7 @@ class _Group(NamedTuple):
 
 
 def payload_from_json(body: bytes) -> Normalised:
-    """Of an OTLP/JSON request.
+    """The payload of an OTLP/JSON request.
 
     Raises InvalidPayload if the body is none, or has something else where its spans should be; PayloadTooLarge for too
     many values, spans or groups. A bad span, and the spans of a bad resource or scope, are counted as rejected.
@@ -105,7 +105,7 @@ def payload_from_json(body: bytes) -> Normalised:
 
 
 def _groups(body: bytes) -> list[_Group]:
-    """Of a span no more is made than a view of its text."""
+    """The groups of a request; no more is made of a span than a view of its text."""
     try:
         request = shape_of(_requests, body)
     except NotThisShape:

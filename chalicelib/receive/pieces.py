@@ -56,6 +56,6 @@ def within(time_left: Callable[[], bool]) -> Iterator[None]:
 
 
 def piece_done(piece_bytes: int) -> None:
-    """So many bytes of the body have been worked on. Raises OutOfTime."""
+    """Say that so many bytes of the body have been worked on. Raises OutOfTime."""
     if (work := _WORK.get()) is not None:
         work.done(piece_bytes)

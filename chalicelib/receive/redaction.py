@@ -47,9 +47,9 @@ class Redaction:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._harmless: set[bytes] = set()
-        """That nothing says may be a secret."""
+        """The values that no rule suspects of a secret."""
         self._clean: set[bytes] = set()
-        """That something said might be a secret, and was none."""
+        """The values that a rule suspected, and which had no secret."""
         self._clean_folds: set[bytes] = set()
 
     def redacted(
@@ -156,7 +156,7 @@ def _named_in(texts: shadow.RequestTexts) -> list[bytes]:
 
 
 def rules_of_settings() -> Rules:
-    """Those of the settings. Raises RedactionRulesError if they cannot be used, or the file cannot be read."""
+    """The rules of the settings. Raises RedactionRulesError if they cannot be used, or the file cannot be read."""
     text = config.REDACTION_RULES.strip()
     if text and not text.startswith("{"):
         from pathlib import Path

@@ -101,7 +101,7 @@ NEUTRAL_WORDS = frozenset(
         "hash",
     }
 )
-"""At the end of a key these say how a secret is written, as digits say which of several it is."""
+"""Words at the end of a key that say how a secret is written, as digits say which of several it is."""
 _QUERY_NAMES = {
     **dict.fromkeys(("sig", "signature", "xamzsignature", "xgoogsignature"), "signature"),
     **dict.fromkeys(("pass", "pw"), "password"),
@@ -140,10 +140,10 @@ _OWN_NAME = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _PATTERN_CHARACTERS_MAX = 500
 _REPEATS_MAX = 256
 STEPS_MAX = 300
-"""Of a pattern, for each character that it may begin at, if a word must be there first."""
+"""The most steps of a pattern for each character that it may begin at, if a word must be there first."""
 STEPS_WITHOUT_WORD_MAX = 64
 ALL_STEPS_MAX = 500
-"""Of all patterns together: 16 MB of text that is made for them take some ten seconds."""
+"""The most steps of all patterns together: 16 MB of text that is made for them take some ten seconds."""
 _HASH_KEY_CHARACTERS_MIN = 16
 REDACTED = "REDACTED"
 """The mask: what OpenTelemetry's semantic conventions write for credentials in `url.full`."""
@@ -174,7 +174,7 @@ class OwnPattern(NamedTuple):
     probe: bytes
     """What a text must have, as `folded` writes it; empty: nothing."""
     steps: int
-    """At most so many for each character that it begins at."""
+    """The pattern takes at most so many steps for each character that it begins at."""
 
 
 class Rules:
@@ -205,12 +205,12 @@ class Rules:
 
     @cached_property
     def probe(self) -> re.Pattern[bytes]:
-        """Of all probes: made where something may be a secret, for it takes milliseconds."""
+        """A pattern of all probes. It is made where something may be a secret, for that takes milliseconds."""
         return _probe_for(self.probes)
 
     @cached_property
     def key_probe(self) -> re.Pattern[bytes]:
-        """Of those that say that a text may have a secret's name."""
+        """A pattern of the probes which say that a text may have a secret's name."""
         return _probe_for(self._key_probes)
 
     def may_be_in(self, together: bytes) -> bool:
@@ -282,7 +282,7 @@ def _word_probe() -> re.Pattern[bytes]:
 
 
 def _probe_for(probes: Iterable[bytes]) -> re.Pattern[bytes]:
-    """Of any of these, by their first byte, which makes it several times as fast; and of the words."""
+    """A pattern for any of these, by their first byte, which makes it several times as fast; and for the words."""
     rests: dict[bytes, list[bytes]] = {}
     for probe in probes:
         rests.setdefault(probe[:1], []).append(re.escape(probe[1:]))
@@ -323,11 +323,12 @@ _TO_ONE_CASE = bytes(
 _LEFT_OUT = bytes({*range(0x20), *b" -_.\\", *range(0x7F, 0x100)} - {*BETWEEN})
 DIGITS_OF_A_CARD = b"0" * 13
 TEXT_MARK = b"\xff"
-"""Before a text, where texts and attributes are together: no attribute begins so."""
+"""A mark before a text, where texts and attributes are together: no attribute begins with it."""
 
 
 def folded(content: bytes) -> bytes:
-    """In lower case and each digit a 0, without ` -_.\\` and all that is not printed ASCII; so what probes are in.
+    """The text that probes look into: in lower case, each digit a 0, without ` -_.\\` and all that is not printed
+    ASCII.
 
     What stood apart may stand together then: that a probe is there says no more than `maybe`.
     """
@@ -352,7 +353,7 @@ def _is_suspicious(fold: bytes, probe: re.Pattern[bytes]) -> bool:
 
 
 def suspects_of(contents: set[bytes], rules: Rules) -> set[bytes]:
-    """Those of which `is_suspect` says so."""
+    """The values of which `is_suspect` is true."""
     if rules.looks_at_all:
         return contents
     probe, folds = rules.probe, list(map(folded, contents))

@@ -47,13 +47,14 @@ _PAIRS_MAX = 200_000
 """Names with values that are looked at in one text, more than `cost_of` lets pass in a payload; with more it is masked
 whole."""
 _SIGNS = (b"=", b":", b">", b',"', b",'", b"eyj")
-"""At each of these, in a folded text, some pattern may stop and ask."""
+"""The signs in a folded text at each of which some pattern may stop and ask."""
 _WORDS = (b"@", b"bearer", b"basic", b"identified", b"auth", b"passw")
-"""Likewise, and it may find a secret there."""
+"""The words in a folded text at which some pattern may stop, and find a secret."""
 COST_MIN, _COST_IN_TEXT, _COST_OF_SIGN, _COST_OF_FINDING = 10, 10, 2, 8
-"""Of a suspect; of one that has signs or words; of each sign; of a word, and of a secret's name before a sign."""
+"""The costs of a suspect; of one that has signs or words; of each sign; of a word, and of a secret's name before a
+sign."""
 _COST_OF_MEMBER = 2
-"""Of an array's or a map's."""
+"""The cost of a member of an array or a map."""
 _TEXT_CHARACTERS_MIN = 5
 """No shorter text has a secret that is known by its look: `pwd=x`."""
 _PLACEHOLDER = re.compile(
@@ -243,7 +244,7 @@ _MEMBERS = re.compile(
 """{"name": "password", "value": "x"}: lists of headers, and of variables."""
 _IN_PARENTHESES = re.compile(r"(?:[^'()]|'(?:[^'\\]|\\.|'')*+(?:'|\Z))*+", re.DOTALL)
 _OPENING = re.compile(r"(?:[A-Za-z]\w{0,39}+\(\s{0,20}+)?+[bBuUrREN]?+(\\*+[\"'])", re.ASCII)
-"""Of a literal, also as programs and statements write some: b'x', E'x', N'x', md5('x'), SecretStr('x')."""
+"""The opening of a literal, also as programs and statements write some: b'x', E'x', N'x', md5('x'), SecretStr('x')."""
 _QUOTED = {
     '"': re.compile(r'(?:[^"\\]|\\.)*+', re.DOTALL),
     "'": re.compile(r"(?:[^'\\]|\\.|'')*+", re.DOTALL),
@@ -253,7 +254,7 @@ _BRACKET = re.compile(
     r"""[\[\]{}]|(?P<quote>\\*+")(?:.*?(?<!\\)(?P=quote)|.*+)""",
     re.DOTALL,
 )
-"""Or a text between two of them, whose own brackets are none."""
+"""A bracket, or a text between two quotes, whose own brackets do not count."""
 _CDATA = re.compile(r"<!\[CDATA\[")
 _BLOCK = re.compile(
     r"[|>][+\-0-9]{0,2}+[ ]*+\r?\n(?P<indent>[ \t]++)[^\n]*+(?:\n(?P=indent)[^\n]*+)*+"
@@ -268,7 +269,7 @@ _IN_QUERY = re.compile(rf"{_SCHEMES}[^\s&#;\"'<>\\]*+", re.IGNORECASE | re.ASCII
 _TO_LINE_END = re.compile(r"(?:[^\r\n\\]|\\(?![rn]))*+")
 _TO_QUOTE = {'"': re.compile(r'[^\r\n"\\]*+'), "'": re.compile(r"[^\r\n'\\]*+")}
 _IN_CONNECTION = re.compile(r"[^;\r\n\"'<>]*+")
-"""Of a database: Server=x;Password=y;"""
+"""A value in a database's connection string: Server=x;Password=y;"""
 _IN_ELEMENT = re.compile(r"[^<]*+")
 _LINES = frozenset({"authorization", "cookie"})
 """Rules of headers, whose values go to the end of the line."""
@@ -453,7 +454,7 @@ def _end_of_brackets(text: str, start: int) -> int:
 
 
 def _credentials(matched: re.Match[str], rule: str, rules: Rules, found: Found) -> str:
-    """Of `Bearer x` and `Basic x`, if x is no word of a sentence."""
+    """Find the credentials of `Bearer x` and `Basic x`, if x is no word of a sentence."""
     scheme, space, credentials = matched[1], matched[2], matched[3]
     if is_placeholder(credentials) or not _are_credentials(scheme.lower(), credentials):
         return matched[0]
@@ -603,7 +604,7 @@ _LOOKS = (
 
 
 _LOOK_PROBE = re.compile(b"|".join(each.probe.pattern for each in _LOOKS))
-"""Of any of them."""
+"""A probe for any of the looks."""
 
 
 # Digits with a space or a hyphen between groups, before which there is no letter, point or other digit.

@@ -54,25 +54,25 @@ many bytes, up to a bound. 8,192 spans that have a URL with a password each, or 
 _TIMES_TOO_MANY = 3
 """Where there are so many times as many suspects as may be looked at, none is: to choose among them would cost more."""
 _COST_OF_SMALL = 5_000
-"""Of a payload that is a small part of a request."""
+"""The cost that is allowed for a payload that is a small part of a request."""
 _TIMES_WHERE_ALL = 6
-"""As much again where own rules want every attribute looked at."""
+"""The allowed cost is so many times as high where own rules want every attribute looked at."""
 _HOLDERS, _BYTES_A_HOLDER, _HOLDERS_MAX = 2_500, 400, 18_000
 """The spans, resources and scopes of a request that are written anew, likewise."""
 _HOLDERS_OF_SMALL = 100
 _INNER_A_HOLDER, _ATTRIBUTES_A_HOLDER = 4, 16
 """So many events and links that must be looked through, or attributes, cost about as much as one more span."""
 _GROWTH_BYTES_MAX = 4_000
-"""Of a span, a resource or a scope: three of them are within what an item has above SPAN_BYTES_MAX."""
+"""A span, a resource or a scope may grow by so much: three of them are within what an item has above SPAN_BYTES_MAX."""
 _LENGTH_BYTES_MAX = 5
-"""By which the lengths around something that has grown may grow."""
+"""The lengths around something that has grown may grow by so much."""
 
 
 class Bounds(NamedTuple):
     """What a payload may cost."""
 
     cost: int
-    """Of its suspects, as `cost_of` counts."""
+    """The cost of its suspects, as `cost_of` counts it."""
     holders: int
     """Spans, resources and scopes that are written anew."""
 
@@ -127,7 +127,7 @@ def cost_at_most(cost_max: int, suspects: set[bytes], rules: Rules) -> bool:
 def _looked_at(
     suspects: set[bytes], in_order: Iterable[bytes], cost_max: int, rules: Rules
 ) -> Sequence[bytes]:
-    """Which of the suspects may be looked at closely: the shortest, of equal ones the first in the payload."""
+    """The suspects that may be looked at closely: the shortest, of equal ones the first in the payload."""
     if len(suspects) * COST_MIN > _TIMES_TOO_MANY * cost_max:
         return ()
     unique = dict.fromkeys([each for each in in_order if each in suspects])
@@ -137,7 +137,7 @@ def _looked_at(
 
 
 def _cost_of(each: bytes, rules: Rules) -> int:
-    """As `cost_of`; what is a secret by its key costs no more for what it looks like."""
+    """The cost as `cost_of` counts it; what is a secret by its key costs no more for what it looks like."""
     key = _key_of(each)
     try:
         is_secret = bool(key) and rules.of_key(key) is not None
@@ -158,7 +158,7 @@ class Decision(NamedTuple):
     """What becomes of an attribute or a text."""
 
     new: bytes | None
-    """Its bytes then; None if it is left out."""
+    """The new bytes; None if it is left out."""
     rules: Sequence[str]
     """The rule of each secret in it; empty: it is clean."""
 
@@ -200,7 +200,7 @@ class _Level(NamedTuple):
     children: str
     """The name of field 2."""
     texts: Any
-    """Of a child, all its texts and attributes."""
+    """All texts and attributes of a child."""
 
 
 _RESOURCE_LEVEL = _Level(
@@ -402,7 +402,7 @@ class Work:
         )
 
     def _has_in_span(self, merged: shadow.SpanTexts) -> bool:
-        """Of one span, or of several that are merged."""
+        """Whether one span, or several that are merged, have any."""
         return (
             self._has(merged.attributes)
             or self._has_text((*merged.name, *merged.trace_state))

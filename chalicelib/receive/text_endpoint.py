@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 UNSUPPORTED_MEDIA = 415
 ANY_TYPE = "*/*"
-"""In `readers`: who reads what no other entry is for."""
+"""The key in `readers` of the reader for every media type that no other entry is for."""
 
 
 def receive_request(request: Request, readers: Mapping[str, Normalise]) -> Answer:

@@ -25,12 +25,13 @@ Fields = dict[int, Any]
 DEPTH_MAX = 16
 """Structs and lists in each other; Jaeger's and Zipkin's have no more than four."""
 _VALUE_BYTES_MIN = 15
-"""On average, of structs, lists, and what is in lists and maps: tags, logs, references and annotations have 19 and
-more. An object is made of each, which is many times larger than an empty one's single byte."""
+"""The least average size of structs, lists, and what is in lists and maps: tags, logs, references and annotations have
+19 and more. An object is made of each, which is many times larger than an empty one's single byte."""
 _VALUES_MIN = 10_000
-"""As many are allowed in any case: in the compact protocol a tag may take nine bytes, and a datagram has 65,000."""
+"""So many values are allowed in any case: in the compact protocol a tag may take nine bytes, and a datagram has
+65,000."""
 _FIELDS_MAX = 40
-"""Of a struct; Jaeger's and Zipkin's have no more than twelve."""
+"""The most fields of a struct; Jaeger's and Zipkin's have no more than twelve."""
 _i16, _i32, _i64 = (Struct(f">{code}").unpack_from for code in "hiq")
 _head = Struct(">BHi").unpack_from
 """A field's type and number, and the first four bytes of its value, or what follows it."""
@@ -91,7 +92,7 @@ class Structs:
     """
 
     def __init__(self, data: bytes, at: int, left: list[int]) -> None:
-        """Of the list at `at` of data with padding; `left` is how many values there may be, of which these are."""
+        """Read the list at `at` of data with padding; `left` is how many values there may be, of which these are."""
         self._data, self._left = data, left
         self.at = at + _LIST_HEAD_BYTES
         """Where the next begins, or what follows the last."""

@@ -147,14 +147,14 @@ def get_trace(request: QueryRequest) -> Reply:
 
 @_answering
 def get_trace_many(request: QueryRequest) -> Reply:
-    """Those that are there."""
+    """The traces among these that are there."""
     trace_ids = parse.trace_ids(request.parameters)
     found = traces_by_id(request.store, trace_ids, request.now_unix_seconds)
     return Reply(Array(render.streamed_trace(spans) for _, spans in found if spans))
 
 
 def _services(request: QueryRequest) -> list[str]:
-    """As they are listed elsewhere: in whatever case."""
+    """The services as they are listed elsewhere: in whatever case."""
     return list(
         services_between(
             request.store, listed_range(request.now_unix_nano), request.now_unix_seconds

@@ -24,7 +24,7 @@ class Fault(ValueError):
 
 
 def address_text(address: bytes) -> str | None:
-    """Of 4 or 16 bytes; None for any other number."""
+    """The text of an address of 4 or 16 bytes; None for any other number."""
     return str(ip_address(address)) if len(address) in (4, 16) else None
 
 
@@ -57,7 +57,7 @@ def time_of(value: Any) -> int:
 
 
 def whole(value: Any) -> int:
-    """As Java's reader takes it: an integer, its text, or a number without a fraction. Raises Fault."""
+    """A whole number as Java's reader takes it: an integer, its text, or a number without a fraction. Raises Fault."""
     if type(value) is int:
         return value
     try:
@@ -112,13 +112,13 @@ def span_id_of(text: str, name: str) -> bytes:
 
 
 def incomplete_annotation(annotation: dict[str, Any], span: int, place: int) -> Fault:
-    """In the words of Zipkin, which name the last member that it has read."""
+    """The fault of an incomplete annotation, in the words of Zipkin, which name the last member that it has read."""
     last = next(reversed(annotation), "")
     return Fault(f"Incomplete annotation at $[{span}].annotations[{place}].{last:.64}")
 
 
 class Endpoint(NamedTuple):
-    """As Zipkin normalises it; "" and 0 are absent."""
+    """An endpoint as Zipkin normalises it; "" and 0 are absent."""
 
     service_name: str
     ipv4: str
@@ -127,7 +127,7 @@ class Endpoint(NamedTuple):
 
 
 def endpoint_of(sent: Mapping[str, Any]) -> Endpoint:
-    """Of an endpoint as JSON has it. Raises Fault; AttributeError or TypeError for what is none."""
+    """The endpoint that JSON has. Raises Fault; AttributeError or TypeError for what is none."""
     name = text_of(sent.get("serviceName") or "").lower()
     addresses: dict[type, str] = {}
     for key in ("ipv4", "ipv6"):

@@ -53,9 +53,10 @@ _REMEMBERED_MAX = 20_000
 _STATUS_OK = 1
 _MALFORMED = "Malformed"
 _UNTIMED_ANNOTATIONS_MAX = 1_000
-"""Of a span in proto3. Zipkin reads none that has no time, and an empty one takes two bytes."""
+"""The most annotations without a time of a span in proto3. Zipkin reads none of these, and an empty one takes two
+bytes."""
 _ANNOTATION_BYTES_MIN = 11
-"""In proto3, with a time."""
+"""The least bytes of an annotation in proto3 that has a time."""
 _TOO_LARGE = f"a span may have {config.SPAN_BYTES_MAX} bytes"
 _SCOPE = field(1, field(1, model.SCOPE_NAME.encode()))
 _KIND_FIELDS = {
@@ -74,7 +75,7 @@ _string_prefixes, _attribute_prefixes = Prefixes(1), Prefixes(9)
 
 
 def payload_from_json(body: bytes) -> Normalised:
-    """Of a JSON array of spans; an empty body is an empty one.
+    """The payload of a JSON array of spans; an empty body is an empty one.
 
     Raises InvalidPayload if it is none, or holds no good span; PayloadTooLarge for too many.
     """
@@ -112,7 +113,7 @@ def _dicts(spans: Iterable[Any]) -> Iterator[Json]:
 
 
 def payload_from_proto(body: bytes) -> Normalised:
-    """Of a ListOfSpans. Raises as `payload_from_json` does."""
+    """The payload of a ListOfSpans. Raises as `payload_from_json` does."""
     if has_more_fields(body, config.SPANS_PER_REQUEST_MAX):
         raise PayloadTooLarge(
             f"the request has more than {config.SPANS_PER_REQUEST_MAX} spans: send smaller batches"
@@ -132,7 +133,7 @@ class _SpansFromProto:
     def __init__(self, raws: Sequence[bytes]) -> None:
         self._raws = raws
         self.rejected: Counter[str] = Counter()
-        """Those that were left out at the last turn."""
+        """The spans that were left out at the last turn, by reason."""
 
     def __iter__(self) -> Iterator[Json | None]:
         self.rejected.clear()
@@ -154,7 +155,7 @@ class _SpansFromProto:
 
 
 def _span_from_proto(span: proto.Span) -> Json:
-    """As Zipkin's JSON has it."""
+    """The span as Zipkin's JSON has it."""
     return {
         "traceId": span.trace_id.hex() or None,
         "id": span.id.hex() or None,
@@ -190,7 +191,7 @@ def _endpoint_from_proto(endpoint: proto.Endpoint) -> Json | None:
 
 
 def payload_of(spans: Iterable[Any], form: str, rejected: Counter[str] | None = None) -> Normalised:
-    """Of spans as Zipkin's second JSON has them: `spans` are gone through again if some have no time.
+    """The payload of spans as Zipkin's second JSON has them: `spans` are gone through again if some have no time.
 
     `rejected` has the bad ones that are left out of them, at the end of each time. Raises InvalidPayload if there are
     only bad ones, PayloadTooLarge for too many.
@@ -220,7 +221,7 @@ class _Group(NamedTuple):
 
     head_bytes: int
     parts: list[bytes]
-    """Of ScopeSpans: tags with lengths, and Span messages, in turn."""
+    """The parts of ScopeSpans: tags with lengths, and Span messages, in turn."""
 
 
 Key = TypeVar("Key")
@@ -247,9 +248,9 @@ class _Writer:
         self._firsts: dict[str, int] = {}
         """Trace id as sent → when its first span starts, of those that say so."""
         self._groups: dict[bytes, _Group] = {}
-        """By the fields of ResourceSpans other than scope_spans."""
+        """The groups by the fields of ResourceSpans other than scope_spans."""
         self._group_of: dict[tuple[Any, ...], _Group] = Remembered()
-        """By the local endpoint as sent."""
+        """The groups by the local endpoint as sent."""
         self._remotes: dict[tuple[Any, ...], bytes] = Remembered()
         self._ids: dict[str, bytes] = Remembered()
         self._names: dict[Any, bytes] = Remembered()
@@ -284,7 +285,7 @@ class _Writer:
             self.rejected[_MALFORMED] += 1
 
     def add_untimed(self, spans: Iterable[Any]) -> None:
-        """Those of which nothing says when: they start with their trace, as far as it is in the request."""
+        """Add the spans without any time: they start with their trace, as far as it is in the request."""
         if not self._untimed:
             return
         firsts = self._firsts

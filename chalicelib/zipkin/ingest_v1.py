@@ -80,7 +80,7 @@ class V1Span(NamedTuple):
 
 
 def payload_from_json(body: bytes) -> Normalised:
-    """Of a JSON array of spans of the first model. Raises as `zipkin.payload_from_json` does."""
+    """The payload of a JSON array of spans of the first model. Raises as `zipkin.payload_from_json` does."""
     if not body:
         return Normalised(b"", 0, Counter())
     spans = json_list(body, "JSON_V1")
@@ -96,7 +96,7 @@ _SECOND_KEYS = ("localEndpoint", "remoteEndpoint", "tags")
 
 
 def payload_from_thrift(body: bytes) -> Normalised:
-    """Of a list of spans in Thrift's binary protocol. Raises as `zipkin.payload_from_json` does."""
+    """The payload of a list of spans in Thrift's binary protocol. Raises as `zipkin.payload_from_json` does."""
     if not body:
         return Normalised(b"", 0, Counter())
     spans = BinaryStructs(body)
@@ -133,7 +133,7 @@ class _Converted:
     ) -> None:
         self._spans, self._read, self._endpoints = spans, read, endpoints
         self.rejected: Counter[str] = Counter()
-        """Those that were left out at the last turn."""
+        """The spans that were left out at the last turn, by reason."""
 
     def __iter__(self) -> Iterator[Json]:
         self.rejected.clear()

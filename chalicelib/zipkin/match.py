@@ -27,14 +27,15 @@ _SHORT_NAME_CHARACTERS = 60
 _WIDENED_NANO = 3_600 * 10**9
 """A trace's time is its root's; the spans by which it is found may start so much earlier or later."""
 _TRACES_KEPT_MAX = 200_000
-"""Of those whose rows have met some of the conditions: bounds the memory of a search."""
+"""The most traces of which it is kept which conditions their rows have met: this bounds the memory of a search."""
 
 RowCondition = Callable[["SearchRow"], bool]
 _HAS_ERROR: RowCondition = attrgetter("has_error")
 
 
 Spellings = frozenset[str]
-"""Of a name that is asked for, lower-cased: as it is, and as a list has it where it is long; none ask for nothing."""
+"""The spellings of a name that is asked for, lower-cased: as it is, and as a list has it where it is long; none ask for
+nothing."""
 
 
 class Question(NamedTuple):

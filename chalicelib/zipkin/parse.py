@@ -29,7 +29,7 @@ _INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 
 
 def question_of(parameters: Parameters, now_nano: int) -> Question:
-    """Of `GET /api/v2/traces`. Raises InvalidQuery in Zipkin's words."""
+    """The question of `GET /api/v2/traces`. Raises InvalidQuery in Zipkin's words."""
     end = _long(parameters, "endTs", now_nano // _MILLI_NANO)
     limit = _long(parameters, "limit", _LIMIT)
     lookback = _long(parameters, "lookback", _LOOKBACK_MILLISECONDS)
@@ -104,7 +104,7 @@ def first(parameters: Parameters, name: str) -> str:
 
 
 def trace_id(text: str) -> bytes:
-    """In any of the forms that Clew takes. Raises InvalidQuery in Zipkin's words."""
+    """A trace id in any of the forms that Clew takes. Raises InvalidQuery in Zipkin's words."""
     text = text.strip()
     try:
         return trace_id_from_text(text)
@@ -118,7 +118,7 @@ def trace_id(text: str) -> bytes:
 
 
 def trace_ids(parameters: Parameters) -> list[bytes]:
-    """Of `GET /api/v2/traceMany`: several, different. Raises InvalidQuery."""
+    """The different ids of `GET /api/v2/traceMany`. Raises InvalidQuery."""
     texts = required(parameters, "traceIds")
     if not texts:
         raise InvalidQuery("traceIds parameter is empty", "traceIds")

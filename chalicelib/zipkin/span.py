@@ -36,7 +36,7 @@ _PEER_IPS = ("network.peer.address", "net.peer.ip", "net.sock.peer.addr")
 _PEER_PORTS = ("network.peer.port", "net.peer.port", "net.sock.peer.port", "server.port")
 _PEER_KEYS = frozenset([*_PEER_IPS, *_PEER_PORTS])
 _KINDS = ("", "", *(name.upper() for name in KIND_NAMES[2:]))
-"""By OTLP's number; Zipkin has none that is internal."""
+"""The kinds by OTLP's number; Zipkin has none that is internal."""
 TOLD_TAGS = ("error", "otel.", "span.kind", model.TRACE_STATE, "otlp.link.")
 """How the keys of tags may begin that tell of fields, not of attributes."""
 
@@ -62,7 +62,7 @@ class ZipkinSpan(NamedTuple):
     id: str
     kind: str
     name: str
-    """In lower case."""
+    """The span's name in lower case."""
     timestamp: int
     """µs since the epoch."""
     duration: int
@@ -82,7 +82,7 @@ class _Shared(NamedTuple):
     is_zipkin: bool
     local_endpoint: Endpoint
     tags: dict[str, str]
-    """Of the resource."""
+    """The resource's tags."""
     scope_tags: dict[str, str]
     """What tells of the scope's fields."""
 
@@ -222,7 +222,7 @@ def _port(text: str) -> int:
 
 
 def _remote(span: Span, tags: Mapping[str, str]) -> Endpoint:
-    """Whom the span calls, by the name that it has as an edge too."""
+    """The service that the span calls, by the name that it has as an edge too."""
     name = tags.get(model.PEER_SERVICE, "")
     if span.kind in CALLER_KINDS and (peer := peer_of(span.attributes)):
         name = peer.name
