@@ -20,6 +20,8 @@ ZIPKIN_JS := tests/clients/zipkin_js
 ZIPKIN_JS_STAMP := $(ZIPKIN_JS)/node_modules/.installed
 CLIENTS_STAMPS := $(CLIENTS_STAMP) $(OTHER_CLIENTS_STAMP) $(ZIPKIN_JS_STAMP)
 EMULATOR_STAMP := $(EMULATOR)/.installed
+DOCS := .venv-docs
+DOCS_STAMP := $(DOCS)/.installed
 RUN_STAMP := $(VENV)/.run-installed
 DEV_STAMP := $(VENV)/.dev-installed
 DYNAMODB_LOCAL := $(EMULATOR)/dynamodb-local
@@ -36,7 +38,7 @@ CHROMIUM_STAMP := $(VENV)/chromium/.installed
 MODEL := chalicelib/model
 
 .DEFAULT_GOAL := help
-.PHONY: attack help run demo ui infra deploy undeploy check test faults fuzz bounds simulate kills soak contract golden deploy-check screenshots lint bench bench-ui bench-journal bench-scale bench-compiled proto dictionary clean
+.PHONY: attack docs release help run demo ui infra deploy undeploy check test faults fuzz bounds simulate kills soak contract golden deploy-check screenshots lint bench bench-ui bench-journal bench-scale bench-compiled proto dictionary clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +101,13 @@ golden: $(DEV_STAMP) $(CLIENTS_STAMPS) $(EMULATOR_STAMP) $(ZIPKIN_REPORTER)/.ins
 
 screenshots: $(DEV_STAMP) $(UI) $(CHROMIUM_STAMP) ## each view of the web UI, into docs/screenshots
 	@$(PY) -m tests.browser.screenshots
+
+docs: $(DEV_STAMP) $(DOCS_STAMP) ## the documentation site, into .site/html; a link that leads nowhere fails
+	@$(PY) -m infra.docs_pages .site/pages
+	@$(DOCS)/bin/zensical build --clean --strict
+
+release: $(DEV_STAMP) ## tag this version, and put its archive and notes into dist/; nothing is pushed
+	@$(PY) -m infra.release
 
 lint: $(DEV_STAMP) $(WEB_STAMP)
 	@cd web && $(NPM) run -s lint && $(NPM) run -s types && $(NPM) test -s
@@ -164,6 +173,12 @@ $(CHROMIUM_STAMP): $(CHROMIUM_SOURCES)/package-lock.json $(NODE_STAMP)
 		(cd $(CHROMIUM_SOURCES) && $(NPM) ci) && \
 		PATH="$(CURDIR)/$(VENV)/bin:$$PATH" TMPDIR="$(CURDIR)/$(@D)" node $(CHROMIUM_SOURCES)/unpack.mjs >/dev/null; \
 	fi
+	@touch $@
+
+$(DOCS_STAMP): requirements-docs.txt | $(PY)
+	@echo "Installing what the documentation site is built with, once…"
+	@$(PY) -m venv $(DOCS)
+	@$(DOCS)/bin/python -m pip install -q --disable-pip-version-check --only-binary=:all: -r requirements-docs.txt
 	@touch $@
 
 $(EMULATOR_STAMP): requirements-emulator.txt | $(PY)

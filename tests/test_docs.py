@@ -18,7 +18,13 @@ from local.stack import LaptopStack
 
 PROJECT = Path(__file__).parents[1]
 DOCS = PROJECT / "docs"
-PAGES = [PROJECT / "README.md", PROJECT / "CHANGELOG.md", *sorted(DOCS.rglob("*.md"))]
+READMES = [PROJECT / "README.md", PROJECT / "README.zh.md"]
+PAGES = [
+    *READMES,
+    *(PROJECT / f"{name}.md" for name in ("CHANGELOG", "CONTRIBUTING", "SECURITY")),
+    *sorted(DOCS.rglob("*.md")),
+]
+COLUMNS_MAX = 120
 BASE = "http://127.0.0.1:8000"
 MODEL = PROJECT / "chalicelib" / "model"
 SOURCES = sorted(
@@ -246,3 +252,28 @@ def test_protobuf_files_are_compiled(tmp_path):
     made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     committed = {path.name: path.read_bytes() for path in MODEL.glob("*_pb2.py*")}
     assert made == committed
+
+
+def parts_of(page: Path) -> list[list[str]]:
+    """A page's headings by their level, its code blocks, its table rows by their number of cells, and its links."""
+    text = text_of(page)
+    return [
+        re.findall(r"^(#+) ", text, re.MULTILINE),
+        re.findall(r"^```.*?^```$", text, re.MULTILINE | re.DOTALL),
+        [str(row.count("|")) for row in re.findall(r"^\|.*$", text, re.MULTILINE)],
+        sorted(set(links_of(page)) - {each.name for each in READMES}),
+    ]
+
+
+def test_both_readmes_say_the_same():
+    """The Chinese README has the headings, the commands, the tables and the links of the English one."""
+    english, chinese = map(parts_of, READMES)
+    assert english == chinese
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(PROJECT).as_posix())
+def test_lines_of_prose_fit_a_screen(page):
+    """A line of prose has at most 120 columns; tables, code and what stands inside of comments cannot be broken."""
+    prose = re.sub(r"^```.*?^```$|<!--.*?<!-- /", "", text_of(page), flags=re.M | re.DOTALL)
+    lines = [line for line in prose.split("\n") if not line.lstrip().startswith("|")]
+    assert not [line for line in lines if len(line) > COLUMNS_MAX]

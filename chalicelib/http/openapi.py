@@ -9,6 +9,8 @@ import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from chalicelib import __version__
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -143,7 +145,7 @@ def document(dialects: Iterable[Dialect]) -> Json:
         "openapi": "3.1.0",
         "info": {
             "title": "Clew",
-            "version": "0.1.0",
+            "version": __version__,
             "description": "Distributed tracing without a server. Errors: {error: {code, message, parameter}}.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
