@@ -37,7 +37,7 @@ DIALECTS = ("jaeger", "native", "otlp", "zipkin")
 """No dialect imports another."""
 STAGES |= {each: {"model", "http", "receive", "query", "present", "store"} for each in DIALECTS}
 OF_DIALECTS = tuple(f"chalicelib.{each}." for each in DIALECTS)
-EVERYWHERE = {"budget", "config", "errors", "gc_pause"}
+EVERYWHERE = {"__version__", "budget", "config", "errors", "gc_pause"}
 TELL = {"http/audit.py", "receive/tell.py"}
 """Modules that write metrics or logs of what they are told."""
 FUNCTIONS = "functions"

@@ -366,8 +366,12 @@ def _megabytes(name: str) -> int:
 
 
 def _answered(case: Case) -> dict[str, Any]:
-    """What a question takes, and how its answer begins, in this process."""
+    """What a question takes, and how its answer begins, in this process.
+
+    CPU time is told as on the machine of the benchmark's tables.
+    """
     from app import app
+    from bench.timing import cpu_seconds
     from tests.events import event
 
     method, _, resource = case.route.partition(" ")
@@ -376,9 +380,9 @@ def _answered(case: Case) -> dict[str, Any]:
     before = _megabytes("VmRSS")
     with open("/proc/self/clear_refs", "w", encoding="ascii") as clear:
         clear.write("5")
-    began = time.process_time()
-    response = app(asked, _Context())
-    seconds = time.process_time() - began
+    responses: list[Any] = []
+    seconds = cpu_seconds(lambda: responses.append(app(asked, _Context())), 1)
+    (response,) = responses
     return {
         "status": response["statusCode"],
         "cpu_seconds": round(seconds, 2),

@@ -101,29 +101,49 @@ export function Combobox({
         }}
         onKeyDown={onKeyDown}
       />
-      <ul
-        id={`${id}-list`}
-        role="listbox"
-        aria-label={label}
-        hidden={!isOpen || shown.length === 0}
-      >
-        {shown.map((option, at) => (
-          <li
-            key={option.value}
-            id={`${id}-${at}`}
-            role="option"
-            aria-selected={at === active}
-            onMouseDown={(event) => event.preventDefault()}
-            onClick={(event) => {
-              event.preventDefault()
-              choose(option.value)
-            }}
-          >
-            <bdi>{option.value}</bdi>
-            {option.note && <span class="quiet">{option.note}</span>}
-          </li>
-        ))}
-      </ul>
+      <Options {...{ id, label, active, isOpen, choose }} options={shown} />
     </label>
+  )
+}
+
+function Options({
+  id,
+  label,
+  options,
+  active,
+  isOpen,
+  choose,
+}: {
+  id: string
+  label: string
+  options: readonly Option[]
+  active: number
+  isOpen: boolean
+  choose: (value: string) => void
+}) {
+  return (
+    <ul
+      id={`${id}-list`}
+      role="listbox"
+      aria-label={label}
+      hidden={!isOpen || options.length === 0}
+    >
+      {options.map((option, at) => (
+        <li
+          key={option.value}
+          id={`${id}-${at}`}
+          role="option"
+          aria-selected={at === active}
+          onMouseDown={(event) => event.preventDefault()}
+          onClick={(event) => {
+            event.preventDefault()
+            choose(option.value)
+          }}
+        >
+          <bdi>{option.value}</bdi>
+          {option.note && <span class="quiet">{option.note}</span>}
+        </li>
+      ))}
+    </ul>
   )
 }

@@ -106,19 +106,7 @@ export default function SearchView() {
         <section class={isCurrent ? '' : 'is-stale'} aria-busy={asked.isWaiting}>
           <div class="results-head">
             <h2>{hasConditions(search) ? say().found(traces.length, !next) : say().latest}</h2>
-            <label class="row">
-              <span>{say().order}</span>
-              <select
-                value={order}
-                onChange={(event) => setOrder(event.currentTarget.value as Order)}
-              >
-                {ORDERS.map((each) => (
-                  <option key={each} value={each}>
-                    {say()[each]}
-                  </option>
-                ))}
-              </select>
-            </label>
+            <OrderSelect order={order} setOrder={setOrder} />
           </div>
           <ScatterPlot
             traces={traces}
@@ -141,6 +129,21 @@ export default function SearchView() {
       )}
       {services.answer && <ServiceLinks services={services.answer} />}
     </div>
+  )
+}
+
+function OrderSelect({ order, setOrder }: { order: Order; setOrder: (order: Order) => void }) {
+  return (
+    <label class="row">
+      <span>{say().order}</span>
+      <select value={order} onChange={(event) => setOrder(event.currentTarget.value as Order)}>
+        {ORDERS.map((each) => (
+          <option key={each} value={each}>
+            {say()[each]}
+          </option>
+        ))}
+      </select>
+    </label>
   )
 }
 

@@ -138,30 +138,7 @@ function Charts({
   const { service } = answer
   const spanName = chosen?.span_name ?? ''
   const figures = chosen?.total ?? answer.total
-  const { steps, columns, map, halves, buckets } = useMemo(() => {
-    const now = Date.now() / 1e3
-    const steps = stepsOf(answer)
-    const points = pointsOf(steps, chosen?.points ?? answer.total_points)
-    return {
-      steps,
-      columns: columnsOf(steps, points, now),
-      map: heatMapOf(points, HEAT_ROWS_MAX),
-      halves: halvesOf(steps, points, now),
-      buckets: joined([figures.histogram], BARS_MAX),
-    }
-  }, [answer, chosen])
-  const axes = useMemo(
-    () => ({
-      rate: rateAxis(columns.rate),
-      errors: linearAxis(Math.max(0.01, highest(columns.errorShare))),
-      latency: durationAxis([
-        ...columns.p50,
-        ...columns.p99,
-        ...exemplars.map((each) => each.nano ?? null),
-      ]),
-    }),
-    [columns, exemplars],
-  )
+  const { steps, columns, map, halves, buckets, axes } = useCharted(answer, chosen, exemplars)
   const brush =
     asAddressed && asAddressed.to > steps.start && asAddressed.from < steps.end
       ? asAddressed
@@ -227,6 +204,41 @@ function Charts({
       </div>
     </>
   )
+}
+
+/** What the charts of an answer draw: columns of points, and axes that hold them. */
+function useCharted(
+  answer: StatisticsAnswer,
+  chosen: Series | undefined,
+  exemplars: ReturnType<typeof useExemplars>,
+) {
+  const charted = useMemo(() => {
+    const now = Date.now() / 1e3
+    const steps = stepsOf(answer)
+    const points = pointsOf(steps, chosen?.points ?? answer.total_points)
+    const figures = chosen?.total ?? answer.total
+    return {
+      steps,
+      columns: columnsOf(steps, points, now),
+      map: heatMapOf(points, HEAT_ROWS_MAX),
+      halves: halvesOf(steps, points, now),
+      buckets: joined([figures.histogram], BARS_MAX),
+    }
+  }, [answer, chosen])
+  const { columns } = charted
+  const axes = useMemo(
+    () => ({
+      rate: rateAxis(columns.rate),
+      errors: linearAxis(Math.max(0.01, highest(columns.errorShare))),
+      latency: durationAxis([
+        ...columns.p50,
+        ...columns.p99,
+        ...exemplars.map((each) => each.nano ?? null),
+      ]),
+    }),
+    [columns, exemplars],
+  )
+  return { ...charted, axes }
 }
 
 function highest(values: readonly (number | null)[]): number {

@@ -143,36 +143,32 @@ export function GraphCanvas(props: GraphProps) {
         data-over={hover ? 'true' : undefined}
       />
       {hover && <Tooltip {...hover} graph={graph} size={size} />}
-      <div class="graph-buttons">
-        <button
-          type="button"
-          class="icon"
-          aria-label={say().zoomIn}
-          title={`${say().zoomIn} (+)`}
-          onClick={() => zoomBy(ZOOM_STEP)}
-        >
-          <Icon name="plus" />
-        </button>
-        <button
-          type="button"
-          class="icon"
-          aria-label={say().zoomOut}
-          title={`${say().zoomOut} (−)`}
-          onClick={() => zoomBy(1 / ZOOM_STEP)}
-        >
-          <Icon name="minus" />
-        </button>
-        <button
-          type="button"
-          class="icon"
-          aria-label={say().fit}
-          title={`${say().fit} (0)`}
-          onClick={refit}
-        >
-          <Icon name="reset" />
-        </button>
-      </div>
+      <GraphButtons zoomBy={zoomBy} refit={refit} />
       <NodeList graph={graph} scene={scene} onCurrent={show} onOpen={props.onSelect} />
+    </div>
+  )
+}
+
+function GraphButtons({ zoomBy, refit }: { zoomBy: (factor: number) => void; refit: () => void }) {
+  const buttons = [
+    { icon: 'plus', label: say().zoomIn, key: '+', act: () => zoomBy(ZOOM_STEP) },
+    { icon: 'minus', label: say().zoomOut, key: '−', act: () => zoomBy(1 / ZOOM_STEP) },
+    { icon: 'reset', label: say().fit, key: '0', act: refit },
+  ] as const
+  return (
+    <div class="graph-buttons">
+      {buttons.map(({ icon, label, key, act }) => (
+        <button
+          key={icon}
+          type="button"
+          class="icon"
+          aria-label={label}
+          title={`${label} (${key})`}
+          onClick={act}
+        >
+          <Icon name={icon} />
+        </button>
+      ))}
     </div>
   )
 }

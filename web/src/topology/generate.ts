@@ -1,7 +1,7 @@
 /** Seeded graphs of services, with hubs, circles and databases, for tests and the benchmark. */
 
 import type { Edge } from '../api/answers.ts'
-import { random } from '../trace/model/generate.ts'
+import { random } from '../trace/samples/generate.ts'
 
 export function generatedEdges(nodes: number, edges: number, seed = 1): Edge[] {
   const next = random(seed)

@@ -95,12 +95,7 @@ export default function TopologyView() {
       )}
       {graph && graph.edges.length === 0 && <Nothing />}
       {shown && graph && graph.edges.length > 0 && shown.edges.length === 0 && (
-        <Empty title={say().filtered}>
-          <p>{say().filteredHint}</p>
-          <button type="button" onClick={() => change(UNFILTERED)}>
-            {say().reset}
-          </button>
-        </Empty>
+        <Filtered reset={() => change(UNFILTERED)} />
       )}
       {graph && shown && shown.edges.length > 0 && (
         <div class="topology-body" aria-busy={asked.isWaiting}>
@@ -140,6 +135,17 @@ export default function TopologyView() {
         </div>
       )}
     </div>
+  )
+}
+
+function Filtered({ reset }: { reset: () => void }) {
+  return (
+    <Empty title={say().filtered}>
+      <p>{say().filteredHint}</p>
+      <button type="button" onClick={reset}>
+        {say().reset}
+      </button>
+    </Empty>
   )
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { AskError } from '../../api/failure.ts'
+import { generated, pageOf } from '../samples/generate.ts'
 import { columnsAnswer, rowsOf } from './columns.ts'
-import { generated, pageOf } from './generate.ts'
 import { joined, type Rows } from './rows.ts'
 import { buildTrace } from './tree.ts'
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { generated } from '../samples/generate.ts'
 import { criticalPath } from './critical-path.ts'
-import { generated } from './generate.ts'
 import { RowWriter } from './row-writer.ts'
 import { hexOf } from './rows.ts'
 import { buildTrace } from './tree.ts'

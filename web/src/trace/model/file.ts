@@ -17,6 +17,7 @@ import {
 } from './details.ts'
 import { grouped } from './grouped.ts'
 import { jaegerSpans, jaegerTraces } from './jaeger.ts'
+import type { Read } from './read.ts'
 import { hexId, RowWriter } from './row-writer.ts'
 import { RowFlag, type Rows } from './rows.ts'
 import { objects, string } from './value.ts'
@@ -37,11 +38,6 @@ export interface Opened {
   spans: Read[]
   /** Of the other traces in the file. */
   otherTraceCount: number
-}
-
-/** A span as OTLP has it, and as it was in the file. */
-export interface Read extends Placed {
-  original: unknown
 }
 
 /** Raises AskError of the kind `file`, with what was found instead. */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
+import { random } from '../samples/generate.ts'
 import { Attributes } from './attributes.ts'
 import { Haystack, Texts, wordsIn } from './find.ts'
-import { random } from './generate.ts'
 import { RowWriter } from './row-writer.ts'
 import type { OtlpKeyValue } from './value.ts'
 

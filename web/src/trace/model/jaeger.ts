@@ -1,6 +1,6 @@
 /** Jaeger's JSON, as its UI and its API write it, as OTLP. */
 
-import type { Read } from './file.ts'
+import type { Read } from './read.ts'
 import { type OtlpKeyValue, type OtlpValue, objects, string } from './value.ts'
 
 interface Tag {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { random } from './generate.ts'
+import { random } from '../samples/generate.ts'
 import { orderOf } from './order.ts'
 
 test.each([1, 7, 60_000, 70_000, 2 ** 33, 2 ** 53 - 1, 2 ** 62])(

@@ -1,9 +1,9 @@
 import { createServer, type Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
+import { generated, pageOf } from '../samples/generate.ts'
 import { rowsOf } from './columns.ts'
 import type { OtlpSpan } from './details.ts'
-import { generated, pageOf } from './generate.ts'
 import { hexOf, type Rows } from './rows.ts'
 import { type Source, sourceOfServer } from './source.ts'
 

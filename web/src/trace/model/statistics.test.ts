@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { Flag } from '../protocol.ts'
-import { random } from './generate.ts'
+import { random } from '../samples/generate.ts'
 import { statistics } from './statistics.ts'
 
 test('groups have the figures that a naive count gives, by falling total', () => {

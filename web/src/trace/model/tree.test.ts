@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest'
 import { Flag } from '../protocol.ts'
-import { generated } from './generate.ts'
+import { generated } from '../samples/generate.ts'
+import { spanIdOf } from './ids.ts'
 import { RowWriter } from './row-writer.ts'
 import type { Rows } from './rows.ts'
-import { buildTrace, spanIdOf } from './tree.ts'
+import { buildTrace } from './tree.ts'
 
 interface Sketch {
   id: string

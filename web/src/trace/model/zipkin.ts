@@ -1,7 +1,7 @@
 /** Zipkin's JSON, version 2, as OTLP. */
 
-import type { Read } from './file.ts'
 import { nanoOfMicro } from './jaeger.ts'
+import type { Read } from './read.ts'
 import { type OtlpKeyValue, objects, string } from './value.ts'
 
 interface Endpoint {

@@ -107,7 +107,7 @@ function LogRow({
           title={say().showSpan}
           onClick={() => {
             store.tab.value = 'timeline'
-            store.select(entry.row, { brings: true })
+            store.selection.select(entry.row, { brings: true })
           }}
         >
           {duration(after)}

@@ -12,9 +12,9 @@ export function Overview({ store }: { store: TraceStore }) {
     if (!place.current) return
     const map = new Minimap(
       place.current,
-      (from, to) => store.setZoom(from, to),
+      (from, to) => store.zoom.set(from, to),
       () => {
-        store.zoom.value = undefined
+        store.zoom.reset()
       },
     )
     const stop = effect(() => {
@@ -22,8 +22,8 @@ export function Overview({ store }: { store: TraceStore }) {
       if (!trace) return
       map.show({
         trace,
-        range: store.range.value,
-        hits: store.hits.value,
+        range: store.zoom.range.value,
+        hits: store.find.hits.value,
         adjustsClocks: store.adjustsClocks.value,
         colours: colours.value,
         sight: store.sight.value,

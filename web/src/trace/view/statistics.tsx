@@ -42,11 +42,10 @@ export function TraceStatistics({ store, trace }: { store: TraceStore; trace: Tr
     async () => (await store.session.ask<'attributeKeys'>({ kind: 'attributeKeys' })).keys,
   )
   const groups = [...(asked.answer ?? [])].sort((a, b) => b[column] - a[column])
-  const self = groups.reduce((sum, each) => sum + each.selfNano, 0) || 1
   const show = (group: SpanGroup) => {
     store.tab.value = 'timeline'
     if (by === 'service') store.filters.value = { ...NO_FILTERS, services: [group.key] }
-    store.select(group.longestRow, { brings: true })
+    store.selection.select(group.longestRow, { brings: true })
   }
   return (
     <div class="table-view" tabIndex={0} role="region" aria-label={say().statistics}>
@@ -74,57 +73,98 @@ export function TraceStatistics({ store, trace }: { store: TraceStore; trace: Tr
       {asked.failure && <Failed failure={asked.failure} again={asked.again} />}
       {isAsked && !asked.answer && !asked.failure && <Loading />}
       {asked.answer && (
-        <table>
-          <thead>
-            <tr>
-              <th>{by === 'service' ? say().serviceWord : by === 'name' ? say().name : key}</th>
-              {COLUMNS.map(([each, title]) => (
-                <th key={each} class="number" aria-sort={column === each ? 'descending' : 'none'}>
-                  <button type="button" class="plain link" onClick={() => setColumn(each)}>
-                    {title()} {column === each && '▾'}
-                  </button>
-                </th>
-              ))}
-              <th>{say().shareOfSelf}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {groups.slice(0, SHOWN_MAX).map((group) => (
-              <tr key={group.key}>
-                <td>
-                  <button type="button" class="plain link" onClick={() => show(group)}>
-                    {by === 'service' ? (
-                      <Service name={group.key} />
-                    ) : (
-                      <bdi>{group.key || say().absent}</bdi>
-                    )}
-                  </button>
-                </td>
-                <td class="number">{number(group.count)}</td>
-                <td class="number">
-                  {group.errorCount > 0 ? (
-                    <span class="error-text">
-                      <Icon name="error" size={12} /> {number(group.errorCount)}
-                    </span>
-                  ) : (
-                    0
-                  )}
-                </td>
-                <td class="number">{duration(group.totalNano)}</td>
-                <td class="number">{duration(group.selfNano)}</td>
-                <td class="number">{duration(group.p95Nano)}</td>
-                <td class="number">{duration(group.maxNano)}</td>
-                <td>
-                  <span class="share">
-                    <i style={{ width: `${(group.selfNano / self) * 100}%` }} />
-                    <span class="number">{percent(group.selfNano / self)}</span>
-                  </span>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        <GroupTable
+          groups={groups}
+          by={by}
+          title={by === 'service' ? say().serviceWord : by === 'name' ? say().name : key}
+          column={column}
+          sortBy={setColumn}
+          show={show}
+        />
       )}
     </div>
+  )
+}
+
+function GroupTable({
+  groups,
+  by,
+  title,
+  column,
+  sortBy,
+  show,
+}: {
+  groups: readonly SpanGroup[]
+  by: GroupBy['by']
+  title: string
+  column: Column
+  sortBy: (column: Column) => void
+  show: (group: SpanGroup) => void
+}) {
+  const self = groups.reduce((sum, each) => sum + each.selfNano, 0) || 1
+  return (
+    <table>
+      <thead>
+        <tr>
+          <th>{title}</th>
+          {COLUMNS.map(([each, heading]) => (
+            <th key={each} class="number" aria-sort={column === each ? 'descending' : 'none'}>
+              <button type="button" class="plain link" onClick={() => sortBy(each)}>
+                {heading()} {column === each && '▾'}
+              </button>
+            </th>
+          ))}
+          <th>{say().shareOfSelf}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {groups.slice(0, SHOWN_MAX).map((group) => (
+          <GroupRow key={group.key} group={group} by={by} self={self} show={show} />
+        ))}
+      </tbody>
+    </table>
+  )
+}
+
+function GroupRow({
+  group,
+  by,
+  self,
+  show,
+}: {
+  group: SpanGroup
+  by: GroupBy['by']
+  /** Of all groups together, in nanoseconds. */
+  self: number
+  show: (group: SpanGroup) => void
+}) {
+  return (
+    <tr>
+      <td>
+        <button type="button" class="plain link" onClick={() => show(group)}>
+          {by === 'service' ? <Service name={group.key} /> : <bdi>{group.key || say().absent}</bdi>}
+        </button>
+      </td>
+      <td class="number">{number(group.count)}</td>
+      <td class="number">
+        {group.errorCount > 0 ? (
+          <span class="error-text">
+            <Icon name="error" size={12} /> {number(group.errorCount)}
+          </span>
+        ) : (
+          0
+        )}
+      </td>
+      <td class="number">{duration(group.totalNano)}</td>
+      <td class="number">{duration(group.selfNano)}</td>
+      <td class="number">{duration(group.p95Nano)}</td>
+      <td class="number">{duration(group.maxNano)}</td>
+      <td>
+        <span class="share">
+          <i style={{ width: `${(group.selfNano / self) * 100}%` }} />
+          <span class="number">{percent(group.selfNano / self)}</span>
+        </span>
+      </td>
+    </tr>
   )
 }

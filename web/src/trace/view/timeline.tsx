@@ -29,7 +29,7 @@ const Panel = later(async () => (await import('./panel.tsx')).Panel)
 const DRAG_PIXELS_MIN = 3
 
 export function Timeline({ store, trace }: { store: TraceStore; trace: Trace }) {
-  const row = store.selected.value
+  const row = store.selection.row.value
   const names = useWidth('names', 360, 160, 900)
   const panel = useWidth('panel', 400, 280, 900)
   const showsPanel = store.showsPanel.value && row >= 0
@@ -143,7 +143,7 @@ function Divider({ label, width, sign }: { label: string; width: Width; sign: 1 
 /** The times above the bars; dragging across them zooms. */
 function Axis({ store, trace }: { store: TraceStore; trace: Trace }) {
   const [drag, setDrag] = useState<readonly [number, number]>()
-  const [from, to] = store.range.value
+  const [from, to] = store.zoom.range.value
   const scale = new Scale(from, to, store.barsWidth.value)
   const isClock = store.showsClock.value
   const step = scale.step(isClock ? 1.4 * TICK_APART_PIXELS : TICK_APART_PIXELS)
@@ -166,11 +166,11 @@ function Axis({ store, trace }: { store: TraceStore; trace: Trace }) {
         const [one, other] = drag ?? [0, 0]
         setDrag(undefined)
         if (Math.abs(other - one) >= DRAG_PIXELS_MIN)
-          store.setZoom(scale.nano(Math.min(one, other)), scale.nano(Math.max(one, other)))
+          store.zoom.set(scale.nano(Math.min(one, other)), scale.nano(Math.max(one, other)))
       }}
       onPointerCancel={() => setDrag(undefined)}
       onDblClick={() => {
-        store.zoom.value = undefined
+        store.zoom.reset()
       }}
     >
       {ticks.map((tick) => (
@@ -191,13 +191,13 @@ function Spans({ store }: { store: TraceStore }) {
   useLayoutEffect(() => {
     if (!place.current) return
     const waterfall = new Waterfall(place.current, {
-      select: (row) => store.select(row),
-      selectGroup: (group) => store.selectEntry(~group),
-      toggle: (row) => store.toggle(row),
-      toggleGroup: (group) => store.toggleGroup(group),
-      zoomTo: (row) => store.zoomToRow(row),
-      zoomBy: (factor, about) => store.zoomBy(factor, about),
-      pan: (share) => store.pan(share),
+      select: (row) => store.selection.select(row),
+      selectGroup: (group) => store.selection.selectEntry(~group),
+      toggle: (row) => store.folding.toggle(row),
+      toggleGroup: (group) => store.folding.toggleGroup(group),
+      zoomTo: (row) => store.zoom.toRow(row),
+      zoomBy: (factor, about) => store.zoom.by(factor, about),
+      pan: (share) => store.zoom.pan(share),
       seen: (first, last) => {
         const [before, beforeLast] = store.sight.peek()
         if (first !== before || last !== beforeLast) store.sight.value = [first, last]
@@ -227,17 +227,17 @@ function followStore(store: TraceStore, waterfall: Waterfall): () => void {
       if (!trace) return
       if (trace !== derivedOf || !derived) derived = derivedFrom(trace)
       derivedOf = trace
-      const group = store.selectedGroup.value
-      const row = store.selected.value
+      const group = store.selection.group.value
+      const row = store.selection.row.value
       waterfall.show({
         trace,
         derived,
         entries: store.list.value.entries,
-        collapsed: store.collapsed,
-        openGroups: store.openGroups,
-        range: store.range.value,
+        collapsed: store.folding.collapsed,
+        openGroups: store.folding.openGroups,
+        range: store.zoom.range.value,
         selected: group >= 0 ? ~group : row >= 0 ? row : undefined,
-        hits: store.hits.value,
+        hits: store.find.hits.value,
         marks: store.marks.value,
         showsCritical: store.showsCritical.value,
         adjustsClocks: store.adjustsClocks.value,
@@ -251,7 +251,7 @@ function followStore(store: TraceStore, waterfall: Waterfall): () => void {
       isWhole = trace.head.isComplete
     }),
     effect(() => {
-      const wanted = store.wanted.value
+      const wanted = store.selection.wanted.value
       if (wanted) waterfall.scrollTo(wanted.place, wanted.centres)
     }),
   ]

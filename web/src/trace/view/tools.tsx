@@ -6,7 +6,8 @@ import { copy } from '../../parts/copy.ts'
 import { Icon, type IconName } from '../../parts/icon.tsx'
 import { writeAddress } from '../../route.ts'
 import type { Trace } from '../protocol.ts'
-import type { Tab, TraceStore } from './store.ts'
+import type { Tab } from './address.ts'
+import type { TraceStore } from './store.ts'
 import { say } from './tools-messages.ts'
 
 const TABS: readonly Tab[] = ['timeline', 'logs', 'statistics']
@@ -40,13 +41,13 @@ export function Tools({ store, trace }: { store: TraceStore; trace: Trace }) {
 }
 
 function Find({ store }: { store: TraceStore }) {
-  const hits = store.hits.value
-  const at = hits.indexOf(store.selected.value) + 1
-  const isAsked = store.findText.value.trim() !== ''
+  const hits = store.find.hits.value
+  const at = hits.indexOf(store.selection.row.value) + 1
+  const isAsked = store.find.text.value.trim() !== ''
   const field = useRef<HTMLInputElement>(null)
   useLayoutEffect(() => {
-    if (!store.typed) return
-    store.typed()
+    if (!store.find.typed) return
+    store.find.typed()
     field.current?.focus()
   }, [])
   return (
@@ -59,10 +60,10 @@ function Find({ store }: { store: TraceStore }) {
         aria-label={say().find}
         title={say().findHint}
         spellcheck={false}
-        value={store.findText.value}
-        onInput={(event) => store.find(event.currentTarget.value)}
+        value={store.find.text.value}
+        onInput={(event) => store.find.find(event.currentTarget.value)}
         onKeyDown={(event) => {
-          if (event.key === 'Enter') store.step(hits, event.shiftKey ? -1 : 1)
+          if (event.key === 'Enter') store.selection.step(hits, event.shiftKey ? -1 : 1)
           if (event.key === 'Escape') {
             // The browser would empty the field: what was found stays, for `n` and `N`.
             event.preventDefault()
@@ -71,20 +72,22 @@ function Find({ store }: { store: TraceStore }) {
         }}
       />
       <span class="number quiet find-count" role="status">
-        {isAsked && (hits.length > 0 || !store.isFinding.value) && say().findCount(at, hits.length)}
-        {store.isFinding.value && '…'}
+        {isAsked &&
+          (hits.length > 0 || !store.find.isFinding.value) &&
+          say().findCount(at, hits.length)}
+        {store.find.isFinding.value && '…'}
       </span>
       <Tool
         icon="up"
         label={say().findPrevious}
         isDisabled={!hits.length}
-        act={() => store.step(hits, -1)}
+        act={() => store.selection.step(hits, -1)}
       />
       <Tool
         icon="down"
         label={say().findNext}
         isDisabled={!hits.length}
-        act={() => store.step(hits, 1)}
+        act={() => store.selection.step(hits, 1)}
       />
     </search>
   )
@@ -114,14 +117,14 @@ function Buttons({ store, trace }: { store: TraceStore; trace: Trace }) {
         isPressed={store.showsOverview.value}
         act={() => store.toggleOverview()}
       />
-      <Tool icon="fold" label={say().collapseAll} act={() => store.collapseAll()} />
-      <Tool icon="unfold" label={say().expandAll} act={() => store.expandAll()} />
+      <Tool icon="fold" label={say().collapseAll} act={() => store.folding.collapseAll()} />
+      <Tool icon="unfold" label={say().expandAll} act={() => store.folding.expandAll()} />
       <Tool
         icon="reset"
         label={say().resetZoom}
-        isDisabled={!store.zoom.value}
+        isDisabled={!store.zoom.value.value}
         act={() => {
-          store.zoom.value = undefined
+          store.zoom.reset()
         }}
       />
     </div>

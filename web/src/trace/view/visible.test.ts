@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { generated } from '../model/generate.ts'
 import { RowWriter } from '../model/row-writer.ts'
 import { buildTrace } from '../model/tree.ts'
 import type { Trace } from '../protocol.ts'
+import { generated } from '../samples/generate.ts'
 import { derivedFrom } from './derived.ts'
 import {
   changeLevel,

@@ -4,7 +4,7 @@
  */
 
 import { drawBars } from './bars.ts'
-import { element, NameRows } from './rows.ts'
+import { element, NameRows } from './name-rows.ts'
 import { LEFT_PIXELS, RIGHT_PIXELS, Scale } from './scale.ts'
 import { ROW_PIXELS, type Shown } from './shown.ts'
 import { type Entry, firstRow } from './visible.ts'

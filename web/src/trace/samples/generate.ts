@@ -1,9 +1,9 @@
 /** Seeded traces of any size, for tests and benchmarks. */
 
-import type { ColumnsAnswer } from './columns.ts'
-import { RowWriter } from './row-writer.ts'
-import { RowFlag, type Rows } from './rows.ts'
-import type { OtlpKeyValue } from './value.ts'
+import type { ColumnsAnswer } from '../model/columns.ts'
+import { RowWriter } from '../model/row-writer.ts'
+import { RowFlag, type Rows } from '../model/rows.ts'
+import type { OtlpKeyValue } from '../model/value.ts'
 
 /** Numbers from 0 to 1 that are the same for the same seed. Source: mulberry32, public domain. */
 export function random(seed: number): () => number {
