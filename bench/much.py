@@ -19,10 +19,10 @@ from bench.answers import BEGIN_UNIX_SECONDS, NOW_UNIX_SECONDS, Stored, rows_of
 from chalicelib import config
 from chalicelib.model.clew_pb2 import SearchBlock
 from chalicelib.model.frame import message_in, seal
+from chalicelib.model.units import HOUR_NANO
 from chalicelib.store import layout
 from chalicelib.store.layout import HOURS_PER_DAY, Level
 from chalicelib.store.search_block import VERSION
-from chalicelib.store.search_row import HOUR_NANO
 from chalicelib.store.shard import fold_state_put, read_shard
 from chalicelib.store.targets import Line, catalogue_of, catalogue_value, read_targets, target_puts
 

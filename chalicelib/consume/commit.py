@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from chalicelib import config
 from chalicelib.consume.segments import Segment, segments_of
 from chalicelib.model.batch import SpanBatch, batches_of
+from chalicelib.model.units import SECOND_NANO
 from chalicelib.store import layout
 from chalicelib.store.chunk import Seal, built_in_seal, chunks_of
 from chalicelib.store.items import (
@@ -79,7 +80,11 @@ def commit(
     batches = _batches_of(messages)
     received = max(message.received_unix_seconds for message in messages)
     expiry = received + config.RETENTION_SECONDS
-    seal = dictionaries.seal_for(expiry, now_unix_nano // 10**9) if dictionaries else built_in_seal
+    seal = (
+        dictionaries.seal_for(expiry, now_unix_nano // SECOND_NANO)
+        if dictionaries
+        else built_in_seal
+    )
     store.put_batch(config.SPANS_TABLE, chunk_items(batches, expiry, seal))
     store.put_batch(config.INDEX_TABLE, block_items(batches, expiry))
     return _count(store, messages, batches, now_unix_nano, shards)
@@ -117,7 +122,7 @@ def _count(
 def _actions(
     digests: Sequence[bytes], segments: Sequence[Segment], now_unix_nano: int
 ) -> list[Put]:
-    expiry = now_unix_nano // 10**9 + config.MARKER_RETENTION_SECONDS
+    expiry = now_unix_nano // SECOND_NANO + config.MARKER_RETENTION_SECONDS
     actions = [
         Put(config.STATISTICS_TABLE, marker_item(digest, expiry), IS_ABSENT) for digest in digests
     ]

@@ -17,6 +17,7 @@ from chalicelib.consume.commit import Committed, PendingMessage, commit, counted
 from chalicelib.consume.notes import forget_notes, write_notes
 from chalicelib.errors import InvalidPayload, StoreError
 from chalicelib.gc_pause import gc_paused
+from chalicelib.model.units import SECOND_NANO
 from chalicelib.queue.message import (
     PAYLOAD_ATTRIBUTE,
     Message,
@@ -169,7 +170,7 @@ class Consumer:
         if self._dictionaries is None or not self._has_time():
             return
         try:
-            if self._dictionaries.learn(self._now_unix_nano() // 10**9):
+            if self._dictionaries.learn(self._now_unix_nano() // SECOND_NANO):
                 _logger.info("a dictionary was learned")
         except Exception as error:
             # Everything is stored and counted by now: delivering it again would help nobody.
@@ -177,7 +178,7 @@ class Consumer:
 
     def _bury(self, record: Record, reason: str) -> None:
         _logger.warning("message %s to the dead-letter queue: %s", record.get("messageId"), reason)
-        note = note_of(record, reason, self._now_unix_nano() // 10**9)
+        note = note_of(record, reason, self._now_unix_nano() // SECOND_NANO)
         self._dead_letters.bury(record, reason, note.key)
         self._notes.append(note)
         self._consumed = self._consumed._replace(dead_letters=self._consumed.dead_letters + 1)

@@ -39,6 +39,7 @@ from chalicelib.model.span import (
     is_parent_local,
 )
 from chalicelib.model.statistics import MINUTE_NANO
+from chalicelib.model.units import SECOND_NANO
 from chalicelib.model.zipkin import SHARED_ATTRIBUTE
 from chalicelib.store.layout import shard_of_trace
 
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
 _NO_PEER = Peer("", EdgeKind.EXTERNAL)
 # A member that is looked up in its enum, for every span, takes as long as the rest.
 _DATABASE, _RPC, _MESSAGING = EdgeKind.DATABASE, int(EdgeKind.RPC), int(EdgeKind.MESSAGING)
-_LONG_NANO = 25 * 10**9
+_LONG_NANO = 25 * SECOND_NANO
 """A span that lasts less comes before those that look for it are looked up: they are so 40 s after their commit, and
 a sender and the consumer may each hold it back for some seconds."""
 

@@ -30,11 +30,11 @@ def summarise(event: CloudWatchEvent) -> None:
 
     start_logging("summarise")
     context: Any = event.context
-    now = int(time.time())
+    now_unix_seconds = int(time.time())
     steps = summarise_shards(
         wiring.store(),
-        in_turn(config.SHARDS_READ, now),
-        now,
+        in_turn(config.SHARDS_READ, now_unix_seconds),
+        now_unix_seconds,
         time_left=lambda: context.get_remaining_time_in_millis() > _TIME_RESERVE_MILLIS,
         remembered=wiring.half_edge_cache(),
     )

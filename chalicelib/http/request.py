@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from chalicelib.model.units import SECOND_NANO
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -69,7 +71,7 @@ class QueryRequest(NamedTuple):
     @property
     def now_unix_seconds(self) -> int:
         """The time of the request, in whole seconds since the epoch."""
-        return self.now_unix_nano // 10**9
+        return self.now_unix_nano // SECOND_NANO
 
     def first(self, *names: str) -> str:
         """The first value of the first of these parameters that is there; "" for none."""

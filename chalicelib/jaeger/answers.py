@@ -19,6 +19,7 @@ from chalicelib.model.batch import spans_of
 from chalicelib.model.measure import Measure, quantile_nano
 from chalicelib.model.names import key_name
 from chalicelib.model.span import KIND_NAMES, UNSPECIFIED, Scopes
+from chalicelib.model.units import SECOND_NANO
 from chalicelib.present.otlp_json import streamed_traces_data
 from chalicelib.query.parameters import Range, checked_text, listed_range
 from chalicelib.query.search import Searcher, certain, held_by_names
@@ -353,7 +354,7 @@ def get_dependencies_v3(request: QueryRequest) -> Any:
         parse.moment(
             request.first("start_time", "startTime"),
             "start_time",
-            request.now_unix_nano - 86_400 * 10**9,
+            request.now_unix_nano - 86_400 * SECOND_NANO,
         ),
         parse.moment(request.first("end_time", "endTime"), "end_time", request.now_unix_nano),
     )

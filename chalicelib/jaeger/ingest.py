@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.errors import InvalidPayload
 from chalicelib.model.span import CLIENT, CONSUMER, INTERNAL, PRODUCER, SERVER, STATUS_ERROR
+from chalicelib.model.units import MICRO_NANO
 from chalicelib.model.wire import field, varint
 from chalicelib.receive.otlp import Normalised, check_span_count, payload_from_protobuf
 from chalicelib.receive.thrift import binary_struct, call
@@ -39,7 +40,6 @@ _NO_VALUE: tuple[Any, ...] = (b"", 0.0, False, 0, b"")
 _FOLLOWS_FROM = 1
 _SAMPLED, _DEBUG = 1, 2
 _STATUS_OK = 1
-_MICRO_NANO = 1_000
 _UINT64 = 2**64 - 1
 _SERVER_ERROR_MIN, _CLIENT_ERROR_MIN, _HTTP_STATUS_MIN = 500, 400, 100
 _INTEGER = re.compile(rb"[+-]?\d{1,18}")
@@ -197,8 +197,8 @@ class _Writer:
         trace_id = _trace_id(span.get(2), span[1])
         told = self._told(span.get(10) or ())
         parent, links = _parent_and_links(span, trace_id)
-        start = max(0, span[8]) * _MICRO_NANO
-        end = start + max(0, span.get(9) or 0) * _MICRO_NANO
+        start = max(0, span[8]) * MICRO_NANO
+        end = start + max(0, span.get(9) or 0) * MICRO_NANO
         flags = span.get(7) or 0
         attributes = told.attributes
         if flags & _DEBUG:
@@ -251,7 +251,7 @@ class _Writer:
                 name = _utf8(_value(tag))
             else:
                 attributes.append(field(3, self._tag(tag)))
-        time = b"\x09" + _fixed64(max(0, log[1]) * _MICRO_NANO & _UINT64)
+        time = b"\x09" + _fixed64(max(0, log[1]) * MICRO_NANO & _UINT64)
         return time + (field(2, name) if name else b"") + b"".join(attributes)
 
     def _tag(self, tag: Fields) -> bytes:

@@ -10,6 +10,7 @@ import orjson
 from chalicelib import config
 from chalicelib.errors import InvalidQuery, TooMuchAsked
 from chalicelib.model.ids import trace_id_from_text
+from chalicelib.model.units import MICRO_NANO, MILLI_NANO
 from chalicelib.query.parameters import (
     TIME_NANO_MAX,
     UNITS_NANO,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     Parameters = Mapping[str, Sequence[str]]
 
-_MICRO_NANO, _MILLI_NANO = 1_000, 1_000_000
 _LIMIT = 100
 _DAY_MILLISECONDS = 86_400_000
 _HOUR_MILLISECONDS = 3_600_000
@@ -50,12 +50,10 @@ class Question(NamedTuple):
     tags: list[Tag]
 
 
-def question_v1(parameters: Parameters, now_nano: int) -> Question:
+def question_v1(parameters: Parameters, now_unix_nano: int) -> Question:
     """`GET /api/traces`: times in microseconds, durations as Go writes them. Raises InvalidQuery."""
-    end = _integer(parameters, "end", now_nano // _MICRO_NANO) * _MICRO_NANO + _MICRO_NANO
-    start = (
-        _integer(parameters, "start", max(0, end // _MICRO_NANO - 172_800_000_000)) * _MICRO_NANO
-    )
+    end = _integer(parameters, "end", now_unix_nano // MICRO_NANO) * MICRO_NANO + MICRO_NANO
+    start = _integer(parameters, "start", max(0, end // MICRO_NANO - 172_800_000_000)) * MICRO_NANO
     tags = [_colon_tag(text) for text in parameters.get("tag", ())]
     for text in parameters.get("tags", ()):
         tags += _json_tags(text, "tags")
@@ -148,9 +146,9 @@ def is_pretty(parameters: Parameters) -> bool:
     return _first(parameters, "prettyPrint") not in ("", "false")
 
 
-def dependencies_range(parameters: Parameters, now_nano: int) -> Range:
+def dependencies_range(parameters: Parameters, now_unix_nano: int) -> Range:
     """`endTs` and `lookback`, in milliseconds; a day by default. Raises InvalidQuery."""
-    return _lookback(parameters, now_nano, _DAY_MILLISECONDS)
+    return _lookback(parameters, now_unix_nano, _DAY_MILLISECONDS)
 
 
 class MetricsQuestion(NamedTuple):
@@ -163,7 +161,7 @@ class MetricsQuestion(NamedTuple):
 
 
 def metrics_question(
-    parameters: Parameters, now_nano: int, *, wants_quantile: bool
+    parameters: Parameters, now_unix_nano: int, *, wants_quantile: bool
 ) -> MetricsQuestion:
     """The question of `GET /api/metrics/…`. Raises InvalidQuery."""
     # Jaeger's UI joins several services to `service=a,service=b`.
@@ -187,8 +185,8 @@ def metrics_question(
         [checked_text(name, "service") for name in services],
         frozenset(_kind(text) for text in parameters.get("spanKind", ["server"])),
         _first(parameters, "groupByOperation").lower() in ("true", "1"),
-        _lookback(parameters, now_nano, _HOUR_MILLISECONDS),
-        max(1, _integer(parameters, "step", 60_000)) * _MILLI_NANO,
+        _lookback(parameters, now_unix_nano, _HOUR_MILLISECONDS),
+        max(1, _integer(parameters, "step", 60_000)) * MILLI_NANO,
         _share(quantile) if quantile else 0,
     )
 
@@ -221,9 +219,9 @@ def moment(text: str, name: str, default_nano: int) -> int:
     return time_nano(text, name) if text else default_nano
 
 
-def _lookback(parameters: Parameters, now_nano: int, default_milliseconds: int) -> Range:
-    end = _integer(parameters, "endTs", now_nano // _MILLI_NANO) * _MILLI_NANO
-    width = _integer(parameters, "lookback", default_milliseconds) * _MILLI_NANO
+def _lookback(parameters: Parameters, now_unix_nano: int, default_milliseconds: int) -> Range:
+    end = _integer(parameters, "endTs", now_unix_nano // MILLI_NANO) * MILLI_NANO
+    width = _integer(parameters, "lookback", default_milliseconds) * MILLI_NANO
     if not width or end > TIME_NANO_MAX:
         raise InvalidQuery("lookback must be more than nothing, and endTs before 2554", "lookback")
     return Range(max(0, end - width), max(1, end))

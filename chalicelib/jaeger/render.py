@@ -27,6 +27,7 @@ from chalicelib.jaeger.adjust import (
 from chalicelib.jaeger.skew import Timed, host_of, skews
 from chalicelib.model.attribute import double_text, plain_value, string_form
 from chalicelib.model.span import CLIENT, KIND_NAMES, SERVER, STATUS_ERROR, UNSPECIFIED
+from chalicelib.model.units import MICRO_NANO, MILLI_NANO
 from chalicelib.model.zipkin import SCOPE_NAME as ZIPKIN_SCOPE_NAME
 from chalicelib.present.message import message_of
 from chalicelib.present.otlp_json import DECODED_MAX
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-_MICRO_NANO, _MILLI_NANO = 1_000, 1_000_000
 _SAFE_INTEGER_MAX = 2**53 - 1
 _STATUS_OK = 1
 _SAMPLED, _DEBUG = 1, 2
@@ -209,8 +209,8 @@ def _set_clock(stored: Span, span: Json, skew: Skew) -> None:
     warn(span, *skew.warnings)
     if skew.delta_nano:
         start = stored.start_time_unix_nano + skew.delta_nano
-        span["startTime"] = max(0, start) // _MICRO_NANO
-        moved = skew.delta_nano // _MICRO_NANO
+        span["startTime"] = max(0, start) // MICRO_NANO
+        moved = skew.delta_nano // MICRO_NANO
         for log in span["logs"]:
             log["timestamp"] = max(0, log["timestamp"] + moved)
 
@@ -276,8 +276,8 @@ class _Writer:
             "spanID": self.id_of(stored).hex(),
             "operationName": stored.name,
             "references": _references(self.trace_id, self.parent_of(stored), links),
-            "startTime": stored.start_time_unix_nano // _MICRO_NANO,
-            "duration": stored.duration_nano // _MICRO_NANO,
+            "startTime": stored.start_time_unix_nano // MICRO_NANO,
+            "duration": stored.duration_nano // MICRO_NANO,
             "tags": tags,
             "logs": [_log(event) for event in span.events] if stored.raw_events else [],
             "processID": self._process_ids[stored.scope.resource_head],
@@ -385,7 +385,7 @@ def _log(event: SpanMessage.Event) -> Json:
     fields = [_tag(each) for each in event.attributes]
     if event.name and not any(field["key"] == "event" for field in fields):
         fields.insert(0, _text_tag("event", event.name))
-    return {"timestamp": event.time_unix_nano // _MICRO_NANO, "fields": fields}
+    return {"timestamp": event.time_unix_nano // MICRO_NANO, "fields": fields}
 
 
 def _text_tag(key: str, text: str) -> Json:
@@ -466,7 +466,7 @@ def _rfc3339(unix_seconds: int) -> str:
 
 
 def milliseconds(nano: float) -> float:
-    return nano / _MILLI_NANO
+    return nano / MILLI_NANO
 
 
 def calls_by_pair(counts: CallCounts) -> dict[tuple[str, str], int]:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from chalicelib.model.attribute import key_of, plain_value
+from chalicelib.model.units import SECOND_NANO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _HOST_KEYS = (b"host.id", b"host.ip", b"host.name", b"hostname", b"ip", b"net.host.ip")
 """Jaeger's three, and what its own clients and Zipkin's send."""
-_UNITS_NANO = (("µs", 10**3), ("ms", 10**6), ("s", 10**9))
+_UNITS_NANO = (("µs", 10**3), ("ms", 10**6), ("s", SECOND_NANO))
 _MINUTE_SECONDS, _HOUR_SECONDS = 60, 3_600
 _DUPLICATE = "duplicate span IDs; skipping clock skew adjustment"
 

@@ -14,6 +14,7 @@ from collections import defaultdict
 from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from chalicelib.model.batched import batched_by_size
 from chalicelib.model.clew_pb2 import Halves as HalvesMessage
 from chalicelib.model.edges import EdgeKind
 from chalicelib.model.frame import reading
@@ -285,17 +286,7 @@ def keys_in(
 
 def merged_halves(messages: Iterable[HalvesMessage]) -> Iterator[HalvesMessage]:
     """The same halves in as few messages as keep each below 200 KB. Raises StoreError for damaged ones."""
-    batch: list[HalvesMessage] = []
-    batch_bytes = 0
-    for message in messages:
-        size = message.ByteSize()
-        if batch and batch_bytes + size > _MESSAGE_BYTES_MAX:
-            yield _merged(batch)
-            batch, batch_bytes = [], 0
-        batch.append(message)
-        batch_bytes += size
-    if batch:
-        yield _merged(batch)
+    return map(_merged, batched_by_size(messages, lambda each: each.ByteSize(), _MESSAGE_BYTES_MAX))
 
 
 @reading("half-edges")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from chalicelib import config
 from chalicelib.errors import InvalidQuery
 from chalicelib.model.ids import span_id_from_text, trace_id_from_text
+from chalicelib.model.units import HOUR_NANO, SECOND_NANO
 from chalicelib.query.parameters import (
-    SECOND_NANO,
     TIME_NANO_MAX,
     UNITS_NANO,
     Range,
@@ -23,7 +23,6 @@ from chalicelib.query.parameters import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_HOUR_NANO = 3_600 * SECOND_NANO
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|μs|ms|s|m|h|d)", re.ASCII)
 _ATTRIBUTES_MAX = 20
 
@@ -96,7 +95,7 @@ class Parameters:
         kept = self.time_range(now_unix_nano, config.RETENTION_SECONDS * SECOND_NANO)
         return kept if self.text("end") else Range(kept.start, listed_range(now_unix_nano).end)
 
-    def time_range(self, now_unix_nano: int, default_nano: int = _HOUR_NANO) -> Range:
+    def time_range(self, now_unix_nano: int, default_nano: int = HOUR_NANO) -> Range:
         """`start` and `end`: an absent end is now, an absent start `default_nano` before the end."""
         end_text, start_text = self.text("end"), self.text("start")
         # Now itself is within the range: a span that started this very nanosecond is asked for, too.

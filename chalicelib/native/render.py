@@ -9,6 +9,7 @@ from chalicelib.model.edges import EdgeKind, shown_edges
 from chalicelib.model.measure import SCALE, ZERO_BUCKET, Measure, quantiles_nano
 from chalicelib.model.names import OTHER_SERVICES
 from chalicelib.model.span import KIND_NAMES
+from chalicelib.model.units import SECOND_NANO
 from chalicelib.query.services import services_warnings
 from chalicelib.query.statistics import series_of
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-_NANO = 10**9
 _QUANTILES = (("p50", 0.5), ("p75", 0.75), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99))
 _EDGE_QUANTILES = (_QUANTILES[0], _QUANTILES[3], _QUANTILES[4])
 _INEXACT = (
@@ -93,9 +93,9 @@ def streamed_statistics(answer: ServiceStatistics) -> Object:
     return Object(
         {
             "service": answer.service,
-            "start_time_unix_nano": str(seconds.start * _NANO),
-            "end_time_unix_nano": str(seconds.end * _NANO),
-            "step_nano": str(step * _NANO),
+            "start_time_unix_nano": str(seconds.start * SECOND_NANO),
+            "end_time_unix_nano": str(seconds.end * SECOND_NANO),
+            "step_nano": str(step * SECOND_NANO),
             "series": Array(_series(answer)),
             "total": _figures(answer.total.entry, width),
             "total_points": Array(_total_points(answer)),
@@ -119,7 +119,10 @@ def _series(answer: ServiceStatistics) -> Iterator[Object]:
     width = answer.seconds.end - answer.seconds.start
     for (name, kind), total in sorted(answer.total.series.items(), key=lambda item: item[0]):
         points = (
-            {"start_time_unix_nano": str(second * _NANO), **_figures(measure, answer.step_seconds)}
+            {
+                "start_time_unix_nano": str(second * SECOND_NANO),
+                **_figures(measure, answer.step_seconds),
+            }
             for second, measure in series_of(answer.steps, (name, kind))
         )
         fields = {
@@ -135,7 +138,7 @@ def _total_points(answer: ServiceStatistics) -> Iterator[Json]:
     for second, part in answer.steps.items():
         if part.entry:
             figures = _figures(part.entry, answer.step_seconds)
-            yield {"start_time_unix_nano": str(second * _NANO), **figures}
+            yield {"start_time_unix_nano": str(second * SECOND_NANO), **figures}
 
 
 def _figures(measure: Measure, width_seconds: int) -> Json:
@@ -170,8 +173,8 @@ def histogram_json(measure: Measure) -> Json:
 def edges_json(answer: EdgesBetween) -> Json:
     """Edges with calls, by caller, callee and kind."""
     return {
-        "start_time_unix_nano": str(answer.seconds.start * _NANO),
-        "end_time_unix_nano": str(answer.seconds.end * _NANO),
+        "start_time_unix_nano": str(answer.seconds.start * SECOND_NANO),
+        "end_time_unix_nano": str(answer.seconds.end * SECOND_NANO),
         "edges": [
             {
                 "caller": caller,
@@ -199,8 +202,8 @@ def dead_letters_json(answer: DeadLetters) -> Json:
         "dead_letters": [
             {
                 "reason": note.reason,
-                "first_time_unix_nano": str(note.first_unix_seconds * _NANO),
-                "last_time_unix_nano": str(note.last_unix_seconds * _NANO),
+                "first_time_unix_nano": str(note.first_unix_seconds * SECOND_NANO),
+                "last_time_unix_nano": str(note.last_unix_seconds * SECOND_NANO),
                 "burials": note.burials,
                 "receive_count": note.receive_count,
                 "message_bytes": note.message_bytes,

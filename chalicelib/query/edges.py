@@ -8,7 +8,7 @@ from chalicelib import config
 from chalicelib.model.edges import Edges, call_counts_of, edges_from, merged_edges
 from chalicelib.model.halves import traces_of
 from chalicelib.model.join import NewHalves, added_edges, known_for
-from chalicelib.query.parameters import SECOND_NANO
+from chalicelib.model.units import SECOND_NANO
 from chalicelib.query.snapshot import (
     MINUTE_SECONDS,
     Part,

@@ -8,10 +8,9 @@ from typing import NamedTuple
 
 from chalicelib import config
 from chalicelib.errors import InvalidQuery
+from chalicelib.model.units import HOUR_NANO, SECOND_NANO
 
-SECOND_NANO = 10**9
 TIME_NANO_MAX = 2**64 - 1
-_HOUR_NANO = 3_600 * SECOND_NANO
 UNITS_NANO = {
     "ns": 1,
     "us": 10**3,
@@ -20,8 +19,8 @@ UNITS_NANO = {
     "ms": 10**6,
     "s": SECOND_NANO,
     "m": 60 * SECOND_NANO,
-    "h": _HOUR_NANO,
-    "d": 24 * _HOUR_NANO,
+    "h": HOUR_NANO,
+    "d": 24 * HOUR_NANO,
 }
 _UNIX_SECONDS = re.compile(r"\d{1,11}(\.\d{1,9})?", re.ASCII)
 _RFC3339 = re.compile(

@@ -29,12 +29,13 @@ from chalicelib.model.attribute import (
     link_hash,
 )
 from chalicelib.model.names import OTHER_SERVICES, is_cut, is_named, key_name, may_stand_for_others
+from chalicelib.model.units import HOUR_NANO
 from chalicelib.query.services import hours_of_services
 from chalicelib.query.trace import Summary, summary_of
 from chalicelib.store.metered import budget_of
 from chalicelib.store.read_ahead import THREADS, ReadAhead
 from chalicelib.store.search_block import EVERY_SERVICE
-from chalicelib.store.search_row import HOUR_NANO, duration_step
+from chalicelib.store.search_row import duration_step
 from chalicelib.store.traces import begun, read_rows, searched_trace
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib import config
 from chalicelib.model.names import OTHER_SERVICES
-from chalicelib.query.parameters import SECOND_NANO
+from chalicelib.model.units import SECOND_NANO
 from chalicelib.query.snapshot import HOUR_SECONDS, Seconds, catalogues, shards, widened
 from chalicelib.store.layout import HOURS_PER_DAY, MINUTES_PER_HOUR
 from chalicelib.store.metered import budget_of

@@ -8,7 +8,7 @@ from chalicelib import config
 from chalicelib.errors import InvalidQuery
 from chalicelib.model.names import OTHER_SERVICES, key_name
 from chalicelib.model.statistics import Statistics, statistics_from
-from chalicelib.query.parameters import SECOND_NANO
+from chalicelib.model.units import SECOND_NANO
 from chalicelib.query.snapshot import (
     DAY_SECONDS,
     MINUTE_SECONDS,

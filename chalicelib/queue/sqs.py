@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.errors import LimitExceeded, StoreThrottled
+from chalicelib.model.batched import batched_by_size
 from chalicelib.queue.message import (
     NOTE_ATTRIBUTE,
     PAYLOAD_ATTRIBUTE,
@@ -108,17 +109,8 @@ def batches_of(entries: Sequence[dict[str, Any]]) -> Iterator[list[Any]]:
 
     Every entry has passed `check_entry`: none is too large alone.
     """
-    batch: list[dict[str, Any]] = []
-    batch_bytes = 0
-    for entry in entries:
-        size = entry_bytes(entry)
-        if len(batch) == BATCH_ENTRIES_MAX or batch_bytes + size > BATCH_BYTES_MAX:
-            yield batch
-            batch, batch_bytes = [], 0
-        batch.append({"Id": str(len(batch)), **entry})
-        batch_bytes += size
-    if batch:
-        yield batch
+    for batch in batched_by_size(entries, entry_bytes, BATCH_BYTES_MAX, BATCH_ENTRIES_MAX):
+        yield [{"Id": str(place), **entry} for place, entry in enumerate(batch)]
 
 
 class SqsDeadLetters:

@@ -15,6 +15,7 @@ import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.errors import ClewError, LimitExceeded, StoreError, StoreThrottled
+from chalicelib.model.batched import batched_by_size
 from chalicelib.store.items import PARTITION_KEY, SORT_KEY, ConditionFailed, Item, Plain, Put
 from chalicelib.store.limits import (
     BATCH_GET_KEYS_MAX,
@@ -201,19 +202,16 @@ def _distinct(sized: Iterable[_Sized]) -> list[_Sized]:
 
 def _batches(sized: Iterable[_Sized]) -> Iterator[list[Item]]:
     """Items in order, in batches that BatchWriteItem takes."""
-    batch: list[Item] = []
-    batch_bytes = 0
-    for item, own_bytes in sized:
-        size = _SENT_AROUND_BYTES + _SENT_BYTES_PER_BYTE_MAX * own_bytes
-        if size > _SENT_BYTES_SMALL:
-            size = sent_bytes(item)
-        if len(batch) == BATCH_WRITE_ITEMS_MAX or batch_bytes + size > BATCH_WRITE_BYTES_MAX:
-            yield batch
-            batch, batch_bytes = [], 0
-        batch.append(item)
-        batch_bytes += size
-    if batch:
-        yield batch
+    for batch in batched_by_size(
+        sized, _sent_bytes_at_most, BATCH_WRITE_BYTES_MAX, BATCH_WRITE_ITEMS_MAX
+    ):
+        yield [item for item, _ in batch]
+
+
+def _sent_bytes_at_most(sized: _Sized) -> int:
+    item, own_bytes = sized
+    size = _SENT_AROUND_BYTES + _SENT_BYTES_PER_BYTE_MAX * own_bytes
+    return sent_bytes(item) if size > _SENT_BYTES_SMALL else size
 
 
 _SENT_AROUND_BYTES = 200

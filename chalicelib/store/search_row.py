@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from chalicelib.model.attribute import NO_HASH, AttributeHashes, event_hash, link_hash
 from chalicelib.model.names import key_name
 from chalicelib.model.span import events_in, link_attributes_in, links_in
+from chalicelib.model.units import HOUR_NANO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from chalicelib.model.batch import SpanBatch
 
-HOUR_NANO = 3_600_000_000_000
 DURATION_STEP_MAX = 255
 NONE_COMMON: Mapping[int, frozenset[str]] = MappingProxyType({})
 _SPANS_PER_ROW_MAX = 256

@@ -24,6 +24,7 @@ from chalicelib.model.halves import merged_halves
 from chalicelib.model.join import NewHalves, added_edges, known_for
 from chalicelib.model.names import OTHER_SERVICES
 from chalicelib.model.trace_filter import trace_filter
+from chalicelib.model.units import SECOND_NANO
 from chalicelib.store import layout
 from chalicelib.store.half_edge_cache import HalfEdgeCache
 from chalicelib.store.items import (
@@ -156,7 +157,7 @@ def select_entries(
     progress = {segment.sort: segment.folded_count for segment in view.segments}
     entries: list[Entry] = []
     early: list[HalvesMessage] = []
-    early_below = layout.segment_sort_key((now_unix_seconds - EARLY_SECONDS) * 10**9, b"")
+    early_below = layout.segment_sort_key((now_unix_seconds - EARLY_SECONDS) * SECOND_NANO, b"")
     targets: set[tuple[str | None, int]] = set()
     for sort, entry in merge(*map(_unfolded, view.segments), key=_by_target):
         more = _targets_of(entry) - targets

@@ -23,6 +23,7 @@ from chalicelib.errors import InvalidPayload, PayloadTooLarge
 from chalicelib.model import zipkin as model
 from chalicelib.model import zipkin_spans_pb2 as proto
 from chalicelib.model.span import CLIENT, CONSUMER, PRODUCER, SERVER, STATUS_ERROR
+from chalicelib.model.units import MICRO_NANO
 from chalicelib.model.wire import Prefixes, field, varint
 from chalicelib.receive.bounds import SENT_BYTES_MAX, has_more_fields
 from chalicelib.receive.otlp import Normalised, payload_from_protobuf
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-_MICRO_NANO = 1_000
 _REMEMBERED_MAX = 20_000
 _STATUS_OK = 1
 _MALFORMED = "Malformed"
@@ -329,7 +329,7 @@ class _Writer:
         parts += (
             self._names.get(get("name")) or self._name(get("name")),
             _KIND_FIELDS["CLIENT" if is_kindless_client else kind],
-            _times(_START_TAG, start * _MICRO_NANO, _END_TAG, end * _MICRO_NANO),
+            _times(_START_TAG, start * MICRO_NANO, _END_TAG, end * MICRO_NANO),
         )
         parts += self._own_attributes(span, is_shared=kind != "CLIENT" and flag_of(get("shared")))
         if not is_timed:
@@ -451,7 +451,7 @@ def _event(annotation: Json, place: tuple[int, int]) -> bytes:
     time, value = annotation.get("timestamp"), annotation.get("value")
     if time is None or value is None:
         raise incomplete_annotation(annotation, *place)
-    content = b"\x09" + _fixed64(time_of(time) * _MICRO_NANO) + field(2, text_of(value).encode())
+    content = b"\x09" + _fixed64(time_of(time) * MICRO_NANO) + field(2, text_of(value).encode())
     return field(11, content)
 
 

@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.model.names import key_name, may_stand_for_others, statistics_name
+from chalicelib.model.units import MICRO_NANO, SECOND_NANO
 from chalicelib.query.parameters import TIME_NANO_MAX, Range, Search
 from chalicelib.query.search import WantedAttribute
 
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
     from chalicelib.store.search_row import SearchRow
     from chalicelib.zipkin.span import ZipkinSpan
 
-_MICRO_NANO = 1_000
 _SHORT_NAME_CHARACTERS = 60
 """A longer name may stand in the index shortened (see `key_name`)."""
-_WIDENED_NANO = 3_600 * 10**9
+_WIDENED_NANO = 3_600 * SECOND_NANO
 """A trace's time is its root's; the spans by which it is found may start so much earlier or later."""
 _TRACES_KEPT_MAX = 200_000
 """The most traces of which it is kept which conditions their rows have met: this bounds the memory of a search."""
@@ -57,8 +57,8 @@ class Question(NamedTuple):
     @property
     def search(self) -> Search:
         """Where in the index to look."""
-        start = self.first_timestamp * _MICRO_NANO - _WIDENED_NANO
-        end = (self.last_timestamp + 1) * _MICRO_NANO + _WIDENED_NANO
+        start = self.first_timestamp * MICRO_NANO - _WIDENED_NANO
+        end = (self.last_timestamp + 1) * MICRO_NANO + _WIDENED_NANO
         within = Range(max(0, start), min(end, TIME_NANO_MAX))
         return Search(
             service=None,
@@ -105,14 +105,14 @@ class Question(NamedTuple):
         low, high = self.min_duration, self.max_duration
         assert low is not None
         # What is shorter than a microsecond is shown as one.
-        return row.longest_duration_nano >= (low * _MICRO_NANO if low > 1 else 1) and (
-            high is None or row.shortest_duration_nano < (high + 1) * _MICRO_NANO
+        return row.longest_duration_nano >= (low * MICRO_NANO if low > 1 else 1) and (
+            high is None or row.shortest_duration_nano < (high + 1) * MICRO_NANO
         )
 
     def may_be_of(self, starts_unix_nano: Iterable[int]) -> bool:
         """False only if no span of a trace starts in the range: so its timestamp is not in it."""
         first, last = self.first_timestamp, self.last_timestamp
-        return any(first <= start // _MICRO_NANO <= last for start in starts_unix_nano)
+        return any(first <= start // MICRO_NANO <= last for start in starts_unix_nano)
 
     def asks_for(self, trace: Iterable[ZipkinSpan], stored: Iterable[Span]) -> bool:
         """Whether a trace is asked for; `stored` are the same spans as they are stored.

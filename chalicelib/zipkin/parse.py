@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from chalicelib import config
 from chalicelib.errors import InvalidQuery
 from chalicelib.model.ids import trace_id_from_text
+from chalicelib.model.units import MICRO_NANO, MILLI_NANO
 from chalicelib.query.parameters import TIME_NANO_MAX, Range
 from chalicelib.zipkin.match import Question, spellings
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     Parameters = Mapping[str, Sequence[str]]
 
-_MICRO_NANO, _MILLI_NANO = 1_000, 1_000_000
 _LOOKBACK_MILLISECONDS = 86_400_000
 _LIMIT = 10
 _TERMS_MAX = 100
@@ -28,9 +28,9 @@ _INT64_MAX = 2**63 - 1
 _INTEGER = re.compile(r"[+-]?\d{1,19}", re.ASCII)
 
 
-def question_of(parameters: Parameters, now_nano: int) -> Question:
+def question_of(parameters: Parameters, now_unix_nano: int) -> Question:
     """The question of `GET /api/v2/traces`. Raises InvalidQuery in Zipkin's words."""
-    end = _long(parameters, "endTs", now_nano // _MILLI_NANO)
+    end = _long(parameters, "endTs", now_unix_nano // MILLI_NANO)
     limit = _long(parameters, "limit", _LIMIT)
     lookback = _long(parameters, "lookback", _LOOKBACK_MILLISECONDS)
     for name, value in (("endTs", end), ("limit", limit), ("lookback", lookback)):
@@ -43,8 +43,8 @@ def question_of(parameters: Parameters, now_nano: int) -> Question:
         spellings("" if span_name.lower() == "all" else span_name),
         terms_of(first(parameters, "annotationQuery")),
         *_durations(parameters),
-        max(0, end - lookback) * _MICRO_NANO,
-        end * _MICRO_NANO,
+        max(0, end - lookback) * MICRO_NANO,
+        end * MICRO_NANO,
         min(limit, config.SEARCH_LIMIT_MAX),
     )
 
@@ -85,7 +85,7 @@ def dependencies_range(parameters: Parameters) -> Range:
     for name, value in (("endTs", end), ("lookback", lookback)):
         if value <= 0:
             raise InvalidQuery(f"{name} <= 0", name)
-    within = Range(max(0, end - lookback) * _MILLI_NANO, end * _MILLI_NANO)
+    within = Range(max(0, end - lookback) * MILLI_NANO, end * MILLI_NANO)
     if within.end > TIME_NANO_MAX:
         raise InvalidQuery("endTs is after 2554", "endTs")
     return within

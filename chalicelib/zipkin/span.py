@@ -17,6 +17,7 @@ from chalicelib.model import zipkin as model
 from chalicelib.model.attribute import key_and_text, string_form
 from chalicelib.model.peers import peer_of
 from chalicelib.model.span import CALLER_KINDS, INTERNAL, KIND_NAMES, STATUS_ERROR
+from chalicelib.model.units import MICRO_NANO
 from chalicelib.present.message import message_of
 from chalicelib.present.otlp_json import DECODED_MAX
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from chalicelib.model.span import Scope, Span
 
-_MICRO_NANO = 1_000
 _STATUS_OK = 1
 _PORT_MAX = 0xFFFF
 _JAEGER_DEBUG = "jaeger.debug"
@@ -126,7 +126,7 @@ class _Reader:
             if not span.is_error:
                 # It would be one for Zipkin, of whatever value.
                 tags.pop("error", None)
-        kind, timestamp = _KINDS[span.kind], span.start_time_unix_nano // _MICRO_NANO
+        kind, timestamp = _KINDS[span.kind], span.start_time_unix_nano // MICRO_NANO
         debug = is_shared = False
         if own:
             kind = "" if model.NO_KIND in own else kind
@@ -141,7 +141,7 @@ class _Reader:
             span.name.lower(),
             timestamp,
             # Zipkin's 0 is none, and its least is 1.
-            max(1, span.duration_nano // _MICRO_NANO) if span.duration_nano else 0,
+            max(1, span.duration_nano // MICRO_NANO) if span.duration_nano else 0,
             shared.local_endpoint,
             remote,
             _annotations(annotations) if annotations else (),
@@ -277,4 +277,4 @@ def _json_text(attributes: Iterable[KeyValue]) -> str:
 
 def _annotations(found: Iterable[tuple[int, str]]) -> list[tuple[int, str]]:
     """Sorted, copies left out."""
-    return sorted({(time_nano // _MICRO_NANO, text) for time_nano, text in found})
+    return sorted({(time_nano // MICRO_NANO, text) for time_nano, text in found})

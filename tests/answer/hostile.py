@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from capacity.counting import CountingStore
 from chalicelib import config, wiring
-from chalicelib.consume.commit import PendingMessage, commit
+from chalicelib.consume.commit import commit
 from chalicelib.health import Health
 from chalicelib.model.clew_pb2 import EdgesTarget, StatisticsTarget
 from chalicelib.model.edges import EdgeKind, Edges, edges_message
@@ -40,6 +40,7 @@ from chalicelib.store.layout import (
     statistics_partition,
 )
 from chalicelib.store.targets import EDGES_NAME, Line, catalogue_value, target_puts
+from tests.commits import pending_message
 from tests.payloads import trace_id
 
 if TYPE_CHECKING:
@@ -187,7 +188,7 @@ def filled() -> CountingStore:
     ]
     payloads += [_usual(copy, 1, 2) for copy in COPIES]
     for content in payloads:
-        message = PendingMessage(hashlib.sha256(content).digest(), NOW, content)
+        message = pending_message(content, NOW)
         commit(store, [message], NOW * 10**9, 1)
     # A chunk does not hold its trace's id.
     chunks = list(store.query(config.SPANS_TABLE, trace_id(USUAL)))

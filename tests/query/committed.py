@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
-from chalicelib.consume.commit import PendingMessage, commit
+from chalicelib.consume.commit import commit
 from chalicelib.query.parameters import Range
 from chalicelib.store.shard import read_shard
 from chalicelib.summarise.fold import ShardFold
 from chalicelib.summarise.roll_up import RollUp
+from tests.commits import pending_message
 from tests.payloads import NOON_UNIX_SECONDS, payload
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def put_payload(
     store: ItemStore, content: bytes, now: int = NOON_UNIX_SECONDS, shards: int = 1
 ) -> None:
     """Commit TracesData bytes as one message that arrives at `now`."""
-    message = PendingMessage(hashlib.sha256(content).digest(), now, content)
+    message = pending_message(content, now)
     commit(store, [message], now * SECOND, shards)
 
 

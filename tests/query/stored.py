@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 from chalicelib.consume.commit import PendingMessage, commit
+from tests.commits import pending_message
 from tests.memory_store import MemoryStore
-from tests.payloads import NOON_NANO, NOON_UNIX_SECONDS, Made, payload
+from tests.payloads import NOON_NANO, Made, payload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def counted(spans: Sequence[Made]) -> PendingMessage:
     content = payload(spans)
-    return PendingMessage(hashlib.sha256(content).digest(), NOON_UNIX_SECONDS, content)
+    return pending_message(content)
 
 
 def stored(batches: Iterable[Sequence[Made]], shards: int = 1) -> MemoryStore:

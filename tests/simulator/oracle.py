@@ -11,10 +11,11 @@ import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.consume.commit import PendingMessage, commit
+from chalicelib.consume.commit import commit
 from chalicelib.store.layout import Level
 from chalicelib.store.targets import edges_in, statistics_in
 from chalicelib.summarise.job import summarise_shards
+from tests.commits import pending_message
 from tests.memory_store import MemoryStore
 from tests.payloads import CLIENT, CONSUMER, PRODUCER, SERVER, Made, payload
 
@@ -116,7 +117,7 @@ def straightforward(
     store = MemoryStore()
     for batch in batches:
         content = payload(batch)
-        counted = PendingMessage(hashlib.sha256(content).digest(), times[0], content)
+        counted = pending_message(content, times[0])
         commit(store, [counted], times[0] * 10**9, shards)
     found = []
     summarise_shards(store, range(shards), times[0])

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from chalicelib.errors import StoreError
 from chalicelib.model.attribute import attribute_hash
 from chalicelib.model.names import key_name
+from chalicelib.model.units import HOUR_NANO
 from chalicelib.store import search_block
 from chalicelib.store.search_block import EVERY_SERVICE, blocks_of, rows_in
-from chalicelib.store.search_row import HOUR_NANO, SearchRow, duration_step, rows_of
+from chalicelib.store.search_row import SearchRow, duration_step, rows_of
 from tests.model.spans import batches, made_spans, spans
 from tests.payloads import MILLI, NOON_NANO, Made, trace_id
 

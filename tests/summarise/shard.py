@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from chalicelib.consume.commit import PendingMessage, commit
+from chalicelib.consume.commit import commit
 from chalicelib.model.edges import edges_from
 from chalicelib.store import layout
 from chalicelib.store.layout import Key, Level
@@ -18,6 +17,7 @@ from chalicelib.store.targets import (
     statistics_in,
 )
 from chalicelib.summarise.job import summarise_shards
+from tests.commits import pending_message
 from tests.memory_store import MemoryStore
 from tests.payloads import NOON_UNIX_SECONDS, payload
 
@@ -56,7 +56,7 @@ class Shard(MemoryStore):
     def commit(self, *made: Made, at: int = NOON_UNIX_SECONDS) -> None:
         self._commits += 1
         content = payload(made)
-        message = PendingMessage(hashlib.sha256(content).digest(), NOON_UNIX_SECONDS, content)
+        message = pending_message(content)
         commit(self, [message], at * 10**9 + self._commits, 1)
 
     def summarise(self, now: int = NOON_UNIX_SECONDS) -> int:

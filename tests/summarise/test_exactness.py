@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from chalicelib.summarise.fold import ShardFold
 from chalicelib.summarise.job import Worker, summarise_shards
 from chalicelib.summarise.roll_up import RollUp
 from chalicelib.summarise.waiting import WaitingHalves
+from tests.commits import pending_message
 from tests.memory_store import MemoryStore
 from tests.payloads import (
     CLIENT,
@@ -72,7 +72,7 @@ made_spans = st.builds(
 
 def message(spans: Sequence[Made]) -> PendingMessage:
     content = payload(spans)
-    return PendingMessage(hashlib.sha256(content).digest(), NOON_UNIX_SECONDS, content)
+    return pending_message(content)
 
 
 def targets(store: MemoryStore) -> dict[object, object]:
