@@ -62,7 +62,7 @@ class Budget:
         time_left: Callable[[], bool] = lambda: True,
         limits: Limits | None = None,
     ) -> None:
-        self._has_time = time_left
+        self._time_left = time_left
         self._limits = limits or usual_limits()
         self._lock = Lock()
         self._unchecked = 0
@@ -75,7 +75,7 @@ class Budget:
     def check(self) -> None:
         """Raise OutOfTime if the time is over, or if whoever asked has gone."""
         self._unchecked = 0
-        if not self._has_time():
+        if not self._time_left():
             raise OutOfTime(
                 "there was no time left for the whole answer: ask for less, or ask again"
             )

@@ -83,15 +83,15 @@ class Consumer:
         dead_letters: DeadLetters,
         now_unix_nano: Callable[[], int],
         *,
-        shards: int = config.SHARDS,
+        shards: int | None = None,
         time_left: Callable[[], bool] = lambda: True,
         dictionaries: Dictionaries | None = None,
     ) -> None:
         self._store = store
         self._dead_letters = dead_letters
         self._now_unix_nano = now_unix_nano
-        self._shards = shards
-        self._has_time = time_left
+        self._shards = config.SHARDS if shards is None else shards
+        self._time_left = time_left
         self._dictionaries = dictionaries
         self._consumed = Consumed()
         self._notes: list[Note] = []
@@ -103,7 +103,7 @@ class Consumer:
         """
         self._consumed, self._notes = Consumed(), []
         for group in groups_of(self._uncounted(self._readable(records))):
-            if not self._has_time():
+            if not self._time_left():
                 raise OutOfTime("no time for the next group")
             self._commit(group)
         self._keep_notes(records)
@@ -167,7 +167,7 @@ class Consumer:
             _logger.warning("notes of dead letters could not be kept: %s", error)
 
     def _learn(self) -> None:
-        if self._dictionaries is None or not self._has_time():
+        if self._dictionaries is None or not self._time_left():
             return
         try:
             if self._dictionaries.learn(self._now_unix_nano() // SECOND_NANO):

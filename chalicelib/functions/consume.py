@@ -44,7 +44,7 @@ def consume(event: SQSEvent) -> None:
         wiring.store(),
         wiring.dead_letters(),
         time.time_ns,
-        time_left=lambda: _has_time(event.context),
+        time_left=lambda: _time_left(event.context),
         dictionaries=wiring.dictionaries(),
     ).consume(records)
     emit(
@@ -60,7 +60,7 @@ def consume(event: SQSEvent) -> None:
     )
 
 
-def _has_time(context: Any) -> bool:
+def _time_left(context: Any) -> bool:
     remaining: int = context.get_remaining_time_in_millis()
     return remaining > _TIME_RESERVE_MILLIS
 

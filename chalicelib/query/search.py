@@ -284,7 +284,7 @@ class Searcher(Generic[Answer]):
         self._spans_read = 0
         self._search = search
         self._now = now_unix_seconds
-        self._has_time = time_left
+        self._time_left = time_left
         self._answer_of = answer_of
         self._conditions = conditions or Conditions(search)
         self._cursor = _cursor_from(search.cursor) if search.cursor else _FIRST_PAGE
@@ -340,7 +340,7 @@ class Searcher(Generic[Answer]):
 
     def _stopped(self) -> Stopped | None:
         """Whether it has done all the work that a search may do, or has no time for more."""
-        if not self._has_time():
+        if not self._time_left():
             return Stopped.TIME
         has_done_all = (
             len(self._seen) >= TRACES_READ_MAX

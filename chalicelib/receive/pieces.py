@@ -1,6 +1,6 @@
 """The time of a body that is worked on: who takes it apart says when a piece is done, and it may end there.
 
-    within(has_time) ─┬─ decoder ── piece_done(bytes) ── … ── has_time()? ──no──▶ OutOfTime
+    within(time_left) ─┬─ decoder ── piece_done(bytes) ── … ── time_left()? ──no──▶ OutOfTime
                       └─ split, redaction ── the same
 
 Deployed, the time is what the function has left. On a laptop, where requests share one process, whoever is asked for
@@ -28,17 +28,17 @@ _BYTES_OF_A_PIECE = 256
 class _Work:
     """One body's."""
 
-    __slots__ = ("_has_time", "_left_bytes")
+    __slots__ = ("_left_bytes", "_time_left")
 
     def __init__(self, time_left: Callable[[], bool]) -> None:
-        self._has_time = time_left
+        self._time_left = time_left
         self._left_bytes = _LOOK_BYTES
 
     def done(self, piece_bytes: int) -> None:
         self._left_bytes -= piece_bytes + _BYTES_OF_A_PIECE
         if self._left_bytes < 0:
             self._left_bytes = _LOOK_BYTES
-            if not self._has_time():
+            if not self._time_left():
                 raise OutOfTime("there was no time left for the whole body")
 
 
