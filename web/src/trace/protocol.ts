@@ -6,6 +6,7 @@
 
 import type { Server } from '../api/ask.ts'
 import type { Failure } from '../api/failure.ts'
+import type { TreeRow } from './row-numbers.ts'
 
 /** Bits of `TraceColumns.flags`. */
 export const Flag = {
@@ -181,7 +182,7 @@ export interface SpanDetails {
 }
 
 export interface LogEntry {
-  row: number
+  row: TreeRow
   timeUnixNano: string
   name: string
   isException: boolean
@@ -209,7 +210,7 @@ export type GroupBy = { by: 'service' } | { by: 'name' } | { by: 'attribute'; ke
 export type Ask =
   | { kind: 'open'; id: number; server: Server; traceId: string }
   | { kind: 'openFile'; id: number; file: Blob }
-  | { kind: 'details'; id: number; row: number }
+  | { kind: 'details'; id: number; row: TreeRow }
   /** Rows whose name, service, span id, status message or attributes (keys, values, `key=value`) hold all the words. */
   | { kind: 'find'; id: number; text: string }
   | { kind: 'logs'; id: number }

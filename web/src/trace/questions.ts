@@ -6,6 +6,7 @@ import type { Rows } from './model/rows.ts'
 import type { Source } from './model/source.ts'
 import type { Built } from './model/tree.ts'
 import type { Ask, GroupBy, SpanGroup, Told } from './protocol.ts'
+import type { SourceRow, TreeRow } from './row-numbers.ts'
 
 const finding = () => import('./model/find.ts')
 const counting = () => import('./model/statistics.ts')
@@ -42,7 +43,7 @@ export class Questions {
         return this.find(id, question.text)
       case 'details': {
         const { built, source } = await opened()
-        const details = await (await source()).details(built.source[question.row] ?? -1)
+        const details = await (await source()).details(sourceRowOf(built, question.row))
         return tell({ kind, id, details })
       }
       case 'logs': {
@@ -119,7 +120,11 @@ export class Questions {
     }
     const attributes = await (await source()).attributes()
     const places = attributes.placesOf(groupBy.key)
-    return statistics(columns, (row) => places[built.source[row] ?? 0] ?? -1, attributes.values)
+    return statistics(
+      columns,
+      (row) => places[sourceRowOf(built, row as TreeRow)] ?? -1,
+      attributes.values,
+    )
   }
 }
 
@@ -133,10 +138,16 @@ function treeRows({ source }: Built, marks: Uint8Array): Uint32Array {
   return rows.slice(0, count)
 }
 
-function treeRowOf(built: Built, rows: Rows): (row: number) => number {
+/** The row of the source that a row of the tree was made of; -1 for a row that there is not. */
+function sourceRowOf({ source }: Built, row: TreeRow): SourceRow {
+  return (source[row] ?? -1) as SourceRow
+}
+
+/** The row of the tree that each row of the source is; -1 for one that the tree leaves out. */
+function treeRowOf(built: Built, rows: Rows): (row: SourceRow) => TreeRow {
   const found = new Int32Array(rows.count).fill(-1)
   built.source.forEach((from, row) => {
     found[from] = row
   })
-  return (row) => found[row] ?? -1
+  return (row) => (found[row] ?? -1) as TreeRow
 }

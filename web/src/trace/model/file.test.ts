@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { failureOf } from '../../api/failure.ts'
 import { Flag } from '../protocol.ts'
+import type { SourceRow } from '../row-numbers.ts'
 import { open, readTrace } from './file.ts'
 import { sourceOfDocument } from './source.ts'
 import { buildTrace } from './tree.ts'
@@ -22,7 +23,11 @@ function shown(document: unknown) {
   const found = readTrace(text)
   const { trace, source } = buildTrace(found.rows, found.format, true)
   const from = sourceOfDocument(found, new Blob([text]))
-  return { ...found, ...trace, details: (row: number) => from.details(source[row] ?? -1) }
+  return {
+    ...found,
+    ...trace,
+    details: (row: number) => from.details((source[row] ?? -1) as SourceRow),
+  }
 }
 
 describe('OTLP', () => {

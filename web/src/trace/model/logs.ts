@@ -1,6 +1,7 @@
 /** All events of a trace in time order, each with a line of text. */
 
 import type { Attribute, LogEntry } from '../protocol.ts'
+import type { SourceRow, TreeRow } from '../row-numbers.ts'
 import { nano, type OtlpSpan } from './details.ts'
 import type { Rows } from './rows.ts'
 import { attributesOf, attributeText, objects } from './value.ts'
@@ -11,17 +12,18 @@ const LINE_CHARACTERS_MAX = 1_000
 
 /** An event of `Rows`: the span's row, and which of its events it is. */
 export interface LogPlace {
-  row: number
+  row: SourceRow
   ordinal: number
   /** Index in `Rows.events`. */
   event: number
 }
 
 /** The earliest events of spans that the tree has, by time. */
-export function logPlaces(rows: Rows, treeRow: (row: number) => number): LogPlace[] {
+export function logPlaces(rows: Rows, treeRow: (row: SourceRow) => TreeRow): LogPlace[] {
   const places: LogPlace[] = []
   let [last, ordinal] = [-1, 0]
-  rows.events.row.forEach((row, event) => {
+  rows.events.row.forEach((number, event) => {
+    const row = number as SourceRow
     ordinal = row === last ? ordinal + 1 : 0
     last = row
     if (treeRow(row) >= 0) places.push({ row, ordinal, event })
@@ -34,7 +36,7 @@ export function logPlaces(rows: Rows, treeRow: (row: number) => number): LogPlac
 export function emptyLogs(
   { startUnixNano, events, strings }: Rows,
   places: readonly LogPlace[],
-  treeRow: (row: number) => number,
+  treeRow: (row: SourceRow) => TreeRow,
 ): LogEntry[] {
   return places.map(({ row, event }) => ({
     row: treeRow(row),

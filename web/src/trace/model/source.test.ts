@@ -1,6 +1,7 @@
 import { createServer, type Server as HttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
+import type { SourceRow, TreeRow } from '../row-numbers.ts'
 import { generated, pageOf } from '../samples/generate.ts'
 import { rowsOf } from './columns.ts'
 import type { OtlpSpan } from './details.ts'
@@ -71,8 +72,8 @@ function spansOf(rows: Rows): OtlpSpan[] {
 test('details are asked for by chunk and span, once', async () => {
   const rows = generated(100)
   const { source, asked } = await served(rows)
-  const details = await source.details(60)
-  expect(await source.details(60)).toBe(details)
+  const details = await source.details(60 as SourceRow)
+  expect(await source.details(60 as SourceRow)).toBe(details)
   expect(asked).toEqual([{ chunks: ['chunk-2'], spanIds: [details.spanId], isColumns: false }])
   expect(details.spanId).toBe(hexOf(rows.spanId, 60, 8))
 })
@@ -89,7 +90,7 @@ test('attributes go to the rows of their chunk', async () => {
 test('logs are by time, each with a line of text, and only spans that have any are asked for', async () => {
   const rows = generated(100, { eventShare: 0.2 })
   const { source, asked } = await served(rows)
-  const entries = await source.logs((row) => row)
+  const entries = await source.logs((row: number) => row as TreeRow)
   const times = entries.map(({ timeUnixNano }) => BigInt(timeUnixNano))
   expect(entries).toHaveLength(rows.events.row.length)
   expect(times).toEqual(times.toSorted((a, b) => (a < b ? -1 : 1)))

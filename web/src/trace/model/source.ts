@@ -4,6 +4,7 @@ import type { SearchAnswer } from '../../api/answers.ts'
 import { ask, COLUMNS_TYPE, type Query, type Server } from '../../api/ask.ts'
 import { AskError, failureOf } from '../../api/failure.ts'
 import type { LogEntry, SpanDetails } from '../protocol.ts'
+import type { SourceRow, TreeRow } from '../row-numbers.ts'
 import { Attributes, addPage } from './attributes.ts'
 import { type AttributeColumns, type ColumnsAnswer, columnsAnswer } from './columns.ts'
 import { detailsOf, nano, type OtlpDocument, type Placed, spansIn } from './details.ts'
@@ -15,13 +16,12 @@ import { objects } from './value.ts'
 
 type Linking = { traceId: string; service: string; name: string; startUnixNano: string }[]
 
-/** Rows here are the source's own, not the tree's. */
 export interface Source {
-  details(row: number): Promise<SpanDetails>
+  details(row: SourceRow): Promise<SpanDetails>
   /** Of every span; fetched once. */
   attributes(): Promise<Attributes>
   /** The earliest; `treeRow` is -1 for a row that the tree leaves out. */
-  logs(treeRow: (row: number) => number): Promise<LogEntry[]>
+  logs(treeRow: (row: SourceRow) => TreeRow): Promise<LogEntry[]>
   linkedFrom(): Promise<Linking>
   download(): Promise<{ blob: Blob; fileName: string }>
 }
@@ -50,7 +50,7 @@ export function sourceOfServer(
   const { traceId } = rows
   const path = `v1/traces/${traceId}`
   const chunkOf = chunkOfRow(chunks)
-  const details = new Map<number, SpanDetails>()
+  const details = new Map<SourceRow, SpanDetails>()
   let attributes: Promise<Attributes> | undefined
 
   /** What is still there of some chunks, in as many answers as it takes. */
@@ -72,7 +72,7 @@ export function sourceOfServer(
       ]
     }
   }
-  const fetched = async (row: number): Promise<SpanDetails> => {
+  const fetched = async (row: SourceRow): Promise<SpanDetails> => {
     const spanId = hexOf(rows.spanId, row, 8)
     const found = await documents({ chunk: [chunkOf(row)], span_id: [spanId] })
     const placed = found.flatMap(spansIn).find((each) => isRow(rows, row, each))
@@ -171,7 +171,7 @@ export function sourceOfDocument(
 }
 
 /** Rows come chunk after chunk: which chunk a row is of. */
-function chunkOfRow(chunks: ColumnsAnswer['chunks']): (row: number) => string {
+function chunkOfRow(chunks: ColumnsAnswer['chunks']): (row: SourceRow) => string {
   const ends: number[] = []
   for (const { span_count } of chunks) ends.push((ends[ends.length - 1] ?? 0) + span_count)
   return (row) => {
@@ -190,7 +190,7 @@ function spanIdOf(rows: Rows, place: LogPlace | undefined): string {
 }
 
 /** Spans may share an id: name, kind and start tell them apart. */
-function isRow(rows: Rows, row: number, { span }: Placed): boolean {
+function isRow(rows: Rows, row: SourceRow, { span }: Placed): boolean {
   return (
     rows.strings[rows.name[row] ?? 0] === (span.name ?? '') &&
     rows.kind[row] === (span.kind ?? 0) &&
@@ -260,7 +260,7 @@ interface ChunkQuestion {
 function logQuestions(
   rows: Rows,
   places: readonly LogPlace[],
-  chunkOf: (row: number) => string,
+  chunkOf: (row: SourceRow) => string,
 ): ChunkQuestion[] {
   const byChunk = grouped(new Set(places.map(({ row }) => row)), chunkOf)
   return [...byChunk].flatMap(([key, own]): ChunkQuestion[] => {

@@ -17,6 +17,7 @@ import { linkPatterns } from '../../settings/state.ts'
 import { spanIdOf } from '../model/ids.ts'
 import { attributeText } from '../model/value.ts'
 import type { Attribute, SpanDetails, Trace } from '../protocol.ts'
+import type { TreeRow } from '../row-numbers.ts'
 import { AttributeRows } from './attributes.tsx'
 import { say } from './panel-messages.ts'
 import type { TraceStore } from './store.ts'
@@ -24,7 +25,7 @@ import './panel.css'
 
 const SETTLED_MILLISECONDS = 60
 
-export function Panel({ store, trace, row }: { store: TraceStore; trace: Trace; row: number }) {
+export function Panel({ store, trace, row }: { store: TraceStore; trace: Trace; row: TreeRow }) {
   const asked = useAnswer(
     `${trace.head.traceId} ${row} ${trace.head.isComplete}`,
     async (signal) => {

@@ -2,12 +2,13 @@
 
 import { batch, type ReadonlySignal, type Signal, signal } from '@preact/signals'
 import { Flag, type Trace } from '../protocol.ts'
+import type { TreeRow } from '../row-numbers.ts'
 import type { Folding } from './folding.ts'
 import { type Entry, type List, placeOf } from './visible.ts'
 
 export class Selection {
   /** The selected row; -1 for none. */
-  readonly row = signal(-1)
+  readonly row = signal(-1 as TreeRow)
   /** The selected group of siblings; -1 for none. Never both. */
   readonly group = signal(-1)
   /** Asks the waterfall to bring a place of the list into sight; a new object each time. */
@@ -21,13 +22,13 @@ export class Selection {
   ) {}
 
   clear(): void {
-    this.row.value = -1
+    this.row.value = -1 as TreeRow
     this.group.value = -1
   }
 
   select(row: number, { brings = false, opens = true } = {}): void {
     batch(() => {
-      this.row.value = row
+      this.row.value = row as TreeRow
       this.group.value = -1
       if (opens) this.showsPanel.value = true
       if (brings) this.bring(row)
@@ -36,7 +37,7 @@ export class Selection {
 
   selectEntry(entry: Entry): void {
     batch(() => {
-      this.row.value = Math.max(-1, entry)
+      this.row.value = Math.max(-1, entry) as TreeRow
       this.group.value = entry < 0 ? ~entry : -1
     })
   }

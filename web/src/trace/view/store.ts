@@ -4,6 +4,7 @@ import { batch, computed, signal } from '@preact/signals'
 import type { Failure } from '../../api/failure.ts'
 import { remember, rememberedText } from '../../settings/remembered.ts'
 import type { Trace } from '../protocol.ts'
+import type { TreeRow } from '../row-numbers.ts'
 import { Address, type Addressed, type Tab } from './address.ts'
 import { Find } from './find.ts'
 import { Folding } from './folding.ts'
@@ -92,7 +93,7 @@ export class TraceStore implements Addressed {
       this.trace.value = trace
       this.failure.value = undefined
       selection.group.value = -1
-      selection.row.value = selectedId ? rowOf(trace, selectedId) : -1
+      selection.row.value = (selectedId ? rowOf(trace, selectedId) : -1) as TreeRow
       this.address.answerPending(trace)
     })
     if (!before && this.find.text.peek()) this.session.find(this.find.text.peek())
