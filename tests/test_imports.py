@@ -301,3 +301,22 @@ def _text(node: ast.expr | None) -> str:
 def test_attributes_of_items_are_named_in_one_place(path):
     """An item's attributes have one letter: `store/items.py` says what each means, and nobody else spells them."""
     assert not list(_names_of_attributes(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def _module_of(path: Path) -> str:
+    return ".".join(path.relative_to(PROJECT).with_suffix("").parts)
+
+
+def test_no_modules_import_each_other():
+    """No module imports itself by way of others, wherever in it the import stands."""
+    names = {_module_of(path): path for path in MODULES}
+    below = {
+        name: {
+            each if each in names else each.rpartition(".")[0] for each in imports_of(path)
+        }.intersection(names)
+        for name, path in names.items()
+    }
+    remaining = dict(below)
+    while leaves := {name for name, its in remaining.items() if not its & remaining.keys()}:
+        remaining = {name: its for name, its in remaining.items() if name not in leaves}
+    assert not remaining

@@ -208,7 +208,7 @@ def get_dependencies(request: QueryRequest) -> Any:
 @_first
 def post_transform(request: QueryRequest) -> Any:
     """OTLP/JSON of whatever content type as Jaeger's traces; `errors` tells which spans are left out, and why."""
-    from chalicelib.receive.otlp import payload_from_json
+    from chalicelib.receive.otlp_json import payload_from_json
     from chalicelib.receive.pieces import within
 
     if len(request.body) > config.BODY_BYTES_MAX:

@@ -67,11 +67,15 @@ def receive_traces(
 
 
 def _normalised(headers: Mapping[str, str], body: bytes) -> Normalised:
-    from chalicelib.receive.otlp import payload_from_json, payload_from_protobuf
-
     plain = uncompressed(headers, body)
-    encoding = encoding_of(headers, plain)
-    return payload_from_json(plain) if encoding is Encoding.JSON else payload_from_protobuf(plain)
+    if encoding_of(headers, plain) is Encoding.JSON:
+        # It costs a cold start, and most senders never need it.
+        from chalicelib.receive.otlp_json import payload_from_json
+
+        return payload_from_json(plain)
+    from chalicelib.receive.otlp import payload_from_protobuf
+
+    return payload_from_protobuf(plain)
 
 
 def _send(
@@ -114,9 +118,9 @@ def _encoding_for_answers(headers: Mapping[str, str], body: bytes) -> Encoding:
 
 
 def _success(encoding: Encoding, normalised: Normalised) -> Answer:
-    from chalicelib.receive.otlp import told
+    from chalicelib.receive.otlp import rejection_summary
 
-    message = told(normalised)
+    message = rejection_summary(normalised)
     if not message:
         return _answer(encoding, 200, b"{}" if encoding is Encoding.JSON else b"")
     # With nothing rejected it is a warning, as OTLP has it.

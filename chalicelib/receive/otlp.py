@@ -1,6 +1,6 @@
 """OTLP requests → payloads: what is valid, in protobuf, whatever it came in.
 
-    uncompressed body ──payload_from_protobuf / payload_from_json──▶ Normalised(payload, span_count, rejected)
+    uncompressed body ──payload_from_protobuf──▶ Normalised(payload, span_count, rejected)
 
 Every payload is in canonical form (`model/canonical.py`), so that nothing behind this door depends on how a sender
 writes: what OpenTelemetry's SDKs send is its own payload, byte for byte. A bad span is left out and counted with its
@@ -290,15 +290,7 @@ def _scope_spans(content: bytes) -> ScopeSpans:
     return TracesData.FromString(field(1, field(2, content))).resource_spans[0].scope_spans[0]
 
 
-def payload_from_json(body: bytes) -> Normalised:
-    """The payload of an OTLP/JSON request, as `otlp_json.payload_from_json` reads it and raises."""
-    # It costs a cold start, and most senders never need it.
-    from chalicelib.receive import otlp_json
-
-    return otlp_json.payload_from_json(body)
-
-
-def told(normalised: Normalised) -> str:
+def rejection_summary(normalised: Normalised) -> str:
     """The reasons of what was rejected, most frequent first, and the warnings, in a sentence for the sender; or ""."""
     rejected = normalised.rejected
     reasons = [

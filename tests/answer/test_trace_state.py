@@ -15,7 +15,8 @@ from chalicelib.jaeger.ingest import payload_from_binary
 from chalicelib.model.zipkin import TRACE_STATE
 from chalicelib.present.otlp_json import traces_data_json
 from chalicelib.query.trace import trace_by_id
-from chalicelib.receive.otlp import payload_from_json, payload_from_protobuf
+from chalicelib.receive.otlp import payload_from_protobuf
+from chalicelib.receive.otlp_json import payload_from_json
 from chalicelib.zipkin.ingest import payload_from_json as payload_from_zipkin
 from tests.dialects import JAEGER, ZIPKIN
 from tests.jaeger.test_ingest import STRING, batch_of, binary, span, tag

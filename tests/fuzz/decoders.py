@@ -32,7 +32,8 @@ from chalicelib.present.otlp_json import traces_data_json
 from chalicelib.query.trace import summary_of, trace_by_id, trace_page
 from chalicelib.queue.message import message_from_parts, payload_of
 from chalicelib.receive.content import uncompressed
-from chalicelib.receive.otlp import payload_from_json, payload_from_protobuf
+from chalicelib.receive.otlp import payload_from_protobuf
+from chalicelib.receive.otlp_json import payload_from_json
 from chalicelib.receive.split import messages_of
 from chalicelib.store.chunk import PACKED_VERSION, built_in, built_in_seal, traces_data_of
 from chalicelib.store.search_block import VERSION, rows_in

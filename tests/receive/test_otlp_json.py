@@ -16,7 +16,8 @@ from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 from chalicelib import config
 from chalicelib.errors import InvalidPayload, PayloadTooLarge
 from chalicelib.receive.json_parts import check_structure, without_lone_surrogates
-from chalicelib.receive.otlp import payload_from_json, payload_from_protobuf
+from chalicelib.receive.otlp import payload_from_protobuf
+from chalicelib.receive.otlp_json import payload_from_json
 from chalicelib.zipkin.ingest import payload_from_json as zipkin_from_json
 from tests.otlp.test_endpoint import JSON, post
 
