@@ -61,7 +61,7 @@ SPANS_MAX = config.TRACE_SPANS_SEARCHED_MAX
 ITEMS_MAX = 10
 """The most items of half-edges whose callees are gone through in one step."""
 
-Lonely = list[tuple[bytes, list["Callee"]]]
+Unpaired = list[tuple[bytes, list["Callee"]]]
 """Callees that nobody has called, by their trace ids, ascending."""
 
 
@@ -83,7 +83,7 @@ class Looked(NamedTuple):
     """Items up to this one are looked at: FoldState.looked_sequence."""
     trace_id: bytes
     """FoldState.looked_trace_id."""
-    left: Lonely
+    left: Unpaired
     """The callees of what this run has folded that its next steps look up."""
     traces_left: int
     spans_left: int
@@ -127,9 +127,9 @@ class Looks:
     def __init__(self, store: ItemStore, now_unix_seconds: int) -> None:
         self._store = store
         self._now = now_unix_seconds
-        self._unpaired: dict[int, Lonely] = {}
+        self._unpaired: dict[int, Unpaired] = {}
         """The callees without a caller, by the sequence of an item."""
-        self.left: Lonely = []
+        self.left: Unpaired = []
         """The callees of what this run has folded. Whoever has done a step sets it to Looked.left."""
 
     def is_due(self, state: FoldState) -> bool:
@@ -149,7 +149,7 @@ class Looks:
             set(), state.looked_sequence, state.looked_trace_id, self.left, TRACES_MAX, SPANS_MAX
         )
         for item in looks_due(state, self._now)[:ITEMS_MAX]:
-            unpaired = self._lonely_of(known, item)
+            unpaired = self._unpaired_of(known, item)
             unpaired = unpaired[bisect_right(unpaired, item.after, key=itemgetter(0)) :]
             looked, rest = self._looked_up(looked, unpaired)
             if rest:
@@ -185,14 +185,14 @@ class Looks:
             CachedHalves(_FOLDING, self._now, message, trace_ids_in(message)) for message in new
         ]
 
-    def _lonely_of(self, known: Sequence[CachedHalves], item: Due) -> Lonely:
-        """All of an item that were lonely when it was first asked for: its callers may have come since, to no harm."""
+    def _unpaired_of(self, known: Sequence[CachedHalves], item: Due) -> Unpaired:
+        """An item's callees that were unpaired when it was first asked for: callers may have come since, to no harm."""
         if item.sequence not in self._unpaired:
             wanted = {key for key in callee_keys(known, item) if key[0] > item.after}
             self._unpaired[item.sequence] = by_trace_of(_uncalled(known, item, wanted))
         return self._unpaired[item.sequence]
 
-    def _looked_up(self, looked: Looked, unpaired: Lonely) -> tuple[Looked, Lonely]:
+    def _looked_up(self, looked: Looked, unpaired: Unpaired) -> tuple[Looked, Unpaired]:
         """The look with some more traces, and what is left of them."""
         found = set(looked.parents)
         traces, spans = 0, 0
@@ -217,7 +217,7 @@ _FOLDING = 1 << 62
 
 
 def looked_up(
-    store: ItemStore, unpaired: Lonely, now_unix_seconds: int
+    store: ItemStore, unpaired: Unpaired, now_unix_seconds: int
 ) -> Iterator[tuple[list[Callee], StoredSpans]]:
     """The callees of each trace, and its spans."""
     ids = [trace_id for trace_id, _ in unpaired]
@@ -233,7 +233,7 @@ def _uncalled(waiting: Sequence[CachedHalves], item: Due, wanted: set[HalfKey]) 
     for kept in waiting:
         if of_both := kept.trace_ids & traces:
             wanted -= keys_in(kept.message, of_both)[0]
-    return lonely_callees(waiting, item, wanted) if wanted else []
+    return unpaired_callees(waiting, item, wanted) if wanted else []
 
 
 def callee_keys(waiting: Iterable[CachedHalves], item: Due) -> set[HalfKey]:
@@ -242,7 +242,7 @@ def callee_keys(waiting: Iterable[CachedHalves], item: Due) -> set[HalfKey]:
     return {key for key, _ in chain.from_iterable(own_keys)}
 
 
-def lonely_callees(
+def unpaired_callees(
     waiting: Sequence[CachedHalves], item: Due, wanted: set[HalfKey]
 ) -> list[Callee]:
     """The item's callees with these keys that nobody within a window of them has called."""
@@ -263,7 +263,7 @@ def lonely_callees(
     return unpaired(first, item.folded_unix_seconds, of_traces, window)
 
 
-def by_trace_of(callees: Iterable[Callee]) -> Lonely:
+def by_trace_of(callees: Iterable[Callee]) -> Unpaired:
     found: dict[bytes, list[Callee]] = defaultdict(list)
     for callee in callees:
         found[callee.trace_id].append(callee)

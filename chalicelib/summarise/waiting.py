@@ -28,12 +28,12 @@ from chalicelib.summarise.parents import (
     SPANS_MAX,
     TRACES_MAX,
     Due,
-    Lonely,
     Looks,
+    Unpaired,
     by_trace_of,
     callee_keys,
-    lonely_callees,
     looked_up,
+    unpaired_callees,
 )
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class WaitingHalves:
         self._now = now_unix_seconds
         self._remembered = remembered or HalfEdgeCache()
         self._looks = looks or Looks(store, now_unix_seconds)
-        self._unpaired: tuple[int, Lonely] | None = None
+        self._unpaired: tuple[int, Unpaired] | None = None
         """The item that is being checked: its sequence, and all callees that are unpaired at the end of its window."""
 
     def step(self, view: ShardView) -> bool:
@@ -104,7 +104,7 @@ class WaitingHalves:
         after.CopyFrom(state)
         after.version += 1
         additions = Additions()
-        unpaired = [] if item.is_let_go else self._lonely_at_end(state, item)
+        unpaired = [] if item.is_let_go else self._unpaired_at_end(state, item)
         unpaired = unpaired[state.checked_traces :]
         traces = spans = 0
         for callees, stored in looked_up(self._store, unpaired[:TRACES_MAX], self._now):
@@ -136,10 +136,10 @@ class WaitingHalves:
         self._looks.left = looked.left
         return True
 
-    def _lonely_at_end(self, state: FoldState, item: Due) -> Lonely:
+    def _unpaired_at_end(self, state: FoldState, item: Due) -> Unpaired:
         if self._unpaired is None or self._unpaired[0] != item.sequence:
             waiting = list(self._remembered.waiting(self._store, self._shard, state))
-            callees = lonely_callees(waiting, item, callee_keys(waiting, item))
+            callees = unpaired_callees(waiting, item, callee_keys(waiting, item))
             self._unpaired = item.sequence, by_trace_of(callees)
         return self._unpaired[1]
 

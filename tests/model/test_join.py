@@ -280,9 +280,9 @@ class TestFigures:
         assert len(found) == join._CALLERS_OF_KEY_MAX * 30
 
 
-class TestLonely:
+class TestUnpaired:
     @pytest.mark.parametrize(
-        ("caption", "callers", "is_lonely"),
+        ("caption", "callers", "is_unpaired"),
         [
             ("no caller", [], True),
             ("a caller", [(0, CALL)], False),
@@ -292,13 +292,15 @@ class TestLonely:
             ("another call's caller", [(0, CALL._replace(span=5))], True),
         ],
     )
-    def test_a_callee_without_a_caller_in_the_window_is_unpaired(self, caption, callers, is_lonely):
-        """A callee is lonely if no caller of its key came within the window, of whatever service."""
+    def test_a_callee_without_a_caller_in_the_window_is_unpaired(
+        self, caption, callers, is_unpaired
+    ):
+        """A callee is unpaired if no caller of its key came within the window, of whatever service."""
         known = KnownHalves()
         for time, made in callers:
             known.add(halves_of([made]), time)
         callees = halves_of([SERVE]).callees
-        assert bool(unpaired(callees, 0, known, WINDOW)) == is_lonely, caption
+        assert bool(unpaired(callees, 0, known, WINDOW)) == is_unpaired, caption
 
 
 PLAIN = made_spans.map(lambda made: made._replace(events=(), trace_state="", name="GET /"))
